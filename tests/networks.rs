@@ -97,7 +97,9 @@ fn run(path: &Path) -> Result<(f64, Duration, Duration), String> {
                 array(&shape, numbers.iter().map(|&x| x as f32).collect()).map(Given::F32)
             }
             Some(DType::Bool) => array(&shape, numbers.iter().map(|&x| x != 0.0).collect()).map(Given::Bool),
-            Some(DType::I32) | None => array(&shape, numbers.iter().map(|&x| x as i32).collect()).map(Given::I32),
+            Some(DType::I32 | DType::U8 | DType::I8) | None => {
+                array(&shape, numbers.iter().map(|&x| x as i32).collect()).map(Given::I32)
+            }
         };
         given.push((name.clone(), value?));
     }

@@ -35,6 +35,7 @@ fn tensor<T: Real>(ty: Type, values: &[f64]) -> Tensor<T> {
         DType::F32 => Tensor::floats(ty.shape, values.iter().copied()),
         DType::Bf16 => Tensor::halves(ty.shape, values.iter().copied()),
         DType::I32 => Tensor::ints(ty.shape, values.iter().map(|&value| value as i32)),
+        DType::U8 | DType::I8 => Tensor::bytes(ty.dtype, ty.shape, values.iter().copied()),
         DType::Bool => Tensor::bools(ty.shape, values.iter().map(|&value| value != 0.0)),
     }
 }
@@ -111,7 +112,7 @@ fn run(program: &Arc<Program>, graph: &Graph, case: &Case, threads: usize) -> Re
     for (input, values) in graph.inputs.iter().zip(&mut others.values).filter(|(input, _)| input.role == Role::State) {
         match graph.ty(input.node).dtype {
             DType::F32 => values.iter_mut().for_each(|value| *value = 0.5 - *value),
-            DType::Bf16 | DType::I32 | DType::Bool => values.reverse(),
+            DType::Bf16 | DType::I32 | DType::U8 | DType::I8 | DType::Bool => values.reverse(),
         }
     }
     call(&mut session, &mut states, graph, &others, |_| true)?;
@@ -141,7 +142,7 @@ fn call(
         match (input.role, ty.dtype) {
             (Role::Data, DType::F32) => session.write_input_f32(index, float()?.view())?,
             (Role::Data, DType::I32 | DType::Bool) => session.write_input_i32(index, whole()?.view())?,
-            (_, DType::Bf16) => unreachable!("no input or result of a whole graph is bf16"),
+            (_, DType::Bf16 | DType::U8 | DType::I8) => unreachable!("no input or result of these graphs is narrow"),
             (Role::State, _) if !set(index) => {}
             (Role::State, DType::F32) => states.write(&input.name, float()?.view())?,
             (Role::State, DType::I32 | DType::Bool) => states.write_i32(&input.name, whole()?.view())?,
@@ -150,7 +151,7 @@ fn call(
     session.run(states)?;
     let result = |ty: Type, float: &dyn Fn() -> ArrayD<f32>, whole: &dyn Fn() -> ArrayD<i32>| match ty.dtype {
         DType::F32 => Tensor::F(float()),
-        DType::Bf16 => unreachable!("no input or result of a whole graph is bf16"),
+        DType::Bf16 | DType::U8 | DType::I8 => unreachable!("no input or result of these graphs is narrow"),
         DType::I32 => Tensor::I(whole()),
         DType::Bool => Tensor::B(whole().mapv(|value| value != 0)),
     };

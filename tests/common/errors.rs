@@ -207,6 +207,9 @@ impl Analysis {
                 (DType::I32, DType::F32) => errors + rounding,
                 (DType::F32, DType::F32) | (DType::I32 | DType::Bool, DType::I32 | DType::Bool) => errors,
                 (DType::Bool, DType::F32) => errors,
+                // Exact, but for an f32 at the edge of two whole numbers.
+                (DType::F32, DType::U8 | DType::I8) => certain(from_whole(operand(0), 0.0)),
+                (_, DType::U8 | DType::I8) | (DType::U8 | DType::I8, _) => errors,
                 // Two numbers may lie on both sides of a middle between neighbours; the same number has one nearest.
                 (DType::F32, DType::Bf16) if errors == 0.0 => 0.0,
                 (DType::F32, DType::Bf16) => errors + largest(operand(0)) * BF16_STEP + TINY,

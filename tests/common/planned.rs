@@ -38,7 +38,7 @@ pub fn run(plan: &Plan, case: &Case) -> (Vec<Vec<f64>>, Vec<Vec<f64>>) {
         for (place, &value) in places(input).into_iter().zip(values) {
             memory[place] = match input.ty.dtype {
                 DType::F32 => (value as f32).to_bits(),
-                DType::Bf16 => unreachable!("no input or result of a whole graph is bf16"),
+                DType::Bf16 | DType::U8 | DType::I8 => unreachable!("no input or result of these graphs is narrow"),
                 DType::I32 | DType::Bool => value as i32 as u32,
             };
         }
@@ -56,7 +56,7 @@ pub fn run(plan: &Plan, case: &Case) -> (Vec<Vec<f64>>, Vec<Vec<f64>>) {
     let read = |argument: &Argument| -> Vec<f64> {
         let number = |place: usize| match argument.ty.dtype {
             DType::F32 => f64::from(f32::from_bits(memory[place])),
-            DType::Bf16 => unreachable!("no input or result of a whole graph is bf16"),
+            DType::Bf16 | DType::U8 | DType::I8 => unreachable!("no input or result of these graphs is narrow"),
             DType::I32 | DType::Bool => f64::from(memory[place] as i32),
         };
         places(argument).into_iter().map(number).collect()

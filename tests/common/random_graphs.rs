@@ -115,7 +115,9 @@ impl Random {
                 DType::F32 if wild && self.chance(25) => f64::from(self.pick(&ODD) as f32),
                 DType::F32 if few => self.below(17) as f64 / 4.0 - 2.0,
                 DType::F32 => f64::from((self.signed() * 2.0) as f32),
-                DType::Bf16 => unreachable!("no input or result of a whole graph is bf16"),
+                DType::Bf16 | DType::U8 | DType::I8 => {
+                    unreachable!("no input or result of a whole graph is narrow")
+                }
                 DType::I32 => self.below(10) as f64 - 2.0,
                 DType::Bool => self.below(2) as f64,
             })

@@ -107,7 +107,7 @@ pub fn describe(case: &Case) -> String {
             .iter()
             .map(|value| match ty.dtype {
                 DType::F32 | DType::Bf16 => format!("{value:?}"),
-                DType::I32 | DType::Bool => format!("{value}"),
+                DType::I32 | DType::U8 | DType::I8 | DType::Bool => format!("{value}"),
             })
             .collect();
         text += &format!("%{}: {ty} = [{}]\n", input.name, shown.join(", "));

@@ -67,7 +67,9 @@ fn run(model: &impl Parameters, graph: &Graph) -> Run {
         let places = 0..ty.shape.elements();
         let value = match ty.dtype {
             DType::F32 => Tensor::floats(ty.shape, places.map(|place| f64::from(2.0 * random(place) - 1.0))),
-            DType::Bf16 => unreachable!("no input or result of a whole graph is bf16"),
+            DType::Bf16 | DType::U8 | DType::I8 => {
+                unreachable!("no input or result of a whole graph is narrow")
+            }
             DType::I32 => Tensor::ints(ty.shape, places.map(|place| (4.0 * random(place)) as i32)),
             // The first of each row is none, so that something is looked at.
             DType::Bool => {

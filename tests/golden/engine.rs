@@ -203,7 +203,7 @@ fn array<T: Real>(tensor: &Tensor<T>) -> Array {
     let shape = IxDyn(tensor.ty().shape.dims());
     let numbers = ArrayD::from_shape_vec(shape, tensor.to_f64()).expect("as many numbers as elements");
     match tensor.ty().dtype {
-        DType::F32 | DType::Bf16 => Array::Float(numbers),
+        DType::F32 | DType::Bf16 | DType::U8 | DType::I8 => Array::Float(numbers),
         DType::I32 | DType::Bool => Array::Int(numbers.mapv(|number| number as i64)),
     }
 }

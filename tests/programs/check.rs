@@ -108,7 +108,9 @@ impl Exact {
             if !feeds.exact.contains_key(&input.name) {
                 let zeros = match dtype {
                     DType::F32 => Tensor::floats(shape, vec![0.0; shape.elements()]),
-                    DType::Bf16 => unreachable!("no input or result of a whole graph is bf16"),
+                    DType::Bf16 | DType::U8 | DType::I8 => {
+                        unreachable!("no input or result of a whole graph is narrow")
+                    }
                     DType::I32 => Tensor::ints(shape, vec![0; shape.elements()]),
                     DType::Bool => Tensor::bools(shape, vec![false; shape.elements()]),
                 };

@@ -307,25 +307,32 @@ mod tests {
         let target = Target { l1_bytes: 4 << 10, l2_bytes: 32 << 10, ..Target::with_lanes(8) };
         for rows in [&[48][..], &[3, 48], &[2, 3, 60]] {
             let mut found = 0;
-            register_tiles::candidates(&product(rows, 128, 512), 2.0, f64::INFINITY, &target, |tiling, cycles, _| {
-                let Some((tiling, ..)) = KBlocking::of(&tiling, cycles, &target) else { return f64::INFINITY };
-                found += 1;
-                let (axes, sums) = (&tiling.contraction.axes, tiling.k_blocking.as_ref().expect("blocks"));
-                let [vector, row] = [tiling.levels[sums.outside], tiling.levels[sums.outside + 1]];
-                assert_eq!(sums.strides[row.axis], vector.size as i64, "{tiling:?}");
-                assert_eq!(sums.strides[vector.axis], axes[row.axis].extent as i64, "{tiling:?}");
-                // From the shortest step on, each axis steps over all that the ones before it span.
-                let mut kept: Vec<usize> = (0..axes.len()).filter(|&axis| !axes[axis].reduce).collect();
-                kept.retain(|&axis| axis != vector.axis && axis != row.axis);
-                kept.sort_by_key(|&axis| sums.strides[axis]);
-                let mut span = vector.size * axes[row.axis].extent * axes[vector.axis].extent.div_ceil(vector.size);
-                for axis in kept {
-                    assert_eq!(sums.strides[axis], span as i64, "{tiling:?}");
-                    span *= axes[axis].extent;
-                }
-                assert_eq!(span, sums.elements);
-                f64::INFINITY
-            });
+            register_tiles::candidates(
+                &product(rows, 128, 512),
+                2.0,
+                f64::INFINITY,
+                false,
+                &target,
+                |tiling, cycles, _| {
+                    let Some((tiling, ..)) = KBlocking::of(&tiling, cycles, &target) else { return f64::INFINITY };
+                    found += 1;
+                    let (axes, sums) = (&tiling.contraction.axes, tiling.k_blocking.as_ref().expect("blocks"));
+                    let [vector, row] = [tiling.levels[sums.outside], tiling.levels[sums.outside + 1]];
+                    assert_eq!(sums.strides[row.axis], vector.size as i64, "{tiling:?}");
+                    assert_eq!(sums.strides[vector.axis], axes[row.axis].extent as i64, "{tiling:?}");
+                    // From the shortest step on, each axis steps over all that the ones before it span.
+                    let mut kept: Vec<usize> = (0..axes.len()).filter(|&axis| !axes[axis].reduce).collect();
+                    kept.retain(|&axis| axis != vector.axis && axis != row.axis);
+                    kept.sort_by_key(|&axis| sums.strides[axis]);
+                    let mut span = vector.size * axes[row.axis].extent * axes[vector.axis].extent.div_ceil(vector.size);
+                    for axis in kept {
+                        assert_eq!(sums.strides[axis], span as i64, "{tiling:?}");
+                        span *= axes[axis].extent;
+                    }
+                    assert_eq!(span, sums.elements);
+                    f64::INFINITY
+                },
+            );
             assert!(found > 0, "{rows:?}");
         }
     }
