@@ -13,6 +13,7 @@ mod prediction;
 mod programs;
 mod saved;
 mod schedulers;
+mod shards;
 mod sizes;
 mod statistics;
 mod targets;
@@ -24,7 +25,7 @@ use kiln_graph::losses::Criterion;
 use kiln_graph::model::{ElementsMut, Inputs, OutputTypes};
 use kiln_graph::optimizers::Optimizer;
 use kiln_graph::shape::Sizes;
-use kiln_graph::{Graph, Model, Parameters, Shape, Type};
+use kiln_graph::{Graph, Mode, Model, Parameters, Shape, Type};
 use kiln_jit::{Plan, Session};
 use ndarray::{ArrayD, ArrayView, ArrayViewD, Axis, Slice};
 
@@ -45,6 +46,7 @@ pub use prediction::predict_graph_with_wholes;
 pub(crate) use prediction::{forward, output_names};
 pub(crate) use programs::{Compiled, PREDICT, Programs, guard};
 use programs::{EVALUATE, TRAIN, optimization};
+pub(crate) use programs::{shard, step_graph};
 pub use programs::{OUTSIDE, evaluate_graph, train_graph};
 pub(crate) use saved::{encode, load, load_bytes, save};
 pub(crate) use schedulers::Schedulers;
@@ -163,7 +165,7 @@ impl<M: Model, L: Criterion<M::Output>, O: Optimizer> Trainer<M, L, O> {
     /// The settings of a trainer, all at their defaults; [`TrainerBuilder::build`] compiles it.
     #[allow(clippy::new_ret_no_self)]
     pub fn new(model: M, loss: L, optimizer: O) -> TrainerBuilder<M, L, O> {
-        TrainerBuilder { model: Box::new(model), loss, optimizer, metrics: Vec::new(), settings: Settings::default() }
+        TrainerBuilder { model: Box::new(model), loss, optimizer, metrics: Vec::new(), settings: Settings::default(), world: None }
     }
 
     /// Trains on one batch; the loss before the update.
@@ -186,14 +188,16 @@ impl<M: Model, L: Criterion<M::Output>, O: Optimizer> Trainer<M, L, O> {
             return Err(TrainError::BatchTooLarge { batch: self.settings.batch, found: rows });
         }
         self.read_targets(y, sizes)?;
-        let seed = self.settings.seed;
-        let (program, states) =
-            self.programs.get(TRAIN, sizes, || train_graph(&*self.model, &self.loss, &self.optimizer, sizes, seed))?;
-        inputs::write::<M>(program, &x, 0..rows)?;
-        write_targets(program, M::INPUTS.len(), &self.targets, 0..rows)?;
-        self.schedulers.hand_over(&[0], states)?;
-        program.run(states)?;
-        self.schedulers.advance(&[0]);
+        let (seed, sharding) = (self.settings.seed, self.settings.sharding);
+        let Trainer { model, loss, optimizer, programs, targets, schedulers, .. } = self;
+        let graph = |sizes: Sizes| step_graph(&**model, loss, optimizer, sizes, (seed, sharding));
+        programs.each_shard((TRAIN, Mode::Train), sizes, graph, |program, rows| {
+            inputs::write::<M>(program, &x, rows.clone())?;
+            write_targets(program, M::INPUTS.len(), targets, rows)
+        })?;
+        schedulers.hand_over(&[0], programs.states_mut())?;
+        let program = programs.run_step((TRAIN, Mode::Train), sizes, || graph(sizes))?;
+        schedulers.advance(&[0]);
         Ok(program.session().scalar(0))
     }
 
@@ -429,7 +433,7 @@ impl<M: Model, L: Criterion<M::Output>, O: Optimizer> Trainer<M, L, O> {
 
     /// The plan of the training step of a full batch: kernels, memory and FLOPs; it prints.
     pub fn plan(&self) -> &Plan {
-        self.programs.plan(TRAIN, self.settings.usual(M::INPUTS)).expect("build() compiles this program")
+        self.programs.plan(TRAIN, self.step_sizes()).expect("build() compiles this program")
     }
 
     /// Writes a drawing of the training step of a full batch, forward and backward side by side, as one HTML file: see
@@ -465,7 +469,7 @@ impl<M: Model, L: Criterion<M::Output>, O: Optimizer> Trainer<M, L, O> {
     /// [`TrainError::Profile`].
     pub fn profile(&mut self) -> Result<Profile, TrainError> {
         let graph = self.graph()?;
-        let (program, states) = self.programs.get(TRAIN, self.settings.usual(M::INPUTS), || Ok(graph.clone()))?;
+        let (program, states) = self.programs.get(TRAIN, self.step_sizes(), || Ok(graph.clone()))?;
         program.profile(states, &graph)
     }
 
@@ -481,10 +485,15 @@ impl<M: Model, L: Criterion<M::Output>, O: Optimizer> Trainer<M, L, O> {
         self.programs.tuning()
     }
 
+    /// The sizes of a full step: of this rank's first shard, where batches have shards.
+    fn step_sizes(&self) -> Sizes {
+        self.programs.of_shard(self.settings.usual(M::INPUTS))
+    }
+
     /// The graph of the training step of a full batch.
     fn graph(&self) -> Result<Graph, TrainError> {
-        let (sizes, seed) = (self.settings.usual(M::INPUTS), self.settings.seed);
-        train_graph(&*self.model, &self.loss, &self.optimizer, sizes, seed)
+        let (seed, sharding) = (self.settings.seed, self.settings.sharding);
+        step_graph(&*self.model, &self.loss, &self.optimizer, self.step_sizes(), (seed, sharding))
     }
 
     /// A table of the layers, their output shapes, parameters and FLOPs, and the planned memory for training and

@@ -3,14 +3,18 @@
 //! checks no user's input.
 
 use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::ops::Range;
 use std::sync::Arc;
 
+use kiln_graph::build::{SHARD_NUMBER, SHARD_ROWS};
 use kiln_graph::indices::{IndexRule, index_rule};
 use kiln_graph::losses::{Criterion, TargetRule};
 use kiln_graph::optimizers::{Optimization, Optimizer};
 use kiln_graph::passes::in_precision;
 use kiln_graph::shape::Sizes;
-use kiln_graph::{Builder, Element, Elements, Graph, Layer, Mode, Model, Parameters, Role, Shape, Type, Value};
+use kiln_graph::{Builder, Element, print, Elements, Graph, Layer, Mode, Model, Parameters, Role, Shape, Type, Value};
+use kiln_jit::plan::{Argument, EXCHANGE};
 use kiln_jit::{Arena, Plan, Session, States};
 use kiln_rt::Pool;
 use ndarray::{ArrayD, ArrayViewD};
@@ -21,6 +25,7 @@ use super::evaluation::compared;
 use super::metric::Metric;
 use super::planning::{keeps, layouts, plan_graph, read_parameters, take_parameters};
 use super::prediction::{forward, output_names};
+use super::shards::{Sharding, Shards};
 use super::view;
 use crate::numerics::Checked;
 use crate::report::{CachedProgram, CachedPrograms, Profile, Tuning};
@@ -131,7 +136,19 @@ pub fn train_graph<M: Model, L: Criterion<M::Output>>(
     sizes: impl Into<Sizes>,
     seed: u64,
 ) -> Result<Graph, TrainError> {
+    step_graph(model, loss, optimizer, sizes, (seed, None))
+}
+
+/// As [`train_graph`], of one shard of a batch where batches have shards.
+pub(crate) fn step_graph<M: Model, L: Criterion<M::Output>>(
+    model: &M,
+    loss: &L,
+    optimizer: &impl Optimizer,
+    sizes: impl Into<Sizes>,
+    (seed, sharding): (u64, Option<Sharding>),
+) -> Result<Graph, TrainError> {
     let g = Builder::new(TRAIN);
+    shard(&g, sharding);
     g.set_mode(Mode::Train);
     g.set_seed(seed);
     let outputs = forward(&g, model, sizes.into());
@@ -147,13 +164,21 @@ pub fn train_graph<M: Model, L: Criterion<M::Output>>(
     Ok(g.finish()?)
 }
 
+/// Lets a program compute one shard of a batch, where batches have shards.
+pub(crate) fn shard(g: &Builder, sharding: Option<Sharding>) {
+    if let Some(Sharding { count, sync_batch_norm }) = sharding {
+        g.set_shards(count, sync_batch_norm);
+    }
+}
+
 /// The outputs that count the numbers which a function does not take: `outside.0.bce.0..1`.
 pub const OUTSIDE: &str = "outside.";
 
-/// Lets a program change nothing where a function is given numbers that it does not take, and say so: see
+/// Makes results and states those of all shards, and lets a program change nothing where a function is given numbers that it does not take, and say so: see
 /// [`Compiled::run`]. The last thing that is built.
 pub fn guard(g: &Builder) {
-    let counts = g.outside();
+    g.gather_shards();
+    let counts: Vec<_> = g.outside().into_iter().map(|(range, count)| (range, g.exchange(count))).collect();
     let Some(all) = counts.iter().map(|(_, count)| *count).reduce(|all, count| all + count) else { return };
     if g.training() {
         g.keep_unless(all.eq(0.0));
@@ -161,6 +186,18 @@ pub fn guard(g: &Builder) {
     for (number, (range, count)) in counts.into_iter().enumerate() {
         g.output(&format!("{OUTSIDE}{number}.{}.{}..{}", range.function, range.low, range.high), count);
     }
+}
+
+/// A number that stands for a value in messages to other ranks, which run the same program.
+fn hash(value: &impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// Whether a data input is none that a user gives.
+fn is_of_shards(name: &str) -> bool {
+    [SHARD_ROWS, SHARD_NUMBER].contains(&name) || name.starts_with(EXCHANGE)
 }
 
 /// A compiled program of the model, with its memory.
@@ -191,7 +228,8 @@ impl Compiled {
         settings: &Settings,
     ) -> Compiled {
         let inputs = session.program().plan().inputs.iter().enumerate();
-        let data = inputs.filter(|(_, input)| input.role == Role::Data).map(|(position, input)| {
+        let is_given = |input: &Argument| input.role == Role::Data && !is_of_shards(&input.name);
+        let data = inputs.filter(|(_, input)| is_given(input)).map(|(position, input)| {
             let node = graph.inputs.iter().find(|of_graph| of_graph.name == input.name).map(|of_graph| of_graph.node);
             (position, node.and_then(|node| index_rule(graph, node)))
         });
@@ -273,6 +311,15 @@ impl Compiled {
         }
     }
 
+    /// Takes note of a run that somebody else has seen to.
+    ///
+    /// # Errors
+    /// As for [`Compiled::run`].
+    pub fn ran(&mut self) -> Result<(), TrainError> {
+        self.uses += 1;
+        self.check_outside()
+    }
+
     fn check_outside(&self) -> Result<(), TrainError> {
         match self.outside.iter().find(|(position, ..)| self.session.scalar(*position) > 0.0) {
             None => Ok(()),
@@ -332,7 +379,8 @@ impl Compiled {
         &self.sizes
     }
 
-    fn is(&self, name: &str, sizes: &Sizes) -> bool {
+    /// Whether it is the program of a name for some sizes.
+    pub fn is(&self, name: &str, sizes: &Sizes) -> bool {
         self.sizes == *sizes && self.name == name
     }
 }
@@ -346,6 +394,8 @@ pub struct Programs {
     settings: Settings,
     tuner: Option<Tuner>,
     averages: Averages,
+    /// The steps of this rank's shards, where batches have shards.
+    shards: Option<Shards>,
 }
 
 /// The averages of parameters that optimizers keep.
@@ -384,7 +434,7 @@ impl Averages {
 impl Programs {
     /// None yet; the tuner, if there is one, plans them.
     pub fn new(pool: Arc<Pool>, settings: Settings, tuner: Option<Tuner>) -> Programs {
-        Programs { pool, states: States::new(), compiled: Vec::new(), settings, tuner, averages: Averages::default() }
+        Programs { pool, states: States::new(), compiled: Vec::new(), settings, tuner, averages: Averages::default(), shards: None }
     }
 
     /// The states: parameters, and what loss and optimizer keep.
@@ -432,19 +482,159 @@ impl Programs {
 
     fn add(&mut self, name: &'static str, sizes: Sizes, graph: &Graph) -> Result<(), TrainError> {
         let graph = &*in_precision(graph, self.settings.precision);
-        let layouts = layouts(graph, &self.states);
-        let plan = plan_graph(graph, sizes, layouts, &self.settings, self.tuner.as_mut())?;
+        let plan = self.planned(sizes, graph)?;
         let arena = self.take_arena();
         self.forget_one(&sizes);
         let keeps = self.keeps(&plan, &sizes);
-        let mut session = Session::of_plan::<TrainError>(plan, &mut self.states, arena, keeps, self.pool.clone())?;
-        session.set_flush_denormal(self.settings.flush_denormal);
+        let mut session = self.session(plan, arena, keeps)?;
         if !self.settings.are_usual(&sizes) {
             // Users see the plans of the usual sizes alone.
             session.forget_calls();
         }
         self.compiled.insert(0, Compiled::new(name, sizes, graph, session, &self.settings));
         Ok(())
+    }
+
+    fn planned(&mut self, sizes: Sizes, graph: &Graph) -> Result<Plan, TrainError> {
+        let layouts = layouts(graph, &self.states);
+        plan_graph(graph, sizes, layouts, &self.settings, self.tuner.as_mut())
+    }
+
+    fn session(&mut self, plan: Plan, arena: Arena, keeps: bool) -> Result<Session, TrainError> {
+        let mut session = Session::of_plan::<TrainError>(plan, &mut self.states, arena, keeps, self.pool.clone())?;
+        session.set_flush_denormal(self.settings.flush_denormal);
+        Ok(session)
+    }
+
+    /// Lets steps compute the shards of this rank from now on.
+    pub fn set_shards(&mut self, shards: Option<Shards>) {
+        self.shards = shards;
+    }
+
+    /// The shards of this rank, where batches have shards.
+    pub fn shards(&self) -> Option<&Shards> {
+        self.shards.as_ref()
+    }
+
+    /// The sizes of which this rank's first shard is, for a batch of some sizes.
+    pub fn of_shard(&self, sizes: Sizes) -> Sizes {
+        match &self.shards {
+            Some(shards) => sizes.with_batch(shards.rows(shards.own().start, sizes.batch()).0.len()),
+            None => sizes,
+        }
+    }
+
+    /// Calls `f` with the program of a step for each shard of this rank, and the rows of the batch that it takes; without
+    /// shards, and for programs that do not train, with the one program, and all rows.
+    pub fn each_shard(
+        &mut self,
+        (name, mode): (&'static str, Mode),
+        sizes: Sizes,
+        mut graph: impl FnMut(Sizes) -> Result<Graph, TrainError>,
+        mut f: impl FnMut(&mut Compiled, Range<usize>) -> Result<(), TrainError>,
+    ) -> Result<(), TrainError> {
+        let Some(own) = self.shards.as_ref().filter(|_| mode == Mode::Train).map(Shards::own) else {
+            let (program, _) = self.get(name, sizes, || graph(sizes))?;
+            return f(program, 0..sizes.batch());
+        };
+        for shard in own {
+            let Some(shards) = &mut self.shards else { continue };
+            let (rows, _) = shards.rows(shard, sizes.batch());
+            let of_shard = sizes.with_batch(rows.len());
+            if shards.get(shard, name, &of_shard)?.is_none() {
+                self.add_shard(shard, (name, of_shard), || graph(of_shard))?;
+            }
+            if let Some(program) = self.shards.as_mut().map_or(Ok(None), |shards| shards.get(shard, name, &of_shard))? {
+                f(program, rows)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Compiles the program of a shard.
+    fn add_shard(
+        &mut self,
+        shard: usize,
+        (name, sizes): (&'static str, Sizes),
+        graph: impl FnOnce() -> Result<Graph, TrainError>,
+    ) -> Result<(), TrainError> {
+        let Some(shards) = &mut self.shards else { return Ok(()) };
+        let like = shards.like(name, &sizes);
+        let arena = shards.take_arena(shard);
+        let program = match like {
+            Some(mut program) => {
+                program.session_mut().attach(arena)?;
+                program
+            }
+            None => {
+                let graph = self.settings.at(&sizes, graph())?;
+                let graph = &*in_precision(&graph, self.settings.precision);
+                let plan = self.planned(sizes, graph)?;
+                let session = self.session(plan, arena, false)?;
+                Compiled::new(name, sizes, graph, session, &self.settings)
+            }
+        };
+        let settings = self.settings;
+        if let Some(shards) = &mut self.shards {
+            let usual = [0, shards.count() - 1].map(|shard| shards.rows(shard, settings.batch).0.len());
+            shards.keep(settings.cached_programs, |sizes| usual.contains(&sizes.batch()));
+            shards.add(shard, program);
+        }
+        Ok(())
+    }
+
+    /// Runs a step whose inputs were given by [`Programs::each_shard`]; the program has the results.
+    pub fn run_step(
+        &mut self,
+        (name, mode): (&'static str, Mode),
+        sizes: Sizes,
+        graph: impl FnOnce() -> Result<Graph, TrainError>,
+    ) -> Result<&Compiled, TrainError> {
+        if mode == Mode::Eval || self.shards.is_none() {
+            let (program, states) = self.get(name, sizes, graph)?;
+            program.run(states)?;
+            return Ok(program);
+        }
+        let shards = self.shards.as_mut().expect("there are shards");
+        shards.run((name, &sizes), sizes.batch(), &mut self.states)
+    }
+
+    /// The sizes of the first of all shards, for a batch of some sizes.
+    pub fn of_shard_0(&self, sizes: Sizes) -> Sizes {
+        match &self.shards {
+            Some(shards) => sizes.with_batch(shards.rows(0, sizes.batch()).0.len()),
+            None => sizes,
+        }
+    }
+
+    /// That all ranks have the same settings, parameters and programs: the graphs of the first shard.
+    ///
+    /// # Errors
+    /// [`ExchangeError::Differ`](crate::distributed::ExchangeError::Differ), on all ranks.
+    pub fn agree(&self, graphs: &[Graph]) -> Result<(), TrainError> {
+        let Some(shards) = &self.shards else { return Ok(()) };
+        let Settings { batch, seed, exact, flush_denormal, precision, sync_batch_norm, wire, .. } = self.settings;
+        let plan = self.shards.as_ref().and_then(|shards| shards.any_plan());
+        let states = self.states.names().map(|name| {
+            let value = self.states.read(name).map(|value| value.iter().map(|x| x.to_bits()).collect::<Vec<u32>>());
+            hash(&(name, value))
+        });
+        let parameters: u64 = states.fold(0, |all, of| hash(&(all, of)));
+        let settings = [
+            ("version", env!("CARGO_PKG_VERSION").to_owned()),
+            ("shards", shards.count().to_string()),
+            ("batch", batch.to_string()),
+            ("seed", seed.to_string()),
+            ("exact", exact.to_string()),
+            ("flush_denormal", flush_denormal.to_string()),
+            ("precision", format!("{precision:?}")),
+            ("sync_batch_norm", sync_batch_norm.to_string()),
+            ("wire", format!("{wire:?}")),
+            ("KILN_EMITTER", plan.map(|plan| plan.emitter.to_string()).unwrap_or_default()),
+            ("the program", format!("{:016x}", hash(&graphs.iter().map(print).collect::<Vec<_>>()))),
+            ("the parameters", format!("{parameters:016x}")),
+        ];
+        Ok(shards.world().agree(&settings)?)
     }
 
     /// Takes the arena from the program that was asked for last, which has it unless something failed since.
@@ -497,7 +687,9 @@ impl Programs {
 
     /// The plan of a program, if it was compiled.
     pub fn plan(&self, name: &str, sizes: Sizes) -> Option<&Plan> {
-        self.compiled.iter().find(|program| program.is(name, &sizes)).map(|program| program.session.program().plan())
+        let found = self.compiled.iter().find(|program| program.is(name, &sizes));
+        let plan = found.map(|program| program.session.program().plan());
+        plan.or_else(|| self.shards.as_ref()?.plan(name, &sizes))
     }
 
     /// Sets a state, if a program uses it.

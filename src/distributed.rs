@@ -1,0 +1,213 @@
+//! Training on several machines: ranks that each compute a part of every batch, and sums over all of them. Knows ranks,
+//! messages and sums; it knows no programs. The crate `kiln-mpi` has the [`World`] of an MPI job.
+//!
+//! A batch is cut into *shards*, by default one for each rank. What is computed depends on the number of shards, and not on
+//! how many ranks compute them: 4 shards on 1, 2 or 4 ranks give the same bits.
+//!
+//! ```
+//! use kiln::distributed::World;
+//! use kiln::prelude::*;
+//! use ndarray::{Array1, Array2};
+//!
+//! #[derive(Model)]
+//! #[model(input = [4])]
+//! struct Net {
+//!     fc: Linear<4, 3>,
+//! }
+//!
+//! /// Every rank calls this with the same data: each step computes this rank's rows of the batch.
+//! fn train(world: &World) -> Result<f32, TrainError> {
+//!     let (x, y) = (Array2::from_shape_fn((8, 4), |(i, j)| (i * 4 + j) as f32 / 32.0), Array1::from_iter((0..8).map(|i| i % 3)));
+//!     let trainer = Trainer::new(Net::init(0), cross_entropy(), Sgd::new(0.1)).batch(8);
+//!     let mut trainer = trainer.threads(1).distributed(world).shards(4).build()?;
+//!     (0..10).try_fold(0.0, |_, _| trainer.step(&x, &y))
+//! }
+//!
+//! // Two ranks that are threads of this process, and one that does it all.
+//! let worlds = World::of_threads(2);
+//! let losses: Vec<f32> = std::thread::scope(|scope| {
+//!     let ranks: Vec<_> = worlds.iter().map(|world| scope.spawn(|| train(world))).collect();
+//!     ranks.into_iter().map(|rank| rank.join().unwrap()).collect::<Result<_, _>>()
+//! })?;
+//! let alone = train(&World::of_threads(1)[0])?;
+//! assert_eq!(losses, [alone, alone]);
+//! # Ok::<(), TrainError>(())
+//! ```
+
+mod agree;
+mod error;
+mod network;
+mod sums;
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+pub use error::ExchangeError;
+pub use network::{Messages, Network};
+pub(crate) use sums::{Bucket, rows_of, shards_of};
+
+/// The longest that a rank waits for another one, unless [`World::set_time_limit`] says otherwise.
+const LIMIT: Duration = Duration::from_secs(300);
+
+/// So many exchanges may wait for their turn before whoever asks for the next one waits.
+const WAITING: usize = 64;
+
+/// The ranks of a job, as one of them sees it. Copies are the same one.
+///
+/// A thread of its own carries what is exchanged, so that it goes on while programs compute.
+#[derive(Clone)]
+pub struct World(Arc<Shared>);
+
+struct Shared {
+    rank: usize,
+    ranks: usize,
+    limit: Mutex<Duration>,
+    jobs: SyncSender<Job>,
+}
+
+/// What the thread is to do with the network.
+enum Job {
+    /// Add a bucket up.
+    Sum(Box<Summing>),
+    /// Anything else, such as comparing settings.
+    Call(Box<dyn FnOnce(&mut dyn Network) + Send>),
+}
+
+/// A bucket on its way.
+pub(crate) struct Summing {
+    /// Which it is, for whoever sent it.
+    pub number: usize,
+    pub bucket: Bucket,
+    pub result: Result<(), ExchangeError>,
+    limit: Duration,
+    reply: SyncSender<Box<Summing>>,
+}
+
+impl Summing {
+    /// A bucket that comes back by `reply`.
+    pub fn new(number: usize, bucket: Bucket, reply: SyncSender<Box<Summing>>) -> Box<Summing> {
+        Box::new(Summing { number, bucket, result: Ok(()), limit: LIMIT, reply })
+    }
+}
+
+impl World {
+    /// The world of a network.
+    pub fn new(network: Box<dyn Network>) -> World {
+        let (rank, ranks) = (network.rank(), network.ranks());
+        let (jobs, waiting) = sync_channel::<Job>(WAITING);
+        let carry = move || {
+            let mut network = network;
+            // After an error messages may be under way that nobody takes: nothing that comes later can be trusted.
+            let mut broken = None;
+            for job in waiting {
+                match job {
+                    Job::Call(call) => call(&mut *network),
+                    Job::Sum(mut summing) => {
+                        summing.result = match &broken {
+                            Some(error) => Err(ExchangeError::clone(error)),
+                            None => summing.bucket.exchange(&mut *network, summing.limit),
+                        };
+                        broken = broken.or_else(|| summing.result.clone().err());
+                        let reply = summing.reply.clone();
+                        // Nobody waits for it any more where the trainer is gone.
+                        _ = reply.send(summing);
+                    }
+                }
+            }
+        };
+        thread::Builder::new().name("kiln-exchange".into()).spawn(carry).expect("the system gives a thread");
+        World(Arc::new(Shared { rank, ranks, limit: Mutex::new(LIMIT), jobs }))
+    }
+
+    /// Ranks that are threads of this process, in order: for tests, and to see what a program does before it goes to several
+    /// machines. Each is to be used by a thread of its own.
+    ///
+    /// # Panics
+    /// For no ranks.
+    pub fn of_threads(ranks: usize) -> Vec<World> {
+        assert!(ranks > 0, "a world of no ranks");
+        network::threads(ranks).map(World::new).collect()
+    }
+
+    /// The number of this rank, from 0 on. Rank 0 alone writes files and shows progress.
+    pub fn rank(&self) -> usize {
+        self.0.rank
+    }
+
+    /// The number of ranks.
+    pub fn ranks(&self) -> usize {
+        self.0.ranks
+    }
+
+    /// How long a rank waits for another one before it gives up with [`ExchangeError::Timeout`]. Default: 300 seconds. It must
+    /// be longer than what one rank does while others wait: reading data, an evaluation, writing a checkpoint.
+    pub fn set_time_limit(&self, limit: Duration) {
+        *self.0.limit.lock().unwrap_or_else(PoisonError::into_inner) = limit;
+    }
+
+    fn limit(&self) -> Duration {
+        *self.0.limit.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a bucket up over all ranks, while this thread goes on.
+    pub(crate) fn sum(&self, mut summing: Box<Summing>) {
+        summing.limit = self.limit();
+        // The thread lives as long as there is somebody to send it jobs.
+        _ = self.0.jobs.send(Job::Sum(summing));
+    }
+
+    /// Does something with the network, and waits for it.
+    fn call<T: Any + Send>(
+        &self,
+        call: impl FnOnce(&mut dyn Network, Duration) -> Result<T, ExchangeError> + Send + 'static,
+    ) -> Result<T, ExchangeError> {
+        let (reply, result) = sync_channel(1);
+        let (limit, rank) = (self.limit(), self.0.rank);
+        let job = move |network: &mut dyn Network| {
+            let done = catch_unwind(AssertUnwindSafe(|| call(network, limit)));
+            _ = reply.send(done);
+        };
+        let ended = || ExchangeError::Network { rank, reason: "the thread of exchanges has ended".into() };
+        self.0.jobs.send(Job::Call(Box::new(job))).map_err(|_| ended())?;
+        match result.recv() {
+            Ok(Ok(done)) => done,
+            _ => Err(ended()),
+        }
+    }
+
+    /// What each rank gives, in the order of ranks: as many words from each.
+    ///
+    /// # Errors
+    /// Those of the network.
+    pub(crate) fn gather(&self, words: Vec<u32>) -> Result<Vec<Vec<u32>>, ExchangeError> {
+        self.call(move |network, limit| agree::gather(network, words, limit))
+    }
+
+    /// Waits until all ranks are here.
+    ///
+    /// # Errors
+    /// [`ExchangeError::Timeout`] and others, where a rank does not come.
+    pub fn barrier(&self) -> Result<(), ExchangeError> {
+        self.gather(vec![0]).map(|_| ())
+    }
+
+    /// That all ranks have the same of each of some settings, told by name: `world.agree(&[("data", data.len().to_string())])`.
+    ///
+    /// # Errors
+    /// [`ExchangeError::Differ`] on every rank, with the first name of which some have something else; those of
+    /// [`World::barrier`].
+    pub fn agree(&self, settings: &[(&str, String)]) -> Result<(), ExchangeError> {
+        let settings = settings.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+        self.call(move |network, limit| agree::agree(network, settings, limit))
+    }
+}
+
+impl std::fmt::Debug for World {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "World(rank {} of {})", self.rank(), self.ranks())
+    }
+}
