@@ -43,7 +43,7 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 pub use error::ExchangeError;
@@ -66,7 +66,24 @@ struct Shared {
     rank: usize,
     ranks: usize,
     limit: Mutex<Duration>,
-    jobs: SyncSender<Job>,
+    /// Nothing once it ends.
+    jobs: Option<SyncSender<Job>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Shared {
+    fn send(&self, job: Job) -> bool {
+        self.jobs.as_ref().is_some_and(|jobs| jobs.send(job).is_ok())
+    }
+}
+
+impl Drop for Shared {
+    /// The network ends before the process does, and says so to others.
+    fn drop(&mut self) {
+        self.jobs = None;
+        // A panic of the thread was told to whoever waited for it.
+        self.thread.take().into_iter().for_each(|thread| _ = thread.join());
+    }
 }
 
 /// What the thread is to do with the network.
@@ -119,8 +136,9 @@ impl World {
                 }
             }
         };
-        thread::Builder::new().name("kiln-exchange".into()).spawn(carry).expect("the system gives a thread");
-        World(Arc::new(Shared { rank, ranks, limit: Mutex::new(LIMIT), jobs }))
+        let thread = thread::Builder::new().name("kiln-exchange".into()).spawn(carry);
+        let thread = Some(thread.expect("the system gives a thread"));
+        World(Arc::new(Shared { rank, ranks, limit: Mutex::new(LIMIT), jobs: Some(jobs), thread }))
     }
 
     /// Ranks that are threads of this process, in order: for tests, and to see what a program does before it goes to several
@@ -157,7 +175,7 @@ impl World {
     pub(crate) fn sum(&self, mut summing: Box<Summing>) {
         summing.limit = self.limit();
         // The thread lives as long as there is somebody to send it jobs.
-        _ = self.0.jobs.send(Job::Sum(summing));
+        self.0.send(Job::Sum(summing));
     }
 
     /// Does something with the network, and waits for it.
@@ -172,7 +190,9 @@ impl World {
             _ = reply.send(done);
         };
         let ended = || ExchangeError::Network { rank, reason: "the thread of exchanges has ended".into() };
-        self.0.jobs.send(Job::Call(Box::new(job))).map_err(|_| ended())?;
+        if !self.0.send(Job::Call(Box::new(job))) {
+            return Err(ended());
+        }
         match result.recv() {
             Ok(Ok(done)) => done,
             _ => Err(ended()),
@@ -185,6 +205,26 @@ impl World {
     /// Those of the network.
     pub(crate) fn gather(&self, words: Vec<u32>) -> Result<Vec<Vec<u32>>, ExchangeError> {
         self.call(move |network, limit| agree::gather(network, words, limit))
+    }
+
+    /// What rank 0 has to say, on all ranks: bytes, or what went wrong.
+    ///
+    /// # Errors
+    /// Those of the network.
+    pub(crate) fn tell(&self, told: Option<Result<Vec<u8>, String>>) -> Result<Result<Vec<u8>, String>, ExchangeError> {
+        let (failed, mut bytes) = match told {
+            None => (false, Vec::new()),
+            Some(Ok(bytes)) => (false, bytes),
+            Some(Err(reason)) => (true, reason.into_bytes()),
+        };
+        let length = bytes.len();
+        bytes.resize(length.next_multiple_of(4), 0);
+        let words = bytes.chunks(4).map(|word| u32::from_le_bytes([word[0], word[1], word[2], word[3]])).collect();
+        let head = self.gather(vec![u32::from(failed), length as u32, (length as u64 >> 32) as u32])?.swap_remove(0);
+        let length = (u64::from(head[1]) | u64::from(head[2]) << 32) as usize;
+        let words = self.call(move |network, limit| agree::tell(network, words, length.div_ceil(4), limit))?;
+        let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).take(length).collect();
+        Ok(if head[0] == 0 { Ok(bytes) } else { Err(String::from_utf8_lossy(&bytes).into_owned()) })
     }
 
     /// Waits until all ranks are here.

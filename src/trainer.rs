@@ -58,6 +58,7 @@ pub use targets::{Label, TargetElement, Targets};
 pub(crate) use targets::{Rules, check_finite};
 
 use crate::checkpoint::{CheckpointError, Notes};
+use crate::distributed::rows_of;
 use crate::history::History;
 use crate::metrics::Metrics;
 use crate::report::{CachedPrograms, DrawError, Drawing, Facts, Profile, Report, Summary, Tuning};
@@ -203,7 +204,8 @@ impl<M: Model, L: Criterion<M::Output>, O: Optimizer> Trainer<M, L, O> {
 
     /// The mean loss, and for class labels the accuracy, of any number of samples; the model does not change. They are taken in
     /// batches of the trainer's size; a smaller last one is a program of its own, kept as
-    /// [`TrainerBuilder::cached_programs`] says.
+    /// [`TrainerBuilder::cached_programs`] says. With [`TrainerBuilder::distributed`] all ranks ask for the same evaluation, and
+    /// each computes its shards' rows of each batch.
     ///
     /// # Errors
     /// As for [`Trainer::step`], except that there may be more samples than the batch size.
@@ -242,7 +244,7 @@ impl<M: Model, L: Criterion<M::Output>, O: Optimizer> Trainer<M, L, O> {
         metrics: &mut Metrics,
     ) -> Result<Evaluation, TrainError> {
         let sums = self.add_evaluation(None, x, y, metrics)?;
-        Ok(sums.finish::<M>(&self.loss, &self.metrics))
+        self.finish_evaluation(sums)
     }
 
     /// [`Trainer::evaluate`] of data that comes in batches, such as those of a [`Loader`](crate::data::Loader): the figures are those of all
@@ -280,36 +282,57 @@ impl<M: Model, L: Criterion<M::Output>, O: Optimizer> Trainer<M, L, O> {
             sums = Some(self.add_evaluation(sums, &x, &y, metrics)?);
         }
         let sums = sums.ok_or(TrainError::Empty { found: vec![0] })?;
-        Ok(sums.finish::<M>(&self.loss, &self.metrics))
+        Ok(self.finish_evaluation(sums)?)
     }
 
-    /// Adds the evaluation of some samples to that of others.
+    /// What was added up of all samples: over the shards of all ranks, where they were dealt out.
+    fn finish_evaluation(&self, mut sums: Vec<Sums>) -> Result<Evaluation, TrainError> {
+        let mut all = sums.pop().expect("there are sums of one shard, at least");
+        if let Some(shards) = self.programs.shards().filter(|_| !all.told) {
+            sums.push(all.clone());
+            all.take(&shards.totals(sums.iter().map(Sums::totals).collect())?);
+        }
+        Ok(all.finish::<M>(&self.loss, &self.metrics))
+    }
+
+    /// Adds the evaluation of some samples to that of others. With several ranks, each evaluates its shards' rows of a
+    /// batch, and adds up shard by shard, so that the sum of all does not depend on who has which; metrics are told of all
+    /// samples, on all ranks.
     fn add_evaluation(
         &mut self,
-        sums: Option<Sums>,
+        sums: Option<Vec<Sums>>,
         x: impl Inputs<M::Input>,
         y: impl BatchTargets<L::Target>,
         metrics: &mut Metrics,
-    ) -> Result<Sums, TrainError> {
+    ) -> Result<Vec<Sums>, TrainError> {
         let sizes = inputs::check::<M>(&x, &self.settings)?;
         let rows = sizes.batch();
         self.read_targets(y, sizes)?;
         let all = |output: usize| Type { shape: sizes.shape(M::OUTPUTS[output].shape), ..M::OUTPUTS[output] };
         let losses = self.loss.parts().len();
-        let new = || Sums::new(losses, self.metrics.len(), &self.targets, M::OUTPUTS, &all);
+        let told = !metrics.is_empty();
+        let shards = self.programs.shards().filter(|_| !told).map(|shards| (shards.own(), shards.count()));
+        let (own, shards) = shards.unwrap_or((0..1, 1));
+        let new = || vec![Sums::new(losses, self.metrics.len(), &self.targets, M::OUTPUTS, (&all, told)); own.len()];
         let mut sums = sums.unwrap_or_else(new);
-        let names = if metrics.is_empty() { Vec::new() } else { sums.outputs::<M>() };
+        let names = if told { sums[0].outputs::<M>() } else { Vec::new() };
         metrics.check(&names)?;
-        for start in (0..rows).step_by(self.settings.batch) {
-            let part = start..rows.min(start + self.settings.batch);
+        let starts = (0..rows).step_by(self.settings.batch);
+        for (start, shard) in starts.flat_map(|start| own.clone().map(move |shard| (start, shard))) {
+            let of_shard = rows_of(shard, shards, rows.min(start + self.settings.batch) - start);
+            let part = start + of_shard.start..start + of_shard.end;
             let count = part.len();
+            if count == 0 {
+                continue;
+            }
+            let sums = &mut sums[shard - own.start];
             let sizes = sizes.with_batch(count);
             let graph = || evaluate_graph(&*self.model, &self.loss, &self.metrics, sizes);
             let (program, states) = self.programs.get(EVALUATE, sizes, graph)?;
             inputs::write::<M>(program, &x, part.clone())?;
             write_targets(program, M::INPUTS.len(), &self.targets, part.clone())?;
             program.run(states)?;
-            let told = if metrics.is_empty() { None } else { Some((&mut *metrics, &names[..])) };
+            let told = if told { Some((&mut *metrics, &names[..])) } else { None };
             sums.add(program.session(), &self.targets, part, told)?;
         }
         Ok(sums)

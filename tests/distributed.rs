@@ -5,11 +5,14 @@
 mod folder;
 
 use std::fs;
+use std::sync::Barrier;
 use std::thread;
 use std::time::Duration;
 
 use kiln::Precision;
+use kiln::checkpoints::{Checkpoints, Every};
 use kiln::distributed::{ExchangeError, World};
+use kiln::fit::Progress;
 use kiln::prelude::*;
 use kiln::random::uniform;
 use ndarray::{Array1, Array2, Array4, ArrayD, Axis, IxDyn};
@@ -277,19 +280,24 @@ fn settings_that_do_not_go_together_are_errors() {
 fn a_rank_that_stalls_or_ends_is_an_error_on_the_others() {
     let limit = Duration::from_millis(300);
     for stalls in [false, true] {
+        let others_have_given_up = Barrier::new(3);
         let results = each_rank(3, |world| {
             world.set_time_limit(Duration::from_secs(30));
             let trainer = Trainer::new(Plain::init(0), cross_entropy(), Adam::default()).batch(6).threads(1);
             let mut trainer = trainer.distributed(world).build().unwrap();
-            world.set_time_limit(limit);
             let (x, y) = images(6, 0);
             trainer.step(&x, &y).unwrap();
             if world.rank() == 2 {
-                // Longer than the others wait, each in turn.
-                thread::sleep(if stalls { limit * 8 } else { Duration::ZERO });
+                if stalls {
+                    others_have_given_up.wait();
+                }
                 return None;
             }
+            world.set_time_limit(limit);
             let first = trainer.step(&x, &y).unwrap_err();
+            if stalls {
+                others_have_given_up.wait();
+            }
             // Nor is anything to be had of it later.
             assert!(matches!(trainer.step(&x, &y), Err(TrainError::Exchange(_))));
             Some(first)
@@ -333,4 +341,60 @@ fn a_mistake_in_a_batch_is_an_error_on_all_ranks_and_changes_nothing() {
         error.to_string()
     });
     assert_eq!(outside[0], outside[1]);
+}
+
+/// A training of some epochs with checkpoints: its last validation, and the newest file.
+fn fit_some(world: &World, epochs: u64, folder: &Folder) -> (f64, Vec<u8>) {
+    let (x, y) = images(50, 1);
+    let data = Dataset::new(x, y).unwrap();
+    let trainer = Trainer::new(LeNet::init(3), cross_entropy(), Adam::default().lr(0.01)).batch(16).threads(1);
+    let mut trainer = trainer.distributed(world).shards(4).build().unwrap();
+    let mut checkpoints = Checkpoints::new(folder.path("run")).every(Every::Steps(3));
+    let fit = kiln::fit(&mut trainer, &data, |trainer, (x, y)| trainer.step(x, y)).epochs(epochs).shuffle(2).progress(Progress::Silent);
+    let history = fit.validate(&data).checkpoint(folder.path("run")).resume().run().unwrap();
+    let loss = history.last("valid.loss").unwrap().value;
+    let run = checkpoints.resume(&mut trainer).unwrap().unwrap();
+    assert_eq!(run.epoch, epochs);
+    (loss, fs::read(checkpoints.newest_file().unwrap()).unwrap())
+}
+
+#[test]
+fn a_training_goes_on_with_other_ranks_and_ends_with_the_same_bits() {
+    let state = |bytes: &[u8]| {
+        // Times are in the notes, which come first.
+        let header = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+        bytes[8 + header..].to_vec()
+    };
+    let undisturbed = Folder::new("undisturbed");
+    let expected = each_rank(2, |world| fit_some(world, 3, &undisturbed));
+    assert_eq!(expected[0], expected[1]);
+    let folder = Folder::new("restarted");
+    each_rank(4, |world| fit_some(world, 1, &folder));
+    each_rank(1, |world| fit_some(world, 2, &folder));
+    for found in each_rank(3, |world| fit_some(world, 3, &folder)) {
+        assert_eq!(found.0, expected[0].0);
+        assert!(state(&found.1) == state(&expected[0].1));
+    }
+}
+
+#[test]
+fn an_evaluation_is_that_of_one_process() {
+    let (x, y) = images(53, 4);
+    let of = |world: Option<&World>| {
+        let trainer = Trainer::new(Plain::init(3), cross_entropy(), Adam::default()).batch(16).threads(1);
+        let trainer = match world {
+            Some(world) => trainer.distributed(world).shards(4),
+            None => trainer,
+        };
+        trainer.build().unwrap().evaluate(&x, &y).unwrap()
+    };
+    let alone = of(None);
+    let mut expected = None;
+    for ranks in 1..=4 {
+        for found in each_rank(ranks, |world| of(Some(world))) {
+            assert!((found.loss - alone.loss).abs() < 1e-5 * alone.loss);
+            assert_eq!(found.accuracy, alone.accuracy);
+            assert_eq!(found, *expected.get_or_insert_with(|| found.clone()));
+        }
+    }
 }

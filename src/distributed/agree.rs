@@ -21,6 +21,22 @@ pub(super) fn gather(
     Ok(messages.incoming.chunks(length.max(1)).map(<[u32]>::to_vec).collect())
 }
 
+/// The words of rank 0, on all ranks.
+pub(super) fn tell(
+    network: &mut dyn Network,
+    words: Vec<u32>,
+    length: usize,
+    limit: Duration,
+) -> Result<Vec<u32>, ExchangeError> {
+    let (rank, ranks) = (network.rank(), network.ranks());
+    let of = |sends: bool, other: usize| if sends && other != rank { length } else { 0 };
+    let mut messages = Messages { outgoing: words, incoming: vec![0; length], ..Messages::default() };
+    messages.sends = (0..ranks).map(|other| 0..of(rank == 0, other)).collect();
+    messages.receives = (0..ranks).map(|other| 0..of(other == 0, other)).collect();
+    network.swap(&mut messages, limit)?;
+    Ok(if rank == 0 { messages.outgoing } else { messages.incoming })
+}
+
 /// That all ranks have the same settings.
 pub(super) fn agree(
     network: &mut dyn Network,

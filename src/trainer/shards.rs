@@ -180,6 +180,28 @@ impl Shards {
         if weight > 0 { (part, weight) } else { (rows_of(0, self.count, rows), 0) }
     }
 
+    /// The sums over all shards of some numbers of each, in their order; of those of this rank's shards.
+    ///
+    /// # Errors
+    /// Those of the network.
+    pub fn totals(&self, of_shards: Vec<Vec<f64>>) -> Result<Vec<f64>, ExchangeError> {
+        let (ranks, length) = (self.world.ranks(), of_shards.first().map_or(0, Vec::len));
+        let mut words: Vec<u32> = Vec::new();
+        for number in of_shards.into_iter().flatten() {
+            let bits = number.to_bits();
+            words.extend([bits as u32, (bits >> 32) as u32]);
+        }
+        // Ranks may have one shard more or less.
+        words.resize(self.count.div_ceil(ranks) * 2 * length, 0);
+        let mut totals = vec![0.0; length];
+        for (rank, words) in self.world.gather(words)?.into_iter().enumerate() {
+            let numbers = words.chunks(2).map(|word| f64::from_bits(u64::from(word[0]) | u64::from(word[1]) << 32));
+            let of_rank = numbers.take(shards_of(rank, ranks, self.count).len() * length);
+            of_rank.enumerate().for_each(|(place, number)| totals[place % length] += number);
+        }
+        Ok(totals)
+    }
+
     /// Where a shard's program stands, if it is compiled.
     fn position(&self, shard: usize, name: &str, sizes: &Sizes) -> Option<usize> {
         self.compiled.iter().position(|of| of.shard == shard && of.program.is(name, sizes))
