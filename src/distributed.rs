@@ -39,8 +39,6 @@ mod error;
 mod network;
 mod sums;
 
-use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -91,8 +89,11 @@ enum Job {
     /// Add a bucket up.
     Sum(Box<Summing>),
     /// Anything else, such as comparing settings.
-    Call(Box<dyn FnOnce(&mut dyn Network) + Send>),
+    Call(Box<Call>),
 }
+
+/// Something that is done with the network, unless it is of no use any more; what went wrong.
+type Call = dyn FnOnce(Result<&mut dyn Network, ExchangeError>) -> Option<ExchangeError> + Send;
 
 /// A bucket on its way.
 pub(crate) struct Summing {
@@ -119,13 +120,16 @@ impl World {
         let carry = move || {
             let mut network = network;
             // After an error messages may be under way that nobody takes: nothing that comes later can be trusted.
-            let mut broken = None;
+            let mut broken: Option<ExchangeError> = None;
             for job in waiting {
                 match job {
-                    Job::Call(call) => call(&mut *network),
+                    Job::Call(call) => {
+                        let network: Result<&mut dyn Network, _> = broken.clone().map_or(Ok(&mut *network), Err);
+                        broken = broken.or(call(network));
+                    }
                     Job::Sum(mut summing) => {
                         summing.result = match &broken {
-                            Some(error) => Err(ExchangeError::clone(error)),
+                            Some(error) => Err(error.clone()),
                             None => summing.bucket.exchange(&mut *network, summing.limit),
                         };
                         broken = broken.or_else(|| summing.result.clone().err());
@@ -179,24 +183,25 @@ impl World {
     }
 
     /// Does something with the network, and waits for it.
-    fn call<T: Any + Send>(
+    fn call<T: Send + 'static>(
         &self,
         call: impl FnOnce(&mut dyn Network, Duration) -> Result<T, ExchangeError> + Send + 'static,
     ) -> Result<T, ExchangeError> {
         let (reply, result) = sync_channel(1);
         let (limit, rank) = (self.limit(), self.0.rank);
-        let job = move |network: &mut dyn Network| {
-            let done = catch_unwind(AssertUnwindSafe(|| call(network, limit)));
+        let job = move |network: Result<&mut dyn Network, ExchangeError>| {
+            let done = network.and_then(|network| call(network, limit));
+            // Settings that differ are no fault of the network.
+            let error = done.as_ref().err().filter(|error| !matches!(error, ExchangeError::Differ { .. })).cloned();
+            // Who asked waits for it.
             _ = reply.send(done);
+            error
         };
         let ended = || ExchangeError::Network { rank, reason: "the thread of exchanges has ended".into() };
         if !self.0.send(Job::Call(Box::new(job))) {
             return Err(ended());
         }
-        match result.recv() {
-            Ok(Ok(done)) => done,
-            _ => Err(ended()),
-        }
+        result.recv().unwrap_or_else(|_| Err(ended()))
     }
 
     /// What each rank gives, in the order of ranks: as many words from each.

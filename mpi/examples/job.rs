@@ -19,12 +19,13 @@ use std::time::{Duration, Instant};
 
 use kiln::checkpoints::{Checkpoints, Every};
 use kiln::distributed::World;
+use kiln::Training;
 use kiln::graph::Parameters;
 use kiln::prelude::*;
 use kiln::random::uniform;
 use ndarray::{Array1, Array2, ArrayD, IxDyn};
 
-use networks::{Gpt, LeNet, ResNet18};
+use networks::{Characters, CharactersTrainer, LeNet, ResNet18};
 
 model! {
     struct Gan {
@@ -151,11 +152,13 @@ fn job() -> Result<(), Box<dyn Error>> {
             let rows = number("JOB_ROWS").unwrap_or(8) as usize;
             job.train::<ResNet18>(rows, |t, step| t.step(&numbers(&[rows, 3, 32, 32], step), &labels(rows, step)))
         }
-        "gpt" => job.train::<Gpt>(4, |t, step| {
-            // Scores of classes stand behind the places here: the loss takes `[n * t, 65]`.
-            let (x, y) = (whole(&[4, 128], 65, step), whole(&[4, 128], 65, 9 + step));
-            t.step(&x, &y)
-        }),
+        "gpt" => {
+            let trainer = Characters::init(1).trainer().batch(4).distributed(&job.world).shards(job.shards).build()?;
+            let step = |trainer: &mut CharactersTrainer, step: u64| {
+                trainer.fit(&whole(&[4, 128], 65, step), &whole(&[4, 128], 65, 9 + step))
+            };
+            job.run(trainer, step, |trainer| hash(trainer.model()))
+        }
         "gan" => {
             let trainer = Gan::init(1).trainer().batch(16).distributed(&job.world).shards(job.shards).build()?;
             let step = |trainer: &mut GanTrainer, step: u64| -> Result<f32, TrainError> {

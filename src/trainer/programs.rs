@@ -578,7 +578,7 @@ impl Programs {
         if let Some(shards) = &mut self.shards {
             let usual = [0, shards.count() - 1].map(|shard| shards.rows(shard, settings.batch).0.len());
             shards.keep(settings.cached_programs, |sizes| usual.contains(&sizes.batch()));
-            shards.add(shard, program);
+            shards.add(shard, program, &self.states)?;
         }
         Ok(())
     }

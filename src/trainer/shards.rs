@@ -14,7 +14,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use kiln_graph::passes::Precision;
 use kiln_graph::shape::Sizes;
 use kiln_graph::{Role, Shape};
-use kiln_jit::{Arena, Plan, States};
+use kiln_jit::{Arena, Held, Plan, States};
 use ndarray::{ArrayView, arr0};
 
 use super::error::TrainError;
@@ -43,6 +43,8 @@ pub(crate) struct Shards {
     own: Range<usize>,
     compiled: Vec<OfShard>,
     exchanges: Vec<Exchanges>,
+    /// What states held before the calls of a level.
+    held: Held,
 }
 
 /// A program of one shard.
@@ -55,6 +57,8 @@ struct OfShard {
     parts: Vec<Vec<Part>>,
     /// For each level where its calls are stopped, in order.
     stops: Vec<Vec<(usize, Stop)>>,
+    /// For each level the states that its calls write.
+    writes: Vec<Vec<usize>>,
     /// The inputs of the number of rows and of the shard's number, where it has them.
     rows: Option<usize>,
     number: Option<usize>,
@@ -154,7 +158,7 @@ impl Shards {
             return Err(ExchangeError::Shards { shards: count, ranks });
         }
         let own = shards_of(world.rank(), ranks, count);
-        Ok(Shards { world, count, wire, own, compiled: Vec::new(), exchanges: Vec::new() })
+        Ok(Shards { world, count, wire, own, compiled: Vec::new(), exchanges: Vec::new(), held: Held::default() })
     }
 
     /// The ranks.
@@ -251,7 +255,11 @@ impl Shards {
     }
 
     /// Takes a program of a shard.
-    pub fn add(&mut self, shard: usize, program: Compiled) {
+    ///
+    /// # Errors
+    /// [`TrainError::Run`] for states that are not there.
+    pub fn add(&mut self, shard: usize, program: Compiled, states: &States) -> Result<(), TrainError> {
+        let writes = program.session().written_by_level(states)?;
         let plan = program.session().program().plan();
         let values = Exchanges::values(plan);
         let known = self.exchanges.iter().position(|exchanges| exchanges.values == values);
@@ -292,7 +300,8 @@ impl Shards {
             plan.inputs.iter().position(|input| input.role == Role::Data && input.name == name)
         };
         let (rows, number) = (data(kiln_graph::build::SHARD_ROWS), data(kiln_graph::build::SHARD_NUMBER));
-        self.compiled.push(OfShard { shard, program, exchanges, parts, stops, rows, number });
+        self.compiled.push(OfShard { shard, program, exchanges, parts, stops, writes, rows, number });
+        Ok(())
     }
 
     /// Runs a step of which all shards have their inputs, of a batch of so many rows; the program of the last shard, which
@@ -345,7 +354,11 @@ impl Shards {
                 }
                 // Each shard's program writes the same new states, from the same old ones.
                 if self.own.len() > 1 && !once {
-                    if shard == self.own.start { states.keep() } else { states.take_back() }
+                    if shard == self.own.start {
+                        states.hold(&of.writes[level], &mut self.held);
+                    } else {
+                        states.put_back(&self.held);
+                    }
                 }
                 of.run_level(level, (&mut self.exchanges, &self.world), is_last, states)?;
             }

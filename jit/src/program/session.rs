@@ -328,6 +328,20 @@ impl Session {
         Ok(())
     }
 
+    /// The states, by their positions in the store, that the calls of each level write.
+    pub fn written_by_level(&self, states: &States) -> Result<Vec<Vec<usize>>, RunError> {
+        let plan = self.program.plan();
+        let used = states.positions(&wanted(&plan.inputs))?;
+        let of_states = plan.inputs.iter().enumerate().filter(|(_, input)| input.role == Role::State);
+        let numbers: Vec<usize> = of_states.map(|(number, _)| number).collect();
+        let written = |calls: &Range<usize>| {
+            let inputs = plan.states_of(&plan.calls[calls.clone()], |access| access != Access::Read);
+            let place = |input: usize| Some(used[numbers.iter().position(|&number| number == input)?]);
+            inputs.into_iter().filter_map(place).collect()
+        };
+        Ok(plan.levels.iter().map(written).collect())
+    }
+
     /// Takes each sum over shards from this shard alone, which is the only one: of the exchanges of a level.
     fn exchange_alone(&mut self, level: usize) -> Result<(), RunError> {
         for number in 0..self.program.plan().exchanges.len() {
