@@ -5,9 +5,11 @@ mod builder;
 mod error;
 mod evaluation;
 mod given;
+mod graphs;
 mod hints;
 mod inputs;
 mod metric;
+mod outputs;
 mod planning;
 mod prediction;
 mod programs;
@@ -22,12 +24,12 @@ use std::ops::Range;
 use std::path::Path;
 
 use kiln_graph::losses::Criterion;
-use kiln_graph::model::{ElementsMut, Inputs, OutputTypes};
+use kiln_graph::model::{Inputs, OutputTypes};
 use kiln_graph::optimizers::Optimizer;
 use kiln_graph::shape::Sizes;
 use kiln_graph::{Graph, Mode, Model, Parameters, Shape, Type};
-use kiln_jit::{Plan, Session};
-use ndarray::{ArrayD, ArrayView, ArrayViewD, Axis, Slice};
+use kiln_jit::Plan;
+use ndarray::{ArrayD, ArrayView, ArrayViewD};
 
 pub use builder::TrainerBuilder;
 pub(crate) use builder::{Settings, setter};
@@ -36,18 +38,22 @@ use evaluation::Sums;
 pub use evaluation::{Evaluation, OutputEvaluation};
 pub use given::BatchTargets;
 use given::Buffer;
+use graphs::optimization;
+pub use graphs::{evaluate_graph, train_graph};
+pub(crate) use graphs::{guard, shard, step_graph};
 pub(crate) use inputs::{check as check_inputs, write as write_inputs};
 use metric::Metric;
+use outputs::predict;
+pub(crate) use outputs::read_outputs;
 pub use planning::initial_states;
 pub(crate) use planning::{keeps, layouts, plan_graph, read_parameters, take_parameters};
 pub use prediction::predict_graph;
 #[cfg(feature = "onnx")]
 pub use prediction::predict_graph_with_wholes;
 pub(crate) use prediction::{forward, output_names};
-pub(crate) use programs::{Compiled, PREDICT, Programs, guard};
-use programs::{EVALUATE, TRAIN, optimization};
-pub(crate) use programs::{shard, step_graph};
-pub use programs::{OUTSIDE, evaluate_graph, train_graph};
+pub use programs::OUTSIDE;
+pub(crate) use programs::{Compiled, PREDICT, Programs};
+use programs::{EVALUATE, TRAIN};
 pub(crate) use saved::{encode, load, load_bytes, save};
 pub(crate) use schedulers::Schedulers;
 #[cfg(feature = "onnx")]
@@ -166,7 +172,14 @@ impl<M: Model, L: Criterion<M::Output>, O: Optimizer> Trainer<M, L, O> {
     /// The settings of a trainer, all at their defaults; [`TrainerBuilder::build`] compiles it.
     #[allow(clippy::new_ret_no_self)]
     pub fn new(model: M, loss: L, optimizer: O) -> TrainerBuilder<M, L, O> {
-        TrainerBuilder { model: Box::new(model), loss, optimizer, metrics: Vec::new(), settings: Settings::default(), world: None }
+        TrainerBuilder {
+            model: Box::new(model),
+            loss,
+            optimizer,
+            metrics: Vec::new(),
+            settings: Settings::default(),
+            world: None,
+        }
     }
 
     /// Trains on one batch; the loss before the update.
@@ -564,42 +577,4 @@ fn write_targets(
 /// Targets as a tensor of the given shape.
 pub(crate) fn view<T>(targets: &[T], shape: Shape) -> ArrayViewD<'_, T> {
     ArrayView::from_shape(shape.dims(), targets).expect("as many targets as their shape says")
-}
-
-/// The outputs for samples in batches of the given size, the last one smaller.
-fn predict<M: Model>(
-    programs: &mut Programs,
-    model: &M,
-    settings: &Settings,
-    x: impl Inputs<M::Input>,
-) -> Result<<M::Output as OutputTypes>::Arrays, TrainError> {
-    let sizes = inputs::check::<M>(&x, settings)?;
-    let rows = sizes.batch();
-    let mut result = M::Output::arrays(&|output| sizes.shape(M::OUTPUTS[output].shape));
-    for start in (0..rows).step_by(settings.batch) {
-        let part = start..rows.min(start + settings.batch);
-        let count = part.len();
-        let sizes = sizes.with_batch(count);
-        let (program, states) = programs.get(PREDICT, sizes, || predict_graph(model, sizes))?;
-        inputs::write::<M>(program, &x, part.clone())?;
-        program.run(states)?;
-        read_outputs::<M>(program.session(), &mut result, part);
-    }
-    Ok(result)
-}
-
-/// Copies the outputs for some samples to their places among those of all.
-pub(crate) fn read_outputs<M: Model>(
-    session: &Session,
-    result: &mut <M::Output as OutputTypes>::Arrays,
-    part: Range<usize>,
-) {
-    let part = Slice::from(part);
-    M::Output::each(result, &mut |output, all| match all {
-        ElementsMut::F32(mut all) => all.slice_axis_mut(Axis(0), part).assign(&session.output(output)),
-        ElementsMut::I32(mut all) => all.slice_axis_mut(Axis(0), part).assign(&session.output_i32(output)),
-        ElementsMut::Bool(mut all) => {
-            all.slice_axis_mut(Axis(0), part).zip_mut_with(&session.output_i32(output), |to, flag| *to = *flag != 0);
-        }
-    });
 }

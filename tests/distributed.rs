@@ -108,7 +108,15 @@ fn images(rows: usize, seed: u64) -> (Array4<f32>, Array1<i32>) {
 fn each_rank<T: Send>(ranks: usize, rank: impl Fn(&World) -> T + Sync) -> Vec<T> {
     let worlds = World::of_threads(ranks);
     thread::scope(|scope| {
-        let running: Vec<_> = worlds.into_iter().map(|world| scope.spawn(|| { let world = world; rank(&world) })).collect();
+        let running: Vec<_> = worlds
+            .into_iter()
+            .map(|world| {
+                scope.spawn(|| {
+                    let world = world;
+                    rank(&world)
+                })
+            })
+            .collect();
         running.into_iter().map(|rank| rank.join().unwrap()).collect()
     })
 }
@@ -134,7 +142,11 @@ impl Case {
     }
 
     /// The losses of the steps, and all that the training goes on from, as bytes; without a world of one process.
-    fn train<M: Model<Input = f32, Output = f32>>(&self, world: Option<&World>, folder: &Folder) -> (Vec<u32>, Vec<u8>) {
+    fn train<M: Model<Input = f32, Output = f32>>(
+        &self,
+        world: Option<&World>,
+        folder: &Folder,
+    ) -> (Vec<u32>, Vec<u8>) {
         let trainer = Trainer::new(M::init(3), cross_entropy(), self.optimizer()).batch(16).threads(1).seed(5);
         let trainer = match world {
             Some(world) => trainer.distributed(world).shards(self.shards).sync_batch_norm(self.sync).wire(self.wire),
@@ -156,7 +168,8 @@ impl Case {
         let folder = Folder::new("distributed");
         let mut expected = None;
         for ranks in 1..=self.shards.min(4) {
-            for (rank, found) in each_rank(ranks, |world| self.train::<M>(Some(world), &folder)).into_iter().enumerate() {
+            for (rank, found) in each_rank(ranks, |world| self.train::<M>(Some(world), &folder)).into_iter().enumerate()
+            {
                 let expected = expected.get_or_insert_with(|| found.clone());
                 assert_eq!(found.0, expected.0, "losses of rank {rank} of {ranks}: {self:?}");
                 assert!(found.1 == expected.1, "state of rank {rank} of {ranks}: {self:?}");
@@ -244,7 +257,8 @@ fn a_step_of_several_optimizers_waits_for_each_of_them() {
 fn ranks_that_differ_say_so_on_each_of_them() {
     let build = |world: &World, batch: usize, init: u64, lr: f64| {
         let adam = Adam::default().lr(lr);
-        let built = Trainer::new(Plain::init(init), cross_entropy(), adam).batch(batch).threads(1).distributed(world).build();
+        let built =
+            Trainer::new(Plain::init(init), cross_entropy(), adam).batch(batch).threads(1).distributed(world).build();
         match built {
             Err(TrainError::Exchange(ExchangeError::Differ { what, rank, .. })) => (what, rank),
             Err(error) => panic!("{error}"),
@@ -262,7 +276,10 @@ fn ranks_that_differ_say_so_on_each_of_them() {
             let (batch, init, lr) = settings(world.rank());
             build(world, batch, init, lr)
         });
-        assert!(found.iter().all(|(what, rank)| what == expected && *rank == usize::from(!expected.is_empty())), "{found:?}");
+        assert!(
+            found.iter().all(|(what, rank)| what == expected && *rank == usize::from(!expected.is_empty())),
+            "{found:?}"
+        );
     }
 }
 
@@ -270,7 +287,10 @@ fn ranks_that_differ_say_so_on_each_of_them() {
 fn settings_that_do_not_go_together_are_errors() {
     let worlds = World::of_threads(2);
     let trainer = || Trainer::new(Plain::init(0), cross_entropy(), Adam::default()).batch(8).distributed(&worlds[0]);
-    assert!(matches!(trainer().shards(1).build(), Err(TrainError::Exchange(ExchangeError::Shards { shards: 1, ranks: 2 }))));
+    assert!(matches!(
+        trainer().shards(1).build(),
+        Err(TrainError::Exchange(ExchangeError::Shards { shards: 1, ranks: 2 }))
+    ));
     assert!(matches!(trainer().shards(0).build(), Err(TrainError::Zero { setting: "shards" })));
     let checked = trainer().check_numerics(true).build();
     assert!(matches!(checked, Err(TrainError::Exchange(ExchangeError::Setting { setting: "check_numerics", .. }))));
@@ -350,7 +370,10 @@ fn fit_some(world: &World, epochs: u64, folder: &Folder) -> (f64, Vec<u8>) {
     let trainer = Trainer::new(LeNet::init(3), cross_entropy(), Adam::default().lr(0.01)).batch(16).threads(1);
     let mut trainer = trainer.distributed(world).shards(4).build().unwrap();
     let mut checkpoints = Checkpoints::new(folder.path("run")).every(Every::Steps(3));
-    let fit = kiln::fit(&mut trainer, &data, |trainer, (x, y)| trainer.step(x, y)).epochs(epochs).shuffle(2).progress(Progress::Silent);
+    let fit = kiln::fit(&mut trainer, &data, |trainer, (x, y)| trainer.step(x, y))
+        .epochs(epochs)
+        .shuffle(2)
+        .progress(Progress::Silent);
     let history = fit.validate(&data).checkpoint(folder.path("run")).resume().run().unwrap();
     let loss = history.last("valid.loss").unwrap().value;
     let run = checkpoints.resume(&mut trainer).unwrap().unwrap();

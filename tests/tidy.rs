@@ -62,10 +62,12 @@ fn root() -> &'static Path {
 /// an expected error each, not modules.)
 fn sources() -> Vec<(String, String)> {
     let mut files = Vec::new();
-    let mut folders: Vec<PathBuf> =
-        ["src", "build", "cli", "macros", "graph", "jit", "mpi", "onnx", "runtime", "tests", "benches", "examples", "fuzz"]
-            .map(|name| root().join(name))
-            .into();
+    let mut folders: Vec<PathBuf> = [
+        "src", "build", "cli", "macros", "graph", "jit", "mpi", "onnx", "runtime", "tests", "benches", "examples",
+        "fuzz",
+    ]
+    .map(|name| root().join(name))
+    .into();
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(&folder).unwrap() {
             let path = entry.unwrap().path();

@@ -31,8 +31,8 @@ pub use error::GraphError;
 pub(crate) use movement::whole;
 pub use notes::{Classes, Range};
 pub use random::RUN;
-pub use shards::{SHARD_NUMBER, SHARD_ROWS};
 pub(crate) use scan::unused;
+pub use shards::{SHARD_NUMBER, SHARD_ROWS};
 pub use states::OnlyWhere;
 pub use value::Value;
 

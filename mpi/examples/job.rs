@@ -17,9 +17,9 @@ use std::process::ExitCode;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use kiln::Training;
 use kiln::checkpoints::{Checkpoints, Every};
 use kiln::distributed::World;
-use kiln::Training;
 use kiln::graph::Parameters;
 use kiln::prelude::*;
 use kiln::random::uniform;
@@ -145,7 +145,9 @@ fn job() -> Result<(), Box<dyn Error>> {
     let differs = number("JOB_DIFFER") == Some(world.rank() as u64);
     let rate = if differs { 0.5 } else { 0.001 };
     let job = Job { world, steps: steps.parse()?, shards: shards.parse()?, rate };
-    let labels = |rows: usize, step: u64| -> Array1<i32> { whole(&[rows], 10, 99 + step).into_dimensionality().expect("one axis") };
+    let labels = |rows: usize, step: u64| -> Array1<i32> {
+        whole(&[rows], 10, 99 + step).into_dimensionality().expect("one axis")
+    };
     match network.as_str() {
         "lenet" => job.train::<LeNet>(32, |t, step| t.step(&numbers(&[32, 1, 28, 28], step), &labels(32, step))),
         "resnet18" => {

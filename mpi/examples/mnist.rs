@@ -46,7 +46,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     if world.rank() == 0 {
         let accuracy = history.last("valid.accuracy").map_or(0.0, |point| point.value);
         let seconds = start.elapsed().as_secs_f64();
-        println!("{} ranks, {seconds:.1} s: {:.2} % of {} digits are read right", world.ranks(), 100.0 * accuracy, test.len());
+        println!(
+            "{} ranks, {seconds:.1} s: {:.2} % of {} digits are read right",
+            world.ranks(),
+            100.0 * accuracy,
+            test.len()
+        );
     }
     Ok(())
 }
@@ -69,7 +74,10 @@ fn data() -> Result<(Dataset, Dataset), Box<dyn Error>> {
         [flag, folder] if flag == "--data" => {
             let file = |name: &str| Path::new(folder).join(name);
             let read = |name: &str| {
-                Dataset::from_idx(file(&format!("{name}-images-idx3-ubyte")), file(&format!("{name}-labels-idx1-ubyte")))
+                Dataset::from_idx(
+                    file(&format!("{name}-images-idx3-ubyte")),
+                    file(&format!("{name}-labels-idx1-ubyte")),
+                )
             };
             Ok((read("train")?, read("t10k")?))
         }

@@ -34,7 +34,7 @@ use kiln::distributed::World;
 pub use network::MpiError;
 
 /// The environment variables by which launchers tell a process of how many a job is: Open MPI, MPICH and Intel MPI, slurm.
-const SIZES: [&str; 3] = ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_NTASKS"];
+const SIZES: [&str; 3] = ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS"];
 
 /// The ranks of the job that this process is part of; of one rank, where nobody has started a job. To be called once, by the
 /// main thread, before anything else that takes long.

@@ -202,7 +202,13 @@ impl<H: Handle> Mpi<H> {
     /// # Safety
     /// The words are neither freed nor moved, nor written (nor read, where they are received) by others, until the request is
     /// done.
-    unsafe fn transfer(&mut self, begin: Transfer<H>, words: *mut u32, length: usize, rank: usize) -> Result<(), c_int> {
+    unsafe fn transfer(
+        &mut self,
+        begin: Transfer<H>,
+        words: *mut u32,
+        length: usize,
+        rank: usize,
+    ) -> Result<(), c_int> {
         let mut request = self.handles.no_request;
         // SAFETY: the words are there, as the caller says; counts that are too large were refused.
         let code = unsafe {
@@ -226,7 +232,8 @@ impl<H: Handle> Mpi<H> {
         receives: &[(usize, std::ops::Range<usize>)],
         mut wait: impl FnMut(usize) -> bool,
     ) -> Result<(Vec<u32>, Vec<u32>), SwapError> {
-        let parts = sends.iter().map(|part| (part, outgoing.len())).chain(receives.iter().map(|part| (part, incoming.len())));
+        let parts =
+            sends.iter().map(|part| (part, outgoing.len())).chain(receives.iter().map(|part| (part, incoming.len())));
         for ((rank, part), length) in parts {
             if part.end > length || part.start > part.end || part.len() > c_int::MAX as usize || *rank >= self.ranks {
                 return Err(SwapError::Part);

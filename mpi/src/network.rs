@@ -21,7 +21,9 @@ const SLEEP: Duration = Duration::from_micros(50);
 #[non_exhaustive]
 pub enum MpiError {
     /// No library.
-    #[error("no MPI library was found ({reason}); install Open MPI or MPICH, or say by the environment variable `KILN_MPI` where its `libmpi.so` is")]
+    #[error(
+        "no MPI library was found ({reason}); install Open MPI or MPICH, or say by the environment variable `KILN_MPI` where its `libmpi.so` is"
+    )]
     NotFound {
         /// What the system's loader said.
         reason: String,
@@ -42,7 +44,9 @@ pub enum MpiError {
         reason: String,
     },
     /// A library of another MPI than that of `mpirun`.
-    #[error("the launcher has started {launched} processes, but the MPI library that was loaded knows of {found}: it is that of another MPI; name the launcher's by the environment variable `KILN_MPI`")]
+    #[error(
+        "the launcher has started {launched} processes, but the MPI library that was loaded knows of {found}: it is that of another MPI; name the launcher's by the environment variable `KILN_MPI`"
+    )]
     Launcher {
         /// How many the launcher has started.
         launched: usize,
@@ -116,7 +120,11 @@ impl<H: Handle> Network for Ranks<H> {
         let begin = Instant::now();
         let wait = |_: usize| {
             let waited = begin.elapsed();
-            if waited < AWAKE { thread::yield_now() } else { thread::sleep(SLEEP) }
+            if waited < AWAKE {
+                thread::yield_now()
+            } else {
+                thread::sleep(SLEEP)
+            }
             waited < limit
         };
         let (outgoing, incoming) = (std::mem::take(&mut messages.outgoing), std::mem::take(&mut messages.incoming));

@@ -55,11 +55,14 @@ pub(super) fn agree(
     let read = |(words, length): (Vec<u32>, &Vec<u32>)| -> Vec<(String, String)> {
         let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).take(length[0] as usize).collect();
         let text = String::from_utf8_lossy(&bytes).into_owned();
-        let pair = |setting: &str| setting.split_once('\u{1f}').map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let pair =
+            |setting: &str| setting.split_once('\u{1f}').map(|(name, value)| (name.to_owned(), value.to_owned()));
         text.split('\u{1e}').filter_map(pair).collect()
     };
     let all: Vec<Vec<(String, String)>> = all.into_iter().zip(&lengths).map(read).collect();
-    let value = |of: &[(String, String)], name: &str| of.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
+    let value = |of: &[(String, String)], name: &str| {
+        of.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone())
+    };
     for (name, expected) in &all[0] {
         for (rank, settings) in all.iter().enumerate() {
             let found = value(settings, name).unwrap_or_else(|| "nothing".to_owned());

@@ -8,7 +8,9 @@ use std::time::Duration;
 #[non_exhaustive]
 pub enum ExchangeError {
     /// A message did not come in time.
-    #[error("rank {rank} waited {limit:?} for rank {from}, which has stalled or is gone; the limit is `World::set_time_limit`'s")]
+    #[error(
+        "rank {rank} waited {limit:?} for rank {from}, which has stalled or is gone; the limit is `World::set_time_limit`'s"
+    )]
     Timeout {
         /// The rank that waited.
         rank: usize,
@@ -26,7 +28,9 @@ pub enum ExchangeError {
         from: usize,
     },
     /// Ranks were started with something that should be the same and is not.
-    #[error("{what} is `{expected}` on rank 0 and `{found}` on rank {rank}: all ranks must run the same program on the same data")]
+    #[error(
+        "{what} is `{expected}` on rank 0 and `{found}` on rank {rank}: all ranks must run the same program on the same data"
+    )]
     Differ {
         /// What it is: `shards`, `model`.
         what: String,

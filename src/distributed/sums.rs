@@ -49,7 +49,10 @@ fn subtrees(shards: Range<usize>, merged: bool) -> Vec<Subtree> {
     let mut subtrees: Vec<Subtree> = Vec::new();
     for shard in shards {
         subtrees.push((shard, 1));
-        while merged && let [.., a, b] = subtrees[..] && are_halves(a, b) {
+        while merged
+            && let [.., a, b] = subtrees[..]
+            && are_halves(a, b)
+        {
             subtrees.pop();
             subtrees.pop();
             subtrees.push((a.0, 2 * a.1));
@@ -190,7 +193,9 @@ impl Bucket {
                     let from = &self.blocks[number].1[own.clone()];
                     match wire {
                         Precision::F32 => to.copy_from_slice(from),
-                        Precision::Bf16 => to.iter_mut().zip(from).for_each(|(to, &from)| *to = f32::from_bits(u32::from(Bf16::nearest(from).to_bits()) << 16)),
+                        Precision::Bf16 => to.iter_mut().zip(from).for_each(|(to, &from)| {
+                            *to = f32::from_bits(u32::from(Bf16::nearest(from).to_bits()) << 16)
+                        }),
                     }
                 } else {
                     let length = words(own.len(), wire);
@@ -198,7 +203,9 @@ impl Bucket {
                     place += length;
                 }
                 subtrees.push(subtree);
-                while let [.., a, b] = subtrees[..] && are_halves(a, b) {
+                while let [.., a, b] = subtrees[..]
+                    && are_halves(a, b)
+                {
                     subtrees.truncate(subtrees.len() - 2);
                     subtrees.push((a.0, 2 * a.1));
                     add_last(&mut self.pieces, own.len());
@@ -222,7 +229,8 @@ impl Bucket {
         messages.incoming.resize(all, 0);
         network.swap(messages, limit)?;
         for of in 0..ranks {
-            let from = if of == rank { &messages.outgoing[..] } else { &messages.incoming[messages.receives[of].clone()] };
+            let from =
+                if of == rank { &messages.outgoing[..] } else { &messages.incoming[messages.receives[of].clone()] };
             unpack(from, wire, &mut self.sum[piece(of)]);
         }
         self.spare.extend(self.blocks.drain(..).map(|(_, block)| block));
@@ -246,7 +254,8 @@ mod tests {
 
     /// The sums of `shards` shards of `elements` numbers as each of `ranks` ranks has them.
     fn sums(ranks: usize, shards: usize, elements: usize, wire: Precision) -> Vec<Vec<u32>> {
-        let number = |shard: usize, place: usize| ((shard * 31 + place * 17 + 3) as f32).sin() * 10f32.powi(place as i32 % 7);
+        let number =
+            |shard: usize, place: usize| ((shard * 31 + place * 17 + 3) as f32).sin() * 10f32.powi(place as i32 % 7);
         let of_rank = |mut network: Box<dyn Network>| {
             let mut bucket = Bucket::new(elements, shards, wire);
             // A bucket is used again.
@@ -269,7 +278,8 @@ mod tests {
     #[test]
     fn sums_have_the_same_bits_on_any_number_of_ranks() {
         for wire in [Precision::F32, Precision::Bf16] {
-            for (shards, elements) in [(1, 5), (2, 1), (3, 10), (4, 1000), (5, 7), (6, 64), (7, 3), (8, 100), (13, 129)] {
+            for (shards, elements) in [(1, 5), (2, 1), (3, 10), (4, 1000), (5, 7), (6, 64), (7, 3), (8, 100), (13, 129)]
+            {
                 let expected = sums(1, shards, elements, wire).remove(0);
                 for ranks in 2..=shards.min(8) {
                     for (rank, found) in sums(ranks, shards, elements, wire).into_iter().enumerate() {

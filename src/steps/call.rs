@@ -1,8 +1,8 @@
 //! One call of a program: the shapes of its arguments are checked, then they are handed over one after the other, and it
 //! runs.
 
-use kiln_graph::{Element, Shape};
 use kiln_graph::shape::{Misfit, Sizes};
+use kiln_graph::{Element, Shape};
 use ndarray::{ArrayRef, ArrayViewD, Axis, Dimension};
 
 use super::{Results, StepTrainer, Steps, graph, usual};

@@ -2,18 +2,17 @@
 //! the sizes that were asked for last, over one set of states and in one arena. It knows graphs and the compiler; it
 //! checks no user's input.
 
+mod sharded;
+
 use std::collections::HashMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
-use std::ops::Range;
 use std::sync::Arc;
 
 use kiln_graph::build::{SHARD_NUMBER, SHARD_ROWS};
 use kiln_graph::indices::{IndexRule, index_rule};
-use kiln_graph::losses::{Criterion, TargetRule};
-use kiln_graph::optimizers::{Optimization, Optimizer};
+use kiln_graph::optimizers::Optimization;
 use kiln_graph::passes::in_precision;
 use kiln_graph::shape::Sizes;
-use kiln_graph::{Builder, Element, print, Elements, Graph, Layer, Mode, Model, Parameters, Role, Shape, Type, Value};
+use kiln_graph::{Element, Elements, Graph, Parameters, Role, Shape};
 use kiln_jit::plan::{Argument, EXCHANGE};
 use kiln_jit::{Arena, Plan, Session, States};
 use kiln_rt::Pool;
@@ -21,11 +20,8 @@ use ndarray::{ArrayD, ArrayViewD};
 
 use super::builder::Settings;
 use super::error::TrainError;
-use super::evaluation::compared;
-use super::metric::Metric;
 use super::planning::{keeps, layouts, plan_graph, read_parameters, take_parameters};
-use super::prediction::{forward, output_names};
-use super::shards::{Sharding, Shards};
+use super::shards::Shards;
 use super::view;
 use crate::numerics::Checked;
 use crate::report::{CachedProgram, CachedPrograms, Profile, Tuning};
@@ -38,162 +34,8 @@ pub const EVALUATE: &str = "evaluate";
 /// The program of the prediction; input: samples.
 pub const PREDICT: &str = "predict";
 
-/// The name of the data input of targets.
-const TARGET: &str = "y";
-/// Its name where the model has an input of that name.
-const OTHER_TARGET: &str = "loss.target";
-
-/// The optimizer of all parameters of a model.
-pub fn optimization<'a>(model: &'a impl Layer, rule: &'a impl Optimizer) -> Optimization<'a> {
-    Optimization::new("", rule, |path, f| model.visit(path, f))
-}
-
-/// The targets of the outputs, of which there is one or more for each sample; none where there is no loss.
-fn targets<'g, M: Model, L: Criterion<M::Output>>(
-    g: &'g Builder,
-    loss: &L,
-    outputs: &[Value<'g>],
-) -> Result<Vec<Option<Value<'g>>>, TrainError> {
-    let taken = M::INPUTS.len() > 1 && M::INPUT_NAMES.contains(&TARGET);
-    let mut targets = Vec::new();
-    for place in 0..L::TARGETS {
-        let rule = loss.target(place, &|output| outputs[output].shape());
-        let Some(TargetRule { ty, output, .. }) = rule else {
-            targets.push(None);
-            continue;
-        };
-        let of = outputs[output.unwrap_or(0)].shape();
-        if ty.shape.rank() == 0 || ty.shape.dims().first() != of.dims().first() {
-            return Err(TrainError::TargetBatch { output: of, target: ty.shape });
-        }
-        targets.push(Some(match L::TARGETS {
-            1 => g.input_of(if taken { OTHER_TARGET } else { TARGET }, ty),
-            _ => g.input_of(&format!("{OTHER_TARGET}.{place}"), ty),
-        }));
-    }
-    if targets.iter().all(Option::is_none) {
-        return Err(TrainError::NoLoss);
-    }
-    Ok(targets)
-}
-
-/// The graph that predicts samples and compares with their targets: outputs `sum` and `divisor` of each loss, the
-/// `prediction` (of several those that are compared with a target), and sum and divisor of each metric.
-pub fn evaluate_graph<M: Model, L: Criterion<M::Output>>(
-    model: &M,
-    loss: &L,
-    metrics: &[Metric],
-    sizes: impl Into<Sizes>,
-) -> Result<Graph, TrainError> {
-    let g = Builder::new(EVALUATE);
-    let outputs = forward(&g, model, sizes.into());
-    let targets = targets::<M, L>(&g, loss, &outputs)?;
-    let names = output_names::<M>();
-    let words: Vec<&str> = names.iter().map(String::as_str).collect();
-    let totals = loss.totals(&g, &words, &outputs, &targets);
-    let several = totals.len() > 1;
-    for (number, total) in totals.into_iter().enumerate() {
-        for (part, value) in [("sum", total.sum), ("divisor", total.divisor)] {
-            if value.ty() != Type::f32(Shape::SCALAR) {
-                return Err(TrainError::LossTotal { part, found: value.ty() });
-            }
-            let name = if several { format!("loss.{number}.{part}") } else { part.to_owned() };
-            g.output(&name, value);
-        }
-    }
-    if let [prediction] = outputs[..] {
-        g.output("prediction", prediction);
-    } else {
-        for place in 0..L::TARGETS {
-            let rule = loss.target(place, &|output| outputs[output].shape());
-            if let Some(output) = rule.and_then(|rule| compared(&rule, &|output| outputs[output].ty())) {
-                g.output(&format!("prediction.{place}"), outputs[output]);
-            }
-        }
-    }
-    // NaN stands where an output has no loss, and so no target.
-    let given: Vec<Value<'_>> = match metrics {
-        [] => Vec::new(),
-        _ => targets.iter().map(|target| target.unwrap_or_else(|| g.scalar(f64::NAN))).collect(),
-    };
-    for (number, metric) in metrics.iter().enumerate() {
-        let _function = g.function("metric");
-        let total = metric.total(&outputs, &given);
-        for (part, value) in [("sum", total.sum), ("divisor", total.divisor)] {
-            g.output(&format!("metric.{number}.{part}"), value);
-        }
-    }
-    guard(&g);
-    Ok(g.finish()?)
-}
-
-/// The graph of one training step for so many samples, of such free extents: output `loss`, and updates of all states. What
-/// layers draw depends on the seed.
-pub fn train_graph<M: Model, L: Criterion<M::Output>>(
-    model: &M,
-    loss: &L,
-    optimizer: &impl Optimizer,
-    sizes: impl Into<Sizes>,
-    seed: u64,
-) -> Result<Graph, TrainError> {
-    step_graph(model, loss, optimizer, sizes, (seed, None))
-}
-
-/// As [`train_graph`], of one shard of a batch where batches have shards.
-pub(crate) fn step_graph<M: Model, L: Criterion<M::Output>>(
-    model: &M,
-    loss: &L,
-    optimizer: &impl Optimizer,
-    sizes: impl Into<Sizes>,
-    (seed, sharding): (u64, Option<Sharding>),
-) -> Result<Graph, TrainError> {
-    let g = Builder::new(TRAIN);
-    shard(&g, sharding);
-    g.set_mode(Mode::Train);
-    g.set_seed(seed);
-    let outputs = forward(&g, model, sizes.into());
-    let targets = targets::<M, L>(&g, loss, &outputs)?;
-    let names = output_names::<M>();
-    let words: Vec<&str> = names.iter().map(String::as_str).collect();
-    let losses = loss.losses(&g, &words, &outputs, &targets);
-    // Where there is none, an error was recorded.
-    let value = losses.into_iter().reduce(|all, loss| all + loss).unwrap_or_else(|| g.scalar(f64::NAN));
-    optimization(model, optimizer).minimize(&g, value);
-    g.output("loss", value);
-    guard(&g);
-    Ok(g.finish()?)
-}
-
-/// Lets a program compute one shard of a batch, where batches have shards.
-pub(crate) fn shard(g: &Builder, sharding: Option<Sharding>) {
-    if let Some(Sharding { count, sync_batch_norm }) = sharding {
-        g.set_shards(count, sync_batch_norm);
-    }
-}
-
 /// The outputs that count the numbers which a function does not take: `outside.0.bce.0..1`.
 pub const OUTSIDE: &str = "outside.";
-
-/// Makes results and states those of all shards, and lets a program change nothing where a function is given numbers that it does not take, and say so: see
-/// [`Compiled::run`]. The last thing that is built.
-pub fn guard(g: &Builder) {
-    g.gather_shards();
-    let counts: Vec<_> = g.outside().into_iter().map(|(range, count)| (range, g.exchange(count))).collect();
-    let Some(all) = counts.iter().map(|(_, count)| *count).reduce(|all, count| all + count) else { return };
-    if g.training() {
-        g.keep_unless(all.eq(0.0));
-    }
-    for (number, (range, count)) in counts.into_iter().enumerate() {
-        g.output(&format!("{OUTSIDE}{number}.{}.{}..{}", range.function, range.low, range.high), count);
-    }
-}
-
-/// A number that stands for a value in messages to other ranks, which run the same program.
-fn hash(value: &impl Hash) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    value.hash(&mut hasher);
-    hasher.finish()
-}
 
 /// Whether a data input is none that a user gives.
 fn is_of_shards(name: &str) -> bool {
@@ -434,7 +276,15 @@ impl Averages {
 impl Programs {
     /// None yet; the tuner, if there is one, plans them.
     pub fn new(pool: Arc<Pool>, settings: Settings, tuner: Option<Tuner>) -> Programs {
-        Programs { pool, states: States::new(), compiled: Vec::new(), settings, tuner, averages: Averages::default(), shards: None }
+        Programs {
+            pool,
+            states: States::new(),
+            compiled: Vec::new(),
+            settings,
+            tuner,
+            averages: Averages::default(),
+            shards: None,
+        }
     }
 
     /// The states: parameters, and what loss and optimizer keep.
@@ -504,137 +354,6 @@ impl Programs {
         let mut session = Session::of_plan::<TrainError>(plan, &mut self.states, arena, keeps, self.pool.clone())?;
         session.set_flush_denormal(self.settings.flush_denormal);
         Ok(session)
-    }
-
-    /// Lets steps compute the shards of this rank from now on.
-    pub fn set_shards(&mut self, shards: Option<Shards>) {
-        self.shards = shards;
-    }
-
-    /// The shards of this rank, where batches have shards.
-    pub fn shards(&self) -> Option<&Shards> {
-        self.shards.as_ref()
-    }
-
-    /// The sizes of which this rank's first shard is, for a batch of some sizes.
-    pub fn of_shard(&self, sizes: Sizes) -> Sizes {
-        match &self.shards {
-            Some(shards) => sizes.with_batch(shards.rows(shards.own().start, sizes.batch()).0.len()),
-            None => sizes,
-        }
-    }
-
-    /// Calls `f` with the program of a step for each shard of this rank, and the rows of the batch that it takes; without
-    /// shards, and for programs that do not train, with the one program, and all rows.
-    pub fn each_shard(
-        &mut self,
-        (name, mode): (&'static str, Mode),
-        sizes: Sizes,
-        mut graph: impl FnMut(Sizes) -> Result<Graph, TrainError>,
-        mut f: impl FnMut(&mut Compiled, Range<usize>) -> Result<(), TrainError>,
-    ) -> Result<(), TrainError> {
-        let Some(own) = self.shards.as_ref().filter(|_| mode == Mode::Train).map(Shards::own) else {
-            let (program, _) = self.get(name, sizes, || graph(sizes))?;
-            return f(program, 0..sizes.batch());
-        };
-        for shard in own {
-            let Some(shards) = &mut self.shards else { continue };
-            let (rows, _) = shards.rows(shard, sizes.batch());
-            let of_shard = sizes.with_batch(rows.len());
-            if shards.get(shard, name, &of_shard)?.is_none() {
-                self.add_shard(shard, (name, of_shard), || graph(of_shard))?;
-            }
-            if let Some(program) = self.shards.as_mut().map_or(Ok(None), |shards| shards.get(shard, name, &of_shard))? {
-                f(program, rows)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Compiles the program of a shard.
-    fn add_shard(
-        &mut self,
-        shard: usize,
-        (name, sizes): (&'static str, Sizes),
-        graph: impl FnOnce() -> Result<Graph, TrainError>,
-    ) -> Result<(), TrainError> {
-        let Some(shards) = &mut self.shards else { return Ok(()) };
-        let like = shards.like(name, &sizes);
-        let arena = shards.take_arena(shard);
-        let program = match like {
-            Some(mut program) => {
-                program.session_mut().attach(arena)?;
-                program
-            }
-            None => {
-                let graph = self.settings.at(&sizes, graph())?;
-                let graph = &*in_precision(&graph, self.settings.precision);
-                let plan = self.planned(sizes, graph)?;
-                let session = self.session(plan, arena, false)?;
-                Compiled::new(name, sizes, graph, session, &self.settings)
-            }
-        };
-        let settings = self.settings;
-        if let Some(shards) = &mut self.shards {
-            let usual = [0, shards.count() - 1].map(|shard| shards.rows(shard, settings.batch).0.len());
-            shards.keep(settings.cached_programs, |sizes| usual.contains(&sizes.batch()));
-            shards.add(shard, program, &self.states)?;
-        }
-        Ok(())
-    }
-
-    /// Runs a step whose inputs were given by [`Programs::each_shard`]; the program has the results.
-    pub fn run_step(
-        &mut self,
-        (name, mode): (&'static str, Mode),
-        sizes: Sizes,
-        graph: impl FnOnce() -> Result<Graph, TrainError>,
-    ) -> Result<&Compiled, TrainError> {
-        if mode == Mode::Eval || self.shards.is_none() {
-            let (program, states) = self.get(name, sizes, graph)?;
-            program.run(states)?;
-            return Ok(program);
-        }
-        let shards = self.shards.as_mut().expect("there are shards");
-        shards.run((name, &sizes), sizes.batch(), &mut self.states)
-    }
-
-    /// The sizes of the first of all shards, for a batch of some sizes.
-    pub fn of_shard_0(&self, sizes: Sizes) -> Sizes {
-        match &self.shards {
-            Some(shards) => sizes.with_batch(shards.rows(0, sizes.batch()).0.len()),
-            None => sizes,
-        }
-    }
-
-    /// That all ranks have the same settings, parameters and programs: the graphs of the first shard.
-    ///
-    /// # Errors
-    /// [`ExchangeError::Differ`](crate::distributed::ExchangeError::Differ), on all ranks.
-    pub fn agree(&self, graphs: &[Graph]) -> Result<(), TrainError> {
-        let Some(shards) = &self.shards else { return Ok(()) };
-        let Settings { batch, seed, exact, flush_denormal, precision, sync_batch_norm, wire, .. } = self.settings;
-        let plan = self.shards.as_ref().and_then(|shards| shards.any_plan());
-        let states = self.states.names().map(|name| {
-            let value = self.states.read(name).map(|value| value.iter().map(|x| x.to_bits()).collect::<Vec<u32>>());
-            hash(&(name, value))
-        });
-        let parameters: u64 = states.fold(0, |all, of| hash(&(all, of)));
-        let settings = [
-            ("version", env!("CARGO_PKG_VERSION").to_owned()),
-            ("shards", shards.count().to_string()),
-            ("batch", batch.to_string()),
-            ("seed", seed.to_string()),
-            ("exact", exact.to_string()),
-            ("flush_denormal", flush_denormal.to_string()),
-            ("precision", format!("{precision:?}")),
-            ("sync_batch_norm", sync_batch_norm.to_string()),
-            ("wire", format!("{wire:?}")),
-            ("KILN_EMITTER", plan.map(|plan| plan.emitter.to_string()).unwrap_or_default()),
-            ("the program", format!("{:016x}", hash(&graphs.iter().map(print).collect::<Vec<_>>()))),
-            ("the parameters", format!("{parameters:016x}")),
-        ];
-        Ok(shards.world().agree(&settings)?)
     }
 
     /// Takes the arena from the program that was asked for last, which has it unless something failed since.

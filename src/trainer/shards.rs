@@ -131,7 +131,8 @@ impl Exchanges {
     /// Waits for a bucket.
     fn await_bucket(&mut self, bucket: usize, world: &World) -> Result<&Bucket, ExchangeError> {
         while self.here[bucket].is_none() {
-            let ended = || ExchangeError::Network { rank: world.rank(), reason: "the thread of exchanges has ended".into() };
+            let ended =
+                || ExchangeError::Network { rank: world.rank(), reason: "the thread of exchanges has ended".into() };
             let summing = self.back.recv().map_err(|_| ended())?;
             let number = summing.number;
             self.here[number] = Some(summing);
@@ -296,9 +297,7 @@ impl Shards {
             // What is given and what is taken at the same place: first the former, so that others need not wait.
             stops.sort_by_key(|&(call, stop)| (call, matches!(stop, Stop::Take(_))));
         }
-        let data = |name: &str| {
-            plan.inputs.iter().position(|input| input.role == Role::Data && input.name == name)
-        };
+        let data = |name: &str| plan.inputs.iter().position(|input| input.role == Role::Data && input.name == name);
         let (rows, number) = (data(kiln_graph::build::SHARD_ROWS), data(kiln_graph::build::SHARD_NUMBER));
         self.compiled.push(OfShard { shard, program, exchanges, parts, stops, writes, rows, number });
         Ok(())
@@ -338,7 +337,8 @@ impl Shards {
             let mut levels = 0;
             for shard in self.own.clone() {
                 let (part, weight) = self.rows(shard, rows);
-                let position = self.position(shard, name, &sizes.with_batch(part.len())).expect("its inputs were given");
+                let position =
+                    self.position(shard, name, &sizes.with_batch(part.len())).expect("its inputs were given");
                 let of = &mut self.compiled[position];
                 let plan = of.program.session().program().plan();
                 levels = plan.levels.len();

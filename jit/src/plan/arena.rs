@@ -92,9 +92,8 @@ pub fn share_memory(memory: &[Piece], calls: &[Draft], intervals: &mut [Option<I
             // Inputs and outputs belong to users, and are never written over. The result has to be born here: if an
             // earlier call wrote a part of it, that would have gone over an operand that was still needed.
             // What is handed over shares its memory with nobody: it is looked at between calls.
-            let dies = memory[from].purpose == Purpose::Temporary
-                && memory[to].purpose != Purpose::Given
-                && old.to == time;
+            let dies =
+                memory[from].purpose == Purpose::Temporary && memory[to].purpose != Purpose::Given && old.to == time;
             if owner[to] == to && new.from == time && dies && old.bytes == new.bytes {
                 owner[to] = from;
                 // One piece from the operand's first call to the result's last; the result has no offset of its own any
@@ -119,7 +118,10 @@ pub fn offsets(memory: &[Piece], intervals: &[Option<Interval>], prologue: usize
         //        | what the prologue leaves | inputs, intermediates, outputs: over each other in time   |
         // The former never overlap, since all of them live for good. An input lives through a run, but each run has its
         // own.
-        if !matches!(piece.purpose, Purpose::Input | Purpose::Given | Purpose::Taken(_)) && interval.from < prologue && interval.to >= prologue {
+        if !matches!(piece.purpose, Purpose::Input | Purpose::Given | Purpose::Taken(_))
+            && interval.from < prologue
+            && interval.to >= prologue
+        {
             offsets[number] = invariant_bytes;
             invariant_bytes += interval.bytes.next_multiple_of(ALIGNMENT);
         } else {

@@ -55,8 +55,7 @@ pub fn place(
     let updated: FxHashMap<NodeId, usize> =
         graph.updates.iter().rev().map(|update| (update.node, update.input)).collect();
     let outputs: FxHashSet<NodeId> = graph.outputs.iter().map(|output| output.node).collect();
-    let given: FxHashSet<NodeId> =
-        exchanges.iter().map(|exchange| graph.outputs[exchange.output].node).collect();
+    let given: FxHashSet<NodeId> = exchanges.iter().map(|exchange| graph.outputs[exchange.output].node).collect();
     let mut copies = Vec::new();
     for (position, group) in fusion.groups.iter().enumerate() {
         for &id in &group.stores {

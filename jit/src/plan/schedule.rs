@@ -23,13 +23,7 @@ use crate::lower::expression::Located;
 use crate::target::Target;
 
 /// The plan of some drafts of calls.
-pub fn schedule(
-    graph: &Graph,
-    drafts: Drafts,
-    exchanges: &[Exchanged],
-    recipes: Recipes<'_>,
-    target: &Target,
-) -> Plan {
+pub fn schedule(graph: &Graph, drafts: Drafts, exchanges: &[Exchanged], recipes: Recipes<'_>, target: &Target) -> Plan {
     let Drafts { list: mut drafts, memory, loops } = drafts;
     let pieces = &memory.pieces;
     // The order matters. Calls that repeat others are dropped before lives are counted, which are spans of calls and so
