@@ -61,6 +61,8 @@ pub(super) enum Work {
     OverlapAdd(OverlapAdd),
     /// Buffers: from, to.
     Relayout(Relayout),
+    /// Buffers: to, of which only zeros are written.
+    RelayoutHalo(Relayout),
     /// Buffers: an operand, its panels.
     PackedPanels(PackedPanels),
     /// Buffers: those of the step.
@@ -71,8 +73,9 @@ pub(super) enum Work {
 
 impl Stage {
     /// What the stage does, in a word: `tiles`, `folded tiles`, `k-blocked tiles`, `split-k parts`, `split-k sum`,
-    /// `accumulate`, `overlap-add`, `relayout`, `packed A`, `packed B`, `transpose results`, or one of Winograd's:
-    /// `patches`, `weights`, `winograd`, `winograd parts`, `winograd sum`, `transform`, `winograd gradient`.
+    /// `accumulate`, `overlap-add`, `halo`, `relayout`, `packed A`, `packed B`, `transpose results`, or one of
+    /// Winograd's: `patches`, `weights`, `winograd`, `winograd parts`, `winograd sum`, `transform`,
+    /// `winograd gradient`.
     pub fn kind(&self) -> &'static str {
         self.work.kind()
     }
@@ -117,6 +120,7 @@ impl Work {
             Work::Accumulate(..) => "accumulate",
             Work::OverlapAdd(_) => "overlap-add",
             Work::Relayout(_) => "relayout",
+            Work::RelayoutHalo(_) => "halo",
             Work::PackedPanels(panels) if panels.of_rows() => "packed A",
             Work::PackedPanels(_) => "packed B",
             Work::Winograd(_, step) => step.name(),
@@ -155,6 +159,7 @@ impl Work {
             }
             Work::OverlapAdd(overlap_add) => overlap_add.emit(kernel, buffers[0], epilogue),
             Work::Relayout(relayout) => relayout.emit(kernel, buffers[0], buffers[1]),
+            Work::RelayoutHalo(relayout) => relayout.emit_halo(kernel, buffers[0]),
             Work::PackedPanels(panels) => panels.emit(kernel, buffers[0], buffers[1]),
             Work::Winograd(strategy, step) => strategy.emit(*step, kernel, buffers, epilogue),
             Work::WinogradGradient(strategy, step) => strategy.emit(*step, kernel, buffers, epilogue),
@@ -224,6 +229,7 @@ choice!(Work {
     8 "packed-panels" PackedPanels(panels),
     9 "winograd" Winograd(winograd, step),
     10 "winograd-gradient" WinogradGradient(gradient, step),
+    11 "relayout-halo" RelayoutHalo(relayout),
 });
 
 /// Everything: the lengths of the scratch buffers, then a line for each stage. It parses back to the same recipe.
@@ -285,6 +291,7 @@ impl Stage {
             | Work::Sum(_)
             | Work::OverlapAdd(_)
             | Work::Relayout(_)
+            | Work::RelayoutHalo(_)
             | Work::PackedPanels(_) => vec![],
             Work::Winograd(..) | Work::WinogradGradient(..) => vec![],
         };

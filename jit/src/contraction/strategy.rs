@@ -407,6 +407,9 @@ impl Strategy {
         for (source, pack) in sources.iter_mut().zip(self.copies) {
             let Some(pack) = pack else { continue };
             let to = recipe.scratch(pack.elements());
+            if pack.halo_apart() {
+                recipe.stage([], Some(to), 0, Work::RelayoutHalo(pack.clone()));
+            }
             recipe.stage([*source], Some(to), 0, Work::Relayout(pack));
             *source = to;
         }

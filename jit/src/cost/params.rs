@@ -28,10 +28,11 @@ pub mod sharing {
     pub const PARALLEL_NANOSECONDS: u64 = 7_000;
     /// Tasks of a grid from which on threads share the work. Unit: tasks. Zen 3, 2026-11-26.
     pub const SHARED: usize = 4;
-    /// Cycles that are worth sharing. Unit: cycles. Zen 3, 2026-11-26.
-    pub const LONG: f64 = 1e5;
-    /// How much dearer long work is that can not be shared. Unit: ratio. Zen 3, 2026-11-26.
+    /// How much dearer work is that is worth sharing and can not be shared. Unit: ratio. Zen 3, 2026-11-26.
     pub const ALONE: f64 = 1.3;
+    /// How much dearer it is where rows are cut so that it can: each task reads the right operand anew. Unit: ratio.
+    /// Emerald Rapids, and by the measurements of Zen 3, 2026-11-29.
+    pub const CUT: f64 = 1.1;
     /// Tasks of a grid from which on more are of no use. Unit: tasks. Zen 3, 2026-11-26.
     pub const TASKS: usize = 64;
 }
