@@ -7,8 +7,8 @@ A step of R ranks takes
     wire = copies + buckets * 2 * (R - 1) * latency + 2 * (R - 1) / R * bytes / bandwidth
     last = wire / buckets: what is left to add up when the backward pass is over
 
-with the time of one machine's rows (2026-11-29, one core of an Intel Xeon, Emerald Rapids, at 2.8 GHz; a machine here has 32
-of them, at 80 % of their speed together). `python3 docs/scaling.py check` prints what it says of 2 ranks of one core each on
+with the time of one machine's rows (`benches/RESULTS.md`, 2026-11-29: one core of an Intel Xeon, Emerald Rapids; a machine in
+the drawing has 32 of them, at 80 % of their speed together; a third of a step is its forward pass). `python3 docs/scaling.py check` prints what it says of 2 ranks of one core each on
 this machine, to be compared with `mpi/run-tests`.
 """
 
@@ -18,9 +18,9 @@ import sys
 
 # Name, rows of a rank, forward, backward and update of them on one core in milliseconds, bytes of gradients.
 NETWORKS = [
-    ("LeNet, 4,096 rows a machine", 4096, 0.0, 0.0, 0.0, 0),
-    ("ResNet-18, 256 rows a machine", 256, 0.0, 0.0, 0.0, 0),
-    ("GPT of 3.3 million parameters, 64 texts a machine", 64, 0.0, 0.0, 0.0, 0),
+    ("LeNet, 4,096 rows a machine", 4096, 149.0, 299.0, 0.2, 660_296),
+    ("ResNet-18, 256 rows a machine", 256, 1390.0, 2770.0, 9.0, 44_695_848),
+    ("GPT, 64 texts a machine", 64, 490.0, 980.0, 2.5, 12_800_000),
 ]
 # Name, latency of a message in microseconds, bytes a second.
 WIRES = [
@@ -51,7 +51,8 @@ def step(network, ranks, latency, bandwidth, cores, part=1.0):
 def main():
     if sys.argv[1:] == ["check"]:
         for network in NETWORKS:
-            print(f"{network[0]}: {step(network, 2, 50.0, 2e9, 1):.1f} ms")
+            eight = 8 / network[1]
+            print(f"{network[0]}: 8 rows each, {step(network, 2, 50.0, 2e9, 1, eight):.1f} ms")
         return
     width, height, margin = 300, 260, 50
     parts = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {3 * width + 20} {height + 70}" font-family="sans-serif" font-size="11">']

@@ -15,7 +15,6 @@ use std::time::Instant;
 use kiln::prelude::*;
 use ndarray::{Array4, ArrayD};
 
-// ANCHOR: model
 /// The network of Y. LeCun et al. (1998), in its usual modern form.
 #[derive(Model)]
 #[model(input = [1, 28, 28])]
@@ -31,7 +30,6 @@ struct LeNet {
     relu3: ReLU,
     fc2: Linear<128, 10>,
 }
-// ANCHOR_END: model
 
 fn main() -> Result<(), Box<dyn Error>> {
     // ANCHOR: train

@@ -46,7 +46,7 @@ pub struct Joined<'a> {
     pub readers: Vec<BTreeSet<u32>>,
     /// Which groups each one needs.
     pub needs: Needs,
-    /// For each node how many exchanges, one after the other, it waits for.
+    /// For each node how many exchanges, one after the other, it waits for; nothing where there are none.
     pub levels: &'a [u32],
     /// How many elementwise operations each group computes; what several of those that it is made of compute counts for
     /// each.
@@ -91,6 +91,9 @@ impl<'a> Joined<'a> {
 
     /// How many exchanges, one after the other, a group waits for.
     pub fn level(&self, group: usize) -> u32 {
+        if self.levels.is_empty() {
+            return 0;
+        }
         let group = self.groups[group].as_ref().expect("a group");
         group.stores.iter().chain(&group.roots).map(|id| self.levels[id.index()]).max().unwrap_or(0)
     }
