@@ -98,3 +98,32 @@ fn lenet_plan() {
     let plan = planned(&train(&[64, 1, 28, 28], lenet));
     assert!(plan.calls.len() < 60, "{plan}");
 }
+
+/// An image and what is looked up at each of its places, by convolutions, pools, copies and products of one row.
+fn one_image() -> Graph {
+    let g = Builder::new("predict");
+    let mut net = Net { g: &g, parameters: Vec::new() };
+    let x = net.conv("conv1", g.input("x", [1, 3, 96, 96]), 32, 3, 1).relu();
+    let x = x.max_window(window(&[3, 3], &[2, 2], &[(1, 1); 2], false));
+    let x = net.conv("conv2", x, 36, 3, 1).relu();
+    let places = g.input_of("places", Type::i32([1, 36, 48, 48]));
+    let x = x.flatten(2).gather(2, places.flatten(2)).reshape([1, 36, 48, 48]);
+    let x = x.max_window(window(&[2, 2], &[2, 2], &[(0, 0); 2], false));
+    g.output("y", net.linear("fc", x.flatten(1), 512));
+    kiln_graph::optimize(&g.finish().expect("a graph"))
+}
+
+/// With one image, too, whatever takes long is shared among threads.
+#[test]
+fn one_image_is_many_tasks() {
+    let graph = one_image();
+    for lanes in [4, 8, 16] {
+        // Caches as large as today's servers have, in which the image stays whole.
+        let target = Target { l2_bytes: 2 << 20, ..Target::with_lanes(lanes) };
+        let plan = plan(&graph, &target, &HashMap::new()).expect("a plan");
+        for call in &plan.calls[plan.prologue..] {
+            let long = call.flops > 500_000 || call.bytes > 500_000;
+            assert!(!long || call.parallel && plan.kernels[call.kernel].tasks() >= 3, "{lanes} lanes: {plan}");
+        }
+    }
+}
