@@ -381,7 +381,9 @@ mod tests {
     fn reads_are_those_of_the_groups() {
         for seed in 0..40 {
             let graph = isolate_roots(&graph(seed)).into_owned();
-            let mut joined = Joined::new(&graph, group(&graph));
+            // Nothing is exchanged.
+            let levels = vec![0; graph.nodes.len()];
+            let mut joined = Joined::new(&graph, group(&graph), &levels);
             joined.join_reductions();
             while joined.join_producers() | joined.join_siblings() {
                 joined.needs.look_again();
