@@ -288,7 +288,18 @@ impl Generator {
                 let [a, b] = [0; 2].map(|_| self.of_type(F32));
                 self.b.float2(function, a, b)
             }
-            12 | 13 => {
+            12 => {
+                let [a, b] = [0; 2].map(|_| self.of_type(I32));
+                let c = self.of_type(F32);
+                // Of numbers from 2^-31 to 4: denormal ones are 0 here whatever the floating-point mode.
+                let [sign, exponent] = [0xbfff_bfff_u32, 0x3000_3000].map(|bits| self.b.i32(bits as i32));
+                let [a, b] = [a, b].map(|pair| {
+                    let pair = self.b.int2(Int2::And, pair, sign);
+                    self.b.int2(Int2::Or, pair, exponent)
+                });
+                self.b.fma_pairs(a, b, c)
+            }
+            13 => {
                 let [a, b, c] = [0; 3].map(|_| self.of_type(F32));
                 self.b.fma(a, b, c)
             }

@@ -199,6 +199,11 @@ impl KernelBuilder {
         self.push(Operation::Fma(a, b, c))
     }
 
+    /// `c` and the products of two pairs of bf16 each.
+    pub fn fma_pairs(&mut self, a: Value, b: Value, c: Value) -> Value {
+        self.push(Operation::FmaPairs(a, b, c))
+    }
+
     /// An i32 function of two values.
     pub fn int2(&mut self, function: Int2, a: Value, b: Value) -> Value {
         self.push(Operation::Int2(function, a, b))
@@ -271,6 +276,7 @@ impl Operation {
             | Operation::Float1(..)
             | Operation::Float2(..)
             | Operation::Fma(..)
+            | Operation::FmaPairs(..)
             | Operation::Shuffle(..)
             | Operation::Fold(..) => ValueType::F32,
             Operation::ConstantI32(_)

@@ -302,6 +302,10 @@ impl Checker<'_> {
                 self.operands([a, b], F32)
             }
             Operation::Fma(a, b, c) => self.operands([a, b, c], F32),
+            Operation::FmaPairs(a, b, c) => {
+                self.operands([a, b], I32)?;
+                self.operand(c, F32)
+            }
             Operation::Int2(_, a, b) | Operation::CompareI32(_, a, b) => self.operands([a, b], I32),
             Operation::Shift(_, a, bits) => {
                 if bits > 31 {

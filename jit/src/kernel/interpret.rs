@@ -290,6 +290,10 @@ impl Machine<'_> {
                 let (a, b, c) = (self.value(a), self.value(b), self.value(c));
                 self.each(|lane| f(a[lane]).mul_add(f(b[lane]), f(c[lane])).to_bits())
             }
+            Operation::FmaPairs(a, b, c) => {
+                let (a, b, c) = (self.value(a), self.value(b), self.value(c));
+                self.each(|lane| pairs::multiply_add(a[lane], b[lane], f(c[lane])).to_bits())
+            }
             Operation::Int2(function, a, b) => self.map2(a, b, |x, y| int2(function, x, y)),
             Operation::Shift(shift, a, bits) => self.map1(a, |x| match shift {
                 Shift::Left => x << bits,

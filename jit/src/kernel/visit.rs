@@ -46,7 +46,9 @@ impl Operation {
             | Operation::CompareF32(_, a, b)
             | Operation::CompareI32(_, a, b)
             | Operation::Mask2(_, a, b) => [a, b].into_iter().for_each(f),
-            Operation::Fma(a, b, c) | Operation::Select(a, b, c) => [a, b, c].into_iter().for_each(f),
+            Operation::Fma(a, b, c) | Operation::FmaPairs(a, b, c) | Operation::Select(a, b, c) => {
+                [a, b, c].into_iter().for_each(f)
+            }
         }
     }
 }

@@ -60,13 +60,13 @@ pub fn needs(kernel: &Kernel, level: Level, operation: &Operation) -> Option<[Op
     Some([masked.map(Constant::Active), None])
 }
 
-/// The constants that a statement needs, if it stores 16-bit elements. `converts`: there is an instruction that rounds.
-pub fn stored(kernel: &Kernel, level: Level, converts: bool, statement: &Statement) -> Vec<Constant> {
+/// The constants that a statement needs, if it stores 16-bit elements. `bf16`: there is an instruction that rounds.
+pub fn stored(kernel: &Kernel, level: Level, bf16: bool, statement: &Statement) -> Vec<Constant> {
     match *statement {
         Statement::Store { buffer, stride, active, .. } if is_half(kernel, buffer) => {
             let masked = level == Level::Avx512 && stride == 1 && !is_whole(active, kernel.lanes);
             let rounding: &[Constant] = match level {
-                _ if converts => &[],
+                _ if bf16 => &[],
                 Level::Avx2 => &[BELOW_HALF, QUIET, EXPONENT],
                 Level::Avx512 => &[BELOW_HALF, QUIET, EXPONENT, SIGN],
             };
@@ -234,7 +234,7 @@ impl Body<'_> {
                     self.out.push(PERMUTE_PAIRS.code(self.level), &[name, name, Operand::Byte(0b10_00)]);
                 }
             }
-            Level::Avx512 if self.converts => {
+            Level::Avx512 if self.bf16 => {
                 let from = self.name(from).into();
                 self.out.push(TO_BF16.code(self.level, self.length), &[half_name, from]);
             }

@@ -5,7 +5,7 @@ use kiln_graph::Few;
 use rustc_hash::FxHashMap;
 
 use super::instructions::Length;
-use super::{Level, halves};
+use super::{Level, halves, pairs};
 use crate::kernel::{Compare, Convert, Float1, Kernel, Loop, Operation, Statement, Value, ValueType, Variable};
 
 /// A value; those from the number of the kernel's values on are constants.
@@ -55,8 +55,8 @@ pub struct LoopFacts {
 #[derive(Debug)]
 pub struct Values {
     level: Level,
-    /// Whether there is an instruction that rounds to bf16.
-    converts: bool,
+    /// Whether there is AVX512-BF16.
+    bf16: bool,
     same: Vec<Id>,
     masks: Vec<bool>,
     constants: Vec<Option<Constant>>,
@@ -72,11 +72,11 @@ pub struct Values {
 
 impl Values {
     /// Of a checked kernel.
-    pub fn new(kernel: &Kernel, level: Level, converts: bool) -> Values {
+    pub fn new(kernel: &Kernel, level: Level, bf16: bool) -> Values {
         let count = kernel.values.len();
         let mut values = Values {
             level,
-            converts,
+            bf16,
             same: (0..count as u32).map(Id).collect(),
             masks: kernel.values.iter().map(|&ty| ty == ValueType::Mask && level == Level::Avx512).collect(),
             constants: vec![None; count],
@@ -208,7 +208,7 @@ impl Values {
                 used.push(self.id(*value));
                 used.extend(index.row.map(|row| self.id(row.value)));
                 if halves::is_half(kernel, *buffer) {
-                    for constant in halves::stored(kernel, self.level, self.converts, statement) {
+                    for constant in halves::stored(kernel, self.level, self.bf16, statement) {
                         used.push(self.constant(constant));
                     }
                 } else if self.level == Level::Avx512 && *stride == 1 && !is_whole(*active, kernel.lanes) {
@@ -236,6 +236,7 @@ impl Values {
             Operation::CompareI32(Compare::Ne | Compare::Le | Compare::Ge, ..) | Operation::MaskNot(_) if vectors => {
                 [Some(ONES), None]
             }
+            Operation::FmaPairs(..) => [pairs::needs(self.bf16), None],
             Operation::Load { stride: 0, active, .. } if active < kernel.lanes => {
                 [Some(Constant::Active(active)), None]
             }
