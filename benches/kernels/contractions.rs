@@ -4,7 +4,7 @@ use kiln_graph::Op;
 use kiln_graph::op::{Convolution, Sliding};
 use kiln_graph::shape::Shape;
 use kiln_jit::contraction::{Operand, Source, preferred_layouts, recipe};
-use kiln_jit::kernel::Kernel;
+use kiln_jit::kernel::{Element, Kernel};
 use kiln_jit::layout::PreferredLayout;
 
 use crate::runner::Runner;

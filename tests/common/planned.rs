@@ -8,8 +8,8 @@ use kiln_jit::plan::{Argument, Location, Plan};
 
 use super::random_graphs::Case;
 
-/// What memory holds that nothing has written.
-const JUNK: u32 = 0x7fc0_beef;
+/// What memory holds that nothing has written: NaN, as f32 and as two bf16.
+const JUNK: u32 = 0x7fc1_7fc1;
 
 /// The outputs of a plan of the case's graph and then the states after it, as numbers in row-major order. The tasks of all its
 /// calls have to be proved disjoint.
@@ -48,7 +48,9 @@ pub fn run(plan: &Plan, case: &Case) -> (Vec<Vec<f64>>, Vec<Vec<f64>>) {
         let kernel = &plan.kernels[call.kernel];
         let moved = |position: usize| call.moves.get(position).map_or(0, |by| by.at(iteration));
         let slots = call.arguments.iter().enumerate();
-        let arguments: Vec<usize> = slots.map(|(position, &slot)| start(slot) + moved(position)).collect();
+        let size = |position: usize| kernel.buffers[position].element.bytes();
+        let place = |(position, &slot): (usize, &usize)| 4 * start(slot) + moved(position) * size(position);
+        let arguments: Vec<usize> = slots.map(place).collect();
         interpret_words(kernel, &mut memory, &arguments, 0..kernel.tasks());
     }
     let read = |argument: &Argument| -> Vec<f64> {

@@ -8,7 +8,8 @@ mod emit;
 mod strides;
 
 pub use build::{
-    ExpressionBuilder, Located, Storage, element, identity, reshape_coordinates, reshape_view, resolve, view_coordinates,
+    ExpressionBuilder, Located, Storage, element, identity, reshape_coordinates, reshape_view, resolve,
+    view_coordinates,
 };
 pub use emit::{Evaluation, Point, extremum};
 pub use strides::Strides;

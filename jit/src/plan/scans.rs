@@ -12,9 +12,9 @@ use rustc_hash::FxHashMap;
 use super::data::{Move, Part};
 use super::drafts::{Draft, Drafts};
 use super::invariant;
-use super::pieces::{Memory, Purpose};
+use super::pieces::{Memory, Piece, Purpose};
 use crate::layout::Layout;
-use crate::lower::expression::{Located, Storage, resolve};
+use crate::lower::expression::{Located, Storage, element, resolve};
 use crate::lower::{Group, Lowered};
 
 /// How a body lies in the memory around it.

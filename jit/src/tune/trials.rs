@@ -12,7 +12,7 @@ use crate::contraction::{Problem, Recipe, Source, Stage, preferred_layouts};
 use crate::cost::params::search::INVARIANT_COPY;
 use crate::cost::params::sharing::{ALONE, SHARED};
 use crate::cost::params::tuning::{GAIN, LONG};
-use crate::kernel::Access;
+use crate::kernel::{Access, Element};
 use crate::plan::Choice;
 use crate::target::Target;
 
@@ -250,7 +250,8 @@ fn prepare(problem: &Problem, recipes: &[Recipe], target: &Target) -> Result<(Se
                 Source::Scratch(number) => scratch[number],
             };
             let memory: Vec<(Memory, Element, usize)> = stage.buffers.iter().map(memory).collect();
-            let buffers: Vec<(Element, usize)> = memory.iter().map(|&(_, element, elements)| (element, elements)).collect();
+            let buffers: Vec<(Element, usize)> =
+                memory.iter().map(|&(_, element, elements)| (element, elements)).collect();
             let kernel = stage.plain("trial", &buffers, &result, target.lanes);
             let mut arguments: Vec<(Memory, usize)> = memory.iter().map(|&(at, _, elements)| (at, elements)).collect();
             arguments.extend(stage.results.then_some((to, results)));

@@ -12,8 +12,8 @@ mod winograd;
 
 use std::collections::BTreeSet;
 
-use kiln_graph::Op;
 use kiln_graph::shape::{MAX_RANK, Shape};
+use kiln_graph::{Bf16, Op};
 use kiln_jit::code::Code;
 use kiln_jit::contraction::{Operand, Place, Recipe, Source, preferred_layouts, recipes};
 use kiln_jit::kernel::{Access, BufferId, Element, Index, Kernel, KernelBuilder, Origin, Slice, interpret};
@@ -73,13 +73,31 @@ fn place(layout: &Layout, index: &[usize; MAX_RANK]) -> usize {
     place as usize
 }
 
+/// What a buffer holds.
+enum Elements {
+    Floats(Vec<f32>),
+    Halves(Vec<u16>),
+}
+
+impl Elements {
+    fn slice(&mut self) -> Slice<'_> {
+        match self {
+            Elements::Floats(elements) => elements.as_mut_slice().into(),
+            Elements::Halves(elements) => elements.as_mut_slice().into(),
+        }
+    }
+}
+
 /// The tensor in memory; zeros elsewhere.
-fn laid_out(values: &[f32], operand: &Operand) -> Vec<f32> {
+fn laid_out(values: &[f32], operand: &Operand) -> Elements {
     let mut memory = vec![0.0; operand.layout.elements];
     for (index, &value) in indices(operand.shape).zip(values) {
         memory[place(&operand.layout, &index)] = value;
     }
-    memory
+    match operand.element {
+        Element::Bf16 => Elements::Halves(memory.into_iter().map(|value| Bf16::nearest(value).to_bits()).collect()),
+        Element::F32 | Element::I32 => Elements::Floats(memory),
+    }
 }
 
 fn row_major(shape: Shape) -> PreferredLayout {
@@ -87,7 +105,7 @@ fn row_major(shape: Shape) -> PreferredLayout {
 }
 
 fn operand(shape: Shape, wanted: &PreferredLayout) -> Operand {
-    Operand { shape, layout: wanted.layout(shape), halo: wanted.halo, invariant: false }
+    Operand { shape, element: Element::F32, layout: wanted.layout(shape), halo: wanted.halo, invariant: false }
 }
 
 /// A stage's kernel whose epilogue stores twice the sums, and the buffers that it takes.
@@ -96,12 +114,12 @@ fn kernel(recipe: &Recipe, stage: usize, operands: [&Operand; 2], output: &Layou
     let mut builder = KernelBuilder::new("contraction", lanes);
     let mut buffers: Vec<BufferId> = Vec::new();
     for &(source, access) in &stage.buffers {
-        let elements = match source {
-            Source::Left => operands[0].layout.elements,
-            Source::Right => operands[1].layout.elements,
-            Source::Scratch(number) => recipe.scratch[number],
+        let (element, elements) = match source {
+            Source::Left => (operands[0].element, operands[0].layout.elements),
+            Source::Right => (operands[1].element, operands[1].layout.elements),
+            Source::Scratch(number) => (Element::F32, recipe.scratch[number]),
         };
-        buffers.push(builder.buffer(format!("{source:?}"), Element::F32, elements, access));
+        buffers.push(builder.buffer(format!("{source:?}"), element, elements, access));
     }
     let out = stage.results.then(|| builder.buffer("out", Element::F32, output.elements, Access::Write));
     stage.emit(&mut builder, &buffers, &mut |kernel: &mut KernelBuilder, place: &Place, sum| {
@@ -117,14 +135,14 @@ fn kernel(recipe: &Recipe, stage: usize, operands: [&Operand; 2], output: &Layou
 /// The buffers of a run: scratch memory and the output start as NaN.
 struct Memory {
     /// Left, right, output, scratch.
-    buffers: Vec<Vec<f32>>,
+    buffers: Vec<Elements>,
 }
 
 impl Memory {
     fn new(recipe: &Recipe, operands: [&Operand; 2], values: [&[f32]; 2], output: &Operand) -> Memory {
-        let mut buffers: Vec<Vec<f32>> = [0, 1].map(|side| laid_out(values[side], operands[side])).into();
+        let mut buffers: Vec<Elements> = [0, 1].map(|side| laid_out(values[side], operands[side])).into();
         let empty = [output.layout.elements].into_iter().chain(recipe.scratch.iter().copied());
-        buffers.extend(empty.map(|elements| vec![f32::NAN; elements]));
+        buffers.extend(empty.map(|elements| Elements::Floats(vec![f32::NAN; elements])));
         Memory { buffers }
     }
 
@@ -137,15 +155,17 @@ impl Memory {
             Source::Scratch(number) => 3 + number,
         });
         let numbers: Vec<usize> = numbers.chain(stage.results.then_some(2)).collect();
-        let mut taken: Vec<Vec<f32>> = numbers.iter().map(|&n| std::mem::take(&mut self.buffers[n])).collect();
-        let mut slices: Vec<Slice<'_>> = taken.iter_mut().map(|buffer| Slice::from(&mut buffer[..])).collect();
+        let mut take = |&number: &usize| std::mem::replace(&mut self.buffers[number], Elements::Floats(Vec::new()));
+        let mut taken: Vec<Elements> = numbers.iter().map(&mut take).collect();
+        let mut slices: Vec<Slice<'_>> = taken.iter_mut().map(Elements::slice).collect();
         f(&mut slices);
         drop(slices);
         numbers.into_iter().zip(taken).for_each(|(number, buffer)| self.buffers[number] = buffer);
     }
 
     fn output(&self, output: &Operand) -> Vec<f32> {
-        indices(output.shape).map(|index| self.buffers[2][place(&output.layout, &index)]).collect()
+        let Elements::Floats(results) = &self.buffers[2] else { unreachable!("sums are f32") };
+        indices(output.shape).map(|index| results[place(&output.layout, &index)]).collect()
     }
 }
 
@@ -175,6 +195,15 @@ fn is_for_larger_ones(recipe: &Recipe) -> bool {
 }
 
 fn check(op: &Op, shapes: [Shape; 2], output: Shape, which: Runs) {
+    check_of(Element::F32, op, shapes, output, which);
+}
+
+/// Of operands of an element type, against the sums of their products as they are in memory.
+fn check_of(element: Element, op: &Op, shapes: [Shape; 2], output: Shape, which: Runs) {
+    let number = |index: usize| match element {
+        Element::Bf16 => f32::from(Bf16::nearest(number(index))),
+        Element::F32 | Element::I32 => number(index),
+    };
     let values = shapes.map(|shape| (0..shape.elements()).map(number).collect::<Vec<f32>>());
     let expected = naive::evaluate(op, shapes, [&values[0], &values[1]], output);
     let [left, right, result] = preferred_layouts(op, shapes[0], shapes[1], output).expect("a contraction");
@@ -211,7 +240,9 @@ fn check(op: &Op, shapes: [Shape; 2], output: Shape, which: Runs) {
         if by == By::Machine && !target.emitter.runs_here() {
             continue;
         }
-        let operands = [&operand(shapes[0], left), &operand(shapes[1], right)];
+        let operands = [(shapes[0], left), (shapes[1], right)];
+        let operands = operands.map(|(shape, layout)| Operand { element, ..operand(shape, layout) });
+        let operands = operands.each_ref();
         let output = operand(output, result);
         // The chosen way, and one of those that are chosen for larger tensors.
         let all = recipes(op, operands[0], operands[1], output.shape, &target).expect("a contraction");
@@ -220,7 +251,7 @@ fn check(op: &Op, shapes: [Shape; 2], output: Shape, which: Runs) {
         for recipe in [&all[0]].into_iter().chain(another) {
             let found = run(recipe, by, operands, [&values[0], &values[1]], &output, &target);
             compare(output.shape, &found, &expected, || {
-                format!("{op:?} of {shapes:?} at {lanes} lanes by {by:?}, {left:?} {right:?}")
+                format!("{op:?} of {element} {shapes:?} at {lanes} lanes by {by:?}, {left:?} {right:?}")
             });
         }
     }
@@ -287,6 +318,13 @@ fn all() -> Vec<(Op, [Shape; 2], Shape)> {
     }
     all.extend(cases::convolutions().flat_map(|case| operations(&case)));
     all
+}
+
+#[test]
+fn operands_of_bf16() {
+    for (op, shapes, output) in all() {
+        check_of(Element::Bf16, &op, shapes, output, Runs::Small);
+    }
 }
 
 /// The cases mean nothing for a kind of stage that none of them reaches.

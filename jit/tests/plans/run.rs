@@ -65,7 +65,7 @@ pub struct Outcome {
 /// Runs a plan, whose tasks have to be disjoint. The memory holds garbage before, so that nothing can rely on zeros.
 pub fn run(plan: &Plan, feeds: &HashMap<String, Tensor<f32>>) -> Outcome {
     plan.disjoint().unwrap_or_else(|error| panic!("{error}, in\n{plan}"));
-    let mut memory = vec![0x7fc0_dead_u32; plan.arena_bytes / 4];
+    let mut memory = vec![0x7fc1_7fc1_u32; plan.arena_bytes / 4];
     let mut states = HashMap::new();
     for (number, input) in plan.inputs.iter().enumerate() {
         if input.role == Role::State {
@@ -99,7 +99,9 @@ pub fn run(plan: &Plan, feeds: &HashMap<String, Tensor<f32>>) -> Outcome {
             assert!(end <= plan.slots[slot].elements, "{}: a buffer longer than its slot", call.label);
         }
         let slots = call.arguments.iter().enumerate();
-        let places: Vec<usize> = slots.map(|(position, &slot)| place(slot) + moved(position)).collect();
+        let size = |position: usize| kernel.buffers[position].element.bytes();
+        let byte = |(position, &slot): (usize, &usize)| 4 * place(slot) + moved(position) * size(position);
+        let places: Vec<usize> = slots.map(byte).collect();
         interpret_words(kernel, &mut memory, &places, 0..kernel.tasks());
     }
     let named = |arguments: &[Argument], role: Role| {

@@ -90,7 +90,8 @@ impl Machine {
             }
             Mnemonic::Vcvtneps2bf16 => {
                 let from = self.vectors[number(i.op1_register())];
-                let word = |word: usize| if word < 16 { Bf16::nearest(f32::from_bits(from[word])).to_bits() } else { 0 };
+                let word =
+                    |word: usize| if word < 16 { Bf16::nearest(f32::from_bits(from[word])).to_bits() } else { 0 };
                 self.put_words(i, lanes(i.op1_register()), std::array::from_fn(word));
             }
             Mnemonic::Vdpbf16ps => {

@@ -4,9 +4,10 @@
 use kiln_graph::DType;
 use kiln_graph::op::{BinaryOp, CompareOp, UnaryOp};
 
-use super::{Affine, Expression, Term, TermId};
+use super::{Affine, Expression, Store, Term, TermId};
 use crate::kernel::{
-    Access, BufferId, Compare, Convert, Float1, Float2, Index, Int2, KernelBuilder, Mask2, Operation, Value, ValueType,
+    Access, BufferId, Compare, Convert, Float1, Float2, Index, Int2, KernelBuilder, Mask2, Operation, Shift, Value,
+    ValueType,
 };
 use crate::lower::{math, random};
 
