@@ -227,6 +227,18 @@ pub enum Operation {
         /// How many lanes are read, 1 to `lanes`.
         active: usize,
     },
+    /// The first `active` lanes as pairs: of a buffer of bf16, each element and the one behind it, which is the upper half of
+    /// the i32. The lanes are `stride` elements apart (2: contiguous; 0: one pair for all); the other lanes are 0.
+    LoadPairs {
+        /// Where.
+        buffer: BufferId,
+        /// The place of lane 0's even element.
+        index: Index,
+        /// Distance of the lanes, in elements.
+        stride: i64,
+        /// How many lanes are read, 1 to `lanes`.
+        active: usize,
+    },
     /// One element from memory in every lane.
     Splat {
         /// Where.

@@ -261,7 +261,18 @@ impl Generator {
                 self.b.push(Operation::Affine(index))
             }
             3 => self.b.push(Operation::Lane),
-            4..=6 => {
+            4 => {
+                let buffer = self.read[2];
+                let (stride, active) = match self.lanes() {
+                    (1, active) => (2, active),
+                    (stride, active) => (if stride == 5 { 0 } else { stride }, active),
+                };
+                let index = self.read_index(buffer, stride, active);
+                // The last lane's odd element.
+                self.b.buffer_mut(buffer).elements += 1;
+                self.b.push(Operation::LoadPairs { buffer, index, stride, active })
+            }
+            5 | 6 => {
                 let buffer = random.pick(&self.read);
                 let (stride, active) = self.lanes();
                 let index = self.read_index(buffer, stride, active);

@@ -107,13 +107,17 @@ pub fn check_emulated(kernel: &Kernel, level: Level, convention: Convention, con
     if !X86::new(level).takes(kernel.lanes) {
         return;
     }
-    let expected = interpreted(kernel, contents);
     let halves = kernel.buffers.iter().any(|buffer| buffer.element == Element::Bf16) || has_pairs(&kernel.body);
     let with: &[bool] = if halves && level == Level::Avx512 { &[false, true] } else { &[false] };
     for &bf16 in with {
-        let found = emulator::run(kernel, X86::new(level).with_bf16(bf16), convention, contents);
-        compare(kernel, &format!("{level:?} for {convention:?}, BF16 {bf16}, emulated"), &expected, &found);
+        check_emulated_by(kernel, X86::new(level).with_bf16(bf16), convention, contents);
     }
+}
+
+/// The same of an emitter that takes the kernel.
+pub fn check_emulated_by(kernel: &Kernel, emitter: X86, convention: Convention, contents: &Contents) {
+    let found = emulator::run(kernel, emitter, convention, contents);
+    compare(kernel, &format!("{emitter:?} for {convention:?}, emulated"), &interpreted(kernel, contents), &found);
 }
 
 /// Whether pairs of bf16 are multiplied.

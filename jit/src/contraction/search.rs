@@ -16,6 +16,7 @@ use super::strategies::transpose_results::TransposeResults;
 use super::strategies::winograd::Products;
 use super::strategy::{Search, Strategy};
 use crate::cost::params::search::{INVARIANT_COPY, LOOKED_AT, MANY, MOST, OF_A_KIND, WITHIN};
+use crate::kernel::Element;
 use crate::layout::{Halo, PreferredLayout};
 use crate::target::Target;
 
@@ -134,6 +135,10 @@ fn all_of(
     // Copies of neither operand, of one, of both. What is found lowers the limit for what comes after it.
     for copies in [[false, false], [true, false], [false, true], [true, true]] {
         let Some((copies, contractions)) = copied(operands, preferred, copies, lower) else { continue };
+        // Copies are f32.
+        search.pairs = target.pair_products
+            && copies.iter().all(Option::is_none)
+            && operands.iter().all(|operand| operand.element == Element::Bf16);
         // Where there are any, one of these is most often the fastest.
         let mut winograd = match search.exact {
             false => Strategy::winograd(&copies, &contractions, copying, &products),

@@ -197,6 +197,16 @@ impl<'a> Body<'a> {
             {
                 Deferred { buffer: *buffer, index, splat: false }
             }
+            Operation::LoadPairs { buffer, index, stride: 2, active }
+                if *active == self.kernel.lanes && index.row.is_none() && *active > 1 =>
+            {
+                Deferred { buffer: *buffer, index, splat: false }
+            }
+            Operation::LoadPairs { buffer, index, stride: 0, active }
+                if *active == self.kernel.lanes && index.row.is_none() && self.level == Level::Avx512 =>
+            {
+                Deferred { buffer: *buffer, index, splat: true }
+            }
             Operation::Splat { buffer, index }
                 if index.row.is_none() && self.level == Level::Avx512 && !self.is_half(*buffer) =>
             {

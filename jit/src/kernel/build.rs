@@ -36,6 +36,11 @@ impl KernelBuilder {
         BufferId(self.kernel.buffers.len() as u32 - 1)
     }
 
+    /// What an argument holds.
+    pub fn element(&self, buffer: BufferId) -> Element {
+        self.kernel.buffers[buffer.0 as usize].element
+    }
+
     /// The declaration of an argument, to widen its access or its length.
     pub fn buffer_mut(&mut self, buffer: BufferId) -> &mut Buffer {
         &mut self.kernel.buffers[buffer.0 as usize]
@@ -282,6 +287,7 @@ impl Operation {
             Operation::ConstantI32(_)
             | Operation::Affine(_)
             | Operation::Lane
+            | Operation::LoadPairs { .. }
             | Operation::Int2(..)
             | Operation::Shift(..) => ValueType::I32,
             Operation::Load { buffer, .. } | Operation::Splat { buffer, .. } | Operation::Gather { buffer, .. } => {

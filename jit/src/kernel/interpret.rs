@@ -275,6 +275,15 @@ impl Machine<'_> {
                 }
                 lanes
             }
+            Operation::LoadPairs { buffer, ref index, stride, active } => {
+                let first = self.index(index);
+                let mut lanes = [0; MAX_LANES];
+                for (lane, bits) in lanes.iter_mut().enumerate().take(active) {
+                    let even = first + lane as i64 * stride;
+                    *bits = pairs::pair(self.read(buffer, even), self.read(buffer, even + 1));
+                }
+                lanes
+            }
             Operation::Gather { buffer, ref index, places, active } => {
                 let (start, places) = (self.index(index), self.value(places));
                 let mut lanes = [0; MAX_LANES];

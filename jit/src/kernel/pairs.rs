@@ -2,6 +2,11 @@
 
 use kiln_graph::Bf16;
 
+/// Two bf16, each as the bits of an f32.
+pub fn pair(even: u32, odd: u32) -> u32 {
+    even >> 16 | odd & 0xffff_0000
+}
+
 /// The sum and two products: the odd one is added first. Each is added in one rounding to the nearest.
 pub fn multiply_add(a: u32, b: u32, sum: f32) -> f32 {
     let [even, odd] = [0, 16].map(|half| [a, b].map(|pair| f32::from(Bf16::from_bits((pair >> half) as u16))));
@@ -17,9 +22,8 @@ fn flushed(x: f32) -> f32 {
 mod tests {
     use super::multiply_add;
 
-    /// A pair, the even one first.
     fn pair(even: f32, odd: f32) -> u32 {
-        even.to_bits() >> 16 | odd.to_bits() & 0xffff_0000
+        super::pair(even.to_bits(), odd.to_bits())
     }
 
     #[test]

@@ -283,7 +283,10 @@ impl<'t> Parser<'t> {
             "load" => {
                 let (buffer, index) = self.place()?;
                 let (stride, active) = self.lanes()?;
-                Operation::Load { buffer, index, stride, active }
+                match which {
+                    "pairs" => Operation::LoadPairs { buffer, index, stride, active },
+                    _ => Operation::Load { buffer, index, stride, active },
+                }
             }
             "splat" => {
                 let (buffer, index) = self.place()?;

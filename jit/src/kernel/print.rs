@@ -148,6 +148,11 @@ impl<'a> Printer<'a> {
                 self.place(f, *buffer, index)?;
                 self.lanes(f, *stride, *active)
             }
+            Operation::LoadPairs { buffer, index, stride, active } => {
+                f.write_str("load.pairs ")?;
+                self.place(f, *buffer, index)?;
+                self.lanes(f, *stride, *active)
+            }
             Operation::Splat { buffer, index } => {
                 f.write_str("splat ")?;
                 self.place(f, *buffer, index)

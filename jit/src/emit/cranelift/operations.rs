@@ -25,6 +25,9 @@ impl Body<'_, '_> {
             Operation::Lane if self.scalar() => self.constant_i32(0),
             Operation::Lane => self.vector_constant(types::I32X4, [0, 1, 2, 3]),
             Operation::Load { buffer, ref index, stride, active } => self.load(buffer, index, stride, active),
+            Operation::LoadPairs { buffer, ref index, stride, active } => {
+                self.load_pairs(buffer, index, stride, active)
+            }
             Operation::Splat { buffer, ref index } => self.splat(buffer, index),
             Operation::Gather { buffer, ref index, places, active } => self.gather(buffer, index, places, active),
             Operation::Float1(function, a) => {

@@ -60,6 +60,7 @@ impl<'a> Body<'a> {
             | Operation::Affine(_)
             | Operation::Lane
             | Operation::Load { .. }
+            | Operation::LoadPairs { .. }
             | Operation::Splat { .. }
             | Operation::Gather { .. }
             | Operation::Int2(Int2::MulHighUnsigned, ..)
@@ -89,6 +90,9 @@ impl<'a> Body<'a> {
                 self.defined(id);
             }
             Operation::Load { buffer, ref index, stride, active } => self.load(id, buffer, index, stride, active),
+            Operation::LoadPairs { buffer, ref index, stride, active } => {
+                self.load_pairs(id, buffer, index, stride, active)
+            }
             Operation::Splat { buffer, ref index } => self.splat(id, buffer, index),
             Operation::Gather { buffer, ref index, places, active } => {
                 self.gather(id, buffer, index, of(self, places), active)

@@ -9,7 +9,7 @@
 use super::Body;
 use super::assembly::Operand;
 use super::instructions::*;
-use super::values::{Constant, Id};
+use super::values::{Constant, Id, is_whole};
 
 /// The upper half of a lane.
 const ODD: Constant = Constant::Uniform(0xffff_0000);
@@ -19,6 +19,16 @@ const HALF: u8 = 16;
 /// The constant that is needed. `bf16`: there is AVX512-BF16.
 pub fn needs(bf16: bool) -> Option<Constant> {
     (!bf16).then_some(ODD)
+}
+
+/// The constant that a load of pairs needs.
+pub fn loaded(stride: i64, active: usize, lanes: usize) -> Option<Constant> {
+    let masked = match stride {
+        0 => active < lanes,
+        2 => !is_whole(active, lanes),
+        _ => false,
+    };
+    masked.then_some(Constant::Active(active))
 }
 
 impl Body<'_> {

@@ -223,6 +223,9 @@ impl Values {
     /// The constants that an operation needs at this level.
     fn needs(&self, kernel: &Kernel, operation: &Operation) -> [Option<Constant>; 2] {
         let vectors = self.level == Level::Avx2;
+        if let Operation::LoadPairs { stride, active, .. } = *operation {
+            return [pairs::loaded(stride, active, kernel.lanes), None];
+        }
         if let Some(needs) = halves::needs(kernel, self.level, operation) {
             return needs;
         }
@@ -251,6 +254,7 @@ impl Values {
             | Operation::Affine(_)
             | Operation::Lane
             | Operation::Load { .. }
+            | Operation::LoadPairs { .. }
             | Operation::Splat { .. }
             | Operation::Gather { .. }
             | Operation::Float1(..)
