@@ -21,7 +21,7 @@ use std::path::Path;
 use kiln_graph::Parameters;
 
 pub use error::CheckpointError;
-pub use options::{IncompatibleKeys, LoadOptions};
+pub use options::{FilePrecision, IncompatibleKeys, LoadOptions, SaveOptions};
 
 use crate::files::replace_file;
 #[cfg(feature = "onnx")]
@@ -33,8 +33,8 @@ pub use tensors::Format;
 #[cfg(feature = "onnx")]
 pub(crate) use tensors::open as open_part;
 pub(crate) use tensors::{Tensors, foreign, read as read_tensors};
-use write::encode;
 pub(crate) use write::{Entry, header, serialize};
+use write::{check_range, encode};
 
 /// `save` and `load` for every model, and for every layer of one: `net.backbone.save(path)`; in the prelude.
 ///
@@ -49,7 +49,15 @@ pub trait Checkpoint: Parameters {
     ///
     /// # Errors
     /// [`CheckpointError::Write`]; [`CheckpointError::Parameter`] for a parameter of another shape than its layer declares.
-    fn save(&self, path: impl AsRef<Path>) -> Result<(), CheckpointError>;
+    fn save(&self, path: impl AsRef<Path>) -> Result<(), CheckpointError> {
+        self.save_with(path, SaveOptions::new())
+    }
+
+    /// [`Checkpoint::save`] of numbers of another [precision](SaveOptions::precision): files of half the size.
+    ///
+    /// # Errors
+    /// As for [`Checkpoint::save`]; [`CheckpointError::TooLarge`] for a number beyond that precision's range.
+    fn save_with(&self, path: impl AsRef<Path>, options: SaveOptions) -> Result<(), CheckpointError>;
 
     /// Reads all parameters and buffers from a file, which must hold exactly this model's tensors. (The counters of batch
     /// normalizations may be missing: they are 0 then, as of files of PyTorch before it had them.)
@@ -87,10 +95,11 @@ pub trait Checkpoint: Parameters {
 }
 
 impl<P: Parameters> Checkpoint for P {
-    fn save(&self, path: impl AsRef<Path>) -> Result<(), CheckpointError> {
+    fn save_with(&self, path: impl AsRef<Path>, options: SaveOptions) -> Result<(), CheckpointError> {
         self.check_shapes()?;
         let path = path.as_ref();
-        let bytes = encode(self);
+        check_range(self, path, options.precision)?;
+        let bytes = encode(self, options.precision);
         bytes
             .and_then(|bytes| replace_file(path, &bytes))
             .map_err(|source| CheckpointError::Write { path: path.into(), source })

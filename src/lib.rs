@@ -79,11 +79,12 @@ mod training;
 mod tuning;
 pub mod weights;
 
-pub use checkpoint::{Checkpoint, CheckpointError, IncompatibleKeys, LoadOptions};
+pub use checkpoint::{Checkpoint, CheckpointError, FilePrecision, IncompatibleKeys, LoadOptions, SaveOptions};
 pub use fit::fit;
 pub use history::{Curve, History, Point};
 pub use kiln_graph as graph;
 pub use kiln_graph::model::Inputs;
+pub use kiln_graph::passes::Precision;
 pub use kiln_graph::{layers, losses, optimizers, schedules};
 /// The compiler behind the graph, for its own tests and benchmarks: no promise to users.
 #[doc(hidden)]

@@ -82,6 +82,7 @@ impl<M: Model> PredictorBuilder<M> {
     setter!(check_numerics);
     setter!(flush_denormal);
     setter!(exact);
+    setter!(precision);
     setter!(tune);
 
     /// Compiles the prediction.

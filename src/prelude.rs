@@ -2,7 +2,8 @@
 
 /// The derive and the trait of this name come with one import.
 pub use crate::Model;
-pub use crate::checkpoint::{Checkpoint, CheckpointError, LoadOptions};
+pub use crate::Precision;
+pub use crate::checkpoint::{Checkpoint, CheckpointError, FilePrecision, LoadOptions, SaveOptions};
 pub use crate::checkpoints::Checkpoints;
 pub use crate::data::{DataError, Dataset, Loader, Source, SourceExt};
 #[cfg(feature = "onnx")]

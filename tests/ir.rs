@@ -16,7 +16,7 @@
 //! ```
 //!
 //! `# run:` lists steps, separated by commas, that are applied one after the other: `parse` (which prints again), the
-//! name of a pass, `row_blocks` (for blocks of two rows), `optimize`, or `differentiate wrt %a %b` (which adds the gradients of the only output in these
+//! name of a pass, `row_blocks` (for blocks of two rows), `mix` (for bf16), `optimize`, or `differentiate wrt %a %b` (which adds the gradients of the only output in these
 //! values as further outputs). The last step may be one that shows what the graph is compiled to: `plan`, `kernels`, or
 //! `choices`, which says how each contraction is computed. Behind it stands what differs from a machine of 8 lanes with
 //! 32 KiB and 1 MiB of cache: `lanes=16`, `l1=48K`, `l2=2M`; or `exact`, for ways whose error is that of the definition
@@ -39,7 +39,7 @@ use std::fs;
 use std::path::Path;
 
 use files::files;
-use kiln_graph::passes::{FOR_PLANNING, PIPELINE, RowBlocks, row_blocks};
+use kiln_graph::passes::{FOR_PLANNING, PIPELINE, RowBlocks, mix, row_blocks};
 use kiln_graph::{Builder, Graph, Value, Violation, optimize, parse, print, text, verify};
 use kiln_jit::Target;
 use kiln_jit::kernel::parse_all;
@@ -252,6 +252,7 @@ fn apply(step: &str, mut graph: Graph) -> Graph {
     match step {
         "parse" => graph,
         "optimize" => optimize(&graph),
+        "mix" => mix(&graph),
         // As if a cache held next to nothing.
         "row_blocks" => row_blocks(&graph, RowBlocks { large: 0, cut: 0, block: 1, rows: 2, segments: 2 }).into_owned(),
         _ => {

@@ -106,7 +106,10 @@ where
     initialise(&mut model);
     match mode {
         Mode::Train => measure(case, mode, settings, || {
-            let trainer = Trainer::new(model, loss, Adam::default()).batch(batch).threads(settings.threads);
+            let trainer = Trainer::new(model, loss, Adam::default())
+                .batch(batch)
+                .threads(settings.threads)
+                .precision(settings.precision);
             let trainer = match settings.tune {
                 Some(time) => trainer.tune(time).build()?,
                 None => trainer.build()?,
@@ -125,7 +128,7 @@ fn inference<M: Model<Input: Element, Output = f32>>(
     x: ArrayD<M::Input>,
 ) -> Result<Value, Box<dyn Error>> {
     measure(case, Mode::Infer, settings, || {
-        let predictor = Predictor::new(model).batch(1).threads(settings.threads);
+        let predictor = Predictor::new(model).batch(1).threads(settings.threads).precision(settings.precision);
         let predictor = match settings.tune {
             Some(time) => predictor.tune(time).build()?,
             None => predictor.build()?,
@@ -196,7 +199,7 @@ fn adversaries(case: &str, mode: Mode, settings: Settings, batch: usize) -> Resu
     initialise(&mut model);
     let [real, z] = [(0, [batch, 1, 32, 32]), (1, [batch, 64, 1, 1])].map(|(number, shape)| input(&shape, number));
     measure(case, mode, settings, || {
-        let trainer = model.trainer().batch(batch).threads(settings.threads);
+        let trainer = model.trainer().batch(batch).threads(settings.threads).precision(settings.precision);
         let trainer = match settings.tune {
             Some(time) => trainer.tune(time).build()?,
             None => trainer.build()?,
@@ -246,7 +249,7 @@ fn characters(case: &str, mode: Mode, settings: Settings, batch: usize) -> Resul
     initialise(&mut model);
     let [x, y] = [0, 1].map(|shift| tokens(&[batch, 128], shift, 65));
     measure(case, mode, settings, || {
-        let trainer = model.trainer().batch(batch).threads(settings.threads);
+        let trainer = model.trainer().batch(batch).threads(settings.threads).precision(settings.precision);
         let trainer = match settings.tune {
             Some(time) => trainer.tune(time).build()?,
             None => trainer.build()?,

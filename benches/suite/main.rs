@@ -2,15 +2,15 @@
 //!
 //! ```text
 //! cargo bench --bench suite -- [--cases mlp_tiny,lenet:infer] [--threads 1,2] [--seconds 1] [--cpus 0,1] [--json] [--profile]
-//!     [--tune 10]
+//!     [--tune 10] [--precision bf16]
 //! taskset -c 1 cargo bench --bench suite -- --recipes FILE [--seconds 1] [--note TEXT]
 //! ```
 //!
 //! Each case runs in a process of its own, bound to as many cores as it has threads (by `taskset`, where there is
 //! one). `--json` prints one object a line, with the fields that the other frameworks' harnesses print; `--profile` the
 //! times of single kernels, to the standard error output. `--tune` gives each case so many seconds to measure ways of computing its
-//! contractions (`TrainerBuilder::tune`), and prints to the standard error output what was chosen. The losses are
-//! compared with PyTorch's (`losses.json` in the folder `KILN_PEERS`, default `../shared/peers`, if it is there).
+//! contractions (`TrainerBuilder::tune`), and prints to the standard error output what was chosen. `--precision
+//! bf16` lets trainers and predictors compute in that, under the name `kiln-bf16`. The losses are compared with PyTorch's (`losses.json` in the folder `KILN_PEERS`, default `../shared/peers`, if it is there).
 //!
 //! `--recipes` runs no case: it times each candidate for each contraction of the networks on one thread, in three passes
 //! of so many seconds for each contraction, and writes the times to a file such as those of `jit/measurements`; the note goes to its head.
@@ -31,6 +31,7 @@ use std::fs;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::Duration;
 
+use kiln::Precision;
 use serde_json::Value;
 
 use crate::cases::Mode;
@@ -45,6 +46,7 @@ struct Options {
     json: bool,
     profile: bool,
     tune: Option<f64>,
+    precision: Precision,
     /// The file to which the times of recipes are written, instead of anything else.
     recipes: Option<String>,
     note: String,
@@ -55,9 +57,15 @@ struct Options {
 fn main() -> ExitCode {
     let result = options(std::env::args().skip(1)).and_then(|options| match &options.child {
         Some((case, mode)) => {
+            let precision = options.precision;
             let tune = options.tune.map(Duration::try_from_secs_f64).transpose()?;
-            let settings =
-                Settings { threads: options.threads[0], seconds: options.seconds, profile: options.profile, tune };
+            let settings = Settings {
+                threads: options.threads[0],
+                seconds: options.seconds,
+                profile: options.profile,
+                tune,
+                precision,
+            };
             println!("{}", cases::run(case, *mode, settings)?);
             Ok(true)
         }
@@ -88,6 +96,7 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options, Box<d
         json: false,
         profile: false,
         tune: None,
+        precision: Precision::F32,
         recipes: None,
         note: String::new(),
         child: None,
@@ -104,6 +113,11 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options, Box<d
             "--json" => options.json = true,
             "--profile" => options.profile = true,
             "--tune" => options.tune = Some(value()?.parse()?),
+            "--precision" => {
+                let name = value()?;
+                let known = [Precision::F32, Precision::Bf16].into_iter().find(|known| name_of(*known) == name);
+                options.precision = known.ok_or(format!("unknown precision `{name}`; known are f32, bf16"))?;
+            }
             "--recipes" => options.recipes = Some(value()?),
             "--note" => options.note = value()?,
             "--child" => options.child = Some((value()?, if value()? == "infer" { Mode::Infer } else { Mode::Train })),
@@ -112,7 +126,7 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options, Box<d
             other => {
                 return Err(format!(
                     "unknown argument `{other}`; known are --cases, --threads, --seconds, --cpus, --json, --profile, \
-                     --tune, --recipes, --note"
+                     --tune, --precision, --recipes, --note"
                 )
                 .into());
             }
@@ -126,6 +140,14 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options, Box<d
         }
     }
     Ok(options)
+}
+
+/// As on the command line.
+fn name_of(precision: Precision) -> &'static str {
+    match precision {
+        Precision::F32 => "f32",
+        Precision::Bf16 => "bf16",
+    }
 }
 
 /// Runs the cases one after the other; whether all went well and all losses agree.
@@ -147,7 +169,7 @@ fn run_all(options: &Options) -> Result<bool, Box<dyn Error>> {
             }
             let line = child(case, mode, threads, options)?;
             let row: Value = serde_json::from_str(&line)?;
-            let verdict = reference.verdict(case, mode, &row);
+            let verdict = reference.verdict(case, mode, options.precision, &row);
             all_good &= verdict.is_ok();
             if options.json {
                 println!("{line}");
@@ -197,6 +219,7 @@ fn child(case: &str, mode: Mode, threads: usize, options: &Options) -> Result<St
         .args(["--child", case, mode.name()])
         .args(["--threads", &threads.to_string(), "--seconds", &options.seconds.to_string()])
         .args(options.profile.then_some("--profile"))
+        .args(["--precision", name_of(options.precision)])
         .args(options.tune.iter().flat_map(|seconds| ["--tune".to_string(), seconds.to_string()]))
         .stderr(Stdio::inherit())
         .output()?;

@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::time::{Duration, Instant};
 
+use kiln::Precision;
 use kiln::report::{Profile, Tuning};
 use serde_json::{Value, json};
 
@@ -19,6 +20,8 @@ pub struct Settings {
     pub profile: bool,
     /// The time to choose ways of computing contractions, where they are tuned.
     pub tune: Option<Duration>,
+    /// What trainers and predictors compute in.
+    pub precision: Precision,
 }
 
 /// What a case does from a fresh start.
@@ -89,7 +92,7 @@ pub fn measure<C: Contender>(
     let mut result = json!({
         "case": case,
         "mode": mode.name(),
-        "peer": "kiln",
+        "peer": if settings.precision == Precision::Bf16 { "kiln-bf16" } else { "kiln" },
         "threads": settings.threads,
         "median_us": micros(median),
         "min_us": micros(times[0]),

@@ -27,13 +27,17 @@
 //! | [`isolate_roots`] | copies what is no result of its own | each result is a computed node that is no other's |
 //!
 //! The planner runs [`row_blocks`] before these: what is large and only in the middle is computed in blocks of rows. It
-//! is the one pass that is not exact, since sums over rows are added up block by block.
+//! is not exact, since sums over rows are added up block by block.
+//!
+//! [`mix`] is not exact either, and on purpose: it makes a graph of f32 one of mixed precision, where a user asks for
+//! that ([`in_precision`]), before all other passes.
 //!
 //! [`unroll`] writes the steps of scans out; the planner asks for it where a scan is within another one.
 
 mod canonicalize;
 mod fold;
 mod isolate_roots;
+mod precision;
 mod relu_masks;
 mod rewrite;
 mod row_blocks;
@@ -46,6 +50,7 @@ mod unroll;
 pub use canonicalize::canonicalize;
 pub use fold::fold;
 pub use isolate_roots::isolate_roots;
+pub use precision::{Precision, mix};
 pub use relu_masks::{pool_masks, relu_masks};
 pub use row_blocks::{RowBlocks, row_blocks};
 pub use share::share;
@@ -96,6 +101,15 @@ pub fn optimize(graph: &Graph) -> Graph {
         }
     }
     graph
+}
+
+/// The graph in a precision: where that is not f32, optimized and then rewritten by [`mix`]. Rectifiers' masks look at
+/// results before that, so that of operand and result only one is needed later, and that one rounded.
+pub fn in_precision(graph: &Graph, precision: Precision) -> Cow<'_, Graph> {
+    match precision {
+        Precision::F32 => Cow::Borrowed(graph),
+        Precision::Bf16 => Cow::Owned(mix(&relu_masks(&optimize(graph)))),
+    }
 }
 
 /// Runs a pass on a graph and on the bodies of its scans.

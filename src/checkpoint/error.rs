@@ -35,6 +35,18 @@ pub enum CheckpointError {
         /// What the operating system says.
         source: io::Error,
     },
+    /// A number of the model is too large for the [precision](super::FilePrecision) that its file was to have.
+    #[error("{}: {} holds {value:e}, which is too large for {element}: save it as {}", path.display(), shown(name), if *element == "F16" { "BF16 or F32" } else { "F32" })]
+    TooLarge {
+        /// The file that was to be written.
+        path: PathBuf,
+        /// The tensor.
+        name: String,
+        /// The number.
+        value: f32,
+        /// The element type, as safetensors names it.
+        element: &'static str,
+    },
     /// A parameter of the model to be saved has another shape than its layer has declared.
     #[error(transparent)]
     Parameter(#[from] ParameterError),

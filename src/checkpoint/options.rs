@@ -1,6 +1,61 @@
-//! How the names of a file become those of a model. It reads no file.
+//! How a model becomes a file, and how the names of a file become those of a model. It reads and writes no file.
 
 use std::fmt;
+
+/// How [`Checkpoint::save_with`](super::Checkpoint::save_with) writes a model's numbers.
+///
+/// ```
+/// use kiln::prelude::*;
+/// # let folder = std::env::temp_dir().join(format!("kiln-save-options-{}", std::process::id()));
+/// # std::fs::create_dir_all(&folder)?;
+/// # let path = folder.join("net.safetensors");
+///
+/// #[derive(Model)]
+/// #[model(input = [4])]
+/// struct Net {
+///     fc: Linear<4, 2>,
+/// }
+///
+/// let net = Net::init(1);
+/// net.save_with(&path, SaveOptions::new().precision(FilePrecision::F16))?; // half the size
+/// let mut again = Net::init(2);
+/// again.load(&path)?; // as of any file
+/// assert!((&*again.fc.weight.value - &*net.fc.weight.value).iter().all(|difference| difference.abs() < 1e-3));
+/// # std::fs::remove_dir_all(folder)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SaveOptions {
+    pub(super) precision: FilePrecision,
+}
+
+impl SaveOptions {
+    /// As [`Checkpoint::save`](super::Checkpoint::save): all numbers as they are, f32.
+    pub fn new() -> SaveOptions {
+        SaveOptions::default()
+    }
+
+    /// What the file holds parameters and buffers in; counts stay whole numbers, as in PyTorch's `model.half()` and
+    /// `model.bfloat16()`. Default: [`FilePrecision::F32`]. It has nothing to do with what a trainer computes in
+    /// ([`Precision`](crate::Precision)).
+    pub fn precision(mut self, precision: FilePrecision) -> SaveOptions {
+        self.precision = precision;
+        self
+    }
+}
+
+/// What numbers a file holds: each is the nearest one of these, of two as near the even one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FilePrecision {
+    /// Those of the model.
+    #[default]
+    F32,
+    /// IEEE 754's binary16, `torch.float16`: 11 bits of precision, up to 65504. A larger number is an error, as
+    /// [`CheckpointError::TooLarge`](super::CheckpointError::TooLarge) says; one below 6e-8 becomes 0.
+    F16,
+    /// `torch.bfloat16`: 8 bits of precision, and the range of f32.
+    Bf16,
+}
 
 /// How [`Checkpoint::load_with`](super::Checkpoint::load_with) finds a model's tensors in a file.
 ///

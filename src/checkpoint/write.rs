@@ -6,12 +6,16 @@ use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::io;
+use std::path::Path;
 
 use kiln_graph::{Kind, Parameter, Parameters};
 use safetensors::tensor::{Dtype, View};
 use serde_json::json;
 
+use super::error::CheckpointError;
+use super::options::FilePrecision;
 use super::seal::Notes;
+use crate::formats::half::{F16, bfloat16, to_bfloat16};
 
 /// The longest header that the format allows, in bytes.
 const LONGEST_HEADER: usize = 100_000_000;
@@ -75,41 +79,64 @@ pub fn serialize<V: View>(tensors: Vec<(String, V)>, notes: &Notes) -> io::Resul
 }
 
 /// The bytes of a model's file.
-pub fn encode(model: &impl Parameters) -> io::Result<Vec<u8>> {
+pub fn encode(model: &impl Parameters, precision: FilePrecision) -> io::Result<Vec<u8>> {
     let mut tensors = Vec::new();
-    model.each_parameter(&mut |name, parameter| tensors.push((name.to_string(), Stored(parameter))));
+    model.each_parameter(&mut |name, parameter| tensors.push((name.to_string(), Stored { parameter, precision })));
     // What PyTorch's own writer says, and some readers insist on.
     serialize(tensors, &Notes::from([("format".to_owned(), "pt".to_owned())]))
 }
 
-/// The element type of a parameter in a file.
-fn dtype(kind: Kind) -> Dtype {
-    match kind {
-        Kind::Trained | Kind::Frozen | Kind::Buffer => Dtype::F32,
-        Kind::Counter => Dtype::I64,
-    }
+/// That a file of this precision has a number for each of the model's.
+pub fn check_range(model: &impl Parameters, path: &Path, precision: FilePrecision) -> Result<(), CheckpointError> {
+    let (element, is_infinite): (_, fn(f32) -> bool) = match precision {
+        FilePrecision::F32 => return Ok(()),
+        FilePrecision::F16 => ("F16", |number| f32::from(F16::from(number)).is_infinite()),
+        FilePrecision::Bf16 => ("BF16", |number| bfloat16(to_bfloat16(number.into())).is_infinite()),
+    };
+    let mut found = Ok(());
+    model.each_parameter(&mut |name, parameter| {
+        let too_large = |number: &&f32| number.is_finite() && is_infinite(**number);
+        if found.is_ok()
+            && parameter.kind != Kind::Counter
+            && let Some(&value) = parameter.value.iter().find(too_large)
+        {
+            found = Err(CheckpointError::TooLarge { path: path.into(), name: name.to_owned(), value, element });
+        }
+    });
+    found
 }
 
 /// A parameter as safetensors wants to see it.
-struct Stored<'a>(&'a Parameter);
+struct Stored<'a> {
+    parameter: &'a Parameter,
+    precision: FilePrecision,
+}
 
 impl View for Stored<'_> {
     fn dtype(&self) -> Dtype {
-        dtype(self.0.kind)
+        match (self.parameter.kind, self.precision) {
+            (Kind::Counter, _) => Dtype::I64,
+            (Kind::Trained | Kind::Frozen | Kind::Buffer, FilePrecision::F32) => Dtype::F32,
+            (Kind::Trained | Kind::Frozen | Kind::Buffer, FilePrecision::F16) => Dtype::F16,
+            (Kind::Trained | Kind::Frozen | Kind::Buffer, FilePrecision::Bf16) => Dtype::BF16,
+        }
     }
 
     fn shape(&self) -> &[usize] {
-        self.0.value.shape()
+        self.parameter.value.shape()
     }
 
     fn data(&self) -> Cow<'_, [u8]> {
-        match self.0.count() {
-            Some(count) => count.to_le_bytes().to_vec().into(),
-            None => self.0.value.iter().flat_map(|value| value.to_le_bytes()).collect(),
+        let numbers = self.parameter.value.iter().copied();
+        match (self.parameter.count(), self.precision) {
+            (Some(count), _) => count.to_le_bytes().to_vec().into(),
+            (None, FilePrecision::F32) => numbers.flat_map(f32::to_le_bytes).collect(),
+            (None, FilePrecision::F16) => numbers.flat_map(|x| F16::from(x).to_bits().to_le_bytes()).collect(),
+            (None, FilePrecision::Bf16) => numbers.flat_map(|x| to_bfloat16(x.into()).to_le_bytes()).collect(),
         }
     }
 
     fn data_len(&self) -> usize {
-        dtype(self.0.kind).bitsize() / 8 * self.0.value.len()
+        self.dtype().bitsize() / 8 * self.parameter.value.len()
     }
 }

@@ -105,6 +105,7 @@ impl OnnxPredictorBuilder {
     setter!(check_numerics);
     setter!(flush_denormal);
     setter!(exact);
+    setter!(precision);
     setter!(tune);
 
     /// Compiles the prediction.

@@ -5,6 +5,7 @@ use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, LockResult, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
+use kiln_graph::passes::in_precision;
 use kiln_graph::shape::Sizes;
 use kiln_graph::{Graph, Parameters, Type};
 use kiln_jit::{Arena, Plan, Program, RunError, Session, StateError, States};
@@ -101,6 +102,7 @@ impl Lender {
     ) -> Result<Lender, TrainError> {
         let (mut tuner, sizes) = (settings.tuner(1)?, settings.usual(inputs));
         let graph = settings.at(&sizes, graph(sizes))?;
+        let graph = in_precision(&graph, settings.precision);
         let plan = plan_graph(&graph, sizes, layouts(&graph, &states), &settings, tuner.as_mut())?;
         // What follows from the parameters alone is there once, however many calls there are.
         let session = Session::of_plan::<TrainError>(plan, &mut states, Arena::new(), true, pool.clone())?;
@@ -167,6 +169,7 @@ impl Lender {
             return Ok(kept);
         }
         let graph = self.settings.at(&sizes, graph())?;
+        let graph = in_precision(&graph, self.settings.precision);
         let layouts = {
             let states = held(self.states.read());
             layouts(&graph, &states)

@@ -32,6 +32,7 @@ impl<M: Steps> StepTrainerBuilder<M> {
     setter!(check_numerics);
     setter!(flush_denormal);
     setter!(exact);
+    setter!(precision);
     setter!(tune);
 
     /// Compiles every program.

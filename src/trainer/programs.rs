@@ -8,6 +8,7 @@ use std::sync::Arc;
 use kiln_graph::indices::{IndexRule, index_rule};
 use kiln_graph::losses::{Criterion, TargetRule};
 use kiln_graph::optimizers::{Optimization, Optimizer};
+use kiln_graph::passes::in_precision;
 use kiln_graph::shape::Sizes;
 use kiln_graph::{Builder, Element, Elements, Graph, Layer, Mode, Model, Parameters, Role, Shape, Type, Value};
 use kiln_jit::{Arena, Plan, Session, States};
@@ -430,6 +431,7 @@ impl Programs {
     }
 
     fn add(&mut self, name: &'static str, sizes: Sizes, graph: &Graph) -> Result<(), TrainError> {
+        let graph = &*in_precision(graph, self.settings.precision);
         let layouts = layouts(graph, &self.states);
         let plan = plan_graph(graph, sizes, layouts, &self.settings, self.tuner.as_mut())?;
         let arena = self.take_arena();

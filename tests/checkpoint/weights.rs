@@ -4,6 +4,7 @@
 use std::fs::{self, File};
 use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path as FilePath, PathBuf};
+use std::process::Command;
 
 use kiln::data::F16;
 use kiln::prelude::*;
@@ -200,4 +201,93 @@ fn numbers_that_are_repeated_without_measure_are_not_made() {
     assert_eq!(file.shape("w"), Some(&[2147483647, 4][..]));
     let error = file.read("w").unwrap_err().to_string();
     assert!(error.ends_with("w: it says the same numbers too often"), "{error}");
+}
+
+/// A network with counts and statistics.
+#[derive(Model)]
+#[model(input = [3])]
+struct Normed {
+    fc: Linear<3, 2>,
+    norm: BatchNorm1d<2>,
+}
+
+/// Files of a model in other precisions: element types, the nearest numbers, half the bytes; counts stay whole.
+#[test]
+fn models_are_saved_in_a_precision() {
+    let folder = Folder::new("precision");
+    let path = folder.path("net.safetensors");
+    let mut net = Normed::init(1);
+    let numbers = [1.0 + 1.0 / 4096.0, 1.0 + 3.0 / 512.0, -65504.0, 1e-7, -0.0, f32::NAN];
+    net.fc.weight.value.iter_mut().zip(numbers).for_each(|(weight, number)| *weight = number);
+    // The nearest numbers of f16 and of bf16, of two as near the even one.
+    let halves = [1.0, 1.0 + 6.0 / 1024.0, -65504.0, 1.1920929e-7, -0.0, f32::NAN];
+    let bfloats = [1.0, 1.0 + 1.0 / 128.0, -65536.0, 1.0011718e-7, -0.0, f32::NAN];
+    for (precision, element, expected) in [
+        (FilePrecision::F32, Element::F32, numbers),
+        (FilePrecision::F16, Element::F16, halves),
+        (FilePrecision::Bf16, Element::BF16, bfloats),
+    ] {
+        net.save_with(&path, SaveOptions::new().precision(precision)).unwrap();
+        for (name, found, ..) in tensors(&path) {
+            let counts = name == "norm.num_batches_tracked";
+            assert_eq!(found, if counts { Element::I64 } else { element }, "{name}");
+        }
+        let mut again = Normed::init(2);
+        again.load(&path).unwrap();
+        let bits =
+            |numbers: &[f32]| numbers.iter().map(|x| if x.is_nan() { 0 } else { x.to_bits() }).collect::<Vec<_>>();
+        let found: Vec<f32> = again.fc.weight.value.iter().copied().collect();
+        assert_eq!(bits(&found), bits(&expected), "{element}");
+    }
+}
+
+#[test]
+fn numbers_beyond_a_precision_are_told() {
+    let folder = Folder::new("beyond");
+    let path = folder.path("net.safetensors");
+    let save = |weight: f32, precision: FilePrecision| {
+        let mut net = Normed::init(1);
+        net.fc.weight.value[[1, 2]] = weight;
+        net.save_with(&path, SaveOptions::new().precision(precision))
+    };
+    // What rounds to the largest number is one.
+    save(65519.0, FilePrecision::F16).unwrap();
+    let there = fs::read(&path).unwrap();
+    for (weight, precision, expected) in [
+        (65520.0, FilePrecision::F16, "fc.weight holds 6.552e4, which is too large for F16: save it as BF16 or F32"),
+        (f32::MIN, FilePrecision::Bf16, "fc.weight holds -3.4028235e38, which is too large for BF16: save it as F32"),
+    ] {
+        let error = save(weight, precision).unwrap_err();
+        assert!(matches!(&error, CheckpointError::TooLarge { name, .. } if name == "fc.weight"), "{error:?}");
+        assert_eq!(error.to_string(), format!("{}: {expected}", path.display()));
+        assert_eq!(fs::read(&path).unwrap(), there, "the file is what it was");
+    }
+    // What is infinite is so in the file, too.
+    save(f32::INFINITY, FilePrecision::F16).unwrap();
+    save(f32::NEG_INFINITY, FilePrecision::Bf16).unwrap();
+}
+
+/// PyTorch's side of the format reads such files as tensors of these types; skipped where Python lacks it.
+#[test]
+fn pytorch_reads_files_of_every_precision() {
+    const READ: &str = "import sys, torch; from safetensors.torch import load_file; w = load_file(sys.argv[1])['fc.weight']; \
+                        print(w.dtype, *w.float().flatten().tolist())";
+    let python = |arguments: &[&std::ffi::OsStr]| Command::new("python3").args(arguments).output();
+    let has = python(&["-c".as_ref(), "import torch, safetensors.torch".as_ref()]);
+    if !has.is_ok_and(|output| output.status.success()) {
+        return eprintln!("skipped: there is no python3 with torch and safetensors");
+    }
+    let folder = Folder::new("pytorch");
+    let path = folder.path("net.safetensors");
+    for (precision, dtype) in [(FilePrecision::F16, "torch.float16"), (FilePrecision::Bf16, "torch.bfloat16")] {
+        Normed::init(1).save_with(&path, SaveOptions::new().precision(precision)).unwrap();
+        let mut again = Normed::init(2);
+        again.load(&path).unwrap();
+        let output = python(&["-c".as_ref(), READ.as_ref(), path.as_os_str()]).unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        let (found, numbers) = text.trim().split_once(' ').expect("a type and numbers");
+        assert_eq!(found, dtype);
+        let numbers: Vec<f32> = numbers.split(' ').map(|number| number.parse().unwrap()).collect();
+        assert_eq!(numbers, again.fc.weight.value.iter().copied().collect::<Vec<_>>());
+    }
 }

@@ -119,7 +119,10 @@ fn products_of_pairs() {
         for seed in 0..20 {
             let mut random = Random(seed);
             let mut contents = random.contents(&kernel);
-            contents[..2].iter_mut().flatten().for_each(|bits| *bits = random.word() >> 16 | random.word() & 0xffff_0000);
+            contents[..2]
+                .iter_mut()
+                .flatten()
+                .for_each(|bits| *bits = random.word() >> 16 | random.word() & 0xffff_0000);
             check_emulated_by(&kernel, X86::new(Level::Avx512).with_bf16(true), Convention::SystemV, &contents);
             if EmitterKind::Avx512.runs_here() && target::has_bf16() {
                 check_native_by(&kernel, EmitterKind::Avx512, &contents);

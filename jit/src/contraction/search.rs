@@ -14,7 +14,7 @@ use super::strategies::overlap_add::Lanes;
 use super::strategies::relayout::Relayout;
 use super::strategies::transpose_results::TransposeResults;
 use super::strategies::winograd::Products;
-use super::strategy::{Search, Strategy};
+use super::strategy::{Reading, Search, Strategy};
 use crate::cost::params::search::{INVARIANT_COPY, LOOKED_AT, MANY, MOST, OF_A_KIND, WITHIN};
 use crate::kernel::Element;
 use crate::layout::{Halo, PreferredLayout};
@@ -128,25 +128,24 @@ fn all_of(
     search: Search,
     target: &Target,
 ) -> Vec<Strategy> {
-    let copying = operands.map(|operand| if operand.invariant { INVARIANT_COPY } else { 1.0 });
     let (stalls, products) = (Stalls::new(target), Products::new(target));
     let mut strategies: Vec<Strategy> = Vec::new();
     let mut search = search;
     // Copies of neither operand, of one, of both. What is found lowers the limit for what comes after it.
     for copies in [[false, false], [true, false], [false, true], [true, true]] {
         let Some((copies, contractions)) = copied(operands, preferred, copies, lower) else { continue };
-        // Copies are f32.
-        search.pairs = target.pair_products
-            && copies.iter().all(Option::is_none)
-            && operands.iter().all(|operand| operand.element == Element::Bf16);
+        let reading = [0, 1].map(|side| Reading {
+            copying: if operands[side].invariant { INVARIANT_COPY } else { 1.0 },
+            widens: operands[side].element == Element::Bf16 && copies[side].is_none(),
+        });
         // Where there are any, one of these is most often the fastest.
         let mut winograd = match search.exact {
-            false => Strategy::winograd(&copies, &contractions, copying, &products),
+            false => Strategy::winograd(&copies, &contractions, reading, &products),
             true => Vec::new(),
         };
         winograd.retain(search.asked);
         search = search.beside_all(&winograd);
-        let mut tiles = Strategy::in_tiles(&copies, &contractions, preferred, output, copying, search, &stalls);
+        let mut tiles = Strategy::in_tiles(&copies, &contractions, preferred, output, reading, search, &stalls);
         tiles.retain(search.asked);
         search = search.beside_all(&tiles);
         strategies.extend(tiles.into_iter().chain(winograd));
@@ -155,8 +154,8 @@ fn all_of(
     strategies
 }
 
-/// The copies of those operands that are to be copied, and the operation over what is read then. `None` where an
-/// operand that is not copied lacks its halo, or one that is copied already lies as preferred.
+/// The copies of those operands that are to be copied, and the operation over what is read then. Copies are f32. `None`
+/// where an operand that is not copied lacks its halo, or one of f32 that is copied already lies as preferred.
 fn copied(
     operands: [&Operand; 2],
     preferred: &[PreferredLayout; 3],
@@ -173,10 +172,10 @@ fn copied(
         let same = covered && (0..from.shape.rank()).all(|a| from.layout.strides[a] == layout.strides[a]);
         match copies[side] {
             // The copy would be the operand again.
-            true if same => return None,
+            true if same && from.element == Element::F32 => return None,
             true => {
                 packs[side] = Some(Relayout::new(from, want));
-                used[side] = Operand { layout, halo: want.halo, ..*from };
+                used[side] = Operand { element: Element::F32, layout, halo: want.halo, ..*from };
             }
             // Windows would read beyond the zeros that are there, into neighbouring rows or out of the buffer.
             false if !covered => return None,

@@ -5,7 +5,7 @@ use std::cell::{LazyCell, RefCell};
 
 use rustc_hash::FxHashMap;
 
-use super::problem::Axis;
+use super::problem::{Axis, Contraction};
 use super::tiling::{Level, Tiling};
 use crate::cost::cache::{Fetched, Run, again, crowded, holds, lines, looked_at};
 use crate::cost::params::caches::{STAYING, TOGETHER, WHOLE};
@@ -40,8 +40,8 @@ impl<'a> Stalls<'a> {
         let contraction = &tiling.contraction;
         // A step is one product for each sum of a tile. All is counted by the step: lines that a step reads and waits
         // for.
-        let depth: usize = contraction.axes.iter().filter(|a| a.reduce).map(|a| a.extent).product();
-        let iterations = tiles(tiling) * depth as f64;
+        let depth = depth(contraction);
+        let iterations = products(tiling);
         let step = computing / iterations.max(1.0);
         let mut right = self.right(tiling);
         if !tiling.by_rows && self.is_passing(tiling, depth) {
@@ -182,6 +182,16 @@ fn panel_of_channels(tiling: &Tiling, channels: usize, target: &Target) -> Fetch
     let all = panel as usize * contraction.axes[channels].extent.div_ceil(strip(tiling));
     let far = !holds(target.l2_bytes, STAYING, all);
     Fetched { runs: lines, waiting: if far { FAR_RUN * panel / LINE as f64 / steps } else { 0.0 } }
+}
+
+/// The terms of a sum.
+fn depth(contraction: &Contraction) -> usize {
+    contraction.axes.iter().filter(|a| a.reduce).map(|a| a.extent).product()
+}
+
+/// How often a tile takes one product for each of its sums, in all tiles.
+pub fn products(tiling: &Tiling) -> f64 {
+    tiles(tiling) * depth(&tiling.contraction) as f64
 }
 
 /// The number of tiles.

@@ -7,7 +7,7 @@ use kiln_graph::shape::Shape;
 use super::from_op::Contractions;
 use super::problem::{Contraction, Source};
 use super::recipe::{Recipe, Stage, Work};
-use super::stalls::Stalls;
+use super::stalls::{Stalls, products};
 use super::strategies::accumulate::Accumulate;
 use super::strategies::overlap_add::OverlapAdd;
 use super::strategies::packed_panels::PackedPanels;
@@ -18,6 +18,7 @@ use super::strategies::split_k::{self, Partials};
 use super::strategies::transpose_results::TransposeResults;
 use super::strategies::winograd::{Gradient, Products, Winograd};
 use super::tiling::{KBlocking, Tiling};
+use crate::cost::compute;
 use crate::cost::params::search::{NEARLY, ROUNDING};
 use crate::kernel::Access;
 use crate::layout::{Halo, PreferredLayout};
@@ -36,7 +37,7 @@ pub struct Search {
     pub splits: bool,
     /// Whether sums may be K-blocked.
     pub k_blocking: bool,
-    /// Whether products may be taken by pairs: both operands are bf16 as they lie, and the target multiplies pairs.
+    /// Whether products of bf16 may be taken by pairs, where the target does that fast.
     pub pairs: bool,
     /// Whether strategies are left out whose error is another one than that of the definition.
     pub exact: bool,
@@ -56,7 +57,7 @@ impl Search {
         most: 1,
         splits: false,
         k_blocking: true,
-        pairs: false,
+        pairs: true,
         exact: false,
         slower: false,
         below: f64::INFINITY,
@@ -79,10 +80,34 @@ impl Search {
     }
 }
 
+/// What reading an operand takes beside the tiles' loads.
+#[derive(Clone, Copy, Debug)]
+pub struct Reading {
+    /// What a copy costs, as a part of its cycles.
+    pub copying: f64,
+    /// Whether each load of what is not copied widens elements.
+    pub widens: bool,
+}
+
 /// Estimated cycles of the copies.
-fn copied_cycles(copies: &[Option<Relayout>; 2], copying: [f64; 2], target: &Target) -> f64 {
-    let pack = |(pack, copying): (&Option<Relayout>, f64)| pack.as_ref().map_or(0.0, |p| copying * p.cycles(target));
-    copies.iter().zip(copying).map(pack).sum()
+fn copied_cycles(copies: &[Option<Relayout>; 2], reading: [Reading; 2], target: &Target) -> f64 {
+    let pack = |(pack, reading): (&Option<Relayout>, Reading)| {
+        pack.as_ref().map_or(0.0, |p| reading.copying * p.cycles(target))
+    };
+    copies.iter().zip(reading).map(pack).sum()
+}
+
+/// Estimated cycles in which a tiling's loads widen elements.
+fn widening(tiling: &Tiling, panels: &[Option<PackedPanels>; 2], reading: [Reading; 2], target: &Target) -> f64 {
+    let widens = |side: usize| reading[side].widens && panels[side].is_none();
+    let [rows, width] = tiling.tile();
+    let vectors = if tiling.fold.is_some() { width } else { width.div_ceil(target.lanes) };
+    // A factor of the left operand serves all vectors of its row, unless it varies along the lanes, too.
+    let apart = tiling.vector.is_some_and(|vector| tiling.contraction.axes[vector].left != 0);
+    let loads = [if apart { rows * vectors } else { rows }, vectors];
+    let loads: usize = (0..2).filter(|&side| widens(side)).map(|side| loads[side]).sum();
+    let lanes = if tiling.fold.is_some() { target.lanes } else { 1 };
+    products(tiling) / lanes as f64 * compute::widening(loads, target)
 }
 
 /// The parts of each of several contractions, which together are to be as fast as is asked for.
@@ -143,24 +168,32 @@ struct TiledPart {
 
 impl TiledPart {
     /// The fastest of the contraction's tilings, with and without panels; the first of equals comes first. At least
-    /// one, unless all take too many cycles. `copying` says what copies of the left and the right operand cost, as a
-    /// part of their cycles.
-    fn fastest(contraction: &Contraction, copying: [f64; 2], search: Search, stalls: &Stalls<'_>) -> Vec<TiledPart> {
-        let mut parts = TiledPart::near_fastest(contraction, None, copying, search, stalls);
-        if let Some(Pairs { contraction, distances }) = Pairs::of(contraction).filter(|_| search.pairs) {
+    /// one, unless all take too many cycles. `reading` says how the left and the right operand are
+    /// read.
+    fn fastest(
+        contraction: &Contraction,
+        reading: [Reading; 2],
+        search: Search,
+        stalls: &Stalls<'_>,
+    ) -> Vec<TiledPart> {
+        let mut parts = TiledPart::near_fastest(contraction, None, reading, search, stalls);
+        let may_pair = search.pairs && stalls.target.pair_products && reading.iter().all(|reading| reading.widens);
+        if let Some(Pairs { contraction, distances }) = Pairs::of(contraction).filter(|_| may_pair) {
             let fastest = parts.iter().map(|part| part.cycles).fold(search.below, f64::min);
             let search = Search { below: search.within * fastest, ..search };
-            parts.extend(TiledPart::near_fastest(&contraction, Some(distances), copying, search, stalls));
+            // Pairs are read as they are.
+            let reading = reading.map(|reading| Reading { widens: false, ..reading });
+            parts.extend(TiledPart::near_fastest(&contraction, Some(distances), reading, search, stalls));
         }
         TiledPart::sorted(parts, search)
     }
 
-    /// The same in any order, and some that are slower. `pairs`: of a contraction of pairs, which lie so far apart in the left
-    /// and the right operand.
+    /// The same in any order, and some that are slower. `pairs`: of a contraction of pairs, which lie so far apart in the
+    /// left and the right operand.
     fn near_fastest(
         contraction: &Contraction,
         pairs: Option<[i64; 2]>,
-        copying: [f64; 2],
+        reading: [Reading; 2],
         search: Search,
         stalls: &Stalls<'_>,
     ) -> Vec<TiledPart> {
@@ -173,7 +206,7 @@ impl TiledPart {
         //     tiles by rows:     packed A,  packed A and packed B
         //     pairs:             packed B where those of A lie side by side, packed A and packed B
         register_tiles::candidates(contraction, search.nearly, limit, target, |tiling, cycles| {
-            let copying = if tiling.swapped { [copying[1], copying[0]] } else { copying };
+            let reading = if tiling.swapped { [reading[1], reading[0]] } else { reading };
             let pairs = pairs.map(|[left, right]| if tiling.swapped { [right, left] } else { [left, right] });
             let rows = match tiling.by_rows {
                 false => Some((tiling, None)),
@@ -181,30 +214,29 @@ impl TiledPart {
             };
             // Tiles by rows need a packed A, and there is none where the left operand is no rows of pixels.
             let Some((tiling, left)) = rows else { return limit };
-            let (tiling, left) = match (pairs, left) {
-                (Some([apart, _]), None) if apart != 1 => match PackedPanels::rows(&tiling) {
-                    Some((left, tiling)) => (tiling, Some(left)),
-                    None => return limit,
-                },
-                (_, left) => (tiling, left),
-            };
             let k_blocked =
-                if search.k_blocking && !tiling.by_rows && tiling.panels[0].is_none() { KBlocking::of(&tiling, cycles, target) } else { None };
-            let packed = PackedPanels::right(&tiling);
-            let packed = packed.map(|(right, tiling)| (tiling, [left.clone(), Some(right)], cycles));
+                if search.k_blocking && !tiling.by_rows { KBlocking::of(&tiling, cycles, target) } else { None };
+            // Pairs that do not lie side by side are made by a copy.
+            let apart = left.is_none() && pairs.is_some_and(|[apart, _]| apart != 1);
+            let packed = match apart {
+                true => PackedPanels::rows(&tiling)
+                    .and_then(|(rows, tiling)| Some((PackedPanels::right(&tiling)?, Some(rows)))),
+                false => PackedPanels::right(&tiling).map(|packed| (packed, left.clone())),
+            };
+            let packed = packed.map(|((right, tiling), left)| (tiling, [left, Some(right)], cycles));
             let k_blocked = k_blocked.map(|(tiling, panels, cycles)| (tiling, panels.map(Some), cycles));
             let as_it_lies = pairs.is_none().then_some((tiling, [left, None], cycles));
-            for (tiling, panels, cycles) in as_it_lies.into_iter().chain(packed).chain(k_blocked)
-            {
+            for (tiling, panels, cycles) in as_it_lies.into_iter().chain(packed).chain(k_blocked) {
                 let copy = |side: usize| {
                     let apart = pairs.map(|pairs| pairs[side]);
-                    panels[side].as_ref().map_or(0.0, |panels| copying[side] * panels.cycles(apart, target))
+                    panels[side].as_ref().map_or(0.0, |panels| reading[side].copying * panels.cycles(apart, target))
                 };
                 let copies = copy(0) + copy(1);
                 // A copy that may not be made has no price, and is out even where there is no limit yet.
                 if !copies.is_finite() {
                     continue;
                 }
+                let cycles = cycles + widening(&tiling, &panels, reading, target);
                 // What the waits for memory may take before the tiling is out of the race.
                 let most = limit - copies - cycles;
                 // What K-blocked sums wait for is counted already.
@@ -235,15 +267,18 @@ impl TiledPart {
     /// their own.
     fn accumulating(
         (accumulate, item): (Accumulate, Contraction),
-        copying: [f64; 2],
+        reading: [Reading; 2],
         search: Search,
         stalls: &Stalls<'_>,
     ) -> Vec<TiledPart> {
         // A packed operand serves all items where they read the same places of it (a weight, in all images). Otherwise
         // each item would need a copy of its own, which is ruled out by a price.
         let [left, right] = accumulate.shared();
-        let copying = [(left, copying[0]), (right, copying[1])];
-        let copying = copying.map(|(shared, copying)| if shared { copying } else { f64::INFINITY });
+        let reading = [(left, reading[0]), (right, reading[1])];
+        let reading = reading.map(|(shared, reading)| match shared {
+            true => reading,
+            false => Reading { copying: f64::INFINITY, ..reading },
+        });
         let of_all_items = |mut part: TiledPart| {
             // The items are the tasks; the loops over one item's tiles all lie within a task. The cycles of one item's
             // tiles are replaced by those of all items, clearing and adding to memory included.
@@ -253,7 +288,7 @@ impl TiledPart {
         };
         // The cycles of one item say nothing about those of all.
         let item_search = Search { k_blocking: false, pairs: false, below: f64::INFINITY, ..search };
-        TiledPart::fastest(&item, copying, item_search, stalls).into_iter().map(of_all_items).collect()
+        TiledPart::fastest(&item, reading, item_search, stalls).into_iter().map(of_all_items).collect()
     }
 }
 
@@ -262,10 +297,10 @@ impl Strategy {
         copies: &[Option<Relayout>; 2],
         method: Method,
         cycles: f64,
-        copying: [f64; 2],
+        reading: [Reading; 2],
         target: &Target,
     ) -> Strategy {
-        let cycles = copied_cycles(copies, copying, target) + cycles;
+        let cycles = copied_cycles(copies, reading, target) + cycles;
         Strategy { copies: copies.clone(), method, transpose: None, cycles }
     }
 
@@ -295,11 +330,11 @@ impl Strategy {
         contractions: &Contractions,
         preferred: &[PreferredLayout; 3],
         output: Shape,
-        copying: [f64; 2],
+        reading: [Reading; 2],
         search: Search,
         stalls: &Stalls<'_>,
     ) -> Vec<Strategy> {
-        let search = search.less(copied_cycles(copies, copying, stalls.target));
+        let search = search.less(copied_cycles(copies, reading, stalls.target));
         // First case, an overlap-add: one product, kept in scratch memory, and a stage that adds up what overlaps.
         if let ([product], Some(overlap_add)) = (&contractions.contractions[..], &contractions.overlap_add) {
             let cycles = overlap_add.cycles(stalls.target);
@@ -310,11 +345,11 @@ impl Strategy {
                     copies,
                     Method::OverlapAdd(part.into(), overlap_add.clone()),
                     cycles,
-                    copying,
+                    reading,
                     stalls.target,
                 )
             };
-            return TiledPart::fastest(product, copying, search, stalls).into_iter().map(strategy).collect();
+            return TiledPart::fastest(product, reading, search, stalls).into_iter().map(strategy).collect();
         }
         let mut methods: Vec<(Vec<Vec<TiledPart>>, Option<Partials>)> = Vec::new();
         match (&contractions.contractions[..], contractions.accumulate) {
@@ -323,14 +358,14 @@ impl Strategy {
             ([contraction], Some(halo)) => {
                 let sums = Partials::new(output, &PreferredLayout { order: preferred[2].order.clone(), halo }, 1);
                 let items = Accumulate::items(contraction, 0, 0, sums);
-                methods.push((vec![TiledPart::accumulating(items, copying, search, stalls)], None));
+                methods.push((vec![TiledPart::accumulating(items, reading, search, stalls)], None));
             }
             // Third case, the usual one: one contraction, whole (`None`) or split in so many parts. The parts of a sum
             // are also tried accumulated, piece by piece. K-blocking is left out there, its sums would be kept twice.
             ([contraction], None) => {
                 for count in split_k::counts(contraction, output, search.splits, stalls.target) {
                     let Some(count) = count else {
-                        methods.push((vec![TiledPart::fastest(contraction, copying, search, stalls)], None));
+                        methods.push((vec![TiledPart::fastest(contraction, reading, search, stalls)], None));
                         continue;
                     };
                     let restarts = split_k::restarts(contraction, count, stalls.target);
@@ -340,10 +375,10 @@ impl Strategy {
                     let partials = Partials::new(output, &dense, split_k::count(&split));
                     let part = |(contraction, first): (Contraction, usize), search: Search| {
                         let whole = Search { k_blocking: false, ..search };
-                        let mut parts = TiledPart::fastest(&contraction, copying, whole, stalls);
+                        let mut parts = TiledPart::fastest(&contraction, reading, whole, stalls);
                         let strips = Accumulate::strips(&contraction, partials.from(first));
                         parts.extend(
-                            strips.into_iter().flat_map(|s| TiledPart::accumulating(s, copying, search, stalls)),
+                            strips.into_iter().flat_map(|s| TiledPart::accumulating(s, reading, search, stalls)),
                         );
                         let parts = TiledPart::sorted(parts, search).into_iter();
                         parts.map(|part| TiledPart { first, ..part }).collect()
@@ -357,7 +392,7 @@ impl Strategy {
             }
             // Fourth case, phases: contractions that share out the results among them.
             (contractions, _) => {
-                let fastest = |contraction, search| TiledPart::fastest(contraction, copying, search, stalls);
+                let fastest = |contraction, search| TiledPart::fastest(contraction, reading, search, stalls);
                 methods.push((one_by_one(contractions, search, fastest), None));
             }
         }
@@ -372,7 +407,7 @@ impl Strategy {
                     parts.iter().map(|parts| parts[rank.min(parts.len() - 1)].clone()).collect();
                 let sum = partials.as_ref().map_or(0.0, |partials| partials.cycles(stalls.target));
                 let cycles = sum + parts.iter().map(|part| part.cycles).sum::<f64>();
-                Strategy::new(copies, Method::Tiles(parts, partials.clone()), cycles, copying, stalls.target)
+                Strategy::new(copies, Method::Tiles(parts, partials.clone()), cycles, reading, stalls.target)
             };
             (0..most).map(strategy)
         };
@@ -383,17 +418,17 @@ impl Strategy {
     pub fn winograd(
         copies: &[Option<Relayout>; 2],
         contractions: &Contractions,
-        copying: [f64; 2],
+        reading: [Reading; 2],
         products: &Products<'_>,
     ) -> Vec<Strategy> {
         let ([contraction], None) = (&contractions.contractions[..], contractions.accumulate) else {
             return Vec::new();
         };
-        let strategies = Winograd::of(contraction, copying, products).into_iter();
+        let strategies = Winograd::of(contraction, reading.map(|reading| reading.copying), products).into_iter();
         let strategies = strategies.map(|(strategy, cycles)| (cycles, Method::Winograd(strategy)));
         let gradients = Gradient::of(contraction, products).into_iter();
         let gradients = gradients.map(|(strategy, cycles)| (cycles, Method::WinogradGradient(strategy)));
-        let strategy = |(cycles, method)| Strategy::new(copies, method, cycles, copying, products.target);
+        let strategy = |(cycles, method)| Strategy::new(copies, method, cycles, reading, products.target);
         strategies.chain(gradients).map(strategy).collect()
     }
 
@@ -515,7 +550,8 @@ mod tests {
             for (copying, copied) in [([0.0; 2], true), ([f64::INFINITY; 2], false)] {
                 // All tilings, however slow.
                 let search = Search { most: 100, within: f64::INFINITY, ..Search::FASTEST };
-                let parts = TiledPart::fastest(&product(), copying, search, &stalls);
+                let reading = copying.map(|copying| Reading { copying, widens: false });
+                let parts = TiledPart::fastest(&product(), reading, search, &stalls);
                 assert!(!parts.is_empty() && parts.iter().all(|part| part.cycles.is_finite()));
                 assert_eq!(parts.iter().any(|part| part.panels.iter().any(Option::is_some)), copied, "{copying:?}");
             }

@@ -1,6 +1,6 @@
 //! What tiles of sums take of a processor's ports, and how long a sum waits for its predecessor. It knows no tiling.
 
-use super::params::register_tiles::{BROADCAST, FOLD, FOLDED, SCATTERED_STORE, SUM, VECTOR_STORE};
+use super::params::register_tiles::{BROADCAST, FOLD, FOLDED, SCATTERED_STORE, SUM, VECTOR_STORE, WIDENING};
 use crate::target::Target;
 
 /// Cycles to load a vector whose elements are so far apart: each by itself, unless they are neighbours or one.
@@ -14,6 +14,11 @@ pub fn load(stride: i64, target: &Target) -> f64 {
 /// Cycles to load a vector of neighbours.
 pub fn vector_load(target: &Target) -> f64 {
     1.0 / target.loads as f64
+}
+
+/// Cycles that widening takes of the multiply-adds' time, for so many loads.
+pub fn widening(loads: usize, target: &Target) -> f64 {
+    WIDENING * loads as f64 / target.multiply_adds as f64
 }
 
 /// Cycles to finish a vector of sums and to store it, to neighbouring places or not; `folded`: its lanes are added up

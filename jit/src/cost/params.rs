@@ -162,6 +162,9 @@ pub mod register_tiles {
     pub const SHARES: f64 = 0.75;
     /// What a broadcast takes of the time of a step's multiply-adds. Unit: cycles a row. Zen 3, 2026-11-26.
     pub const BROADCAST: f64 = 0.02;
+    /// Instructions by which a load of 16-bit elements is widened, on the ports of multiply-adds (`vpmovzxwd` or
+    /// `vpbroadcastw`, and `vpslld`). Unit: instructions a load. Emerald Rapids, 2026-11-29.
+    pub const WIDENING: f64 = 2.0;
     /// What a folded step takes of it, which reads whole vectors on both sides. Unit: cycles a vector. Zen 3,
     /// 2026-11-26.
     pub const FOLDED: f64 = 0.06;

@@ -65,8 +65,8 @@ pub enum Violation {
     Bounds { buffer: String, least: i128, greatest: i128, elements: usize },
     #[error("buffer `{buffer}` is {access:?} only")]
     Access { buffer: String, access: Access },
-    #[error("pairs of buffer `{name}`, which holds {found}")]
-    Pairs { name: String, found: Element },
+    #[error("pairs of buffer `{name}`, which holds {element}")]
+    Pairs { name: String, element: Element },
     #[error("{active} active lanes of {lanes}")]
     Active { active: usize, lanes: usize },
     #[error("{active} lanes stored to one place")]
@@ -291,9 +291,8 @@ impl Checker<'_> {
             Operation::LoadPairs { buffer, ref index, stride, active } => {
                 let span = stride as i128 * (active as i128 - 1);
                 self.access_within(buffer, Access::Read, index, (span.min(0), span.max(0) + 1), active)?;
-                let Buffer { name, element, .. } = &self.kernel.buffers[buffer.0 as usize];
-                let (name, found) = (name.clone(), *element);
-                if found == Element::Bf16 { Ok(()) } else { Err(Violation::Pairs { name, found }) }
+                let Buffer { ref name, element, .. } = self.kernel.buffers[buffer.0 as usize];
+                if element == Element::Bf16 { Ok(()) } else { Err(Violation::Pairs { name: name.clone(), element }) }
             }
             Operation::Splat { buffer, ref index } => self.access(buffer, Access::Read, index, 1, 1),
             Operation::Gather { buffer, ref index, places, active } => {

@@ -16,7 +16,7 @@ use std::collections::BTreeSet;
 use kiln_graph::shape::{MAX_RANK, Shape};
 use kiln_graph::{Bf16, Op};
 use kiln_jit::code::Code;
-use kiln_jit::contraction::{Operand, Place, Recipe, Source, preferred_layouts, recipes};
+use kiln_jit::contraction::{Operand, Place, Recipe, Source, preferred_layouts, recipe, recipes};
 use kiln_jit::kernel::{Access, BufferId, Element, Index, Kernel, KernelBuilder, Origin, Slice, interpret};
 use kiln_jit::layout::Layout;
 use kiln_jit::layout::{Halo, PreferredLayout};
@@ -117,7 +117,8 @@ fn kernel(recipe: &Recipe, stage: usize, operands: [&Operand; 2], output: &Layou
     let mut builder = KernelBuilder::new("contraction", lanes);
     let mut buffers: Vec<BufferId> = Vec::new();
     for &(source, access) in &stage.buffers {
-        let (element, elements) = recipe.buffer(source, operands.map(|operand| (operand.element, operand.layout.elements)));
+        let (element, elements) =
+            recipe.buffer(source, operands.map(|operand| (operand.element, operand.layout.elements)));
         buffers.push(builder.buffer(format!("{source:?}"), element, elements, access));
     }
     let out = stage.results.then(|| builder.buffer("out", Element::F32, output.elements, Access::Write));
@@ -329,6 +330,19 @@ fn all() -> Vec<(Op, [Shape; 2], Shape)> {
 fn operands_of_bf16() {
     for (op, shapes, output) in all() {
         check_of(Element::Bf16, &op, shapes, output, Runs::Small);
+    }
+}
+
+/// Of large operands each element is widened once, not by each tile that reads it.
+#[test]
+fn large_operands_of_bf16_are_widened_by_copies() {
+    let shape = Shape::new(&[512, 512]);
+    for lanes in [8, 16] {
+        let from = Operand { element: Element::Bf16, ..operand(shape, &row_major(shape)) };
+        let recipe = recipe(&Op::Dot, &from, &from, shape, &Target::with_lanes(lanes)).expect("a contraction");
+        let last = recipe.stages.last().expect("a stage");
+        let is_copy = |source: &Source| matches!(source, Source::Scratch(_));
+        assert!(last.buffers.iter().all(|(source, _)| is_copy(source)), "{lanes} lanes: {:?}", last.buffers);
     }
 }
 

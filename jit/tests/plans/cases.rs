@@ -60,6 +60,21 @@ pub const CASES: &[Case] = &[
         let chain = a.matmul(b).relu().matmul(b).relu();
         g.output("chain", chain.matmul(b).relu().matmul(w).relu());
     }),
+    // Rounded behind what computes them, with zeros around, moved, widened again, and read by every contraction.
+    ("bf16", |g| {
+        let [x, v] = ["x", "v"].map(|name| g.input(name, [2, 6, 9, 7]));
+        let w = g.state("w", Type::f32([8, 6, 3, 3]));
+        let [x, v, weight] = [x.relu() + v, v.tanh(), w].map(|value| value.convert(DType::Bf16));
+        let y = x.conv(weight, conv(1, 1, 1)).relu();
+        g.output("y", y);
+        g.output("strided", v.conv(weight, conv(2, 1, 1)));
+        g.output("widened", v.convert(DType::F32) * 3.0 + x.convert(DType::F32));
+        let rows = y.reshape([16, 63]).convert(DType::Bf16);
+        g.output("product", rows.matmul(rows.transpose(0, 1)));
+        let padded = x.pad(&[0, 0, 0, 2], &[0, 0, 0, 1], 0.5).reverse([2]);
+        g.output("padded", padded.convert(DType::F32));
+        gradients(g, y, &[w]);
+    }),
     ("scalars", |g| {
         let step = g.state("step", Type::f32([]));
         let next = step + 1.0;

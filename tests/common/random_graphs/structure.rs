@@ -28,8 +28,40 @@ impl Maker {
         } else {
             self.value_of(Type::f32(matrix(k, n)))
         };
-        let product = self.add(Op::Dot, &[left, right]);
+        let factors = self.factors([left, right]);
+        let product = self.add(Op::Dot, &factors);
         self.finished(product)
+    }
+
+    /// The operands of a contraction: now and then rounded to bf16, and perhaps moved as such.
+    fn factors(&mut self, operands: [NodeId; 2]) -> [NodeId; 2] {
+        if !self.random.chance(35) {
+            return operands;
+        }
+        operands.map(|x| {
+            let half = self.add(Op::Convert(DType::Bf16), &[x]);
+            let shape = self.graph.shape(half);
+            match self.random.below(5) {
+                0 => {
+                    // Others take what is widened again.
+                    let wide = self.add(Op::Convert(DType::F32), &[half]);
+                    self.pool.push(wide);
+                    half
+                }
+                1 => {
+                    let axes = self.axes(shape.rank());
+                    self.add(Op::Reverse(axes), &[half])
+                }
+                2 => {
+                    let twice = self.add(Op::Concat { axis: 0 }, &[half, half]);
+                    let mut spec = no_slice(self.graph.shape(twice));
+                    spec.start[0] = self.random.below(shape.dim(0) + 1);
+                    spec.limit[0] = spec.start[0] + shape.dim(0);
+                    self.add(Op::Slice(spec.into()), &[twice])
+                }
+                _ => half,
+            }
+        })
     }
 
     /// What follows a contraction: nothing, or a bias, an activation, a scale.
@@ -85,17 +117,20 @@ impl Maker {
             0 => {
                 let gradient = self.fitted(x, result.shape);
                 let filter = self.value_of(Type::f32(filter));
-                self.add(Op::ConvGradInput { conv: conv.into(), input }, &[gradient, filter])
+                let factors = self.factors([gradient, filter]);
+                self.add(Op::ConvGradInput { conv: conv.into(), input }, &factors)
             }
             1 => {
                 let image = self.fitted(x, image);
                 let gradient = self.value_of(result);
-                self.add(Op::ConvGradWeight { conv: conv.into(), kernel }, &[image, gradient])
+                let factors = self.factors([image, gradient]);
+                self.add(Op::ConvGradWeight { conv: conv.into(), kernel }, &factors)
             }
             _ => {
                 let image = self.fitted(x, image);
                 let filter = self.value_of(Type::f32(filter));
-                self.add(Op::Conv(conv.into()), &[image, filter])
+                let factors = self.factors([image, filter]);
+                self.add(Op::Conv(conv.into()), &factors)
             }
         };
         self.finished(made)
@@ -162,8 +197,17 @@ impl Maker {
 
     pub(super) fn movement(&mut self) -> NodeId {
         let dtype = self.random.pick(&[DType::F32, DType::F32, DType::F32, DType::I32, DType::Bool]);
-        let x = self.value(dtype);
-        let shape = self.graph.shape(x);
+        let mut x = self.value(dtype);
+        if dtype == DType::F32 && self.random.chance(15) {
+            x = self.add(Op::Convert(DType::Bf16), &[x]);
+        }
+        let moved = self.moved(x);
+        let is_half = self.graph.ty(moved).dtype == DType::Bf16;
+        if is_half { self.add(Op::Convert(DType::F32), &[moved]) } else { moved }
+    }
+
+    fn moved(&mut self, x: NodeId) -> NodeId {
+        let Type { dtype, shape } = self.graph.ty(x);
         let rank = shape.rank();
         match self.random.below(8) {
             0 => {
@@ -200,7 +244,8 @@ impl Maker {
                 for axis in 0..rank {
                     (low[axis], high[axis]) = (self.random.pick(&[0, 0, 1, 2]), self.random.pick(&[0, 0, 1, 3]));
                 }
-                let value = if dtype == DType::F32 { self.random.pick(&[0.0, 0.5, -1.0]) } else { 1.0 };
+                let is_real = matches!(dtype, DType::F32 | DType::Bf16);
+                let value = if is_real { self.random.pick(&[0.0, 0.5, -1.0]) } else { 1.0 };
                 let filler = self.constant(dtype, value);
                 self.add(Op::Pad(PadSpec { low, high }.into()), &[x, filler])
             }

@@ -100,10 +100,14 @@ impl Machine {
                 let normal = |bits: u32| if bits & 0x7f80_0000 == 0 { bits & 1 << 31 } else { bits };
                 let f = |bits: u32| f32::from_bits(normal(bits));
                 let add = |sum: u32, a: u32, b: u32| normal(f(a).mul_add(f(b), f(sum)).to_bits());
-                self.set(i, count, std::array::from_fn(|lane| {
-                    let odd = add(sums[lane], a[lane] & 0xffff_0000, b[lane] & 0xffff_0000);
-                    add(odd, a[lane] << 16, b[lane] << 16)
-                }));
+                self.set(
+                    i,
+                    count,
+                    std::array::from_fn(|lane| {
+                        let odd = add(sums[lane], a[lane] & 0xffff_0000, b[lane] & 0xffff_0000);
+                        add(odd, a[lane] << 16, b[lane] << 16)
+                    }),
+                );
             }
             Mnemonic::Vmovdqu16 => {
                 let from = words(&self.vectors[number(i.op1_register())]);

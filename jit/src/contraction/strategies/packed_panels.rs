@@ -271,7 +271,8 @@ impl PackedPanels {
                 let at = at.moved(index, innermost.from, innermost.to);
                 for first in (0..size).step_by(kernel.lanes()) {
                     let active = kernel.lanes().min(size - first);
-                    let value = from.load(kernel, at.from.clone().shifted(first as i64 * self.width.1), self.width.1, active);
+                    let value =
+                        from.load(kernel, at.from.clone().shifted(first as i64 * self.width.1), self.width.1, active);
                     kernel.store(to, at.to.clone().shifted(first as i64), 1, active, value);
                 }
             });

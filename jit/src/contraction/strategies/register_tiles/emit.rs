@@ -398,9 +398,10 @@ impl Tile<'_> {
         // Folded: neighbouring terms of one sum. Stride 0: one number for all lanes. Else neighbouring results, or (a
         // stride above 1) elements that are gathered.
         match (self.tiling.fold, stride) {
-            // A left operand that runs along the pairs: one of them for all lanes.
-            (None, 0) if self.are_pairs(kernel) && kernel.element(buffer) == Element::Bf16 => {
-                kernel.push(Operation::LoadPairs { buffer, index, stride: 0, active: kernel.lanes() })
+            // A left operand that runs along the pairs, mostly one of them for all lanes.
+            (None, stride) if self.are_pairs(kernel) && kernel.element(buffer) == Element::Bf16 => {
+                let active = if stride == 0 { kernel.lanes() } else { active };
+                kernel.push(Operation::LoadPairs { buffer, index, stride, active })
             }
             (Some(_), _) => kernel.push(Operation::Load { buffer, index, stride: 1, active: folded }),
             (None, 0) => kernel.splat(buffer, index),
