@@ -22,7 +22,8 @@ use crate::layout::Layout;
 /// How an operation is computed: stages in order, with scratch memory between them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Recipe {
-    /// The length of each scratch buffer in elements of 32 bits ([`Recipe::buffer`] says which); alive from the first to the last stage that names it. Not
+    /// The length of each scratch buffer in elements of 32 bits ([`Recipe::buffer`] says which); alive from the first
+    /// to the last stage that names it. Not
     /// zeroed.
     pub scratch: Vec<usize>,
     /// Each becomes one kernel.
@@ -73,7 +74,8 @@ pub(super) enum Work {
 
 impl Stage {
     /// What the stage does, in a word: `tiles`, `folded tiles`, `k-blocked tiles`, `split-k parts`, `split-k sum`,
-    /// `accumulate`, `overlap-add`, `relayout`, `packed A`, `packed B`, `pairs of A`, `pairs of B`, `transpose results`, or one of Winograd's:
+    /// `accumulate`, `overlap-add`, `relayout`, `packed A`, `packed B`, `pairs of A`, `pairs of B`,
+    /// `transpose results`, or one of Winograd's:
     /// `patches`, `weights`, `winograd`, `winograd parts`, `winograd sum`, `transform`, `winograd gradient`.
     pub fn kind(&self) -> &'static str {
         self.work.kind()

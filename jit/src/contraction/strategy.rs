@@ -178,7 +178,8 @@ impl TiledPart {
     ) -> Vec<TiledPart> {
         let mut parts = TiledPart::near_fastest(contraction, None, reading, search, stalls);
         let may_pair = search.pairs && stalls.target.pair_products && reading.iter().all(|reading| reading.widens);
-        if let Some(Pairs { contraction, distances }) = Pairs::of(contraction).filter(|_| may_pair) {
+        let pairs = if may_pair { Pairs::of(contraction) } else { None };
+        if let Some(Pairs { contraction, distances }) = pairs {
             let fastest = parts.iter().map(|part| part.cycles).fold(search.below, f64::min);
             let search = Search { below: search.within * fastest, ..search };
             // Pairs are read as they are.

@@ -9,27 +9,10 @@
 use super::Body;
 use super::assembly::Operand;
 use super::instructions::*;
-use super::values::{Constant, Id, is_whole};
+use super::values::{Id, UPPER_HALF};
 
-/// The upper half of a lane.
-const ODD: Constant = Constant::Uniform(0xffff_0000);
 /// Bits of an element.
 const HALF: u8 = 16;
-
-/// The constant that is needed. `bf16`: there is AVX512-BF16.
-pub fn needs(bf16: bool) -> Option<Constant> {
-    (!bf16).then_some(ODD)
-}
-
-/// The constant that a load of pairs needs.
-pub fn loaded(stride: i64, active: usize, lanes: usize) -> Option<Constant> {
-    let masked = match stride {
-        0 => active < lanes,
-        2 => !is_whole(active, lanes),
-        _ => false,
-    };
-    masked.then_some(Constant::Active(active))
-}
 
 impl Body<'_> {
     pub(super) fn fma_pairs(&mut self, id: Id, a: Id, b: Id, sum: Id) {
@@ -47,7 +30,7 @@ impl Body<'_> {
         // Both steps read the pairs, so that the sum must not overwrite them.
         let to = self.sum(id, sum, &[a, b]);
         let halves = [self.temporary(false), self.temporary(false)];
-        let odd = self.values.constant(ODD);
+        let odd = self.values.constant(UPPER_HALF);
         let odd = self.operand(odd);
         let [first, second, to]: [Operand; 3] = [first, second, to].map(|register| self.name(register).into());
         let halves: [Operand; 2] = halves.map(|register| self.name(register).into());

@@ -5,7 +5,7 @@ use kiln_graph::Few;
 use rustc_hash::FxHashMap;
 
 use super::instructions::Length;
-use super::{Level, halves, pairs};
+use super::{Level, halves};
 use crate::kernel::{Compare, Convert, Float1, Kernel, Loop, Operation, Statement, Value, ValueType, Variable};
 
 /// A value; those from the number of the kernel's values on are constants.
@@ -27,6 +27,8 @@ pub enum Constant {
 pub const SIGN: Constant = Constant::Uniform(1 << 31);
 /// All bits but that of the sign.
 pub const NOT_SIGN: Constant = Constant::Uniform(!(1 << 31));
+/// The bits of the odd one of a pair of bf16.
+pub const UPPER_HALF: Constant = Constant::Uniform(0xffff_0000);
 /// All bits.
 pub const ONES: Constant = Constant::Uniform(u32::MAX);
 /// No bits.
@@ -224,7 +226,12 @@ impl Values {
     fn needs(&self, kernel: &Kernel, operation: &Operation) -> [Option<Constant>; 2] {
         let vectors = self.level == Level::Avx2;
         if let Operation::LoadPairs { stride, active, .. } = *operation {
-            return [pairs::loaded(stride, active, kernel.lanes), None];
+            let masked = match stride {
+                0 => active < kernel.lanes,
+                2 => !is_whole(active, kernel.lanes),
+                _ => false,
+            };
+            return [masked.then_some(Constant::Active(active)), None];
         }
         if let Some(needs) = halves::needs(kernel, self.level, operation) {
             return needs;
@@ -239,7 +246,7 @@ impl Values {
             Operation::CompareI32(Compare::Ne | Compare::Le | Compare::Ge, ..) | Operation::MaskNot(_) if vectors => {
                 [Some(ONES), None]
             }
-            Operation::FmaPairs(..) => [pairs::needs(self.bf16), None],
+            Operation::FmaPairs(..) => [(!self.bf16).then_some(UPPER_HALF), None],
             Operation::Load { stride: 0, active, .. } if active < kernel.lanes => {
                 [Some(Constant::Active(active)), None]
             }
