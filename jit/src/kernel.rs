@@ -9,6 +9,7 @@ mod check;
 mod disjoint;
 mod interpret;
 mod iterations;
+mod pairs;
 mod parse;
 mod print;
 mod visit;
@@ -226,6 +227,18 @@ pub enum Operation {
         /// How many lanes are read, 1 to `lanes`.
         active: usize,
     },
+    /// The first `active` lanes as pairs: of a buffer of bf16, each element and the one behind it, which is the upper half of
+    /// the i32. The lanes are `stride` elements apart (2: contiguous; 0: one pair for all); the other lanes are 0.
+    LoadPairs {
+        /// Where.
+        buffer: BufferId,
+        /// The place of lane 0's even element.
+        index: Index,
+        /// Distance of the lanes, in elements.
+        stride: i64,
+        /// How many lanes are read, 1 to `lanes`.
+        active: usize,
+    },
     /// One element from memory in every lane.
     Splat {
         /// Where.
@@ -251,6 +264,11 @@ pub enum Operation {
     Float2(Float2, Value, Value),
     /// `a * b + c`, rounded once.
     Fma(Value, Value, Value),
+    /// i32, i32, f32 to f32: `c + odd a * odd b + even a * even b`, where an i32 holds two bf16, the even one in its lower half.
+    /// Each product is exact, the odd one is added first, and either sum is rounded once, as `vdpbf16ps` does it: denormal
+    /// operands and sums count as 0. That of emitters without this instruction holds only where the floating-point mode says
+    /// so, too, as it does in programs.
+    FmaPairs(Value, Value, Value),
     /// i32, i32 to i32, wrapping.
     Int2(Int2, Value, Value),
     /// i32 shifted by a constant number of bits.

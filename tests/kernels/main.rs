@@ -8,11 +8,12 @@ mod generator;
 mod run;
 
 use kiln_jit::code::{CallError, Code};
-use kiln_jit::emit::{Convention, EmitterKind, Level};
+use kiln_jit::emit::{Convention, EmitterKind, Level, X86};
 use kiln_jit::kernel::*;
+use kiln_jit::target;
 
 use generator::{COMPARES, FLOAT1, FLOAT2, Generator, INT2, MASK2, Random, SHIFTS, SHUFFLES};
-use run::{check, check_emulated, check_native, interpreted};
+use run::{check, check_emulated, check_emulated_by, check_native, check_native_by, interpreted};
 
 /// All widths.
 const LANES: [usize; 4] = [1, 4, 8, 16];
@@ -96,6 +97,51 @@ fn operations() {
         let (lane, big) = (b.push(Operation::Lane), b.i32(i32::MIN + 5));
         let sum = b.int2(Int2::Add, m, lane);
         b.int2(Int2::Xor, sum, big)
+    });
+}
+
+/// Pairs of bf16 of any bits, denormal ones among them: with AVX512-BF16, emulated and, where this machine has it, natively.
+/// The same of numbers whose products and sums are none, by every emitter, with a sum that is used again, and pairs that are.
+#[test]
+fn products_of_pairs() {
+    for lanes in LANES {
+        let mut b = KernelBuilder::new("pairs", lanes);
+        let [m, n] = ["m", "n"].map(|name| b.buffer(name, Element::I32, 64 * lanes, Access::Read));
+        let [x, out] = [Access::Read, Access::Write].map(|access| b.buffer("x", Element::F32, 64 * lanes, access));
+        let i = b.grid(64);
+        let at = Index::of(i, lanes as i64);
+        let [first, second, sum] = [m, n, x].map(|buffer| b.load(buffer, at.clone()));
+        let one = b.splat(n, Index::of(i, 1));
+        let sum = b.fma_pairs(first, second, sum);
+        let sum = b.fma_pairs(one, first, sum);
+        b.store(out, at, 1, lanes, sum);
+        let kernel = b.finish();
+        for seed in 0..20 {
+            let mut random = Random(seed);
+            let mut contents = random.contents(&kernel);
+            contents[..2]
+                .iter_mut()
+                .flatten()
+                .for_each(|bits| *bits = random.word() >> 16 | random.word() & 0xffff_0000);
+            check_emulated_by(&kernel, X86::new(Level::Avx512).with_bf16(true), Convention::SystemV, &contents);
+            if EmitterKind::Avx512.runs_here() && target::has_bf16() {
+                check_native_by(&kernel, EmitterKind::Avx512, &contents);
+            }
+        }
+    }
+    check_operation(|b, [x, ..], [m, n]| {
+        let exponent = b.i32(0x3000_3000);
+        let [m, n] = [m, n].map(|pair| {
+            let sign = b.i32(0xbfff_bfff_u32 as i32);
+            let pair = b.int2(Int2::And, pair, sign);
+            b.int2(Int2::Or, pair, exponent)
+        });
+        let sum = b.fma_pairs(m, n, x);
+        let again = b.fma_pairs(m, m, sum);
+        let bits = b.convert(Convert::BitsToF32, n);
+        let itself = b.fma_pairs(n, m, bits);
+        let sum = b.add(sum, again);
+        b.add(sum, itself)
     });
 }
 

@@ -94,10 +94,12 @@ pub fn check(kernel: &Kernel, contents: &Contents) {
 
 /// That every emitter whose code this machine runs gives what the interpreter gives.
 pub fn check_native(kernel: &Kernel, contents: &Contents) {
-    let expected = interpreted(kernel, contents);
-    for emitter in native(kernel.lanes) {
-        compare(kernel, &format!("{emitter}"), &expected, &emitted(kernel, emitter, contents));
-    }
+    native(kernel.lanes).for_each(|emitter| check_native_by(kernel, emitter, contents));
+}
+
+/// That an emitter whose code this machine runs gives what the interpreter gives.
+pub fn check_native_by(kernel: &Kernel, emitter: EmitterKind, contents: &Contents) {
+    compare(kernel, &format!("{emitter}"), &interpreted(kernel, contents), &emitted(kernel, emitter, contents));
 }
 
 /// That the emulated code gives what the interpreter gives: of AVX-512 with BF16 and without, where that makes a difference.
@@ -105,13 +107,26 @@ pub fn check_emulated(kernel: &Kernel, level: Level, convention: Convention, con
     if !X86::new(level).takes(kernel.lanes) {
         return;
     }
-    let expected = interpreted(kernel, contents);
-    let halves = kernel.buffers.iter().any(|buffer| buffer.element == Element::Bf16);
+    let halves = kernel.buffers.iter().any(|buffer| buffer.element == Element::Bf16) || has_pairs(&kernel.body);
     let with: &[bool] = if halves && level == Level::Avx512 { &[false, true] } else { &[false] };
     for &bf16 in with {
-        let found = emulator::run(kernel, X86::new(level).with_bf16(bf16), convention, contents);
-        compare(kernel, &format!("{level:?} for {convention:?}, BF16 {bf16}, emulated"), &expected, &found);
+        check_emulated_by(kernel, X86::new(level).with_bf16(bf16), convention, contents);
     }
+}
+
+/// The same of an emitter that takes the kernel.
+pub fn check_emulated_by(kernel: &Kernel, emitter: X86, convention: Convention, contents: &Contents) {
+    let found = emulator::run(kernel, emitter, convention, contents);
+    compare(kernel, &format!("{emitter:?} for {convention:?}, emulated"), &interpreted(kernel, contents), &found);
+}
+
+/// Whether pairs of bf16 are multiplied.
+fn has_pairs(body: &[Statement]) -> bool {
+    body.iter().any(|statement| match statement {
+        Statement::Let(_, operation) => matches!(operation, Operation::FmaPairs(..)),
+        Statement::For(inner) => has_pairs(&inner.body),
+        _ => false,
+    })
 }
 
 fn compare(kernel: &Kernel, emitter: &str, expected: &Contents, found: &Contents) {

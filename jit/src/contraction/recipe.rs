@@ -22,7 +22,8 @@ use crate::layout::Layout;
 /// How an operation is computed: stages in order, with scratch memory between them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Recipe {
-    /// The length of each scratch buffer in f32 elements; alive from the first to the last stage that names it. Not
+    /// The length of each scratch buffer in elements of 32 bits ([`Recipe::buffer`] says which); alive from the first
+    /// to the last stage that names it. Not
     /// zeroed.
     pub scratch: Vec<usize>,
     /// Each becomes one kernel.
@@ -63,6 +64,8 @@ pub(super) enum Work {
     Relayout(Relayout),
     /// Buffers: an operand, its panels.
     PackedPanels(PackedPanels),
+    /// The same of pairs of bf16, so far apart in the operand.
+    PackedPairs(PackedPanels, i64),
     /// Buffers: those of the step.
     Winograd(Box<Winograd>, winograd::Step),
     /// Buffers: those of the step.
@@ -71,7 +74,8 @@ pub(super) enum Work {
 
 impl Stage {
     /// What the stage does, in a word: `tiles`, `folded tiles`, `k-blocked tiles`, `split-k parts`, `split-k sum`,
-    /// `accumulate`, `overlap-add`, `relayout`, `packed A`, `packed B`, `transpose results`, or one of Winograd's:
+    /// `accumulate`, `overlap-add`, `relayout`, `packed A`, `packed B`, `pairs of A`, `pairs of B`,
+    /// `transpose results`, or one of Winograd's:
     /// `patches`, `weights`, `winograd`, `winograd parts`, `winograd sum`, `transform`, `winograd gradient`.
     pub fn kind(&self) -> &'static str {
         self.work.kind()
@@ -119,6 +123,8 @@ impl Work {
             Work::Relayout(_) => "relayout",
             Work::PackedPanels(panels) if panels.of_rows() => "packed A",
             Work::PackedPanels(_) => "packed B",
+            Work::PackedPairs(panels, _) if panels.of_rows() => "pairs of A",
+            Work::PackedPairs(..) => "pairs of B",
             Work::Winograd(_, step) => step.name(),
             Work::WinogradGradient(_, step) => step.name(),
         }
@@ -155,7 +161,8 @@ impl Work {
             }
             Work::OverlapAdd(overlap_add) => overlap_add.emit(kernel, buffers[0], epilogue),
             Work::Relayout(relayout) => relayout.emit(kernel, buffers[0], buffers[1]),
-            Work::PackedPanels(panels) => panels.emit(kernel, buffers[0], buffers[1]),
+            Work::PackedPanels(panels) => panels.emit(kernel, buffers[0], buffers[1], None),
+            Work::PackedPairs(panels, apart) => panels.emit(kernel, buffers[0], buffers[1], Some(*apart)),
             Work::Winograd(strategy, step) => strategy.emit(*step, kernel, buffers, epilogue),
             Work::WinogradGradient(strategy, step) => strategy.emit(*step, kernel, buffers, epilogue),
         }
@@ -163,6 +170,22 @@ impl Work {
 }
 
 impl Recipe {
+    /// The element type and the length of a buffer, where those of the operands are given.
+    pub fn buffer(&self, source: Source, operands: [(Element, usize); 2]) -> (Element, usize) {
+        match source {
+            Source::Left => operands[0],
+            Source::Right => operands[1],
+            Source::Scratch(number) => {
+                let holds_pairs = |stage: &Stage| {
+                    let writes = |&(to, access): &(Source, Access)| to == source && access == Access::Write;
+                    matches!(stage.work, Work::PackedPairs(..)) && stage.buffers.iter().any(writes)
+                };
+                let element = if self.stages.iter().any(holds_pairs) { Element::I32 } else { Element::F32 };
+                (element, self.scratch[number])
+            }
+        }
+    }
+
     /// More scratch memory.
     pub(super) fn scratch(&mut self, elements: usize) -> Source {
         self.scratch.push(elements);
@@ -224,6 +247,7 @@ choice!(Work {
     8 "packed-panels" PackedPanels(panels),
     9 "winograd" Winograd(winograd, step),
     10 "winograd-gradient" WinogradGradient(gradient, step),
+    11 "packed-pairs" PackedPairs(panels, apart),
 });
 
 /// Everything: the lengths of the scratch buffers, then a line for each stage. It parses back to the same recipe.
@@ -285,7 +309,8 @@ impl Stage {
             | Work::Sum(_)
             | Work::OverlapAdd(_)
             | Work::Relayout(_)
-            | Work::PackedPanels(_) => vec![],
+            | Work::PackedPanels(_)
+            | Work::PackedPairs(..) => vec![],
             Work::Winograd(..) | Work::WinogradGradient(..) => vec![],
         };
         let size: Vec<String> = size.iter().map(usize::to_string).collect();

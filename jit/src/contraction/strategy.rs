@@ -11,6 +11,7 @@ use super::stalls::{Stalls, products};
 use super::strategies::accumulate::Accumulate;
 use super::strategies::overlap_add::OverlapAdd;
 use super::strategies::packed_panels::PackedPanels;
+use super::strategies::pairs::Pairs;
 use super::strategies::register_tiles::{self, RightReads};
 use super::strategies::relayout::Relayout;
 use super::strategies::split_k::{self, Partials};
@@ -36,6 +37,8 @@ pub struct Search {
     pub splits: bool,
     /// Whether sums may be K-blocked.
     pub k_blocking: bool,
+    /// Whether products of bf16 may be taken by pairs, where the target does that fast.
+    pub pairs: bool,
     /// Whether strategies are left out whose error is another one than that of the definition.
     pub exact: bool,
     /// Whether strategies are asked for that can not be the fastest.
@@ -54,6 +57,7 @@ impl Search {
         most: 1,
         splits: false,
         k_blocking: true,
+        pairs: true,
         exact: false,
         slower: false,
         below: f64::INFINITY,
@@ -151,6 +155,8 @@ struct TiledPart {
     tiling: Tiling,
     /// Of the tiling's left and right operand.
     panels: [Option<PackedPanels>; 2],
+    /// Where it takes products by pairs, how far those of the tiling's left and right operand lie apart.
+    pairs: Option<[i64; 2]>,
     /// Where the sums are added, if they are neither results nor partial results.
     accumulate: Option<Accumulate>,
     /// The number of the first partial result that it computes.
@@ -169,6 +175,28 @@ impl TiledPart {
         search: Search,
         stalls: &Stalls<'_>,
     ) -> Vec<TiledPart> {
+        let mut parts = TiledPart::near_fastest(contraction, None, reading, search, stalls);
+        let may_pair = search.pairs && stalls.target.pair_products && reading.iter().all(|reading| reading.widens);
+        let pairs = if may_pair { Pairs::of(contraction) } else { None };
+        if let Some(Pairs { contraction, distances }) = pairs {
+            let fastest = parts.iter().map(|part| part.cycles).fold(search.below, f64::min);
+            let search = Search { below: search.within * fastest, ..search };
+            // Pairs are read as they are.
+            let reading = reading.map(|reading| Reading { widens: false, ..reading });
+            parts.extend(TiledPart::near_fastest(&contraction, Some(distances), reading, search, stalls));
+        }
+        TiledPart::sorted(parts, search)
+    }
+
+    /// The same in any order, and some that are slower. `pairs`: of a contraction of pairs, which lie so far apart in the
+    /// left and the right operand.
+    fn near_fastest(
+        contraction: &Contraction,
+        pairs: Option<[i64; 2]>,
+        reading: [Reading; 2],
+        search: Search,
+        stalls: &Stalls<'_>,
+    ) -> Vec<TiledPart> {
         let target = stalls.target;
         let mut parts: Vec<TiledPart> = Vec::new();
         let mut limit = search.below;
@@ -176,10 +204,12 @@ impl TiledPart {
         //
         //     tiles by strips:   neither,   packed B,   K-blocked (packed A and packed B)
         //     tiles by rows:     packed A,  packed A and packed B
+        //     pairs:             packed B where those of A lie side by side, packed A and packed B
         //
         // Where the tiles read the right operand in panels alone, those without a packed B are left out.
         register_tiles::candidates(contraction, search.nearly, limit, target, |tiling, cycles, right_reads| {
             let reading = if tiling.swapped { [reading[1], reading[0]] } else { reading };
+            let pairs = pairs.map(|[left, right]| if tiling.swapped { [right, left] } else { [left, right] });
             let rows = match tiling.by_rows {
                 false => Some((tiling, None)),
                 true => PackedPanels::left(&tiling).map(|(left, tiling)| (tiling, Some(left))),
@@ -188,15 +218,23 @@ impl TiledPart {
             let Some((tiling, left)) = rows else { return limit };
             let k_blocked =
                 if search.k_blocking && !tiling.by_rows { KBlocking::of(&tiling, cycles, target) } else { None };
-            let packed = PackedPanels::right(&tiling);
-            let packed = packed.map(|(right, tiling)| (tiling, [left.clone(), Some(right)], cycles));
+            // Pairs that do not lie side by side are made by a copy.
+            let apart = left.is_none() && pairs.is_some_and(|[apart, _]| apart != 1);
+            let packed = match apart {
+                true => PackedPanels::rows(&tiling)
+                    .and_then(|(rows, tiling)| Some((PackedPanels::right(&tiling)?, Some(rows)))),
+                false => PackedPanels::right(&tiling).map(|packed| (packed, left.clone())),
+            };
+            let packed = packed.map(|((right, tiling), left)| (tiling, [left, Some(right)], cycles));
             let k_blocked = k_blocked.map(|(tiling, panels, cycles)| (tiling, panels.map(Some), cycles));
-            let unpacked = (right_reads == RightReads::AsItLies).then_some((tiling, [left, None], cycles));
+            let as_it_lies = pairs.is_none() && right_reads == RightReads::AsItLies;
+            let unpacked = as_it_lies.then_some((tiling, [left, None], cycles));
             for (tiling, panels, cycles) in unpacked.into_iter().chain(packed).chain(k_blocked) {
-                let copy = |(panels, reading): (&Option<PackedPanels>, Reading)| {
-                    panels.as_ref().map_or(0.0, |panels| reading.copying * panels.cycles(target))
+                let copy = |side: usize| {
+                    let apart = pairs.map(|pairs| pairs[side]);
+                    panels[side].as_ref().map_or(0.0, |panels| reading[side].copying * panels.cycles(apart, target))
                 };
-                let copies = panels.iter().zip(reading).map(copy).sum::<f64>();
+                let copies = copy(0) + copy(1);
                 // A copy that may not be made has no price, and is out even where there is no limit yet.
                 if !copies.is_finite() {
                     continue;
@@ -211,12 +249,13 @@ impl TiledPart {
                 // Without a limit the first one is taken whatever its estimate, so that there is always one.
                 if cycles < limit || parts.is_empty() && limit.is_infinite() {
                     limit = limit.min(search.within * cycles);
-                    parts.push(TiledPart { tiling, panels, accumulate: None, first: 0, computing, cycles });
+                    let (accumulate, first) = (None, 0);
+                    parts.push(TiledPart { tiling, panels, pairs, accumulate, first, computing, cycles });
                 }
             }
             limit
         });
-        TiledPart::sorted(parts, search)
+        parts
     }
 
     fn sorted(mut parts: Vec<TiledPart>, search: Search) -> Vec<TiledPart> {
@@ -254,7 +293,7 @@ impl TiledPart {
             TiledPart { accumulate: Some(accumulate.clone()), ..part }
         };
         // The cycles of one item say nothing about those of all.
-        let item_search = Search { k_blocking: false, below: f64::INFINITY, ..search };
+        let item_search = Search { k_blocking: false, pairs: false, below: f64::INFINITY, ..search };
         TiledPart::fastest(&item, reading, item_search, stalls).into_iter().map(of_all_items).collect()
     }
 }
@@ -454,17 +493,21 @@ impl Recipe {
     /// The stages of the parts; where there are partial results, also where these are.
     fn tiles(&mut self, sources: [Source; 2], parts: Vec<TiledPart>, partials: Option<&Partials>) -> Option<Source> {
         let partial = partials.map(|partials| self.scratch(partials.elements()));
-        for TiledPart { tiling, panels, accumulate, first, .. } in parts {
+        for TiledPart { tiling, panels, pairs, accumulate, first, .. } in parts {
             // `tiling` may see the operands exchanged. Its panels are those of the operands as it sees them.
             let exchanged = |[left, right]: [Source; 2]| if tiling.swapped { [right, left] } else { [left, right] };
             let mut operands = exchanged(sources);
-            for (operand, panels) in operands.iter_mut().zip(panels) {
+            for (side, (operand, panels)) in operands.iter_mut().zip(panels).enumerate() {
                 let Some(panels) = panels else { continue };
                 let to = self.scratch(panels.elements());
-                self.stage([*operand], Some(to), 0, Work::PackedPanels(panels));
+                let work = match pairs {
+                    None => Work::PackedPanels(panels),
+                    Some(apart) => Work::PackedPairs(panels, apart[side]),
+                };
+                self.stage([*operand], Some(to), 0, work);
                 *operand = to;
             }
-            let mut flops = tiling.contraction.flops();
+            let mut flops = tiling.contraction.flops() * if pairs.is_some() { 2 } else { 1 };
             if let Some(accumulate) = accumulate {
                 flops *= accumulate.count() as u64;
                 let sums = partial.unwrap_or_else(|| self.scratch(accumulate.elements()));

@@ -217,6 +217,9 @@ pub mod packed_panels {
     pub const PANELS: f64 = 0.9;
     /// Cycles to move an element by itself. Unit: cycles an element. Zen 3, 2026-11-26.
     pub const ELEMENTS: f64 = 2.0;
+    /// How many times as long it takes to move two elements that become a pair: two loads, a shift and an or for each store.
+    /// Unit: times. Counted, not measured, 2026-11-29.
+    pub const PAIRS: f64 = 2.0;
 }
 
 /// Sums in blocks of the reduced axis.

@@ -12,7 +12,8 @@
 //! - Addresses and counts live in general registers for as long as their loop lasts (`pointers.rs`).
 //!
 //! `values.rs` says where values are used, `registers.rs` where they are, `allocate.rs` moves them, `loops.rs` holds the
-//! frame of a function and its loops, `operations.rs`, `memory.rs` and `halves.rs` (of 16-bit elements) the statements, `assembly.rs` encodes.
+//! frame of a function and its loops, `operations.rs`, `memory.rs`, `halves.rs` (of 16-bit elements) and `pairs.rs` (their products) the statements, `assembly.rs`
+//! encodes.
 
 mod allocate;
 mod assembly;
@@ -21,6 +22,7 @@ mod instructions;
 mod loops;
 mod memory;
 mod operations;
+mod pairs;
 mod pointers;
 mod registers;
 mod values;
@@ -43,7 +45,7 @@ use values::Values;
 pub struct X86 {
     level: Level,
     convention: Convention,
-    converts: bool,
+    bf16: bool,
 }
 
 /// How functions are called.
@@ -60,7 +62,7 @@ impl X86 {
     /// machines of the level.
     pub fn new(level: Level) -> X86 {
         let convention = if cfg!(windows) { Convention::Windows } else { Convention::SystemV };
-        X86 { level, convention, converts: false }
+        X86 { level, convention, bf16: false }
     }
 
     /// The same for a calling convention.
@@ -68,10 +70,10 @@ impl X86 {
         X86 { convention, ..self }
     }
 
-    /// The same for machines that have AVX512-BF16, or not: their instruction rounds to bf16 in one step, where others take
-    /// nine. Only code of AVX-512 looks at it.
+    /// The same for machines that have AVX512-BF16, or not: their instructions round to bf16 in one step, where others take
+    /// nine, and multiply and add pairs in one, where others take six. Only code of AVX-512 looks at it.
     pub fn with_bf16(self, has: bool) -> X86 {
-        X86 { converts: has && self.level == Level::Avx512, ..self }
+        X86 { bf16: has && self.level == Level::Avx512, ..self }
     }
 
     fn code(&self, kernel: &Kernel, listing: Option<&mut String>) -> Result<Vec<u8>, EmitError> {
@@ -104,8 +106,8 @@ struct Body<'a> {
     kernel: &'a Kernel,
     level: Level,
     convention: Convention,
-    /// Whether there is an instruction that rounds to bf16.
-    converts: bool,
+    /// Whether there is AVX512-BF16.
+    bf16: bool,
     length: Length,
     addresses: Addresses,
     pointers: Pointers,
@@ -136,14 +138,14 @@ impl<'a> Body<'a> {
     fn new(kernel: &'a Kernel, emitter: &X86) -> Body<'a> {
         let addresses = Addresses::new(kernel);
         let pointers = Pointers::new(kernel, &addresses);
-        let values = Values::new(kernel, emitter.level, emitter.converts);
+        let values = Values::new(kernel, emitter.level, emitter.bf16);
         let registers = Registers::new(emitter.level, values.len());
         let length = Length::of(kernel.lanes);
         Body {
             kernel,
             level: emitter.level,
             convention: emitter.convention,
-            converts: emitter.converts,
+            bf16: emitter.bf16,
             length,
             addresses,
             pointers,
@@ -194,6 +196,16 @@ impl<'a> Body<'a> {
                 if *active == self.kernel.lanes && index.row.is_none() && *active > 1 && !self.is_half(*buffer) =>
             {
                 Deferred { buffer: *buffer, index, splat: false }
+            }
+            Operation::LoadPairs { buffer, index, stride: 2, active }
+                if *active == self.kernel.lanes && index.row.is_none() && *active > 1 =>
+            {
+                Deferred { buffer: *buffer, index, splat: false }
+            }
+            Operation::LoadPairs { buffer, index, stride: 0, active }
+                if *active == self.kernel.lanes && index.row.is_none() && self.level == Level::Avx512 =>
+            {
+                Deferred { buffer: *buffer, index, splat: true }
             }
             Operation::Splat { buffer, index }
                 if index.row.is_none() && self.level == Level::Avx512 && !self.is_half(*buffer) =>

@@ -36,6 +36,11 @@ impl KernelBuilder {
         BufferId(self.kernel.buffers.len() as u32 - 1)
     }
 
+    /// What an argument holds.
+    pub fn element(&self, buffer: BufferId) -> Element {
+        self.kernel.buffers[buffer.0 as usize].element
+    }
+
     /// The declaration of an argument, to widen its access or its length.
     pub fn buffer_mut(&mut self, buffer: BufferId) -> &mut Buffer {
         &mut self.kernel.buffers[buffer.0 as usize]
@@ -199,6 +204,11 @@ impl KernelBuilder {
         self.push(Operation::Fma(a, b, c))
     }
 
+    /// `c` and the products of two pairs of bf16 each.
+    pub fn fma_pairs(&mut self, a: Value, b: Value, c: Value) -> Value {
+        self.push(Operation::FmaPairs(a, b, c))
+    }
+
     /// An i32 function of two values.
     pub fn int2(&mut self, function: Int2, a: Value, b: Value) -> Value {
         self.push(Operation::Int2(function, a, b))
@@ -271,11 +281,13 @@ impl Operation {
             | Operation::Float1(..)
             | Operation::Float2(..)
             | Operation::Fma(..)
+            | Operation::FmaPairs(..)
             | Operation::Shuffle(..)
             | Operation::Fold(..) => ValueType::F32,
             Operation::ConstantI32(_)
             | Operation::Affine(_)
             | Operation::Lane
+            | Operation::LoadPairs { .. }
             | Operation::Int2(..)
             | Operation::Shift(..) => ValueType::I32,
             Operation::Load { buffer, .. } | Operation::Splat { buffer, .. } | Operation::Gather { buffer, .. } => {

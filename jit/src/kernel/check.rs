@@ -65,6 +65,8 @@ pub enum Violation {
     Bounds { buffer: String, least: i128, greatest: i128, elements: usize },
     #[error("buffer `{buffer}` is {access:?} only")]
     Access { buffer: String, access: Access },
+    #[error("pairs of buffer `{name}`, which holds {element}")]
+    Pairs { name: String, element: Element },
     #[error("{active} active lanes of {lanes}")]
     Active { active: usize, lanes: usize },
     #[error("{active} lanes stored to one place")]
@@ -286,6 +288,12 @@ impl Checker<'_> {
             Operation::Load { buffer, ref index, stride, active } => {
                 self.access(buffer, Access::Read, index, stride, active)
             }
+            Operation::LoadPairs { buffer, ref index, stride, active } => {
+                let span = stride as i128 * (active as i128 - 1);
+                self.access_within(buffer, Access::Read, index, (span.min(0), span.max(0) + 1), active)?;
+                let Buffer { ref name, element, .. } = self.kernel.buffers[buffer.0 as usize];
+                if element == Element::Bf16 { Ok(()) } else { Err(Violation::Pairs { name: name.clone(), element }) }
+            }
             Operation::Splat { buffer, ref index } => self.access(buffer, Access::Read, index, 1, 1),
             Operation::Gather { buffer, ref index, places, active } => {
                 self.operand(places, I32)?;
@@ -302,6 +310,10 @@ impl Checker<'_> {
                 self.operands([a, b], F32)
             }
             Operation::Fma(a, b, c) => self.operands([a, b, c], F32),
+            Operation::FmaPairs(a, b, c) => {
+                self.operands([a, b], I32)?;
+                self.operand(c, F32)
+            }
             Operation::Int2(_, a, b) | Operation::CompareI32(_, a, b) => self.operands([a, b], I32),
             Operation::Shift(_, a, bits) => {
                 if bits > 31 {

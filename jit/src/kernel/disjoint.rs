@@ -434,6 +434,10 @@ impl<'a> Walk<'a> {
     fn block(&mut self, body: &'a [Statement]) {
         for statement in body {
             match statement {
+                Statement::Let(_, Operation::LoadPairs { buffer, index, stride, active }) => {
+                    self.access(*buffer, index, (*active, *stride));
+                    self.access_behind(*buffer, index, 1, (*active, *stride));
+                }
                 Statement::Let(_, Operation::Load { buffer, index, stride, active }) => {
                     self.access(*buffer, index, (*active, *stride));
                 }
@@ -455,6 +459,11 @@ impl<'a> Walk<'a> {
     }
 
     fn access(&mut self, buffer: BufferId, index: &'a Index, lanes: (usize, i64)) {
+        self.access_behind(buffer, index, 0, lanes);
+    }
+
+    /// So many elements behind an index.
+    fn access_behind(&mut self, buffer: BufferId, index: &'a Index, by: i64, lanes: (usize, i64)) {
         let shape = (&index.terms[..], index.row.map(|row| (row.extent, row.stride)), lanes);
         let all = &mut self.buffers[buffer.0 as usize].accesses;
         // Neighbouring statements are mostly alike.
@@ -465,7 +474,7 @@ impl<'a> Walk<'a> {
                 all.len() - 1
             }),
         };
-        all[position].offsets.push(index.offset);
+        all[position].offsets.push(index.offset + by);
     }
 
     /// What is touched of a buffer, where the grid has such dimensions.

@@ -275,6 +275,15 @@ impl Machine<'_> {
                 }
                 lanes
             }
+            Operation::LoadPairs { buffer, ref index, stride, active } => {
+                let first = self.index(index);
+                let mut lanes = [0; MAX_LANES];
+                for (lane, bits) in lanes.iter_mut().enumerate().take(active) {
+                    let even = first + lane as i64 * stride;
+                    *bits = pairs::pair(self.read(buffer, even), self.read(buffer, even + 1));
+                }
+                lanes
+            }
             Operation::Gather { buffer, ref index, places, active } => {
                 let (start, places) = (self.index(index), self.value(places));
                 let mut lanes = [0; MAX_LANES];
@@ -289,6 +298,10 @@ impl Machine<'_> {
             Operation::Fma(a, b, c) => {
                 let (a, b, c) = (self.value(a), self.value(b), self.value(c));
                 self.each(|lane| f(a[lane]).mul_add(f(b[lane]), f(c[lane])).to_bits())
+            }
+            Operation::FmaPairs(a, b, c) => {
+                let (a, b, c) = (self.value(a), self.value(b), self.value(c));
+                self.each(|lane| pairs::multiply_add(a[lane], b[lane], f(c[lane])).to_bits())
             }
             Operation::Int2(function, a, b) => self.map2(a, b, |x, y| int2(function, x, y)),
             Operation::Shift(shift, a, bits) => self.map1(a, |x| match shift {

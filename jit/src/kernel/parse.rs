@@ -283,7 +283,10 @@ impl<'t> Parser<'t> {
             "load" => {
                 let (buffer, index) = self.place()?;
                 let (stride, active) = self.lanes()?;
-                Operation::Load { buffer, index, stride, active }
+                match which {
+                    "pairs" => Operation::LoadPairs { buffer, index, stride, active },
+                    _ => Operation::Load { buffer, index, stride, active },
+                }
             }
             "splat" => {
                 let (buffer, index) = self.place()?;
@@ -295,6 +298,7 @@ impl<'t> Parser<'t> {
                 let places = self.value()?;
                 Operation::Gather { buffer, index, places, active: self.active()? }
             }
+            "fma" if which == "pairs" => self.three().map(|[a, b, c]| Operation::FmaPairs(a, b, c))?,
             "fma" => self.three().map(|[a, b, c]| Operation::Fma(a, b, c))?,
             "select" => self.three().map(|[mask, a, b]| Operation::Select(mask, a, b))?,
             "shift" if let Some(shift) = named(&SHIFTS, which) => {

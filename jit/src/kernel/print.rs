@@ -148,6 +148,11 @@ impl<'a> Printer<'a> {
                 self.place(f, *buffer, index)?;
                 self.lanes(f, *stride, *active)
             }
+            Operation::LoadPairs { buffer, index, stride, active } => {
+                f.write_str("load.pairs ")?;
+                self.place(f, *buffer, index)?;
+                self.lanes(f, *stride, *active)
+            }
             Operation::Splat { buffer, index } => {
                 f.write_str("splat ")?;
                 self.place(f, *buffer, index)
@@ -161,6 +166,7 @@ impl<'a> Printer<'a> {
             Operation::Float1(function, a) => write!(f, "{} {a}", lower(function)),
             Operation::Float2(function, a, b) => write!(f, "{} {a}, {b}", lower(function)),
             Operation::Fma(a, b, c) => write!(f, "fma {a}, {b}, {c}"),
+            Operation::FmaPairs(a, b, c) => write!(f, "fma.pairs {a}, {b}, {c}"),
             Operation::Int2(function, a, b) => write!(f, "i{} {a}, {b}", lower(function)),
             Operation::Shift(shift, a, bits) => write!(f, "shift.{} {a}, {bits}", lower(shift)),
             Operation::CompareF32(compare, a, b) => write!(f, "compare.{} {a}, {b}", lower(compare)),

@@ -111,6 +111,23 @@ impl Body<'_, '_> {
         self.bits(ty, vector)
     }
 
+    /// The first `active` lanes as pairs of 16-bit elements; the others are 0.
+    pub(super) fn load_pairs(&mut self, buffer: BufferId, index: &Index, stride: i64, active: usize) -> ir::Value {
+        let ty = self.element_type(Element::I32);
+        let (address, first) = self.address(buffer, index);
+        let step = stride * self.addresses.unit(Base::Buffer(buffer));
+        if self.kernel.lanes == 1 || stride == 2 && active == self.kernel.lanes {
+            return self.load_scalar(ty, (address, first));
+        }
+        let one = self.load_scalar(types::F32, (address, first));
+        let mut vector = self.b.ins().scalar_to_vector(types::F32X4, one);
+        for lane in 1..active {
+            let one = self.load_scalar(types::F32, (address, first + lane as i64 * step));
+            vector = self.b.ins().insertlane(vector, one, lane as u8);
+        }
+        self.bits(ty, vector)
+    }
+
     /// The first `active` lanes at places of their own; the others are 0.
     pub(super) fn gather(&mut self, buffer: BufferId, index: &Index, places: Value, active: usize) -> ir::Value {
         let element = self.kernel.buffers[buffer.0 as usize].element;

@@ -8,7 +8,7 @@ use crate::contraction::problem::{Axis, Epilogue, Place};
 use crate::contraction::strategies::emit::Side;
 use crate::contraction::strategies::k_blocking::{KBlock, VectorPlace};
 use crate::contraction::tiling::{KBlocking, Level, Packed, Steps, Tiling, steps};
-use crate::kernel::{Compare, Float2, Index, KernelBuilder, Operation, Value, Variable};
+use crate::kernel::{Compare, Element, Float2, Index, KernelBuilder, Operation, Value, Variable};
 
 /// Where a loop nest has arrived.
 #[derive(Clone)]
@@ -271,12 +271,13 @@ impl Tile<'_> {
         let (rows, vectors) = (self.rows.len(), self.vectors.len());
         // A factor of the left operand is one number, splat over the lanes, where it does not vary along them.
         let shared = self.tiling.vector.is_none_or(|v| self.tiling.contraction.axes[v].left == 0);
+        let pairs = self.are_pairs(kernel);
         // Vectors of the left operand by their places.
         let mut loaded: HashMap<(i64, usize), Value> = HashMap::new();
         for step in self.unrolled(kernel.lanes(), position) {
             let mut multiply = |kernel: &mut KernelBuilder, row: usize, vector: usize, left: Value, right: Value| {
                 let sum = &mut sums[row * vectors + vector];
-                *sum = kernel.fma(left, right, *sum);
+                *sum = if pairs { kernel.fma_pairs(left, right, *sum) } else { kernel.fma(left, right, *sum) };
             };
             // Each channel on its own: a product of two vectors for each row and vector. With `shares`, a vector that a
             // neighbouring row has loaded a few products before is taken from its register: windows overlap.
@@ -317,6 +318,11 @@ impl Tile<'_> {
             }
         }
         sums
+    }
+
+    /// Whether the factors are pairs of bf16: then the right operand is packed.
+    fn are_pairs(&self, kernel: &KernelBuilder) -> bool {
+        kernel.element(self.right.buffer) == Element::I32
     }
 
     /// The places of the reduced axes that are unrolled, a vector of them each where the sums are folded.
@@ -392,6 +398,11 @@ impl Tile<'_> {
         // Folded: neighbouring terms of one sum. Stride 0: one number for all lanes. Else neighbouring results, or (a
         // stride above 1) elements that are gathered.
         match (self.tiling.fold, stride) {
+            // A left operand that runs along the pairs, mostly one of them for all lanes.
+            (None, stride) if self.are_pairs(kernel) && kernel.element(buffer) == Element::Bf16 => {
+                let active = if stride == 0 { kernel.lanes() } else { active };
+                kernel.push(Operation::LoadPairs { buffer, index, stride, active })
+            }
             (Some(_), _) => kernel.push(Operation::Load { buffer, index, stride: 1, active: folded }),
             (None, 0) => kernel.splat(buffer, index),
             (None, stride) => kernel.push(Operation::Load { buffer, index, stride, active }),
