@@ -12,6 +12,7 @@ mod iterations;
 mod pairs;
 mod parse;
 mod print;
+pub mod tiles;
 mod visit;
 
 pub use build::KernelBuilder;
@@ -23,6 +24,7 @@ pub use iterations::{Move, Moving, origins};
 pub use parse::{ParseError, parse, parse_all};
 
 use kiln_graph::Few;
+pub use tiles::{Tile, TileShape, TileStatement};
 
 /// One function: a grid of independent tasks over buffers.
 ///
@@ -36,6 +38,8 @@ pub struct Kernel {
     pub lanes: usize,
     /// The arguments.
     pub buffers: Vec<Buffer>,
+    /// The shapes of the tile registers, in most kernels none.
+    pub tiles: Vec<TileShape>,
     /// Extents of the parallel dimensions, row-major; dimension `d` is loop variable `d`. Empty: one task.
     pub grid: Vec<usize>,
     /// What one task does.
@@ -172,6 +176,8 @@ pub enum Statement {
         /// The place.
         index: Index,
     },
+    /// Changes a tile register, or stores it.
+    Tile(TileStatement),
     /// A counted loop.
     For(Loop),
 }

@@ -12,6 +12,7 @@ use super::strategies::packed_panels::PackedPanels;
 use super::strategies::register_tiles::Tiler;
 use super::strategies::relayout::Relayout;
 use super::strategies::split_k::Partials;
+use super::strategies::tile_products;
 use super::strategies::transpose_results::TransposeResults;
 use super::strategies::winograd::{self, GradientStep, Step, Winograd};
 use super::text::{Reader, RecipeError, Text, choice, record};
@@ -54,6 +55,8 @@ pub(super) enum Work {
     Tiles(Tiling),
     /// Buffers: left, right, partial sums.
     Partial(Tiling, Partials),
+    /// By tile registers. Buffers: left, right, sums, and partial sums where it computes these.
+    TileProducts(Tiling, Option<Partials>),
     /// Buffers: partial sums.
     Sum(Partials),
     /// Buffers: left, right, sums.
@@ -74,7 +77,7 @@ pub(super) enum Work {
 
 impl Stage {
     /// What the stage does, in a word: `tiles`, `folded tiles`, `k-blocked tiles`, `split-k parts`, `split-k sum`,
-    /// `accumulate`, `overlap-add`, `relayout`, `packed A`, `packed B`, `pairs of A`, `pairs of B`,
+    /// `accumulate`, `overlap-add`, `relayout`, `packed A`, `packed B`, `pairs of A`, `pairs of B`, `tile products`,
     /// `transpose results`, or one of Winograd's:
     /// `patches`, `weights`, `winograd`, `winograd parts`, `winograd sum`, `transform`, `winograd gradient`.
     pub fn kind(&self) -> &'static str {
@@ -117,6 +120,8 @@ impl Work {
             Work::Tiles(tiling) if tiling.k_blocking.is_some() => "k-blocked tiles",
             Work::Tiles(_) => "tiles",
             Work::Partial(..) => "split-k parts",
+            Work::TileProducts(_, None) => "tile products",
+            Work::TileProducts(_, Some(_)) => "split-k tile products",
             Work::Sum(_) => "split-k sum",
             Work::Accumulate(..) => "accumulate",
             Work::OverlapAdd(_) => "overlap-add",
@@ -153,6 +158,14 @@ impl Work {
                 };
                 let [left, right] = [buffers[0].into(), buffers[1].into()];
                 Tiler { tiling, left, right, sums: None, epilogue: &mut store }.emit(kernel);
+            }
+            Work::TileProducts(tiling, partials) => {
+                let operands = [buffers[0], buffers[1], buffers[2]];
+                let mut store = |kernel: &mut KernelBuilder, place: &Place, value: Value| match partials {
+                    Some(partials) => partials.store(kernel, buffers[3], place, value),
+                    None => epilogue(kernel, place, value),
+                };
+                tile_products::Emission { tiling, buffers: operands, epilogue: &mut store }.emit(kernel);
             }
             Work::Sum(partials) => partials.sum(kernel, buffers[0], epilogue),
             Work::Accumulate(tiling, accumulate) => {
@@ -248,6 +261,7 @@ choice!(Work {
     9 "winograd" Winograd(winograd, step),
     10 "winograd-gradient" WinogradGradient(gradient, step),
     11 "packed-pairs" PackedPairs(panels, apart),
+    12 "tile-products" TileProducts(tiling, partials),
 });
 
 /// Everything: the lengths of the scratch buffers, then a line for each stage. It parses back to the same recipe.
@@ -301,7 +315,10 @@ impl Stage {
         };
         // Stages that only move or add up elements have no size that was chosen.
         let size: Vec<usize> = match work {
-            Work::Tiles(tiling) | Work::Partial(tiling, _) | Work::Accumulate(tiling, _) => tiling.tile().into(),
+            Work::Tiles(tiling)
+            | Work::Partial(tiling, _)
+            | Work::Accumulate(tiling, _)
+            | Work::TileProducts(tiling, _) => tiling.tile().into(),
             Work::Winograd(strategy, Step::Results) => strategy.block().into(),
             Work::WinogradGradient(strategy, GradientStep::Parts | GradientStep::Results) => strategy.block().into(),
             Work::BeforeTranspose(..)

@@ -15,6 +15,7 @@ use super::strategies::pairs::Pairs;
 use super::strategies::register_tiles::{self, RightReads};
 use super::strategies::relayout::Relayout;
 use super::strategies::split_k::{self, Partials};
+use super::strategies::tile_products::{self, TileProduct};
 use super::strategies::transpose_results::TransposeResults;
 use super::strategies::winograd::{Gradient, Products, Winograd};
 use super::tiling::{KBlocking, Tiling};
@@ -37,7 +38,7 @@ pub struct Search {
     pub splits: bool,
     /// Whether sums may be K-blocked.
     pub k_blocking: bool,
-    /// Whether products of bf16 may be taken by pairs, where the target does that fast.
+    /// Whether products of bf16 may be taken by pairs, by vectors or by tile registers, where the target does that fast.
     pub pairs: bool,
     /// Whether strategies are left out whose error is another one than that of the definition.
     pub exact: bool,
@@ -157,6 +158,8 @@ struct TiledPart {
     panels: [Option<PackedPanels>; 2],
     /// Where it takes products by pairs, how far those of the tiling's left and right operand lie apart.
     pairs: Option<[i64; 2]>,
+    /// Whether they are taken by tile registers.
+    tiles: bool,
     /// Where the sums are added, if they are neither results nor partial results.
     accumulate: Option<Accumulate>,
     /// The number of the first partial result that it computes.
@@ -176,14 +179,29 @@ impl TiledPart {
         stalls: &Stalls<'_>,
     ) -> Vec<TiledPart> {
         let mut parts = TiledPart::near_fastest(contraction, None, reading, search, stalls);
-        let may_pair = search.pairs && stalls.target.pair_products && reading.iter().all(|reading| reading.widens);
-        let pairs = if may_pair { Pairs::of(contraction) } else { None };
-        if let Some(Pairs { contraction, distances }) = pairs {
-            let fastest = parts.iter().map(|part| part.cycles).fold(search.below, f64::min);
-            let search = Search { below: search.within * fastest, ..search };
+        let target = stalls.target;
+        let may_pair = search.pairs && reading.iter().all(|reading| reading.widens);
+        let pairs = if may_pair && (target.pair_products || target.tile_products.is_ok()) {
+            Pairs::of(contraction)
+        } else {
+            None
+        };
+        if let Some(pairs) = &pairs {
             // Pairs are read as they are.
             let reading = reading.map(|reading| Reading { widens: false, ..reading });
-            parts.extend(TiledPart::near_fastest(&contraction, Some(distances), reading, search, stalls));
+            let near = |parts: &[TiledPart]| {
+                let fastest = parts.iter().map(|part| part.cycles).fold(search.below, f64::min);
+                Search { below: search.within * fastest, ..search }
+            };
+            if target.pair_products {
+                let Pairs { contraction, distances, .. } = pairs;
+                let search = near(&parts);
+                parts.extend(TiledPart::near_fastest(contraction, Some(*distances), reading, search, stalls));
+            }
+            if target.tile_products.is_ok() {
+                let search = near(&parts);
+                parts.extend(TiledPart::by_tiles(pairs, reading, search, stalls));
+            }
         }
         TiledPart::sorted(parts, search)
     }
@@ -250,11 +268,35 @@ impl TiledPart {
                 if cycles < limit || parts.is_empty() && limit.is_infinite() {
                     limit = limit.min(search.within * cycles);
                     let (accumulate, first) = (None, 0);
-                    parts.push(TiledPart { tiling, panels, pairs, accumulate, first, computing, cycles });
+                    let tiles = false;
+                    parts.push(TiledPart { tiling, panels, pairs, tiles, accumulate, first, computing, cycles });
                 }
             }
             limit
         });
+        parts
+    }
+
+    /// Those of a contraction of pairs by tile registers, in any order.
+    fn by_tiles(pairs: &Pairs, reading: [Reading; 2], search: Search, stalls: &Stalls<'_>) -> Vec<TiledPart> {
+        let mut parts = Vec::new();
+        for TileProduct { tiling, panels, distances, cycles } in TileProduct::all(pairs, stalls.target) {
+            let reading = if tiling.swapped { [reading[1], reading[0]] } else { reading };
+            let copy = |side: usize| {
+                let cycles = |panels: &PackedPanels| panels.cycles(Some(distances[side]), stalls.target);
+                panels[side].as_ref().map_or(0.0, |panels| reading[side].copying * cycles(panels))
+            };
+            let copies = copy(0) + copy(1);
+            if cycles + copies >= search.below {
+                continue;
+            }
+            let computing = cycles + stalls.cycles(&tiling, cycles, search.below - copies - cycles);
+            let cycles = computing + copies;
+            if cycles < search.below {
+                let (pairs, accumulate) = (Some(distances), None);
+                parts.push(TiledPart { tiling, panels, pairs, tiles: true, accumulate, first: 0, computing, cycles });
+            }
+        }
         parts
     }
 
@@ -493,7 +535,7 @@ impl Recipe {
     /// The stages of the parts; where there are partial results, also where these are.
     fn tiles(&mut self, sources: [Source; 2], parts: Vec<TiledPart>, partials: Option<&Partials>) -> Option<Source> {
         let partial = partials.map(|partials| self.scratch(partials.elements()));
-        for TiledPart { tiling, panels, pairs, accumulate, first, .. } in parts {
+        for TiledPart { tiling, panels, pairs, tiles, accumulate, first, .. } in parts {
             // `tiling` may see the operands exchanged. Its panels are those of the operands as it sees them.
             let exchanged = |[left, right]: [Source; 2]| if tiling.swapped { [right, left] } else { [left, right] };
             let mut operands = exchanged(sources);
@@ -516,6 +558,15 @@ impl Recipe {
                 let buffers = vec![(left, Access::Read), (right, Access::Read), (sums, Access::ReadWrite)];
                 let results = accumulate.finishes();
                 self.stages.push(Stage { buffers, results, flops, work: Work::Accumulate(tiling, accumulate) });
+                continue;
+            }
+            if tiles {
+                let sums = self.scratch(tile_products::scratch(&tiling));
+                let [left, right] = operands;
+                let mut buffers = vec![(left, Access::Read), (right, Access::Read), (sums, Access::ReadWrite)];
+                buffers.extend(partial.map(|partial| (partial, Access::Write)));
+                let work = Work::TileProducts(tiling, partials.map(|partials| partials.from(first)));
+                self.stages.push(Stage { buffers, results: partial.is_none(), flops, work });
                 continue;
             }
             if let Some(blocking) = &tiling.k_blocking {

@@ -12,7 +12,7 @@
 //! - Addresses and counts live in general registers for as long as their loop lasts (`pointers.rs`).
 //!
 //! `values.rs` says where values are used, `registers.rs` where they are, `allocate.rs` moves them, `loops.rs` holds the
-//! frame of a function and its loops, `operations.rs`, `memory.rs`, `halves.rs` (of 16-bit elements) and `pairs.rs` (their products) the statements, `assembly.rs`
+//! frame of a function and its loops, `operations.rs`, `memory.rs`, `halves.rs` (of 16-bit elements) and `pairs.rs` (their products), `tiles.rs` the statements, `assembly.rs`
 //! encodes.
 
 mod allocate;
@@ -25,6 +25,7 @@ mod operations;
 mod pairs;
 mod pointers;
 mod registers;
+mod tiles;
 mod values;
 
 use rustc_hash::FxHashMap;
@@ -46,6 +47,7 @@ pub struct X86 {
     level: Level,
     convention: Convention,
     bf16: bool,
+    amx: bool,
 }
 
 /// How functions are called.
@@ -62,7 +64,7 @@ impl X86 {
     /// machines of the level.
     pub fn new(level: Level) -> X86 {
         let convention = if cfg!(windows) { Convention::Windows } else { Convention::SystemV };
-        X86 { level, convention, bf16: false }
+        X86 { level, convention, bf16: false, amx: false }
     }
 
     /// The same for a calling convention.
@@ -76,11 +78,22 @@ impl X86 {
         X86 { bf16: has && self.level == Level::Avx512, ..self }
     }
 
+    /// The same for machines that have AMX's tile registers and products of bf16, or not, which takes kernels with tile
+    /// registers. Only code of AVX-512 looks at it.
+    pub fn with_amx(self, has: bool) -> X86 {
+        X86 { amx: has && self.level == Level::Avx512, ..self }
+    }
+
     fn code(&self, kernel: &Kernel, listing: Option<&mut String>) -> Result<Vec<u8>, EmitError> {
         if !self.takes(kernel.lanes) {
             return Err(EmitError::Lanes { kernel: kernel.name.clone(), lanes: kernel.lanes });
         }
         let refused = |reason| EmitError::Kernel { kernel: kernel.name.clone(), reason };
+        if !kernel.tiles.is_empty() && !self.amx {
+            return Err(refused(
+                "it has tile registers, which the processor lacks or the system does not permit".to_owned(),
+            ));
+        }
         Body::new(kernel, self).emit(listing).map_err(refused)
     }
 }
@@ -175,6 +188,7 @@ impl<'a> Body<'a> {
                     self.finish(statement);
                 }
                 Statement::Prefetch { buffer, index } => self.prefetch(*buffer, index),
+                Statement::Tile(statement) => self.tile(statement),
                 Statement::For(l) if l.extent == 1 && l.guard.is_none() => self.once(l),
                 Statement::For(l) => self.repeat(l),
             }

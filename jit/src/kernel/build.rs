@@ -17,6 +17,7 @@ impl KernelBuilder {
             name: name.into(),
             lanes,
             buffers: Vec::new(),
+            tiles: Vec::new(),
             grid: Vec::new(),
             body: Vec::new(),
             values: Vec::new(),
@@ -86,6 +87,17 @@ impl KernelBuilder {
     /// Appends a prefetch.
     pub fn prefetch(&mut self, buffer: BufferId, index: Index) {
         self.open.last_mut().expect("an open block").push(Statement::Prefetch { buffer, index });
+    }
+
+    /// Adds a tile register.
+    pub fn tile(&mut self, rows: usize, columns: usize) -> Tile {
+        self.kernel.tiles.push(TileShape { rows, columns });
+        Tile(self.kernel.tiles.len() as u8 - 1)
+    }
+
+    /// Appends a statement about tile registers.
+    pub fn tiles(&mut self, statement: TileStatement) {
+        self.open.last_mut().expect("an open block").push(Statement::Tile(statement));
     }
 
     /// Appends a loop. The closure gets the loop variable and the carried values and returns their next values;

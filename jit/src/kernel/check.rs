@@ -18,6 +18,9 @@
 //! 11. A shift is by 0 to 31 bits.
 //! 12. A guard is a mask, and its loop has one iteration.
 //! 13. A shuffle has the lanes that it needs: 4, or 8 where it moves whole groups.
+//! 14. There are at most 8 tile registers, of 1 to 16 rows and columns each. A tile is written before it is read, in each
+//!     task. A product is of three tiles whose shapes fit; rows in memory are no run-time rows, do not go backwards, and are
+//!     stored to elements of 32 bits.
 //!
 //! That tasks are disjoint is no invariant: [`Kernel::disjoint`] proves it, or they run on one thread.
 
@@ -77,6 +80,18 @@ pub enum Violation {
     RowInAffine,
     #[error("a run-time row in a prefetch")]
     RowInPrefetch,
+    #[error(
+        "{count} tiles, of which the largest has {rows} rows and {columns} columns, expected 8 of 16 by 16 at most"
+    )]
+    Tiles { count: usize, rows: usize, columns: usize },
+    #[error("there is no {tile}, or nothing was written to it before")]
+    Tile { tile: Tile },
+    #[error("a product of {left} and {right} to {sum}, whose shapes do not fit or which are not three tiles")]
+    TileShapes { sum: Tile, left: Tile, right: Tile },
+    #[error(
+        "rows of {tile} in buffer `{buffer}` that are {stride} elements apart, of type {element} or at a run-time row"
+    )]
+    TileRows { tile: Tile, buffer: String, stride: i64, element: Element },
     #[error("an affine value of {least} to {greatest}, which is no i32")]
     AffineRange { least: i128, greatest: i128 },
     #[error("a shift by {bits} bits, expected 0 to 31")]
@@ -99,6 +114,7 @@ impl Kernel {
             defined: vec![false; self.values.len()],
             bounds: vec![ANY; self.values.len()],
             scope: Vec::new(),
+            tiles: vec![false; self.tiles.len()],
         };
         checker.head().map_err(|violation| KernelError {
             kernel: self.name.clone(),
@@ -120,12 +136,20 @@ struct Checker<'a> {
     bounds: Vec<(i32, i32)>,
     /// The values of the open blocks, in order of definition.
     scope: Vec<Value>,
+    /// The tiles that were written.
+    tiles: Vec<bool>,
 }
 
 impl Checker<'_> {
     fn head(&mut self) -> Result<(), Violation> {
         if !matches!(self.kernel.lanes, 1 | 4 | 8 | 16) {
             return Err(Violation::Lanes { lanes: self.kernel.lanes });
+        }
+        let most = |of: fn(&TileShape) -> usize| self.kernel.tiles.iter().map(of).max().unwrap_or(1);
+        let (count, rows, columns) = (self.kernel.tiles.len(), most(|tile| tile.rows), most(|tile| tile.columns));
+        let empty = self.kernel.tiles.iter().any(|tile| tile.rows == 0 || tile.columns == 0);
+        if empty || count > tiles::TILES || rows > tiles::MOST || columns > tiles::MOST {
+            return Err(Violation::Tiles { count, rows, columns });
         }
         let mut tasks: i128 = 1;
         for (dimension, &extent) in self.kernel.grid.iter().enumerate() {
@@ -165,11 +189,15 @@ impl Checker<'_> {
                     self.store(*buffer, index, *stride, *active, *value).map_err(located)?
                 }
                 Statement::Prefetch { buffer, index } => self.prefetch(*buffer, index).map_err(located)?,
+                Statement::Tile(statement) => self.tile(statement).map_err(located)?,
                 Statement::For(l) => {
                     let outer = self.scope.len();
+                    let tiles = l.guard.map(|_| self.tiles.clone());
                     let iterations = self.enter(l, iterations).map_err(located)?;
                     self.block(&l.body, iterations)?;
                     self.leave(l, outer).map_err(located)?;
+                    // What is left out writes nothing.
+                    self.tiles = tiles.unwrap_or(std::mem::take(&mut self.tiles));
                 }
             }
         }
@@ -353,6 +381,57 @@ impl Checker<'_> {
             return Err(Violation::StoredTogether { active });
         }
         self.operand(value, self.kernel.buffers[buffer.0 as usize].element.value_type())
+    }
+
+    fn tile(&mut self, statement: &TileStatement) -> Result<(), Violation> {
+        match *statement {
+            TileStatement::Zero(tile) => return self.written(tile),
+            TileStatement::Dot { sum, left, right } => {
+                let [into, a, b] = [self.shape(sum)?, self.shape(left)?, self.shape(right)?];
+                let fits = into.rows == a.rows && into.columns == b.columns && a.columns == b.rows;
+                if !fits || sum == left || sum == right || left == right {
+                    return Err(Violation::TileShapes { sum, left, right });
+                }
+            }
+            TileStatement::Load { tile, buffer, ref index, stride } => {
+                self.written(tile)?;
+                self.rows(tile, buffer, Access::Read, index, stride)?;
+            }
+            TileStatement::Store { tile, buffer, ref index, stride } => {
+                self.rows(tile, buffer, Access::Write, index, stride)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn written(&mut self, tile: Tile) -> Result<(), Violation> {
+        *self.tiles.get_mut(tile.0 as usize).ok_or(Violation::Tile { tile })? = true;
+        Ok(())
+    }
+
+    /// The shape of a tile that was written.
+    fn shape(&self, tile: Tile) -> Result<TileShape, Violation> {
+        match self.tiles.get(tile.0 as usize) {
+            Some(true) => Ok(self.kernel.tiles[tile.0 as usize]),
+            _ => Err(Violation::Tile { tile }),
+        }
+    }
+
+    /// The rows of a tile in memory.
+    fn rows(&self, tile: Tile, buffer: BufferId, wanted: Access, index: &Index, stride: i64) -> Result<(), Violation> {
+        let TileShape { rows, columns } = self.shape(tile)?;
+        let Some(&Buffer { ref name, element, .. }) = self.kernel.buffers.get(buffer.0 as usize) else {
+            return Err(Violation::Buffer { buffer: buffer.0 });
+        };
+        let elements = match element {
+            Element::F32 | Element::I32 => columns,
+            Element::Bf16 => 2 * columns,
+        };
+        if stride < 0 || index.row.is_some() || element == Element::Bf16 && wanted == Access::Write {
+            return Err(Violation::TileRows { tile, buffer: name.clone(), stride, element });
+        }
+        let last = stride as i128 * (rows as i128 - 1) + elements as i128 - 1;
+        self.access_within(buffer, wanted, index, (0, last), 1)
     }
 
     fn prefetch(&self, buffer: BufferId, index: &Index) -> Result<(), Violation> {

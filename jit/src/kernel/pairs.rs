@@ -14,7 +14,7 @@ pub fn multiply_add(a: u32, b: u32, sum: f32) -> f32 {
 }
 
 /// Denormal numbers are 0, whatever the floating-point mode.
-fn flushed(x: f32) -> f32 {
+pub fn flushed(x: f32) -> f32 {
     if x.is_subnormal() { 0.0f32.copysign(x) } else { x }
 }
 

@@ -33,6 +33,19 @@ impl Display for Variable {
     }
 }
 
+impl Display for Tile {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "t{}", self.0)
+    }
+}
+
+/// `14x16`: rows and elements of a row.
+impl Display for TileShape {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{}x{}", self.rows, self.columns)
+    }
+}
+
 impl Display for Element {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -180,6 +193,23 @@ impl<'a> Printer<'a> {
         }
     }
 
+    fn tile(&self, f: &mut Formatter<'_>, statement: &TileStatement) -> fmt::Result {
+        match statement {
+            TileStatement::Zero(tile) => write!(f, "tile zero {tile}"),
+            TileStatement::Dot { sum, left, right } => write!(f, "tile dot {sum}, {left}, {right}"),
+            TileStatement::Load { tile, buffer, index, stride } => {
+                write!(f, "tile load {tile}, ")?;
+                self.place(f, *buffer, index)?;
+                write!(f, " stride {stride}")
+            }
+            TileStatement::Store { tile, buffer, index, stride } => {
+                write!(f, "tile store {tile}, ")?;
+                self.place(f, *buffer, index)?;
+                write!(f, " stride {stride}")
+            }
+        }
+    }
+
     /// The statement's own line; of a loop, its head.
     fn head(&self, f: &mut Formatter<'_>, statement: &Statement) -> fmt::Result {
         match statement {
@@ -197,6 +227,7 @@ impl<'a> Printer<'a> {
                 f.write_str("prefetch ")?;
                 self.place(f, *buffer, index)
             }
+            Statement::Tile(statement) => self.tile(f, statement),
             Statement::For(l) => {
                 if !l.carried.is_empty() {
                     write!(f, "{} = ", list(l.carried.iter().map(|c| c.result)))?;
@@ -273,7 +304,11 @@ impl Display for Kernel {
             false => format!("{name} {:?}: {buffer}", buffer.name),
         });
         let name = if is_plain(&self.name) { self.name.clone() } else { format!("{:?}", self.name) };
-        writeln!(f, "kernel {name} lanes={} ({}) {{", self.lanes, list(buffers))?;
+        write!(f, "kernel {name} lanes={} ({})", self.lanes, list(buffers))?;
+        if !self.tiles.is_empty() {
+            write!(f, " tiles ({})", list(self.tiles.iter()))?;
+        }
+        writeln!(f, " {{")?;
         for (depth, extent) in self.grid.iter().enumerate() {
             writeln!(f, "{:1$}parallel i{depth} in 0..{extent} {{", "", 2 * (depth + 1))?;
         }

@@ -8,6 +8,7 @@ impl Statement {
         match self {
             Statement::Let(_, operation) => operation.place(),
             Statement::Store { buffer, index, .. } | Statement::Prefetch { buffer, index } => Some((*buffer, index)),
+            Statement::Tile(statement) => statement.place(),
             Statement::For(_) => None,
         }
     }

@@ -51,6 +51,7 @@ pub fn schedule(graph: &Graph, drafts: Drafts, recipes: Recipes<'_>, target: &Ta
     let mut plan = Plan {
         name: graph.name.clone(),
         emitter: target.emitter,
+        bf16_products: target.bf16_products(),
         kernels: Vec::new(),
         calls: Vec::new(),
         prologue,

@@ -8,6 +8,7 @@ mod exact;
 mod k_blocking;
 mod naive;
 mod pairs;
+mod tiles;
 mod transpose_results;
 mod transposed;
 mod winograd;

@@ -50,18 +50,25 @@ impl PackedPanels {
     pub fn right(tiling: &Tiling) -> Option<(PackedPanels, Tiling)> {
         let vector = tiling.vector.filter(|_| tiling.fold.is_none())?;
         let strip = tiling.levels.iter().rfind(|l| l.axis == vector)?.size;
-        PackedPanels::cut(tiling, 1, Level { axis: vector, size: strip })
+        PackedPanels::cut(tiling, 1, Level { axis: vector, size: strip }, None)
     }
 
     /// The same of the left operand, in panels as high as the tiles, whose rows lie along the innermost row axis.
     pub fn rows(tiling: &Tiling) -> Option<(PackedPanels, Tiling)> {
         let row = *tiling.rows.last()?;
         let strip = tiling.levels.iter().rfind(|l| l.axis == row)?.size;
-        PackedPanels::cut(tiling, 0, Level { axis: row, size: strip })
+        PackedPanels::cut(tiling, 0, Level { axis: row, size: strip }, None)
     }
 
-    /// The copy of the left operand (side 0) or of the right one, cut into panels along an axis.
-    fn cut(tiling: &Tiling, side: usize, along: Level) -> Option<(PackedPanels, Tiling)> {
+    /// The same of a contraction of pairs for tiles of rows: in panels of as many pairs as a step has, which lie side by
+    /// side in each row: `[outer axes.., panel, other reduced axes.., row, pairs of the panel]`.
+    pub fn rows_of_pairs(tiling: &Tiling) -> Option<(PackedPanels, Tiling)> {
+        PackedPanels::cut(tiling, 0, *tiling.reduce.last()?, Some(*tiling.rows.last()?))
+    }
+
+    /// The copy of the left operand (side 0) or of the right one, cut into panels along an axis. Within them lie the reduced
+    /// axes, and innermost a kept one, where it is given.
+    fn cut(tiling: &Tiling, side: usize, along: Level, innermost: Option<usize>) -> Option<(PackedPanels, Tiling)> {
         // A right operand `[k, n]` with n = 6, in panels of 4 columns (`strip`), the last one with room to spare:
         //
         //     b00 b01 b02 b03   b10 b11 b12 b13   b20 ..   | b04 b05 - -   b14 b15 - -   ..
@@ -69,8 +76,8 @@ impl PackedPanels {
         let contraction = &tiling.contraction;
         let stride = |a: usize| [contraction.axes[a].left, contraction.axes[a].right][side];
         let varies = |a: usize| a != along.axis && stride(a) != 0;
-        let outer = tiling.levels.iter().map(|l| l.axis).filter(|&a| varies(a));
-        let reduced = tiling.reduce.iter().map(|l| l.axis);
+        let outer = tiling.levels.iter().map(|l| l.axis).filter(|&a| varies(a) && Some(a) != innermost);
+        let reduced = tiling.reduce.iter().map(|l| l.axis).filter(|&a| a != along.axis).chain(innermost);
         // An axis with two levels, one within the other, is one axis of the copy.
         let mut order: Vec<usize> = outer.collect();
         order.dedup();

@@ -15,6 +15,8 @@ use crate::contraction::problem::{Axis, Contraction};
 pub struct Pairs {
     /// The contraction: half as many places along the axis, twice as far apart.
     pub contraction: Contraction,
+    /// The axis whose places are pairs.
+    pub axis: usize,
     /// How far behind the even element of a pair the odd one lies, in the left and the right operand.
     pub distances: [i64; 2],
 }
@@ -27,14 +29,15 @@ impl Pairs {
     pub fn of(contraction: &Contraction) -> Option<Pairs> {
         // Without axes of one place and those that are joined, so that whoever does the same afterwards finds nothing.
         let mut contraction = contraction.simplified().simplified();
-        let is_even = |axis: &&mut Axis| axis.reduce && axis.extent >= LEAST && axis.extent.is_multiple_of(2);
-        let varies = |axis: &&mut Axis| axis.left != 0 && axis.right != 0;
+        let is_even = |axis: &Axis| axis.reduce && axis.extent >= LEAST && axis.extent.is_multiple_of(2);
+        let varies = |axis: &Axis| axis.left != 0 && axis.right != 0;
         // An operand that runs along the axis holds pairs as it lies.
         let in_place = |axis: &Axis| usize::from(axis.left == 1) + usize::from(axis.right == 1);
-        let axes = contraction.axes.iter_mut().filter(is_even).filter(varies);
-        let axis = axes.max_by_key(|axis| (in_place(axis), axis.extent))?;
+        let axes = contraction.axes.iter().enumerate().filter(|(_, axis)| is_even(axis) && varies(axis));
+        let (number, _) = axes.max_by_key(|(_, axis)| (in_place(axis), axis.extent))?;
+        let axis = &mut contraction.axes[number];
         let distances = [axis.left, axis.right];
         *axis = Axis { extent: axis.extent / 2, left: 2 * axis.left, right: 2 * axis.right, ..*axis };
-        Some(Pairs { contraction, distances })
+        Some(Pairs { contraction, axis: number, distances })
     }
 }

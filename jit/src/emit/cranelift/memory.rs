@@ -12,7 +12,7 @@ const FLAGS: MemFlagsData = MemFlagsData::new().with_notrap();
 
 impl Body<'_, '_> {
     /// The address of an index: a register and a displacement.
-    fn address(&mut self, buffer: BufferId, index: &Index) -> (ir::Value, i64) {
+    pub(super) fn address(&mut self, buffer: BufferId, index: &Index) -> (ir::Value, i64) {
         let (place, displacement) = self.addresses.locate(Base::Buffer(buffer), index);
         match index.row {
             None => (self.place(place), displacement),
@@ -42,7 +42,7 @@ impl Body<'_, '_> {
     }
 
     /// Splits a displacement into what is added to the address and what the instruction holds.
-    fn near(&mut self, (address, displacement): (ir::Value, i64)) -> (ir::Value, i32) {
+    pub(super) fn near(&mut self, (address, displacement): (ir::Value, i64)) -> (ir::Value, i32) {
         match i32::try_from(displacement) {
             Ok(near) => (address, near),
             Err(_) => (self.b.ins().iadd_imm_s(address, displacement), 0),

@@ -117,7 +117,7 @@ impl Body<'_, '_> {
     }
 
     /// Rounded once, where the processor can.
-    fn multiply_add(&mut self, a: ir::Value, b: ir::Value, sum: ir::Value) -> ir::Value {
+    pub(super) fn multiply_add(&mut self, a: ir::Value, b: ir::Value, sum: ir::Value) -> ir::Value {
         if self.fused {
             return self.b.ins().fma(a, b, sum);
         }

@@ -160,6 +160,16 @@ impl Registers {
         Some(id)
     }
 
+    /// A register is read as it was before what may have been left out, whatever happened to it there.
+    pub fn rely(&mut self, register: u8) {
+        for header in &mut self.headers {
+            let fate = &mut header.fates[register as usize];
+            if header.held[register as usize] == self.holds[register as usize] && *fate == Fate::LeftUnused {
+                *fate = Fate::LeftAfterUse;
+            }
+        }
+    }
+
     /// A loop begins: its iterations find the registers as they are now.
     pub fn open(&mut self) {
         self.headers.push(Header { held: self.holds, fates: [Fate::Stays; COUNT], stamp: self.stamp });

@@ -120,7 +120,7 @@ impl Values {
                     self.defined[value.0 as usize] = self.position;
                     self.uses_of(kernel, statement).iter().for_each(|&id| self.mark(id));
                 }
-                Statement::Prefetch { .. } => {}
+                Statement::Prefetch { .. } | Statement::Tile(_) => {}
                 Statement::Store { .. } => {
                     self.uses_of(kernel, statement).iter().for_each(|&id| self.mark(id));
                 }
@@ -222,7 +222,7 @@ impl Values {
                     used.push(self.constant(constant));
                 }
             }
-            Statement::Prefetch { .. } | Statement::For(_) => (),
+            Statement::Prefetch { .. } | Statement::Tile(_) | Statement::For(_) => (),
         }
         used
     }
