@@ -13,7 +13,7 @@ use ndarray::{ArrayD, ArrayRef, ArrayViewD, ArrayViewMutD, Axis, CowArray, Dimen
 use crate::build::{Builder, Value};
 use crate::counter;
 use crate::shape::{DType, Shape, ShapeError, Sizes, Type};
-pub use inputs::{ElementTypes, InputArray, Inputs};
+pub use inputs::{ElementTypes, InputArray, Inputs, TakenFrom};
 pub use outputs::{ElementsMut, OfCount, OutputTypes};
 
 /// Whether an optimizer changes a parameter.

@@ -150,8 +150,8 @@ pub const PAGE_BYTES: usize = 4 << 10;
 /// Lines that a set of a cache of so many bytes holds.
 pub fn ways(cache_bytes: usize) -> usize {
     // First-level caches are looked up by places within a page, so that they have as many ways as they hold pages: 8 of
-    // 32 KiB, and 12 of 48 KiB since Ice Lake. Second-level ones have 8 on Zen 2 to 5 and from Haswell to Skylake (up to
-    // 1 MiB), and 16 or more where they are larger.
+    // 32 KiB, and 12 of 48 KiB since Ice Lake. Second-level ones have 8 on Zen 2 to 5 and from Haswell to Skylake (up
+    // to 1 MiB), and 16 or more where they are larger.
     const FIRST_LEVEL: usize = 12 * PAGE_BYTES;
     if cache_bytes <= FIRST_LEVEL {
         (cache_bytes / PAGE_BYTES).max(8)
@@ -178,12 +178,13 @@ pub struct Target {
     pub masks: bool,
     /// Vector multiply-adds that start in a cycle.
     pub multiply_adds: usize,
-    /// Whether the multiply-add of pairs of bf16 starts as often as that of f32, and so does twice as much. It does on AMD's
-    /// Zen 4 and 5 (Agner Fog's instruction tables). On Intel's Emerald Rapids `vdpbf16ps` takes 4 times as long as
-    /// `vfmadd231ps` (0.726 and 0.181 ns with 512 bits, 2026-11-29), so that widened factors are twice as fast as pairs.
+    /// Whether the multiply-add of pairs of bf16 starts as often as that of f32, and so does twice as much. It does on
+    /// AMD's Zen 4 and 5 (Agner Fog's instruction tables). On Intel's Emerald Rapids `vdpbf16ps` takes 4 times as long
+    /// as `vfmadd231ps` (0.726 and 0.181 ns with 512 bits, 2026-11-29), so that widened factors are twice as fast as
+    /// pairs.
     pub pair_products: bool,
-    /// Whether products of bf16 are taken by tile registers where that is estimated to be faster, or why not: by AMX of Intel's
-    /// servers since Sapphire Rapids, where the system permits it.
+    /// Whether products of bf16 are taken by tile registers where that is estimated to be faster, or why not: by AMX of
+    /// Intel's servers since Sapphire Rapids, where the system permits it.
     pub tile_products: Result<(), NoTiles>,
     /// Cycles from a multiply-add to the next one of the same sum.
     pub latency: usize,

@@ -3,9 +3,9 @@
 
 use std::sync::OnceLock;
 
-/// Whether the system lets this process, and all threads that it makes from now on, use tile registers: it is asked once,
-/// before any thread is made that may need them. It refuses where it has no room for their state, where the processor has
-/// none, or where it does not know them.
+/// Whether the system lets this process, and all threads that it makes from now on, use tile registers: it is asked
+/// once, before any thread is made that may need them. It refuses where it has no room for their state, where the
+/// processor has none, or where it does not know them.
 pub fn permitted() -> bool {
     static PERMITTED: OnceLock<bool> = OnceLock::new();
     *PERMITTED.get_or_init(ask)
@@ -13,7 +13,8 @@ pub fn permitted() -> bool {
 
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 fn ask() -> bool {
-    /// `ARCH_REQ_XCOMP_PERM` of Linux' `asm/prctl.h`, from 5.16 on: permission for a component of the processor's state.
+    /// `ARCH_REQ_XCOMP_PERM` of Linux' `asm/prctl.h`, from 5.16 on: permission for a component of the processor's
+    /// state.
     const ASK: libc::c_long = 0x1023;
     /// The elements of tiles (`XTILEDATA`); their configuration needs no permission of its own.
     const TILE_DATA: libc::c_long = 18;

@@ -1,6 +1,7 @@
 //! What a loss compares predictions with, as users hold it: class labels of any integer type, or numbers. Checks them
 //! and turns them into what a compiled program reads.
 
+use kiln_graph::model::TakenFrom;
 use ndarray::{ArrayBase, ArrayViewD, Axis, Data, Dimension};
 
 use super::error::TrainError;
@@ -9,6 +10,12 @@ use super::given::Buffer;
 /// Targets that a loss with targets of type `T` accepts: for `i32` (class labels, as for cross entropy) arrays, vectors
 /// and slices of any integer type but the 128-bit ones ([`Label`]); for `f32` (numbers, as for the mean squared error) arrays
 /// of `f32`.
+#[diagnostic::on_unimplemented(
+    message = "a loss with targets of `{T}` does not take `{Self}`",
+    label = "not the targets that the loss takes",
+    note = "targets of `i32` are class labels: arrays, vectors or slices of any integer type; targets of `f32` are numbers: \
+            arrays of f32"
+)]
 pub trait Targets<T> {
     /// The extents; the first is the number of samples.
     fn shape(&self) -> Vec<usize>;
@@ -43,6 +50,12 @@ pub struct Rules {
 }
 
 /// An integer type of class labels: `u8`, `u16`, `u32`, `u64`, `usize`, `i8`, `i16`, `i32`, `i64` or `isize`.
+#[diagnostic::on_unimplemented(
+    message = "class labels are integers, not `{Self}`",
+    label = "no labels of classes",
+    note = "`labels.mapv(|label| label as i64)` makes integers of numbers; a loss that compares numbers, such as `mse()`, \
+            takes arrays of f32"
+)]
 pub trait Label: Copy {
     /// The label as a number.
     #[doc(hidden)]
@@ -96,7 +109,10 @@ where
     }
 }
 
-impl<S: Data<Elem = f32>, D: Dimension> Targets<f32> for ArrayBase<S, D> {
+impl<S: Data, D: Dimension> Targets<f32> for ArrayBase<S, D>
+where
+    f32: TakenFrom<S::Elem>,
+{
     fn shape(&self) -> Vec<usize> {
         (**self).shape().to_vec()
     }
@@ -111,10 +127,10 @@ impl<S: Data<Elem = f32>, D: Dimension> Targets<f32> for ArrayBase<S, D> {
 
     fn read(&self, rules: Rules, to: &mut Vec<f32>) -> Result<(), TrainError> {
         if rules.finite {
-            check_finite("target", self.view().into_dyn())?;
+            check_finite("target", f32::elements(self.view()).into_dyn())?;
         }
         to.clear();
-        to.extend(self.iter());
+        to.extend(f32::elements(self.view()).iter());
         Ok(())
     }
 }

@@ -1,5 +1,5 @@
-//! Kernel IR: every emitter and every number of lanes against the kernel interpreter, bit for bit (but for the payload of
-//! NaNs): each operation and each form of access by itself, then random programs. What this machine does not run is
+//! Kernel IR: every emitter and every number of lanes against the kernel interpreter, bit for bit (but for the payload
+//! of NaNs): each operation and each form of access by itself, then random programs. What this machine does not run is
 //! emulated; what it does run is emulated too, which tests the emulator.
 
 mod contractions;
@@ -101,8 +101,9 @@ fn operations() {
     });
 }
 
-/// Pairs of bf16 of any bits, denormal ones among them: with AVX512-BF16, emulated and, where this machine has it, natively.
-/// The same of numbers whose products and sums are none, by every emitter, with a sum that is used again, and pairs that are.
+/// Pairs of bf16 of any bits, denormal ones among them: with AVX512-BF16, emulated and, where this machine has it,
+/// natively. The same of numbers whose products and sums are none, by every emitter, with a sum that is used again, and
+/// pairs that are.
 #[test]
 fn products_of_pairs() {
     for lanes in LANES {
@@ -189,7 +190,8 @@ fn tiles() {
         b.store(out, Index::of(task, lanes as i64), 1, lanes, doubled);
         let kernel = b.finish();
         let mut contents = random.contents(&kernel);
-        // Of any bits with AMX; where there are no instructions for them, of numbers whose products and sums are not denormal.
+        // Of any bits with AMX; where there are no instructions for them, of numbers whose products and sums are not
+        // denormal.
         let any = |random: &mut Random| random.word() >> 16 | random.word() & 0xffff_0000;
         contents[..2].iter_mut().flatten().for_each(|bits| *bits = any(&mut random));
         if element == Element::Bf16 {

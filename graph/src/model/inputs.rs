@@ -23,9 +23,32 @@ pub trait InputArray<T> {
     fn elements_of(&self) -> ArrayViewD<'_, T>;
 }
 
-impl<T, S: Data<Elem = T>, D: Dimension> InputArray<T> for ArrayBase<S, D> {
+impl<T, S: Data, D: Dimension> InputArray<T> for ArrayBase<S, D>
+where
+    T: TakenFrom<S::Elem>,
+{
     fn elements_of(&self) -> ArrayViewD<'_, T> {
-        self.view().into_dyn()
+        T::elements(self.view()).into_dyn()
+    }
+}
+
+/// What is taken from an array of `Given`: `Given` itself. A trait, so that rustc says what to do where an array holds
+/// something else; of the type that is taken, so that `Array2::zeros([8, 4])` needs no type of its own.
+#[diagnostic::on_unimplemented(
+    message = "an array of `{Given}` is given where one of `{Self}` is taken",
+    label = "its elements are `{Given}`",
+    note = "a model takes f32, and i32 or bool where its `forward` says so, `x: [N, 8; i32]`; `x.mapv(|x| x as f32)` is a \
+            copy of `x` with elements of f32"
+)]
+pub trait TakenFrom<Given>: Sized {
+    /// The same array.
+    #[doc(hidden)]
+    fn elements<D: Dimension>(array: ArrayView<'_, Given, D>) -> ArrayView<'_, Self, D>;
+}
+
+impl<T> TakenFrom<T> for T {
+    fn elements<D: Dimension>(array: ArrayView<'_, T, D>) -> ArrayView<'_, T, D> {
+        array
     }
 }
 

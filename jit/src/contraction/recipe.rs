@@ -24,8 +24,7 @@ use crate::layout::Layout;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Recipe {
     /// The length of each scratch buffer in elements of 32 bits ([`Recipe::buffer`] says which); alive from the first
-    /// to the last stage that names it. Not
-    /// zeroed.
+    /// to the last stage that names it. Not zeroed.
     pub scratch: Vec<usize>,
     /// Each becomes one kernel.
     pub stages: Vec<Stage>,
@@ -65,6 +64,8 @@ pub(super) enum Work {
     OverlapAdd(OverlapAdd),
     /// Buffers: from, to.
     Relayout(Relayout),
+    /// Buffers: to, of which only zeros are written.
+    RelayoutHalo(Relayout),
     /// Buffers: an operand, its panels.
     PackedPanels(PackedPanels),
     /// The same of pairs of bf16, so far apart in the operand.
@@ -77,16 +78,16 @@ pub(super) enum Work {
 
 impl Stage {
     /// What the stage does, in a word: `tiles`, `folded tiles`, `k-blocked tiles`, `split-k parts`, `split-k sum`,
-    /// `accumulate`, `overlap-add`, `relayout`, `packed A`, `packed B`, `pairs of A`, `pairs of B`, `tile products`,
-    /// `transpose results`, or one of Winograd's:
-    /// `patches`, `weights`, `winograd`, `winograd parts`, `winograd sum`, `transform`, `winograd gradient`.
+    /// `accumulate`, `overlap-add`, `halo`, `relayout`, `packed A`, `packed B`, `pairs of A`, `pairs of B`,
+    /// `tile products`, `split-k tile products`, `transpose results`, or one of Winograd's: `patches`, `weights`,
+    /// `winograd`, `winograd parts`, `winograd sum`, `transform`, `winograd gradient`.
     pub fn kind(&self) -> &'static str {
         self.work.kind()
     }
 
     /// The stage as a kernel with nothing fused behind it, to be measured: its buffers are those of [`Stage::buffers`],
-    /// of the given types and lengths, and behind them that of the results, if it computes any, which are stored as they
-    /// are.
+    /// of the given types and lengths, and behind them that of the results, if it computes any, which are stored as
+    /// they are.
     pub fn plain(&self, name: &str, buffers: &[(Element, usize)], result: &Layout, lanes: usize) -> Kernel {
         let mut kernel = KernelBuilder::new(name, lanes);
         let declare = |(&(source, access), &(element, elements)): (&(Source, Access), &(Element, usize))| {
@@ -126,6 +127,7 @@ impl Work {
             Work::Accumulate(..) => "accumulate",
             Work::OverlapAdd(_) => "overlap-add",
             Work::Relayout(_) => "relayout",
+            Work::RelayoutHalo(_) => "halo",
             Work::PackedPanels(panels) if panels.of_rows() => "packed A",
             Work::PackedPanels(_) => "packed B",
             Work::PackedPairs(panels, _) if panels.of_rows() => "pairs of A",
@@ -174,6 +176,7 @@ impl Work {
             }
             Work::OverlapAdd(overlap_add) => overlap_add.emit(kernel, buffers[0], epilogue),
             Work::Relayout(relayout) => relayout.emit(kernel, buffers[0], buffers[1]),
+            Work::RelayoutHalo(relayout) => relayout.emit_halo(kernel, buffers[0]),
             Work::PackedPanels(panels) => panels.emit(kernel, buffers[0], buffers[1], None),
             Work::PackedPairs(panels, apart) => panels.emit(kernel, buffers[0], buffers[1], Some(*apart)),
             Work::Winograd(strategy, step) => strategy.emit(*step, kernel, buffers, epilogue),
@@ -260,8 +263,9 @@ choice!(Work {
     8 "packed-panels" PackedPanels(panels),
     9 "winograd" Winograd(winograd, step),
     10 "winograd-gradient" WinogradGradient(gradient, step),
-    11 "packed-pairs" PackedPairs(panels, apart),
-    12 "tile-products" TileProducts(tiling, partials),
+    11 "relayout-halo" RelayoutHalo(relayout),
+    12 "packed-pairs" PackedPairs(panels, apart),
+    13 "tile-products" TileProducts(tiling, partials),
 });
 
 /// Everything: the lengths of the scratch buffers, then a line for each stage. It parses back to the same recipe.
@@ -326,6 +330,7 @@ impl Stage {
             | Work::Sum(_)
             | Work::OverlapAdd(_)
             | Work::Relayout(_)
+            | Work::RelayoutHalo(_)
             | Work::PackedPanels(_)
             | Work::PackedPairs(..) => vec![],
             Work::Winograd(..) | Work::WinogradGradient(..) => vec![],

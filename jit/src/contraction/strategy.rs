@@ -38,7 +38,8 @@ pub struct Search {
     pub splits: bool,
     /// Whether sums may be K-blocked.
     pub k_blocking: bool,
-    /// Whether products of bf16 may be taken by pairs, by vectors or by tile registers, where the target does that fast.
+    /// Whether products of bf16 may be taken by pairs, by vectors or by tile registers, where the target does that
+    /// fast.
     pub pairs: bool,
     /// Whether strategies are left out whose error is another one than that of the definition.
     pub exact: bool,
@@ -206,8 +207,8 @@ impl TiledPart {
         TiledPart::sorted(parts, search)
     }
 
-    /// The same in any order, and some that are slower. `pairs`: of a contraction of pairs, which lie so far apart in the
-    /// left and the right operand.
+    /// The same in any order, and some that are slower. `pairs`: of a contraction of pairs, which lie so far apart in
+    /// the left and the right operand.
     fn near_fastest(
         contraction: &Contraction,
         pairs: Option<[i64; 2]>,
@@ -488,6 +489,9 @@ impl Strategy {
         for (source, pack) in sources.iter_mut().zip(self.copies) {
             let Some(pack) = pack else { continue };
             let to = recipe.scratch(pack.elements());
+            if pack.halo_apart() {
+                recipe.stage([], Some(to), 0, Work::RelayoutHalo(pack.clone()));
+            }
             recipe.stage([*source], Some(to), 0, Work::Relayout(pack));
             *source = to;
         }
@@ -587,31 +591,4 @@ impl Recipe {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::contraction::problem::{Axis, Coordinate};
-
-    /// `[64, 512] x [512, 96]`, of which both operands are worth a copy.
-    fn product() -> Contraction {
-        let axis = |extent, left, right, reduce| Axis { extent, left, right, reduce };
-        let axes = vec![axis(64, 512, 0, false), axis(96, 0, 512, false), axis(512, 1, 1, true)];
-        let along = |axis| Coordinate { offset: 0, terms: vec![(axis, 1)] };
-        Contraction { axes, left: 0, right: 0, output: vec![along(0), along(1)], fast: 1 }
-    }
-
-    #[test]
-    fn what_may_not_be_copied_is_not() {
-        for lanes in [4, 8, 16] {
-            let target = Target::with_lanes(lanes);
-            let stalls = Stalls::new(&target);
-            for (copying, copied) in [([0.0; 2], true), ([f64::INFINITY; 2], false)] {
-                // All tilings, however slow.
-                let search = Search { most: 100, within: f64::INFINITY, ..Search::FASTEST };
-                let reading = copying.map(|copying| Reading { copying, widens: false });
-                let parts = TiledPart::fastest(&product(), reading, search, &stalls);
-                assert!(!parts.is_empty() && parts.iter().all(|part| part.cycles.is_finite()));
-                assert_eq!(parts.iter().any(|part| part.panels.iter().any(Option::is_some)), copied, "{copying:?}");
-            }
-        }
-    }
-}
+mod tests;

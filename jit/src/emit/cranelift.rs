@@ -1,8 +1,8 @@
 //! Kernel IR to Cranelift: vectors of 128 bits (4 lanes) and scalars (1 lane), on every processor that Cranelift
 //! knows. Loops become blocks with parameters; bodies keep the order of the kernel, since Cranelift's own optimizer
 //! would sink pure operations to their last use and turn independent chains into one with spills: it stays off.
-//! `operations.rs` holds the operations, `memory.rs` loads and stores, `tiles.rs` tile registers, which lie in the stack
-//! frame.
+//! `operations.rs` holds the operations, `memory.rs` loads and stores, `tiles.rs` tile registers, which lie in the
+//! stack frame.
 
 mod memory;
 mod operations;

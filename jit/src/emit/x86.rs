@@ -1,19 +1,22 @@
-//! Kernel IR to x86-64 with AVX2 and FMA3, or with AVX-512, at the full width of its registers: every operation and every
-//! form of access, for kernels of 1, 4, 8 and (AVX-512) 16 lanes. One pass over the statements writes instructions while
-//! it gives out registers:
+//! Kernel IR to x86-64 with AVX2 and FMA3, or with AVX-512, at the full width of its registers: every operation and
+//! every form of access, for kernels of 1, 4, 8 and (AVX-512) 16 lanes. One pass over the statements writes
+//! instructions while it gives out registers:
 //!
 //! - A value stays in its register until another one needs it; the value that is used again last leaves. A value that
-//!   ever leaves is stored once, where it comes into being, and is read from the stack frame later, by the instruction that
+//! ever leaves is stored once, where it comes into being, and is read from the stack frame later, by the instruction
+//! that
 //!   uses it where that can. Constants are not stored: they lie beside the code.
-//! - A loop begins with as many of the values that it carries and uses in registers as there is room for, and ends with the
-//!   same values in the same registers. Sums that are carried stay where they are: the form of a multiply-add is chosen so
+//! - A loop begins with as many of the values that it carries and uses in registers as there is room for, and ends with
+//! the
+//! same values in the same registers. Sums that are carried stay where they are: the form of a multiply-add is chosen
+//! so
 //!   that it overwrites the sum.
 //! - A load that is used once, by an operation of the same block with no store between, is that operation's operand.
 //! - Addresses and counts live in general registers for as long as their loop lasts (`pointers.rs`).
 //!
-//! `values.rs` says where values are used, `registers.rs` where they are, `allocate.rs` moves them, `loops.rs` holds the
-//! frame of a function and its loops, `operations.rs`, `memory.rs`, `halves.rs` (of 16-bit elements) and `pairs.rs` (their products), `tiles.rs` the statements, `assembly.rs`
-//! encodes.
+//! `values.rs` says where values are used, `registers.rs` where they are, `allocate.rs` moves them, `loops.rs` holds
+//! the frame of a function and its loops, `operations.rs`, `memory.rs`, `halves.rs` (of 16-bit elements) and `pairs.rs`
+//! (their products), `tiles.rs` the statements, `assembly.rs` encodes.
 
 mod allocate;
 mod assembly;
@@ -72,8 +75,8 @@ impl X86 {
         X86 { convention, ..self }
     }
 
-    /// The same for machines that have AVX512-BF16, or not: their instructions round to bf16 in one step, where others take
-    /// nine, and multiply and add pairs in one, where others take six. Only code of AVX-512 looks at it.
+    /// The same for machines that have AVX512-BF16, or not: their instructions round to bf16 in one step, where others
+    /// take nine, and multiply and add pairs in one, where others take six. Only code of AVX-512 looks at it.
     pub fn with_bf16(self, has: bool) -> X86 {
         X86 { bf16: has && self.level == Level::Avx512, ..self }
     }

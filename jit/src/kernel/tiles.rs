@@ -41,7 +41,8 @@ pub const MOST: usize = 16;
 pub enum TileStatement {
     /// All elements become 0.
     Zero(Tile),
-    /// All elements from memory. Of a buffer of bf16, an element is two that lie side by side, the first one in the lower half.
+    /// All elements from memory. Of a buffer of bf16, an element is two that lie side by side, the first one in the
+    /// lower half.
     Load {
         /// Which tile.
         tile: Tile,
@@ -52,10 +53,10 @@ pub enum TileStatement {
         /// Distance of the rows, in elements of the buffer; not negative.
         stride: i64,
     },
-    /// `sum += left * right` of pairs of bf16: of each row of `left`, with each column of `right`. Even elements and odd ones are
-    /// added up apart, from 0 on, each product in one rounding; then both sums, then those to the tile's element. Denormal
-    /// numbers count as 0 wherever they come up, whatever the floating-point mode. That of emitters without this
-    /// instruction holds only where the mode says so, too, as it does in programs.
+    /// `sum += left * right` of pairs of bf16: of each row of `left`, with each column of `right`. Even elements and
+    /// odd ones are added up apart, from 0 on, each product in one rounding; then both sums, then those to the tile's
+    /// element. Denormal numbers count as 0 wherever they come up, whatever the floating-point mode. That of emitters
+    /// without this instruction holds only where the mode says so, too, as it does in programs.
     Dot {
         /// f32: the rows of `left` by the columns of `right`.
         sum: Tile,

@@ -205,7 +205,7 @@ pub fn lower_scatter(
     })
 }
 
-/// Loops over the space; with `parallel`, the outermost axis is the grid and lanes may have indices of their own (else
+/// Loops over the space; with `parallel`, the outermost axis of several places is the grid and lanes may have indices of their own (else
 /// two might add to one place).
 fn lower(
     name: &str,
@@ -232,15 +232,16 @@ fn lower(
     let mut kernel = KernelBuilder::new(name, target.lanes);
     let mut coordinates = vec![Index::default(); rank];
     // Not for additions: two tasks could add to one place at the same time.
-    let grid = (parallel && rank > 0 && along != Some(0) && expression.places(|_| true) > SHARED_PLACES) as usize;
-    if grid == 1 {
-        coordinates[0] = Index::of(kernel.grid(expression.extents[0]), 1);
+    let several = || (0..rank).find(|&axis| expression.extents[axis] > 1 && Some(axis) != along);
+    let grid = if parallel && expression.places(|_| true) > SHARED_PLACES { several() } else { None };
+    if let Some(axis) = grid {
+        coordinates[axis] = Index::of(kernel.grid(expression.extents[axis]), 1);
     }
     let mut evaluation = Evaluation::new(expression, &mut kernel);
     let roots: Vec<TermId> = expression.stores.iter().map(|store| store.term).chain([indexed.index]).collect();
     evaluation.prepare(&mut kernel, roots);
-    let loops: Vec<(usize, usize)> =
-        (grid..rank).filter(|&axis| Some(axis) != along).map(|axis| (axis, expression.extents[axis])).collect();
+    let others = (0..rank).filter(|&axis| Some(axis) != along && Some(axis) != grid);
+    let loops: Vec<(usize, usize)> = others.map(|axis| (axis, expression.extents[axis])).collect();
     nest(&mut kernel, &loops, &coordinates, &[], &mut |kernel, coordinates, _| {
         let Some(axis) = along else {
             body(kernel, &evaluation, &Point::single(coordinates.to_vec()));

@@ -1,5 +1,5 @@
 //! Reductions over sliding windows and their gradients. The lanes hold neighbouring channels; the tasks are samples
-//! (and blocks of channels).
+//! (and blocks of channels), and rows of windows where these are few.
 //!
 //! Padding is never read: along each spatial axis the windows fall into a few segments in which the same elements of
 //! the window lie inside the input, and each combination of segments gets loops of its own. A gradient is written
@@ -14,8 +14,9 @@ use super::group::{Context, Group, Writing};
 use super::loops::{nest, vectors};
 use super::lowered::Lowered;
 use super::reduce::stays;
-use crate::cost::params::loops::UNROLL;
-use crate::cost::params::loops::UNROLLED_ELEMENTS;
+use crate::cost::params::loops::{UNROLL, UNROLLED_ELEMENTS};
+use crate::cost::params::sharing::SHARED;
+use crate::cost::sharing::worth_sharing;
 use crate::kernel::{Access, Compare, Float2, Index, KernelBuilder, Operation, Value};
 use crate::target::Target;
 
@@ -38,6 +39,11 @@ pub enum Task {
 }
 
 impl Task {
+    /// Whether it gives to the elements of a window, which others may give to, too.
+    fn scatters(self) -> bool {
+        matches!(self, Task::MaxGradient(..) | Task::SumGradient(_))
+    }
+
     /// The values that it looks at.
     fn terms(self) -> impl Iterator<Item = TermId> {
         let [first, second] = match self {
@@ -206,25 +212,54 @@ pub fn describe(context: &Context<'_>, group: &Group, root: NodeId) -> (Expressi
     (expression, axes, task, if once { Writing::Once } else { Writing::Repeated })
 }
 
-/// The kernel of a window operation with the given spatial axes.
+/// The kernels of a window operation with the given spatial axes: one, or where samples and channels make few tasks, one
+/// for each segment of the windows' rows, which then are the tasks.
 pub fn lower(name: &str, expression: &Expression, axes: &[WindowAxis], task: Task, target: &Target) -> Vec<Lowered> {
     if expression.is_empty() {
         return Vec::new();
     }
-    let mut kernel = KernelBuilder::new(name, target.lanes);
-    let spatial = axes.len();
-    let (samples, channels) = (expression.extents[0], expression.extents[1]);
-    let sample = kernel.grid(samples);
+    let (samples, channels, rows) = (expression.extents[0], expression.extents[1], expression.extents[2]);
     let block = UNROLL * target.lanes;
     // Channels are cut into tasks only where no block has a tail.
     let blocks = if channels.is_multiple_of(block) { channels / block } else { 1 };
+    let places = expression.places(|_| true) as u64;
+    // Windows that meet add to one place, which one task does alone.
+    let few = samples * blocks < SHARED && !task.scatters();
+    let kernel = |rows: Option<Segment>| of_rows(name, expression, axes, task, (blocks, rows), target);
+    if !few || !worth_sharing(rows, places, expression.bytes()) {
+        return vec![Lowered::new(kernel(None), expression, places)];
+    }
+    let part = |of: u64, windows: usize| of * windows as u64 / rows as u64;
+    let segments = segments(&axes[0], rows).into_iter();
+    let lowered = segments.map(|segment| {
+        let whole = Lowered::new(kernel(Some(segment)), expression, part(places, segment.windows));
+        Lowered { bytes: part(whole.bytes, segment.windows), ..whole }
+    });
+    lowered.collect()
+}
+
+/// One kernel: of all windows, or of those in a segment along the first spatial axis, each of which is a task.
+fn of_rows(
+    name: &str,
+    expression: &Expression,
+    axes: &[WindowAxis],
+    task: Task,
+    (blocks, rows): (usize, Option<Segment>),
+    target: &Target,
+) -> KernelBuilder {
+    let mut kernel = KernelBuilder::new(name, target.lanes);
+    let spatial = axes.len();
+    let channels = expression.extents[1];
     let mut coordinates = vec![Index::default(); 2 + 2 * spatial];
-    coordinates[0] = Index::of(sample, 1);
+    coordinates[0] = Index::of(kernel.grid(expression.extents[0]), 1);
     if blocks > 1 {
-        coordinates[1] = Index::of(kernel.grid(blocks), block as i64);
+        coordinates[1] = Index::of(kernel.grid(blocks), (channels / blocks) as i64);
+    }
+    if let Some(rows) = rows {
+        coordinates[2] = Index::of(kernel.grid(rows.windows), 1);
     }
     let mut evaluation = Evaluation::new(expression, &mut kernel);
-    let scatters = matches!(task, Task::MaxGradient(..) | Task::SumGradient(_));
+    let scatters = task.scatters();
     evaluation.prepare(&mut kernel, expression.stores.iter().map(|store| store.term).chain(task.terms()));
     let windows = &expression.extents[2..2 + spatial];
     // Windows that meet give parts of a gradient to the same element: read, add, write. The buffer is then read, too.
@@ -240,8 +275,12 @@ pub fn lower(name: &str, expression: &Expression, axes: &[WindowAxis], task: Tas
     }
     // All combinations of segments: in two dimensions with padding 3 by 3, four corners, four edges, and the inside.
     let mut regions: Vec<Vec<Segment>> = vec![Vec::new()];
-    for (axis, &windows) in axes.iter().zip(windows) {
-        let along = segments(axis, windows);
+    for (number, (axis, &windows)) in axes.iter().zip(windows).enumerate() {
+        // A task of one row has its windows' first axis behind it.
+        let along = match rows.filter(|_| number == 0) {
+            Some(rows) => vec![Segment { windows: 1, ..rows }],
+            None => segments(axis, windows),
+        };
         regions = regions
             .into_iter()
             .flat_map(|region| along.iter().map(move |&segment| region.iter().copied().chain([segment]).collect()))
@@ -250,8 +289,7 @@ pub fn lower(name: &str, expression: &Expression, axes: &[WindowAxis], task: Tas
     for region in regions {
         lowering.region(&mut kernel, &coordinates, &region);
     }
-    let places = expression.places(|_| true) as u64;
-    vec![Lowered::new(kernel, expression, places)]
+    kernel
 }
 
 /// The number of elements of each window that lie inside the input.
@@ -317,7 +355,7 @@ impl Windows<'_> {
     fn region(&self, kernel: &mut KernelBuilder, coordinates: &[Index], region: &[Segment]) {
         let loops: Vec<(usize, usize)> = region.iter().enumerate().map(|(axis, s)| (2 + axis, s.windows)).collect();
         let mut start = coordinates.to_vec();
-        region.iter().enumerate().for_each(|(axis, s)| start[2 + axis] = Index::at(s.first as i64));
+        region.iter().zip(&mut start[2..]).for_each(|(s, start)| start.offset += s.first as i64);
         nest(kernel, &loops, &start, &[], &mut |kernel, window, _| {
             vectors(kernel, self.channels, 1, &coordinates[1], &mut |kernel, group| {
                 for (channel, active) in group {

@@ -367,6 +367,7 @@ fn the_cases_reach_every_kind_of_stage() {
     let kinds = [
         "accumulate",
         "folded tiles",
+        "halo",
         "overlap-add",
         "packed A",
         "packed B",
@@ -374,6 +375,7 @@ fn the_cases_reach_every_kind_of_stage() {
         "split-k parts",
         "split-k sum",
         "tiles",
+        "transpose results",
     ];
     let kinds: BTreeSet<&str> = kinds.into_iter().chain(winograd::KINDS).collect();
     assert_eq!(reached, kinds);

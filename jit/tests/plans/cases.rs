@@ -196,6 +196,8 @@ pub const CASES: &[Case] = &[
     ("pool 3 overlapping", |g| pooled(g, [2, 17, 9, 7], window(&[3, 3], &[2, 2], &[(1, 1); 2], false))),
     ("pool ceil", |g| pooled(g, [1, 4, 8, 7], window(&[3, 2], &[2, 2], &[(0, 0); 2], true))),
     ("pool with gaps", |g| pooled(g, [1, 4, 8, 7], window(&[2, 2], &[3, 3], &[(0, 0), (1, 0)], false))),
+    // One image that is worth sharing among threads: its rows are tasks, those at the edges of kernels of their own.
+    ("pool of one image", |g| pooled(g, [1, 3, 203, 140], window(&[3, 3], &[2, 2], &[(1, 1); 2], true))),
     ("pool large", |g| pooled(g, [2, 16, 6, 6], window(&[6, 6], &[1, 1], &[(0, 0); 2], false))),
     ("linear", |g| {
         let x = g.input("x", [13, 7]);

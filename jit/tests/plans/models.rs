@@ -1,15 +1,17 @@
 //! Training steps of small networks, as the facade builds them: what their plans promise.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use kiln_graph::losses::{Loss, cross_entropy};
 use kiln_graph::optimizers::{Adam, Optimizer};
+use kiln_graph::passes::{Precision, in_precision};
 use kiln_graph::{Builder, Graph, Type, Value};
-use kiln_jit::Target;
 use kiln_jit::plan::{Plan, plan};
+use kiln_jit::{Program, Target};
 
 use crate::cases::{conv, window};
-use crate::run::check;
+use crate::run::{check, feeds, run, run_compiled};
 
 /// A network under construction: its parameters in order.
 struct Net<'g> {
@@ -97,4 +99,61 @@ fn mlp_tiny_plan() {
 fn lenet_plan() {
     let plan = planned(&train(&[64, 1, 28, 28], lenet));
     assert!(plan.calls.len() < 60, "{plan}");
+}
+
+/// Networks in bf16 for machines with tile registers, near what they give in f32: by the kernel interpreter, and compiled
+/// without AMX's instructions, with the same bits for one thread and for two.
+#[test]
+fn networks_by_tile_registers() {
+    for (name, graph) in [("mlp", train(&[32, 64], mlp)), ("lenet", train(&[4, 1, 28, 28], lenet))] {
+        let loss = |outputs: &HashMap<String, Vec<u32>>| f32::from_bits(outputs["loss"][0]);
+        let exact = run(&planned(&graph), &feeds(&graph));
+        let mixed = in_precision(&graph, Precision::Bf16);
+        for lanes in [4, 16] {
+            let target = Target { tile_products: Ok(()), ..Target::with_lanes(lanes) };
+            let mut plan = plan(&mixed, &target, &HashMap::new()).expect("a plan");
+            assert!(plan.kernels.iter().any(|kernel| !kernel.tiles.is_empty()), "{name} at {lanes} lanes:\n{plan}");
+            assert!(plan.to_string().contains("\n  products of bf16 by tile registers"), "{plan}");
+            let found = run(&plan, &feeds(&mixed));
+            let [found, expected] = [&found, &exact].map(|outcome| loss(&outcome.outputs));
+            assert!((found - expected).abs() <= 2e-2 * expected.abs(), "{name}: {found}, not {expected}\n{plan}");
+            if lanes == 4 {
+                plan.calls.iter_mut().for_each(|call| call.parallel = true);
+                let program = Arc::new(Program::from_plan(plan).expect("a program"));
+                let [alone, together] = [1, 2].map(|threads| run_compiled(&program, threads, &feeds(&mixed)));
+                assert!(alone == together, "{name}: other bits with two threads");
+                let found = loss(&alone.outputs);
+                assert!((found - expected).abs() <= 2e-2 * expected.abs(), "{name}: {found}, not {expected}");
+            }
+        }
+    }
+}
+
+/// An image and what is looked up at each of its places, by convolutions, pools, copies and products of one row.
+fn one_image() -> Graph {
+    let g = Builder::new("predict");
+    let mut net = Net { g: &g, parameters: Vec::new() };
+    let x = net.conv("conv1", g.input("x", [1, 3, 96, 96]), 32, 3, 1).relu();
+    let x = x.max_window(window(&[3, 3], &[2, 2], &[(1, 1); 2], false));
+    let x = net.conv("conv2", x, 36, 3, 1).relu();
+    let places = g.input_of("places", Type::i32([1, 36, 48, 48]));
+    let x = x.flatten(2).gather(2, places.flatten(2)).reshape([1, 36, 48, 48]);
+    let x = x.max_window(window(&[2, 2], &[2, 2], &[(0, 0); 2], false));
+    g.output("y", net.linear("fc", x.flatten(1), 512));
+    kiln_graph::optimize(&g.finish().expect("a graph"))
+}
+
+/// With one image, too, whatever takes long is shared among threads.
+#[test]
+fn one_image_is_many_tasks() {
+    let graph = one_image();
+    for lanes in [4, 8, 16] {
+        // Caches as large as today's servers have, in which the image stays whole.
+        let target = Target { l2_bytes: 2 << 20, ..Target::with_lanes(lanes) };
+        let plan = plan(&graph, &target, &HashMap::new()).expect("a plan");
+        for call in &plan.calls[plan.prologue..] {
+            let long = call.flops > 500_000 || call.bytes > 500_000;
+            assert!(!long || call.parallel && plan.kernels[call.kernel].tasks() >= 3, "{lanes} lanes: {plan}");
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! Packed A and packed B: an operand copied in the order in which the tiles read it, so that what a tile reads of it is
 //! one dense run of memory, whatever the strides of the operand. Panels of the right operand are as wide as a tile,
-//! those of the left one as high. An operand of bf16 may be copied in pairs. It knows tilings and what copies cost; it knows
-//! no operation.
+//! those of the left one as high. An operand of bf16 may be copied in pairs. It knows tilings and what copies cost; it
+//! knows no operation.
 
 use super::emit::{along, transposed, transposed_pairs};
 use crate::contraction::text::record;
@@ -60,14 +60,14 @@ impl PackedPanels {
         PackedPanels::cut(tiling, 0, Level { axis: row, size: strip }, None)
     }
 
-    /// The same of a contraction of pairs for tiles of rows: in panels of as many pairs as a step has, which lie side by
-    /// side in each row: `[outer axes.., panel, other reduced axes.., row, pairs of the panel]`.
+    /// The same of a contraction of pairs for tiles of rows: in panels of as many pairs as a step has, which lie side
+    /// by side in each row: `[outer axes.., panel, other reduced axes.., row, pairs of the panel]`.
     pub fn rows_of_pairs(tiling: &Tiling) -> Option<(PackedPanels, Tiling)> {
         PackedPanels::cut(tiling, 0, *tiling.reduce.last()?, Some(*tiling.rows.last()?))
     }
 
-    /// The copy of the left operand (side 0) or of the right one, cut into panels along an axis. Within them lie the reduced
-    /// axes, and innermost a kept one, where it is given.
+    /// The copy of the left operand (side 0) or of the right one, cut into panels along an axis. Within them lie the
+    /// reduced axes, and innermost a kept one, where it is given.
     fn cut(tiling: &Tiling, side: usize, along: Level, innermost: Option<usize>) -> Option<(PackedPanels, Tiling)> {
         // A right operand `[k, n]` with n = 6, in panels of 4 columns (`strip`), the last one with room to spare:
         //
@@ -84,8 +84,8 @@ impl PackedPanels {
         let outer = order.len();
         order.extend(reduced.clone().filter(|&a| varies(a)));
         // Nothing to cut; or blocks of tiles that do not begin where panels do; or several places are one element
-        // (windows that overlap), which a copy would repeat; or a reduced axis does not move the operand, so that panels
-        // do not hold all steps; or the sums are empty.
+        // (windows that overlap), which a copy would repeat; or a reduced axis does not move the operand, so that
+        // panels do not hold all steps; or the sums are empty.
         let starts = |l: &Level| l.axis != along.axis || l.size.is_multiple_of(along.size);
         if stride(along.axis) == 0
             || !tiling.levels.iter().all(starts)
@@ -133,8 +133,8 @@ impl PackedPanels {
 
     /// The copy of the left operand for a tiling by rows, and the tiling that reads the copy. The operand is seen as
     /// pixels, in the order in which they lie, of places side by side along the innermost row axis, or along the lanes
-    /// where they are channels on their own: `[groups, panel, pixels, places of the panel]`. Axes that meet the same pixels (those of a kernel and those of an image) share
-    /// their copies. `None` where the operand is no such thing.
+    /// where they are channels on their own: `[groups, panel, pixels, places of the panel]`. Axes that meet the same
+    /// pixels (those of a kernel and those of an image) share their copies. `None` where the operand is no such thing.
     pub fn left(tiling: &Tiling) -> Option<(PackedPanels, Tiling)> {
         let axes = &tiling.contraction.axes;
         let channels = tiling.vector.filter(|&axis| axes[axis].left == 1);

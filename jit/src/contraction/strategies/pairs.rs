@@ -1,10 +1,11 @@
-//! Contractions of bf16 by pairs: two neighbours along a reduced axis are one 32-bit element, of which a multiply-add takes
-//! two products. It chooses the axis; it knows no tiling and no target.
+//! Contractions of bf16 by pairs: two neighbours along a reduced axis are one 32-bit element, of which a multiply-add
+//! takes two products. It chooses the axis; it knows no tiling and no target.
 //!
 //! ```text
 //! right operand [k, n]        b00 b01 b02 ..        packed B         b00 b10  b01 b11  b02 b12 ..
 //!                             b10 b11 b12 ..                         b20 b30  b21 b31  ..
-//! left operand [m, k]         a00 a01 a02 ..        as it lies: a00 a01 is a pair; or packed A where the axis does not run
+//! left operand [m, k]         a00 a01 a02 ..        as it lies: a00 a01 is a pair; or packed A where the axis does not
+//! run
 //!                                                   along its elements
 //! ```
 
@@ -25,7 +26,8 @@ pub struct Pairs {
 const LEAST: usize = 4;
 
 impl Pairs {
-    /// The pairs of a contraction. None where no reduced axis has an even number of places, along which both operands vary.
+    /// The pairs of a contraction. None where no reduced axis has an even number of places, along which both operands
+    /// vary.
     pub fn of(contraction: &Contraction) -> Option<Pairs> {
         // Without axes of one place and those that are joined, so that whoever does the same afterwards finds nothing.
         let mut contraction = contraction.simplified().simplified();

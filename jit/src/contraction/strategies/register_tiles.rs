@@ -18,9 +18,9 @@ use crate::cost::params::register_tiles::{
     ENTERING, FEW_TILES, LOST, RARE, REGAINED, REST, ROW_TILES, SHARES, TASKS_OF_BLOCKS, UNROLL, WIDEST,
 };
 use crate::cost::params::search::ROUNDING;
-use crate::cost::params::sharing::{ALONE, LONG, SHARED};
+use crate::cost::params::sharing::{ALONE, CUT, SHARED, TASKS};
 use crate::cost::params::stalls::LINE;
-use crate::cost::sharing::divisors;
+use crate::cost::sharing::{divisors, worth_sharing};
 use crate::target::Target;
 
 /// Shows `look` the fast tilings of each form of a contraction, by a cost model that knows no memory; about the fastest
@@ -106,6 +106,8 @@ struct Shape<'a> {
     contraction: &'a Contraction,
     swapped: bool,
     target: &'a Target,
+    /// Whether it takes long enough that several threads should share it.
+    is_long: bool,
     vector: Option<usize>,
     fold: Option<usize>,
     /// Places of the vector axis in one register: the lanes, or 1 where sums are folded.
@@ -157,10 +159,14 @@ impl<'a> Shape<'a> {
         let along = vector.filter(|_| fold.is_none()).map(|v| axes[v]);
         let contiguous = vector.and_then(|v| contraction.lanes(v)) == Some(contraction.fast);
         let depth = |a: usize| if Some(a) == fold { axes[a].extent.div_ceil(target.lanes) } else { axes[a].extent };
+        // About: a left operand whose windows overlap has fewer elements than places, and is small beside the products.
+        let results: usize = axes.iter().filter(|a| !a.reduce).map(|a| a.extent).product();
+        let bytes = size_of::<f32>() * (right + results);
         Shape {
             contraction,
             swapped,
             target,
+            is_long: worth_sharing(SHARED, contraction.flops(), bytes as u64),
             vector,
             fold,
             unit: if fold.is_some() { 1 } else { target.lanes },
@@ -351,10 +357,19 @@ impl<'a> Shape<'a> {
 
     /// The loops of a tile, and their estimated cycles.
     fn tiling(&self, chosen: &Tile, by_rows: bool) -> (Tiling, f64) {
-        let (levels, grid, tasks) = self.levels(&chosen.sizes, chosen.vectors * self.unit, by_rows);
         let cycles = chosen.cycles * self.repeats();
-        // Long work in a few tasks is dearer than its cycles: several threads can not share it.
-        let alone = if tasks < SHARED && cycles > LONG { ALONE } else { 1.0 };
+        let strip = chosen.vectors * self.unit;
+        let (mut levels, mut grid, mut tasks) = self.levels(&chosen.sizes, strip, by_rows, None);
+        // Long work in a few tasks is dearer than its cycles: several threads can not share it, unless its rows are cut
+        // for that alone.
+        let mut alone = 1.0;
+        if tasks < SHARED && self.is_long {
+            if !by_rows {
+                let parts = self.parts(&chosen.sizes, tasks);
+                (levels, grid, tasks) = self.levels(&chosen.sizes, strip, by_rows, Some(&parts));
+            }
+            alone = if tasks < SHARED { ALONE } else { CUT };
+        }
         let tiling = Tiling {
             contraction: self.contraction.clone(),
             swapped: self.swapped,
@@ -372,11 +387,35 @@ impl<'a> Shape<'a> {
         (tiling, cycles * alone)
     }
 
+    /// Into how many parts each row axis is cut, innermost first, where there are too few tasks otherwise: of one image
+    /// all rows may stay in the caches, and would be one task.
+    fn parts(&self, sizes: &[usize], tasks: usize) -> Sizes {
+        let tiles = |(&axis, &size): (&usize, &usize)| self.axis(axis).extent / size;
+        let all: usize = self.rows.iter().zip(sizes).map(tiles).product();
+        // No more than leave each task enough tiles that share a strip, but for as many as are shared at all.
+        let wanted = (all / ROW_TILES).clamp(SHARED, TASKS).div_ceil(tasks);
+        let mut parts = Sizes::new();
+        let mut have = 1;
+        for pair in self.rows.iter().zip(sizes).rev() {
+            parts.push(wanted.div_ceil(have).min(tiles(pair)).max(1));
+            have *= parts[parts.len() - 1];
+        }
+        parts.reverse();
+        parts
+    }
+
     /// The loops over kept axes, how many of them are the grid, and how many tasks that makes. Around the loop along
     /// the vector axis stand those over rows that would not stay in the caches together; inside it those that reuse its
     /// strip of the right operand. Around everything stand the axes along which the right operand varies, but for those
-    /// that share the lines of rows: these stand inside the loops over rows ([`Shape::interleaved`]).
-    fn levels(&self, sizes: &[usize], strip: usize, by_rows: bool) -> (Vec<Level>, usize, usize) {
+    /// that share the lines of rows: these stand inside the loops over rows ([`Shape::interleaved`]). With `parts` each
+    /// row axis is cut into as many parts at least.
+    fn levels(
+        &self,
+        sizes: &[usize],
+        strip: usize,
+        by_rows: bool,
+        parts: Option<&Sizes>,
+    ) -> (Vec<Level>, usize, usize) {
         // for batch, groups                                  one place each
         //   for blocks of rows that stay in the caches       `outside`, longest distances first
         //     for interleaved groups                         one place each
@@ -399,8 +438,9 @@ impl<'a> Shape<'a> {
         let mut extents: Vec<usize> =
             (0..self.contraction.axes.len()).map(|a| if spanned(a) { self.axis(a).extent } else { 1 }).collect();
         let mut tiles = 1;
-        for (&axis, &size) in rows.filter(|_| !by_rows) {
+        for (number, (&axis, &size)) in rows.filter(|_| !by_rows).enumerate() {
             let extent = self.axis(axis).extent;
+            let most = parts.map_or(extent, |parts| extent / parts[number]);
             // Enough tiles reuse the strip by now to make its way into the first-level cache worth it. Where rows pass
             // by, none stands inside of the loop over strips, so that a row is read as one run.
             if tiles >= ROW_TILES || passing {
@@ -409,8 +449,7 @@ impl<'a> Shape<'a> {
             }
             let mut fits = |step: usize| {
                 extents[axis] = step;
-                self.interleaved.is_empty() && tiles * step.div_ceil(size) <= FEW_TILES
-                    || holds(self.target.l2_bytes, STAYING, self.contraction.left_elements(&extents))
+                step <= most && self.rows_stay(tiles * step.div_ceil(size), &extents)
             };
             // Steps that leave nothing over can be the grid. A smaller tile at the end of each is worth that, if it is
             // rare.
@@ -441,6 +480,13 @@ impl<'a> Shape<'a> {
 
         let (grid, tasks) = grid_of(&self.contraction.axes, &levels[..most]);
         (levels, grid, tasks)
+    }
+
+    /// Whether the loops along a strip find the rows again in the second-level cache, so many tiles over so many places
+    /// of each axis, or are few enough without that.
+    fn rows_stay(&self, tiles: usize, extents: &[usize]) -> bool {
+        self.interleaved.is_empty() && tiles <= FEW_TILES
+            || holds(self.target.l2_bytes, STAYING, self.contraction.left_elements(extents))
     }
 
     /// Places of a task that takes several blocks of whole tiles, where equal steps would end with a tile too small for

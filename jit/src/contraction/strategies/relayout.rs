@@ -8,6 +8,8 @@ use crate::contraction::problem::Operand;
 use crate::contraction::text::record;
 use crate::cost::copies::{self, Moves};
 use crate::cost::params::relayout::LINE;
+use crate::cost::params::sharing::SHARED;
+use crate::cost::sharing::worth_sharing;
 use crate::kernel::{BufferId, Index, KernelBuilder, Operation};
 use crate::layout::{Layout, PreferredLayout};
 use crate::target::Target;
@@ -20,7 +22,7 @@ pub struct Relayout {
     to: Layout,
     order: Vec<usize>,
     halo: bool,
-    /// Whether the outermost axis has a halo of its own.
+    /// Whether the axis that tasks share, or one around it, has a halo of its own.
     outer_halo: bool,
 }
 
@@ -29,15 +31,28 @@ record!(Relayout { shape, from, to, order, halo, outer_halo });
 impl Relayout {
     /// The copy of an operand to a dense buffer with a halo.
     pub fn new(from: &Operand, preferred: &PreferredLayout) -> Relayout {
-        let outermost = preferred.order[0];
-        Relayout {
+        let mut relayout = Relayout {
             shape: from.shape,
             from: from.layout,
             to: preferred.layout(from.shape),
             order: preferred.order.clone(),
             halo: preferred.halo != Default::default(),
-            outer_halo: preferred.halo.low[outermost] + preferred.halo.high[outermost] > 0,
-        }
+            outer_halo: false,
+        };
+        let around = &preferred.order[..=relayout.shared()];
+        relayout.outer_halo = around.iter().any(|&axis| preferred.halo.low[axis] + preferred.halo.high[axis] > 0);
+        relayout
+    }
+
+    /// Where in the order the axis stands that tasks share: the outermost one of several places.
+    fn shared(&self) -> usize {
+        self.order.iter().position(|&axis| self.shape.dim(axis) > 1).unwrap_or(0)
+    }
+
+    /// Whether the zeros around the axis that tasks share are written by a stage of their own, [`Relayout::emit_halo`].
+    /// They would be nobody's, so that otherwise all is one task, as is little work anyway.
+    pub fn halo_apart(&self) -> bool {
+        self.outer_halo && worth_sharing(SHARED, 0, 8 * self.to.elements as u64)
     }
 
     /// The length of the buffer that is written.
@@ -85,27 +100,46 @@ impl Relayout {
         frame
     }
 
-    /// Writes the copy: the outermost axis is the grid, where it has no halo. Where the source runs along another axis
-    /// than the copy, squares of whole cache lines on both sides, transposed in registers.
+    /// The loops around the axis along which the copy runs, with their extents.
+    fn loops(&self) -> Vec<(usize, usize)> {
+        let (_, outer) = self.order.split_last().expect("a tensor with axes");
+        outer.iter().map(|&axis| (axis, self.shape.dim(axis))).collect()
+    }
+
+    fn nest(&self, from: BufferId, to: BufferId) -> Nest<'_> {
+        Nest { pack: self, frame: self.frame(), from, to, at: vec![Index::default(); self.shape.rank()] }
+    }
+
+    /// Writes the zeros around the axis that tasks share and those around it, where these stand apart.
+    pub fn emit_halo(&self, kernel: &mut KernelBuilder, to: BufferId) {
+        self.nest(to, to).around(kernel, &self.loops(), self.shared() + 1);
+    }
+
+    /// Writes the copy, and the zeros around it that do not stand apart: the outermost axis of several places is the
+    /// grid, where nobody else has to write zeros. Where the source runs along another axis than the copy, squares of
+    /// whole cache lines on both sides, transposed in registers.
     pub fn emit(&self, kernel: &mut KernelBuilder, from: BufferId, to: BufferId) {
-        let (&fast, outer) = self.order.split_last().expect("a tensor with axes");
+        let fast = self.fast();
         let line = self.line();
-        let at = vec![Index::default(); self.shape.rank()];
-        let mut nest = Nest { pack: self, frame: self.frame(), from, to, at };
-        let mut loops: Vec<(usize, usize)> = outer.iter().map(|&axis| (axis, self.shape.dim(axis))).collect();
-        // A task copies some places of the outermost axis: a slab of the copy, dense, halo of the inner axes included,
-        // since no halo lies between slabs. A halo along the outermost axis itself would be nobody's, so that all is
-        // one task then.
-        if let Some(&(outermost, extent)) = loops.first().filter(|_| !self.outer_halo) {
-            let step = if line == Some(outermost) { LINE } else { 1 };
-            if extent > step && extent.is_multiple_of(step) {
-                let variable = kernel.grid(extent / step);
-                nest.at[outermost] = Index::of(variable, step as i64);
-                loops[0].1 = step;
+        let mut nest = self.nest(from, to);
+        let mut loops = self.loops();
+        // A task copies some places of the axis: a slab of the copy, dense, halo of the inner axes included, since no
+        // halo lies between slabs.
+        let (shared, apart) = (self.shared(), self.halo_apart());
+        if let Some((axis, extent)) = loops.get_mut(shared).filter(|_| !self.outer_halo || apart) {
+            let step = if line == Some(*axis) { LINE } else { 1 };
+            if *extent > step && extent.is_multiple_of(step) {
+                let variable = kernel.grid(*extent / step);
+                nest.at[*axis] = Index::of(variable, step as i64);
+                *extent = step;
             }
         }
-        // Zeros around the tensor alone: zeros over the whole slab would pass through the caches twice.
-        nest.around(kernel, &loops);
+        // Zeros around the tensor alone: zeros over the whole slab would pass through the caches twice. Around an axis
+        // of one place there is nothing to go along.
+        match apart {
+            false => nest.around(kernel, &loops, loops.len()),
+            true => nest.within(kernel, &loops[shared..]),
+        }
         // The line axis leaves the loops around the squares: it is one of their two sides.
         let line = line.and_then(|line| {
             let at = loops.iter().position(|&(axis, _)| axis == line)?;
@@ -127,10 +161,10 @@ struct Nest<'a> {
 }
 
 impl Nest<'_> {
-    /// Zeros before and after all axes but the innermost one, in runs.
-    fn around(&mut self, kernel: &mut KernelBuilder, loops: &[(usize, usize)]) {
+    /// Zeros before and after the first `count` of some axes, in runs.
+    fn around(&mut self, kernel: &mut KernelBuilder, loops: &[(usize, usize)], count: usize) {
         // for places of the axes around     zeros: low | the axis, whatever is within it | high
-        let Some((&(axis, extent), inner)) = loops.split_first() else { return };
+        let Some((&(axis, extent), inner)) = loops.split_first().filter(|_| count > 0) else { return };
         let step = self.pack.to.strides[axis];
         let [low, high] = self.frame[axis].map(|places| places * step as usize);
         let within = |axis: usize| self.frame[axis][0] as i64 * self.pack.to.strides[axis];
@@ -138,8 +172,16 @@ impl Nest<'_> {
         let first = self.places().1.shifted(-before);
         fill(kernel, self.to, first.clone().shifted(-(low as i64)), low);
         fill(kernel, self.to, first.shifted(extent as i64 * step), high);
+        if inner.iter().take(count - 1).any(|&(axis, _)| self.frame[axis] != [0; 2]) {
+            self.along(kernel, axis, extent, 1, |nest, kernel, _| nest.around(kernel, inner, count - 1));
+        }
+    }
+
+    /// Zeros before and after the axes within the first of some, at each of its places.
+    fn within(&mut self, kernel: &mut KernelBuilder, loops: &[(usize, usize)]) {
+        let Some((&(axis, extent), inner)) = loops.split_first() else { return };
         if inner.iter().any(|&(axis, _)| self.frame[axis] != [0; 2]) {
-            self.along(kernel, axis, extent, 1, |nest, kernel, _| nest.around(kernel, inner));
+            self.along(kernel, axis, extent, 1, |nest, kernel, _| nest.around(kernel, inner, inner.len()));
         }
     }
 

@@ -1,7 +1,7 @@
 //! Products of pairs of bf16 by tile registers (AMX): a block of results is up to 2 x 2 tiles of sums, and a step of it
-//! 4 products of 2 tiles of rows and 2 tiles of columns. The sums go to scratch memory of the task's own, and from there
-//! to the epilogue, row by row. It decides how a contraction of pairs is tiled, what that takes, and writes it; it knows
-//! no operation.
+//! 4 products of 2 tiles of rows and 2 tiles of columns. The sums go to scratch memory of the task's own, and from
+//! there to the epilogue, row by row. It decides how a contraction of pairs is tiled, what that takes, and writes it;
+//! it knows no operation.
 //!
 //! ```text
 //! for outer axes, blocks of columns, blocks of rows            the grid, as far as they leave nothing over
@@ -15,8 +15,8 @@
 //! ```
 //!
 //! All tiles of rows have as many rows, since tiles are configured once a call: the last one of an axis begins where it
-//! ends with the axis, and computes some rows again. Columns beyond the last one are whatever lies in the last panel, and
-//! are left out by the epilogue.
+//! ends with the axis, and computes some rows again. Columns beyond the last one are whatever lies in the last panel,
+//! and are left out by the epilogue.
 
 use super::emit::times;
 use super::packed_panels::PackedPanels;
@@ -57,8 +57,8 @@ fn block(extent: usize, tile: usize) -> usize {
 }
 
 impl TileProduct {
-    /// The tilings of pairs of a contraction with either operand as the left one, in two orders of the loops. None where
-    /// there are no axes of rows and of columns, or where an operand can not be packed.
+    /// The tilings of pairs of a contraction with either operand as the left one, in two orders of the loops. None
+    /// where there are no axes of rows and of columns, or where an operand can not be packed.
     pub fn all(pairs: &Pairs, target: &Target) -> Vec<TileProduct> {
         let mut all = Vec::new();
         for swapped in [false, true] {

@@ -131,8 +131,8 @@ impl Registers {
         wish.filter(vacant).or_else(|| self.class(mask).find(vacant))
     }
 
-    /// The register whose value is used again last, and the value. Values that cost no store when they leave do so a little
-    /// earlier. `None` if all registers are pinned.
+    /// The register whose value is used again last, and the value. Values that cost no store when they leave do so a
+    /// little earlier. `None` if all registers are pinned.
     pub fn victim(&mut self, mask: bool, values: &mut Values, position: u32) -> Option<(u8, Id)> {
         let candidates = self.class(mask).filter(|&register| !self.is_pinned(register));
         let farthest = candidates.filter_map(|register| {
