@@ -140,7 +140,7 @@ pub fn check_compiled(name: &str, graph: &Graph) {
     }
 }
 
-pub fn run_compiled(program: &Arc<Program>, threads: usize, feeds: &HashMap<String, Tensor<f32>>) -> Outcome {
+fn run_compiled(program: &Arc<Program>, threads: usize, feeds: &HashMap<String, Tensor<f32>>) -> Outcome {
     let mut states = States::new();
     let mut session = Session::new(program.clone(), &mut states, Arc::new(Pool::new(threads))).expect("a session");
     let plan = program.plan();
