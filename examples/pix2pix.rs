@@ -114,24 +114,23 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("compiled in {:.1} ms", start.elapsed().as_secs_f64() * 1e3);
 
     let start = Instant::now();
-    let (mut losses_d, mut losses_g) = (Vec::new(), Vec::new());
-    for epoch in 1..=EPOCHS {
-        let rate = 1.0 - (epoch - 1) as f32 / EPOCHS as f32;
-        networks.set_learning_rate("opt_g", 1e-3 * rate)?;
-        networks.set_learning_rate("opt_d", 2e-4 * rate)?;
-        let mut distances = Vec::new();
-        for (images, _) in train.batches(BATCH).shuffled(epoch) {
-            let images = enlarge.predict(&images)?;
-            let noisy = with_noise(&images, losses_d.len() as u32);
-            let (loss_d, loss_g, distance) = networks.update(&noisy, &images)?;
-            losses_d.push(loss_d);
-            losses_g.push(loss_g);
-            distances.push(distance);
-        }
-        let distance = distances.iter().sum::<f32>() / distances.len() as f32;
-        let found = decibels(&translated(&mut networks, &noisy)?, &clean);
-        println!("epoch {epoch:2}/{EPOCHS}  distance {distance:.4}, test images {found:.2} dB");
-    }
+    // ANCHOR: train
+    let steps = EPOCHS * train.len().div_ceil(BATCH) as u64;
+    let mut step = 0;
+    let history = kiln::fit(&mut networks, &train, |networks, (images, _)| {
+        let images = enlarge.predict(images)?;
+        let noisy = with_noise(&images, step);
+        step += 1;
+        let (loss_d, loss_g, distance) = networks.update(&noisy, &images)?;
+        Ok([("discriminator", loss_d), ("generator", loss_g), ("distance", distance)])
+    })
+    .epochs(EPOCHS)
+    .schedule(LinearLR::new(steps).start_factor(1.0).end_factor(0.0))
+    .validate_with(|networks| {
+        Ok(vec![("decibels".to_owned(), decibels(&translated(networks, &noisy)?, &clean).into())])
+    })
+    .run()?;
+    // ANCHOR_END: train
     println!("trained in {:.1} s", start.elapsed().as_secs_f64());
 
     let found = translated(&mut networks, &noisy)?;
@@ -150,12 +149,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
     }
     grid.save_png(folder.join("before_after.png"), 2)?;
-    let points = |losses: &[f32]| -> Vec<(f64, f64)> {
-        losses.iter().enumerate().map(|(step, &loss)| (step as f64, loss.into())).collect()
-    };
+    let points =
+        |loss: &str| -> Vec<_> { history.curve(loss).iter().map(|point| (point.step as f64, point.value)).collect() };
     Chart::new("Training", "step", "binary cross entropy")
-        .line("discriminator", points(&losses_d))
-        .line("generator", points(&losses_g))
+        .line("discriminator", points("discriminator"))
+        .line("generator", points("generator"))
         .save(folder.join("loss.svg"))?;
     networks.model().save(folder.join("pix2pix.safetensors"))?;
     println!("pictures, losses and weights in {}", folder.display());
@@ -163,10 +161,11 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// What the generator makes of any number of images, a batch at a time.
-fn translated(networks: &mut Pix2PixTrainer, noisy: &ArrayD<f32>) -> Result<ArrayD<f32>, Box<dyn Error>> {
+fn translated(networks: &mut Pix2PixTrainer, noisy: &ArrayD<f32>) -> Result<ArrayD<f32>, TrainError> {
     let parts = noisy.axis_chunks_iter(Axis(0), BATCH).map(|part| networks.translate(&part));
     let parts = parts.collect::<Result<Vec<_>, _>>()?;
-    Ok(concatenate(Axis(0), &parts.iter().map(|part| part.view()).collect::<Vec<_>>())?)
+    let parts: Vec<_> = parts.iter().map(|part| part.view()).collect();
+    Ok(concatenate(Axis(0), &parts).expect("images of one size"))
 }
 
 /// The images with noise that the number stands for.

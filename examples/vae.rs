@@ -15,7 +15,7 @@ mod embedded;
 mod output;
 
 use std::error::Error;
-use std::f32::consts::{PI, TAU};
+use std::f32::consts::TAU;
 use std::time::Instant;
 
 use kiln::prelude::*;
@@ -26,7 +26,6 @@ use ndarray::{Array2, ArrayD, Axis, Slice, stack};
 const SEED: u64 = 42;
 const EPOCHS: u64 = 150;
 const BATCH: usize = 64;
-const RATE: f32 = 2e-3;
 /// The numbers that an image is made of.
 const LATENT: usize = 10;
 /// The images of a grid.
@@ -118,26 +117,16 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("compiled in {:.1} ms", start.elapsed().as_secs_f64() * 1e3);
 
     let start = Instant::now();
-    let (mut reconstructions, mut divergences) = (Vec::new(), Vec::new());
-    for epoch in 1..=EPOCHS {
-        vae.set_learning_rate("opt", RATE * (1.0 + (PI * (epoch - 1) as f32 / EPOCHS as f32).cos()) / 2.0)?;
-        let (mut sums, mut count) = ([0.0; 2], 0.0);
-        for (images, labels) in train.batches(BATCH).shuffled(epoch) {
-            let (reconstruction, divergence) = vae.update(&enlarge.predict(&images)?)?;
-            let samples = labels.len() as f32;
-            sums = [sums[0] + samples * reconstruction, sums[1] + samples * divergence];
-            count += samples;
-        }
-        reconstructions.push((epoch as f64, (sums[0] / count).into()));
-        divergences.push((epoch as f64, (sums[1] / count).into()));
-        if epoch % 10 == 0 {
-            println!(
-                "epoch {epoch:3}/{EPOCHS}  nats of an image: reconstruction {:.2}, divergence {:.2}",
-                sums[0] / count,
-                sums[1] / count,
-            );
-        }
-    }
+    // ANCHOR: train
+    let batches = Loader::new(train).batch(BATCH).shuffle(SEED);
+    let history = kiln::fit(&mut vae, &batches, |vae, (images, _)| {
+        let (reconstruction, divergence) = vae.update(&enlarge.predict(images)?)?;
+        Ok([("reconstruction", reconstruction), ("divergence", divergence)])
+    })
+    .epochs(EPOCHS)
+    .schedule(CosineAnnealingLR::new(EPOCHS * batches.len() as u64))
+    .run()?;
+    // ANCHOR_END: train
     println!("trained in {:.1} s", start.elapsed().as_secs_f64());
 
     // Digits that it has not seen, each above what comes back.
@@ -177,9 +166,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     let ways = stack(Axis(0), &ways.iter().map(|place| place.view()).collect::<Vec<_>>())?;
     grid("Ways from digit to digit", &vae.decode(&ways)?).save_png(folder.join("interpolations.png"), 2)?;
 
-    Chart::new("Training", "epoch", "nats of an image")
-        .line("reconstruction", reconstructions)
-        .line("divergence", divergences)
+    let points =
+        |part: &str| -> Vec<_> { history.curve(part).iter().map(|point| (point.step as f64, point.value)).collect() };
+    Chart::new("Training", "step", "nats of an image")
+        .line("reconstruction", points("reconstruction"))
+        .line("divergence", points("divergence"))
         .save(folder.join("loss.svg"))?;
     vae.model().save(folder.join("vae.safetensors"))?;
     println!("reconstructions, samples, interpolations, losses and weights in {}", folder.display());

@@ -25,7 +25,7 @@ pub use options::{FilePrecision, IncompatibleKeys, LoadOptions, SaveOptions};
 
 use crate::files::replace_file;
 #[cfg(feature = "onnx")]
-pub(crate) use onnx::{graphs as onnx_graphs, message as onnx_message};
+pub(crate) use onnx::{beside as onnx_beside, element as onnx_element, graphs as onnx_graphs, message as onnx_message};
 use read::{Content, decode};
 pub(crate) use safetensors::open_noted;
 pub(crate) use seal::{Notes, Seal, check as check_seal, is_own, seal, take as take_seal};

@@ -151,6 +151,18 @@ pub struct OnnxExport<'m> {
     external: bool,
 }
 
+/// Writes a file, its parameters beside it where that is asked for or they are too many; an error names which file.
+pub fn write_message(mut model: ModelProto, external: bool, path: &Path) -> Result<(), (PathBuf, io::Error)> {
+    if external || write::data_bytes(&model) > MOST_INSIDE {
+        let mut name = path.file_name().unwrap_or_default().to_owned();
+        name.push(".data");
+        let beside = path.with_file_name(&name);
+        let data = write::move_data_out(&mut model, &name.to_string_lossy());
+        replace_file(&beside, &data).map_err(|error| (beside, error))?;
+    }
+    replace_file(path, &write::encoded(&model)).map_err(|error| (path.to_owned(), error))
+}
+
 impl<'m> OnnxExport<'m> {
     /// The `forward` of a model: all extents free, parameters within the file.
     pub fn new<M: Model>(model: &'m M) -> OnnxExport<'m> {
@@ -195,19 +207,8 @@ impl<'m> OnnxExport<'m> {
     /// [`ExportError`].
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), ExportError> {
         let path = path.as_ref();
-        let mut model = self.message()?;
-        let failed = |path: &Path| {
-            let path = path.to_owned();
-            move |error| ExportError::Write { path, error }
-        };
-        if self.external || write::data_bytes(&model) > MOST_INSIDE {
-            let mut name = path.file_name().unwrap_or_default().to_owned();
-            name.push(".data");
-            let beside = path.with_file_name(&name);
-            let data = write::move_data_out(&mut model, &name.to_string_lossy());
-            replace_file(&beside, &data).map_err(failed(&beside))?;
-        }
-        replace_file(path, &write::encoded(&model)).map_err(failed(path))
+        let written = write_message(self.message()?, self.external, path);
+        written.map_err(|(path, error)| ExportError::Write { path, error })
     }
 
     /// The bytes of the file, parameters within.

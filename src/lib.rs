@@ -65,7 +65,6 @@ mod formats;
 mod history;
 pub mod logs;
 pub mod metrics;
-mod names;
 pub mod numerics;
 #[cfg(feature = "onnx")]
 pub mod onnx;

@@ -77,7 +77,7 @@ pub enum LogError {
     /// An array that is no image.
     #[error(
         "the image `{tag}` has the shape {}; expected [h, w], [1, h, w] or [3, h, w]",
-        crate::names::numbers(found)
+        kiln_graph::names::numbers(found)
     )]
     Image {
         /// Its name.

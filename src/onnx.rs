@@ -18,8 +18,70 @@
 
 mod description;
 mod predictor;
+mod weights;
+
+/// A model of the user's crate from an ONNX file, which is read while the crate is compiled: a struct that implements
+/// [`Model`](crate::Model), of typed inputs and outputs, so that rustc checks the shapes where it stands in a `forward`, in a
+/// trainer or a predictor.
+///
+/// ```
+/// use kiln::prelude::*;
+///
+/// onnx_model!("examples/data/digits.onnx");
+///
+/// model! {
+///     struct Parity {
+///         digits: Digits,
+///         head: Linear(4, 2),
+///     }
+///
+///     fn forward(x: [N, 1, 8, 8]) -> [N, 2] {
+///         head(digits(x).relu())
+///     }
+/// }
+///
+/// assert_eq!(Digits::OUTPUT, Shape::new(&[Shape::N, 10]));
+/// # let _ = Parity::init(1);
+/// ```
+///
+/// The path is relative to the manifest of the crate. The struct is public and named after the file (`thin_resnet50.onnx`:
+/// `ThinResnet50`); else
+///
+/// ```
+/// # use kiln::prelude::*;
+/// onnx_model!(#[derive(Clone)] pub(crate) struct Reader = "examples/data/digits.onnx", x: [N, 1, 8, 8]);
+/// ```
+///
+/// `"net.onnx" -> ["features"]` is the network up to a value that a node gives, such as the features in front of the last layer,
+/// for a new head.
+///
+/// Behind the path stands what the file leaves open: shapes, `x: [N, 3, 32, 32]`, where N is any number of samples, also if the
+/// file has a number there; and values on which shapes depend, `rate = 16000`, `sizes = [2, 3]`. Names that are none in
+/// Rust are strings: `"input.1": [N, 8]`.
+///
+/// The file becomes a part of the program, which cargo builds anew where it changes; nothing is read when the program
+/// runs. `init` makes the model with the file's parameters, whatever the seed; `load` brings others of the same
+/// names. All lies in the field `onnx`, an [`OnnxModel`]: `net.onnx.set_trained(|name| ..)` says which parameters are
+/// trained.
+///
+/// # Errors
+/// Those of rustc, at the path or at what was said of an input: no such file, a damaged one, an operator that Kiln does not
+/// have, an open shape.
+///
+/// ```compile_fail
+/// # use kiln::prelude::*;
+/// onnx_model!("examples/data/letters.onnx"); // there is no file ..; there is digits.onnx
+/// ```
+#[macro_export]
+macro_rules! onnx_model {
+    ($($said:tt)*) => { $crate::onnx::onnx_model_of! { $crate, $($said)* } };
+}
 
 pub use crate::export::{ExportError, ExportOnnx, ExportOnnxEval, OnnxExport};
+pub use crate::onnx_model;
 pub use description::{Described, Description};
 pub use kiln_onnx::{Constant, Data, Dim, Element, Fault, Input, OnnxError, OnnxModel};
+#[doc(hidden)]
+pub use kiln_onnx_macros::onnx_model_of;
 pub use predictor::{OnnxCall, OnnxOutputs, OnnxPredictor, OnnxPredictorBuilder, OnnxRunError};
+pub use weights::OnnxWeights;

@@ -17,6 +17,8 @@ pub use crate::losses::{
     cross_entropy, hinge_embedding, huber, joint_loss_fn, kl_div, l1, loss_fn, mse, multi_margin, multilabel_margin,
     multilabel_soft_margin, nll, poisson_nll, smooth_l1, soft_margin,
 };
+#[cfg(feature = "onnx")]
+pub use crate::onnx_model;
 pub use crate::optimizers::{
     ASGD, Adadelta, Adagrad, Adam, AdamW, Adamax, Lion, NAdam, Optimizer, RAdam, RMSprop, Rprop, Select, Sgd,
 };

@@ -46,7 +46,7 @@ pub use crate::checkpoint::Format;
 use crate::checkpoint::{CheckpointError, Notes, Seal, Tensors, foreign, read_tensors, take_seal};
 use crate::checkpoints::Run;
 pub use crate::formats::element::Element;
-use crate::names::shown;
+use kiln_graph::names::shown;
 
 /// How many times as many bytes as the file has for it a tensor may take, and how many it always may: tensors whose strides are 0
 /// say the same number over and over.

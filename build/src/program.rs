@@ -91,7 +91,7 @@ pub struct Program {
 /// [`BuildError::Model`] for sizes that the model can not do with, [`BuildError::Parameter`].
 pub fn predict<M: Model>(name: &str, model: &M, sizes: impl Into<Sizes>) -> Result<Build, BuildError> {
     let graph = compiled::predict_graph(model, sizes)?;
-    Build::of_model(name, graph, model)
+    Build::of_graph(name, graph).parameters(model)
 }
 
 /// A program of one training step: inputs are the model's and the targets, the output is `loss`. What layers draw depends on
@@ -108,7 +108,7 @@ pub fn train<M: Model, L: Criterion<M::Output>>(
     seed: u64,
 ) -> Result<Build, BuildError> {
     let graph = compiled::train_graph(model, loss, optimizer, sizes, seed)?;
-    let mut build = Build::of_model(name, graph, model)?;
+    let mut build = Build::of_graph(name, graph).parameters(model)?;
     for (name, value) in compiled::initial_states(model, loss, optimizer) {
         build = build.state(&name, StateValue::F32(value));
     }
@@ -142,17 +142,20 @@ impl Build {
         }
     }
 
-    fn of_model(name: &str, graph: Graph, model: &impl Parameters) -> Result<Build, BuildError> {
+    /// Sets the values of the states that hold the parameters of a model, or a layer.
+    ///
+    /// # Errors
+    /// [`BuildError::Parameter`].
+    pub fn parameters(mut self, model: &impl Parameters) -> Result<Build, BuildError> {
         model.check_shapes()?;
-        let mut build = Build::of_graph(name, graph);
         model.each_parameter(&mut |name, parameter| {
             let value = match parameter.count() {
                 Some(count) => StateValue::I32(arr1(&counter::digits(count)).into_dyn()),
                 None => StateValue::F32(parameter.value.to_owned().into_owned()),
             };
-            build.values.insert(name.to_owned(), value);
+            self.values.insert(name.to_owned(), value);
         });
-        Ok(build)
+        Ok(self)
     }
 
     /// Sets the value of a state. One that the graph does not have is left out.

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use bpaf::{OptionParser, Parser, construct, long, positional};
 use kiln::weights::Element;
+use kiln_build::Level;
 
 /// What is to be done.
 #[derive(Clone, Debug)]
@@ -14,6 +15,8 @@ pub enum Command {
     Report(Report),
     Run(Run),
     Bench(Bench),
+    Export(Export),
+    Compile(Compile),
     Completions(Shell),
 }
 
@@ -97,6 +100,31 @@ pub struct Bench {
     pub file: PathBuf,
 }
 
+/// `kiln export`.
+#[derive(Clone, Debug)]
+pub struct Export {
+    pub partial: bool,
+    pub force: bool,
+    pub net: PathBuf,
+    pub weights: PathBuf,
+    pub out: PathBuf,
+}
+
+/// `kiln compile`.
+#[derive(Clone, Debug)]
+pub struct Compile {
+    pub out: PathBuf,
+    pub name: Option<String>,
+    pub target: Option<String>,
+    pub levels: Vec<Level>,
+    pub native: bool,
+    pub inside: bool,
+    pub shape: Vec<Given<Vec<usize>>>,
+    pub constants: Vec<Given<Vec<f64>>>,
+    pub batch: usize,
+    pub file: PathBuf,
+}
+
 /// A shell that completes.
 #[derive(Clone, Copy, Debug)]
 pub enum Shell {
@@ -139,6 +167,19 @@ pub fn options() -> OptionParser<Command> {
         "Inputs get random numbers, whole numbers 0 or 1. The first extent of an input may stay open: --batch says how \
          many rows.",
     );
+    let export = export().map(Command::Export).to_options();
+    let export = export.descr("Write an ONNX file with the weights of another file").footer(
+        "A file of weights does not say what is computed with them: NET is an ONNX file of the same network, which a model writes \
+         by `export_onnx`. Its tensors get the numbers that WEIGHTS has under their names (whatever `kiln inspect` \
+         reads: a checkpoint, safetensors, PyTorch's files, .npz), as floats of NET's types. `kiln convert` gives \
+         tensors other names.",
+    );
+    let compile = compile().map(Command::Compile).to_options();
+    let compile = compile.descr("Write the prediction of an ONNX file as an object file, for programs without a compiler").footer(
+        "DIR gets NAME.o, the library libNAME.a, the header NAME.h for C, the module NAME.rs for Rust and NAME.weights. What \
+         links them maps no executable memory and allocates nothing. The first extent of an input may stay open: --batch \
+         says for how many rows the program is.",
+    );
     let shell = positional::<String>("SHELL").help("bash, zsh or fish").parse(shell).map(Command::Completions);
     let completions = shell.to_options().descr("Print the script by which a shell completes this command").footer(
         "bash: eval \"$(kiln completions bash)\" in .bashrc. zsh: into a file _kiln of a folder in $fpath. fish: into \
@@ -150,11 +191,15 @@ pub fn options() -> OptionParser<Command> {
     let report = report.command("report");
     let run = run.command("run");
     let bench = bench.command("bench");
+    let export = export.command("export");
+    let compile = compile.command("compile");
     let completions = completions.command("completions");
-    construct!([inspect, diff, convert, report, run, bench, completions])
+    construct!([inspect, diff, convert, report, run, bench, export, compile, completions])
         .to_options()
         .version(env!("CARGO_PKG_VERSION"))
-        .descr("Files of weights looked at, compared and converted; reports of runs; ONNX files run and timed")
+        .descr(
+            "Files of weights looked at, compared and converted; reports of runs; ONNX files run, timed and compiled",
+        )
 }
 
 fn inspect() -> impl Parser<Inspect> {
@@ -250,12 +295,7 @@ fn run() -> impl Parser<Run> {
 }
 
 fn bench() -> impl Parser<Bench> {
-    let (shape, constants, threads) = (shapes(), constants(), threads());
-    let batch = long("batch")
-        .help("The number of rows where the first extent of inputs is open; else 1")
-        .argument::<usize>("N")
-        .guard(|batch| *batch > 0, "expected a number from 1 on")
-        .fallback(1);
+    let (shape, constants, batch, threads) = (shapes(), constants(), batch(), threads());
     let seconds = long("seconds")
         .help("How long calls are timed; else 2")
         .argument::<f64>("S")
@@ -264,6 +304,44 @@ fn bench() -> impl Parser<Bench> {
     let json = long("json").help("As one JSON object").switch();
     let file = file("FILE", "An ONNX file");
     construct!(Bench { shape, constants, batch, seconds, threads, json, file })
+}
+
+fn export() -> impl Parser<Export> {
+    let partial = long("partial").help("Tensors of NET that WEIGHTS does not have keep their numbers").switch();
+    let force = long("force").short('f').help("Replaces OUT if it is there").switch();
+    let net = file("NET", "An ONNX file of the network");
+    let weights = file("WEIGHTS", "Its weights");
+    let out = file("OUT", "The ONNX file to write");
+    construct!(Export { partial, force, net, weights, out })
+}
+
+fn compile() -> impl Parser<Compile> {
+    let out = long("out").short('o').help("The folder for the files").argument::<PathBuf>("DIR");
+    let name = long("name").help("The name of the program; else that of FILE").argument::<String>("NAME").optional();
+    let target = long("target")
+        .help("The machine, as rustc's --target names it: aarch64-unknown-linux-gnu; else this one")
+        .argument::<String>("TARGET")
+        .optional();
+    let levels = long("level")
+        .help("Code for baseline, avx2 or avx512 alone; may be given several times. Else for all that there are")
+        .argument::<String>("LEVEL")
+        .parse(|name| match name.as_str() {
+            "baseline" => Ok(Level::Baseline),
+            "avx2" => Ok(Level::Avx2),
+            "avx512" => Ok(Level::Avx512),
+            _ => Err("expected baseline, avx2 or avx512"),
+        })
+        .many();
+    let native = long("native").help("For the caches of this machine: with the bits of `kiln run` here").switch();
+    let inside = long("inside").help("Weights in the object file, instead of NAME.weights").switch();
+    let (shape, constants, batch) = (shapes(), constants(), batch());
+    let file = file("FILE", "An ONNX file");
+    construct!(Compile { out, name, target, levels, native, inside, shape, constants, batch, file })
+}
+
+fn batch() -> impl Parser<usize> {
+    let batch = long("batch").help("The number of rows where the first extent of inputs is open; else 1");
+    batch.argument::<usize>("N").guard(|batch| *batch > 0, "expected a number from 1 on").fallback(1)
 }
 
 fn shapes() -> impl Parser<Vec<Given<Vec<usize>>>> {

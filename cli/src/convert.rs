@@ -8,17 +8,14 @@ use kiln::weights::{Element, Format, Stored, WeightsFile, WeightsWriter};
 
 use crate::arguments::Convert;
 use crate::failure::Failure;
-use crate::hints::{near, open};
+use crate::hints::{near, open, vacant};
 use crate::output::{Output, several};
 use crate::selection::{is_below, select};
 
 pub fn run(arguments: &Convert, output: &mut Output) -> Result<(), Failure> {
     let file = open(&arguments.a)?;
     let format = format_of(&arguments.b)?;
-    if !arguments.force && arguments.b.symlink_metadata().is_ok() {
-        let text = format!("{} is there already: give another name, or --force to replace it", arguments.b.display());
-        return Err(Failure::told(text));
-    }
+    vacant(&arguments.b, arguments.force)?;
     let names = select(file.names(), &arguments.names)?;
     if names.is_empty() {
         return Err(Failure::told(format!("{} has no tensors", file.path().display())));

@@ -36,6 +36,34 @@ const KINDS: [(&[u8], &str); 22] = [
     (b"\0\0\x08", "an IDX file: it holds data, no weights"),
 ];
 
+/// That a file, or what it is called, is there.
+pub fn there(what: &str, path: &Path) -> Result<(), Failure> {
+    if path.exists() {
+        return Ok(());
+    }
+    let hint = near_file(path).map_or(String::new(), |near| format!("; did you mean {}?", near.display()));
+    Err(Failure::told(format!("there is no {what} {}{hint}", path.display())))
+}
+
+/// That a file may be written: it is not there, or is to be replaced.
+pub fn vacant(path: &Path, force: bool) -> Result<(), Failure> {
+    if force || path.symlink_metadata().is_err() {
+        return Ok(());
+    }
+    let text = format!("{} is there already: give another name, or --force to replace it", path.display());
+    Err(Failure::told(text))
+}
+
+/// What stands behind a name that is none: the one that may be meant, else all.
+pub fn instead<'a>(name: &str, names: impl Iterator<Item = &'a str> + Clone) -> String {
+    let all: Vec<&str> = names.clone().collect();
+    match near(name, names) {
+        Some(near) => format!("did you mean {near}?"),
+        None if all.is_empty() => "there are none".to_owned(),
+        None => format!("there are {}", all.join(", ")),
+    }
+}
+
 /// Opens a file of weights; of a folder the newest checkpoint in it.
 pub fn open(path: &Path) -> Result<WeightsFile, Failure> {
     if path.is_dir() {
@@ -91,7 +119,7 @@ fn entries(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// The file in the folder whose name is nearest.
-pub fn near_file(path: &Path) -> Option<PathBuf> {
+fn near_file(path: &Path) -> Option<PathBuf> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let names: Vec<String> =
         entries(folder).iter().filter_map(|path| Some(path.file_name()?.to_string_lossy().into_owned())).collect();

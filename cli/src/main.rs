@@ -1,11 +1,14 @@
-//! The command `kiln`: files of weights looked at, compared and converted; reports of runs; ONNX files run and timed.
+//! The command `kiln`: files of weights looked at, compared and converted; reports of runs; ONNX files run, timed and
+//! compiled.
 //! What it knows of files it knows from the library.
 #![forbid(unsafe_code)]
 
 mod arguments;
 mod bench;
+mod compile;
 mod convert;
 mod diff;
+mod export;
 mod failure;
 mod hints;
 mod inspect;
@@ -57,6 +60,8 @@ fn run(command: Command, output: &mut Output) -> Result<u8, Failure> {
         Command::Convert(arguments) => convert::run(&arguments, output).map(|()| 0),
         Command::Run(arguments) => run::run(&arguments, output).map(|()| 0),
         Command::Bench(arguments) => bench::run(&arguments, output).map(|()| 0),
+        Command::Export(arguments) => export::run(&arguments, output).map(|()| 0),
+        Command::Compile(arguments) => compile::run(&arguments, output).map(|()| 0),
         Command::Report(arguments) => report::run(&arguments, output).map(|()| 0),
         Command::Completions(shell) => {
             output.line(shell.script().trim_end())?;

@@ -9,11 +9,16 @@ use kiln::onnx::{Constant, OnnxError, OnnxModel, OnnxOutputs, OnnxPredictor, Onn
 
 use crate::arguments::Given;
 use crate::failure::Failure;
-use crate::hints::{near, near_file};
+use crate::hints::{instead, there};
 
 impl From<OnnxError> for Failure {
     fn from(error: OnnxError) -> Failure {
-        Failure::told(error)
+        match error {
+            OnnxError::Open { name, shape } => {
+                Failure::told(format!("input {name} has the open shape {shape}: fix it by --shape {name}=1,3,224,224"))
+            }
+            error => Failure::told(error),
+        }
     }
 }
 
@@ -60,10 +65,7 @@ impl Array {
 
 /// The model of a file, with the shapes and constants that were said.
 pub fn open(file: &Path, shapes: &[Given<Vec<usize>>], constants: &[Given<Vec<f64>>]) -> Result<OnnxModel, Failure> {
-    if !file.exists() {
-        let hint = near_file(file).map_or(String::new(), |near| format!("; did you mean {}?", near.display()));
-        return Err(Failure::told(format!("there is no file {}{hint}", file.display())));
-    }
+    there("file", file)?;
     let mut model = OnnxModel::load(file).map_err(|error| Failure::told(format!("{}: {error}", file.display())))?;
     for Given { name, value } in constants {
         known(&model, name)?;
@@ -91,13 +93,7 @@ pub fn known(model: &OnnxModel, name: &str) -> Result<(), Failure> {
     if names().any(|known| known == name) {
         return Ok(());
     }
-    let all: Vec<&str> = names().collect();
-    let hint = match near(name, names()) {
-        Some(near) => format!("did you mean {near}?"),
-        None if all.is_empty() => "there are none".to_owned(),
-        None => format!("there are {}", all.join(", ")),
-    };
-    Err(Failure::told(format!("no input is called {name}: {hint}")))
+    Err(Failure::told(format!("no input is called {name}: {}", instead(name, names()))))
 }
 
 /// A predictor, compiled for so many rows where the file leaves that open.
@@ -107,19 +103,15 @@ pub fn compile(model: OnnxModel, rows: usize, threads: Option<usize>) -> Result<
         Some(threads) => builder.threads(threads),
         None => builder,
     };
-    builder.build().map_err(|error| {
-        let text = error.to_string();
-        let hint = if text.contains("fix it by") { "; on the command line: --shape NAME=1,3,224,224" } else { "" };
-        Failure::told(format!("{text}{hint}"))
+    builder.build().map_err(|error| match error {
+        OnnxRunError::Model(error) => error.into(),
+        error => error.into(),
     })
 }
 
 /// An array of a file, of the type that an input takes.
 pub fn read(path: &Path, dtype: DType) -> Result<Array, Failure> {
-    if !path.exists() {
-        let hint = near_file(path).map_or(String::new(), |near| format!("; did you mean {}?", near.display()));
-        return Err(Failure::told(format!("there is no file {}{hint}", path.display())));
-    }
+    there("file", path)?;
     Ok(match dtype {
         DType::F32 => Array::F32(read_npy(path).map_err(Failure::told)?),
         DType::Bf16 => unreachable!("no input of a file is bf16 in the graph"),

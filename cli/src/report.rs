@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::arguments::Report;
 use crate::failure::Failure;
-use crate::hints::near_file;
+use crate::hints::{there, vacant};
 use crate::output::Output;
 
 /// What a report is called where nothing is said.
@@ -12,16 +12,14 @@ const NAME: &str = "report.html";
 
 pub fn run(arguments: &Report, output: &mut Output) -> Result<(), Failure> {
     let run = &arguments.run;
-    if !run.exists() {
-        let hint = near_file(run).map_or(String::new(), |near| format!("; did you mean {}?", near.display()));
-        return Err(Failure::told(format!("there is no run {}{hint}", run.display())));
-    }
+    there("run", run)?;
     let path = match &arguments.output {
-        Some(path) if !arguments.force && path.symlink_metadata().is_ok_and(|found| found.is_file()) => {
-            let text = format!("{} is there already: give another name, or --force to replace it", path.display());
-            return Err(Failure::told(text));
+        Some(path) => {
+            // A device is written to.
+            let replaces = path.symlink_metadata().is_ok_and(|found| found.is_file());
+            vacant(path, arguments.force || !replaces)?;
+            path.clone()
         }
-        Some(path) => path.clone(),
         None => beside(run),
     };
     let report = kiln::Report::open(run).map_err(Failure::told)?;

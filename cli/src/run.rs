@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::arguments::{Given, Run};
 use crate::failure::Failure;
-use crate::hints::near;
+use crate::hints::instead;
 use crate::onnx::{Array, call, compile, known, open, read};
 use crate::output::{Output, Style, cut, short};
 
@@ -39,8 +39,7 @@ pub fn run(arguments: &Run, output: &mut Output) -> Result<(), Failure> {
     for Given { name, .. } in arguments.outputs.iter().filter(|given| !given.name.is_empty()) {
         let names = || model.outputs().iter().map(String::as_str);
         if !names().any(|known| known == name) {
-            let hint = near(name, names()).map_or_else(|| names().collect::<Vec<_>>().join(", "), str::to_owned);
-            return Err(Failure::told(format!("no output is called {name}: did you mean {hint}?")));
+            return Err(Failure::told(format!("no output is called {name}: {}", instead(name, names()))));
         }
     }
     if model.outputs().len() != 1 && arguments.outputs.iter().any(|given| given.name.is_empty()) {

@@ -1,12 +1,14 @@
 //! The command `kiln` as a user runs it: what it prints, what it gives back, what it writes; row by row.
 
+#[path = "common/command.rs"]
+mod command;
 #[path = "../../tests/common/folder.rs"]
 mod folder;
 
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path as FilePath, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::Stdio;
 
 use kiln::checkpoints::{Checkpoints, Run};
 use kiln::data::{NpzWriter, write_npy};
@@ -14,32 +16,8 @@ use kiln::prelude::*;
 use kiln::weights::{Element, Format, WeightsFile};
 use ndarray::{Array1, Array2, array};
 
+use command::{check, kiln, refused, run};
 use folder::Folder;
-
-fn kiln(folder: &Folder, arguments: &str) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_kiln"));
-    command.current_dir(&folder.0).args(arguments.split_whitespace()).env("COLUMNS", "80").env_remove("NO_COLOR");
-    command
-}
-
-/// What a run has printed, on both outputs, and given back.
-fn run(folder: &Folder, arguments: &str) -> (String, String, i32) {
-    let Output { status, stdout, stderr } = kiln(folder, arguments).output().unwrap();
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    (text(stdout), text(stderr), status.code().unwrap())
-}
-
-fn check(folder: &Folder, arguments: &str, expected: &str) {
-    let (out, error, status) = run(folder, arguments);
-    assert_eq!((out.as_str(), error.as_str(), status), (expected, "", 0), "kiln {arguments}\n{out}");
-}
-
-/// Nothing is printed but what went wrong.
-fn refused(folder: &Folder, arguments: &str, expected: &str) {
-    let (out, error, status) = run(folder, arguments);
-    assert_eq!((out.as_str(), status), ("", 2), "kiln {arguments}\n{error}");
-    assert_eq!(error.trim_end(), format!("kiln: {expected}"), "kiln {arguments}");
-}
 
 fn of_pytorch(name: &str) -> PathBuf {
     FilePath::new(env!("CARGO_MANIFEST_DIR")).join("../tests/checkpoint/files").join(name)
@@ -134,7 +112,7 @@ fn checkpoints_and_runs_are_inspected() {
     let mut run_of = Run::default();
     let mut checkpoints = Checkpoints::new(folder.path("run"));
     for _ in 0..2 {
-        let loss = trainer.step(&Array2::ones((2, 2)), &Array2::zeros((2, 1))).unwrap();
+        let loss = trainer.step(&Array2::<f32>::ones((2, 2)), &Array2::<f32>::zeros((2, 1))).unwrap();
         run_of.end_batch();
         run_of.history.push("step.loss", run_of.step, loss.into());
         checkpoints.save(&trainer, &run_of).unwrap();
@@ -449,7 +427,7 @@ fn onnx_files_are_inspected_run_and_timed() {
     let which = "the model has the outputs scores, next: say which, --out NAME=FILE.npy";
     refused(&folder, "run net.onnx -i x=x.npy -i places=p.npy -o y.npy", which);
     let (_, error, status) = run(&folder, "bench net.onnx");
-    assert!(status == 2 && error.contains("--shape NAME="), "{error}");
+    assert!(status == 2 && error.contains("the open shape [N, T, 2]: fix it by --shape x="), "{error}");
     let (_, error, _) = run(&folder, "run net.onnx --shape x=1,b");
     assert!(error.contains("`b` is no number here"), "{error}");
     // The weights alone; a file that is cut short.

@@ -268,6 +268,13 @@ impl Builder {
         entered
     }
 
+    /// Says, until the result is dropped, that new nodes belong to a part of the present layer, which reports show as one. Names
+    /// of parameters stay as they are, where [`Builder::enter`] stands before them.
+    pub fn part(&self, name: &str) -> Entered<'_> {
+        let layer = self.path(name);
+        self.enter_scope(|outer| Scope { layer, function: "", ..outer })
+    }
+
     /// Says, until the result is dropped, that new nodes belong to one use of a function of several operations, such as
     /// `cross_entropy`, so that it can be shown as one thing. Names of parameters stay as they are.
     pub fn function(&self, name: &'static str) -> Entered<'_> {
@@ -362,8 +369,8 @@ impl Builder {
     }
 
     /// A value of a wanted type in place of one that could not be built: an unnamed input of a graph that
-    /// [`Builder::finish`] does not give out.
-    pub(crate) fn poison(&self, ty: Type) -> Value<'_> {
+    /// [`Builder::finish`] does not give out, since an error was [recorded](Builder::fail).
+    pub fn poison(&self, ty: Type) -> Value<'_> {
         self.push(Op::Input, Operands::new(), ty)
     }
 

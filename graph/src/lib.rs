@@ -26,6 +26,9 @@ pub mod interpret;
 pub mod layers;
 pub mod losses;
 pub mod model;
+/// For the other crates of Kiln: no promise to users.
+#[doc(hidden)]
+pub mod names;
 pub mod op;
 pub mod ops;
 pub mod optimizers;

@@ -11,6 +11,12 @@ use crate::element::Element;
 use crate::proto::tensor_proto::{DataLocation, DataType};
 use crate::proto::{SparseTensorProto, TensorProto};
 
+/// As many elements a sparse tensor may have, however few of them are stored.
+const SPARSE: usize = 1 << 22;
+
+/// As many for each that is stored: a small file makes no large tensor.
+const SPARSEST: usize = 256;
+
 /// A tensor whose elements are known.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Constant {
@@ -161,16 +167,18 @@ impl Constant {
     /// # Errors
     /// As for [`Constant::read`].
     pub fn read_sparse(sparse: &SparseTensorProto, folder: Option<&Path>) -> Result<Constant, String> {
-        const LARGEST: usize = 1 << 28;
         let shape = extents(&sparse.dims)?;
         let count: usize = shape.iter().product();
-        if count > LARGEST {
-            return Err(format!("a sparse tensor of {count} elements; there are at most {LARGEST}"));
-        }
         let values = Constant::read(sparse.values.as_ref().ok_or("a sparse tensor without values")?, folder)?;
         let indices = Constant::read(sparse.indices.as_ref().ok_or("a sparse tensor without indices")?, folder)?;
         let places = indices.whole().ok_or("a sparse tensor whose indices are no whole numbers")?;
         let stored = values.data.len();
+        let most = SPARSE.max(stored.saturating_mul(SPARSEST));
+        if count > most {
+            return Err(format!(
+                "a sparse tensor of {count} elements, of which {stored} are stored; there are at most {most}"
+            ));
+        }
         let rank = if indices.shape.len() == 2 { indices.shape[1] } else { 1 };
         if places.len() != stored * rank || (indices.shape.len() == 2 && rank != shape.len()) {
             return Err(format!("{} indices for {stored} values of a sparse tensor", places.len()));

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use kiln_graph::GraphError;
+use kiln_graph::names::{line, shown};
 
 use crate::element::Element;
 
@@ -20,13 +21,19 @@ pub enum OnnxError {
         error: std::io::Error,
     },
     /// No ONNX file, or a damaged one.
-    #[error("this is no ONNX file, or a damaged one: {reason}")]
+    #[error("this is no ONNX file, or a damaged one: {}", line(reason))]
     Format {
         /// What is wrong.
         reason: String,
     },
+    /// A name that no node of the file gives.
+    #[error("no node gives `{}`", shown(name))]
+    UnknownValue {
+        /// The name given.
+        name: String,
+    },
     /// A tensor of the file.
-    #[error("tensor `{name}`: {reason}")]
+    #[error("tensor `{}`: {}", shown(name), line(reason))]
     Tensor {
         /// Its name.
         name: String,
@@ -34,7 +41,7 @@ pub enum OnnxError {
         reason: String,
     },
     /// A node that can not be made a part of a graph.
-    #[error("node `{node}` ({operator}): {fault}")]
+    #[error("node `{}` ({}): {fault}", shown(node), shown(operator))]
     Node {
         /// Its name, or that of its first output.
         node: String,
@@ -45,7 +52,7 @@ pub enum OnnxError {
         fault: Box<Fault>,
     },
     /// An input that the model does not have.
-    #[error("the model has no input `{name}`; it has {known}")]
+    #[error("the model has no input `{}`; it has {}", shown(name), line(known))]
     UnknownInput {
         /// The name given.
         name: String,
@@ -53,12 +60,20 @@ pub enum OnnxError {
         known: String,
     },
     /// An input whose shape, element type or value is not what the model takes.
-    #[error("input `{name}`: {reason}")]
+    #[error("input `{}`: {}", shown(name), line(reason))]
     Input {
         /// Its name.
         name: String,
         /// What was expected, and what was found.
         reason: String,
+    },
+    /// An input with extents that the file leaves open, more than the first one.
+    #[error("input `{}`: its shape {} is open: fix it by `.shape({:?}, &[..])`", shown(name), line(shape), shown(name))]
+    Open {
+        /// Its name.
+        name: String,
+        /// Its shape as the file says it; `..` where it says none.
+        shape: String,
     },
     /// The graph as a whole.
     #[error(transparent)]
@@ -74,8 +89,9 @@ pub enum Fault {
     Operator,
     /// A value decides on a shape, an axis or a count, and is not known before the graph runs.
     #[error(
-        "input {position} (`{input}`) decides on a shape, an axis or a count, but depends on data: give it a value \
-         (`.with(name, value)`) or fix the shapes of inputs (`.shape(name, extents)`)"
+        "input {position} (`{}`) decides on a shape, an axis or a count, but depends on data: give it a value \
+         (`.with(name, value)`) or fix the shapes of inputs (`.shape(name, extents)`)",
+        shown(input)
     )]
     Dynamic {
         /// Which input of the node.
@@ -96,10 +112,10 @@ pub enum Fault {
     #[error("the whole number {0}, which does not fit an i32: Kiln carries whole numbers of all types as i32")]
     TooLarge(i64),
     /// A setting that Kiln does not have.
-    #[error("{0}")]
+    #[error("{}", line(.0))]
     Unsupported(String),
     /// What ONNX does not allow.
-    #[error("{0}")]
+    #[error("{}", line(.0))]
     Invalid(String),
     /// Shapes or element types that do not fit.
     #[error(transparent)]

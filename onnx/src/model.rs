@@ -15,7 +15,7 @@ use crate::constant::{Constant, Data};
 use crate::element::Element;
 use crate::error::OnnxError;
 use crate::proto::ModelProto;
-use crate::read::evaluate::{Evaluator, as_floats};
+use crate::read::evaluate::{Evaluator, as_floats, layer_of};
 use crate::read::file;
 use crate::read::graph::{Dim, Graph, Input, Place, Stored};
 use crate::read::item::{Item, Tensor};
@@ -104,13 +104,13 @@ impl OnnxModel {
     /// classifier's last layer. What only other values need is left out, with its parameters.
     ///
     /// # Errors
-    /// [`OnnxError::Format`] for a name that nothing has.
+    /// [`OnnxError::UnknownValue`].
     pub fn with_outputs(mut self, names: &[&str]) -> Result<OnnxModel, OnnxError> {
         let graph = &self.contents.graph;
         for &name in names {
             let given = graph.nodes.iter().flat_map(|node| &node.outputs).any(|own| own == name);
             if name.is_empty() || !given {
-                return Err(OnnxError::Format { reason: format!("no node gives `{name}`") });
+                return Err(OnnxError::UnknownValue { name: name.to_owned() });
             }
         }
         let outputs = names.iter().map(|&name| name.to_owned()).collect();
@@ -175,17 +175,23 @@ impl OnnxModel {
         Ok(self)
     }
 
-    /// Says the shape of an input; extents that have the name of one of these get its number everywhere.
+    /// Says the shape of an input; extents that have the name of one of these get its number everywhere. With [`Shape::N`] as the
+    /// first extent the input takes any number of rows, also where the file says a number.
     ///
     /// # Errors
     /// [`OnnxError::UnknownInput`]; [`OnnxError::Input`] for what the file does not allow.
     pub fn shape(mut self, name: &str, extents: &[usize]) -> Result<OnnxModel, OnnxError> {
         let position = self.position(name)?;
-        crate::read::context::shape(extents)
+        let rows = extents.first() == Some(&Shape::N);
+        let numbers: Vec<usize> = extents.iter().map(|&extent| if extent == Shape::N { 1 } else { extent }).collect();
+        crate::read::context::shape(&numbers)
             .map_err(|fault| OnnxError::Input { name: name.to_owned(), reason: fault.to_string() })?;
+        if let (true, Some([first, ..])) = (rows, self.inputs[position].shape.as_deref_mut()) {
+            *first = Dim::Free(String::new());
+        }
         self.check(position, extents)?;
         if let Some(dims) = self.inputs[position].shape.take() {
-            for (dim, &extent) in dims.iter().zip(extents) {
+            for (dim, &extent) in dims.iter().zip(extents).skip(usize::from(rows)) {
                 if let Dim::Free(free) = dim
                     && !free.is_empty()
                 {
@@ -193,7 +199,11 @@ impl OnnxModel {
                 }
             }
         }
-        self.inputs[position].shape = Some(extents.iter().map(|&extent| Dim::Known(extent)).collect());
+        let mut dims: Vec<Dim> = numbers.into_iter().map(Dim::Known).collect();
+        if rows {
+            dims[0] = Dim::Free(String::new());
+        }
+        self.inputs[position].shape = Some(dims);
         Ok(self)
     }
 
@@ -222,7 +232,9 @@ impl OnnxModel {
             return Ok(());
         }
         let dims: Vec<String> = dims.iter().map(Dim::to_string).collect();
-        let reason = format!("the shape should be [{}], but is {extents:?}", dims.join(", "));
+        let number = |&extent: &usize| if extent == Shape::N { "N".to_owned() } else { extent.to_string() };
+        let found: Vec<String> = extents.iter().map(number).collect();
+        let reason = format!("the shape should be [{}], but is [{}]", dims.join(", "), found.join(", "));
         Err(OnnxError::Input { name: name.clone(), reason })
     }
 
@@ -247,7 +259,7 @@ impl OnnxModel {
             if input.shape.is_none() || extents.len() < dims.len() {
                 let dims: Vec<String> = dims.iter().map(Dim::to_string).collect();
                 let shape = if input.shape.is_some() { format!("[{}]", dims.join(", ")) } else { "..".to_owned() };
-                return Err(refused(format!("its shape {shape} is open: fix it by `.shape({:?}, &[..])`", input.name)));
+                return Err(OnnxError::Open { name: input.name.clone(), shape });
             }
             let numbers: Vec<usize> =
                 extents.iter().map(|&extent| if extent == Shape::N { 1 } else { extent }).collect();
@@ -275,6 +287,15 @@ impl OnnxModel {
             Some(error) => Err(error.into()),
             None => Ok(found),
         }
+    }
+
+    /// As [`OnnxModel::build`], for a part of another model: errors are recorded in the builder, and values of these types stand
+    /// for the results then.
+    pub fn apply<'g>(&self, g: &'g Builder, values: &[Value<'g>], types: &[Type]) -> Vec<Value<'g>> {
+        self.build(g, values).unwrap_or_else(|error| {
+            g.fail(GraphError::Foreign(error.to_string()));
+            types.iter().map(|&ty| g.poison(ty)).collect()
+        })
     }
 
     fn items<'g>(&self, evaluator: &Evaluator<'_, 'g>, values: &[Value<'g>]) -> Result<Vec<Item<'g>>, OnnxError> {
@@ -347,7 +368,27 @@ impl Layer for OnnxModel {
     }
 
     fn describe(&self, path: &mut Path, f: &mut dyn FnMut(&str, &str)) {
-        f(path.as_str(), &format!("OnnxModel(opset {}, {} nodes)", self.opset(), self.contents.graph.nodes.len()));
+        // Each node with parameters under their layer, as its operations are; then what other parameters there are.
+        let Contents { graph, stored, .. } = &*self.contents;
+        let numbers: FxHashMap<&str, usize> = graph.constants.iter().map(|(name, n)| (name.as_str(), *n)).collect();
+        let mut seen = FxHashSet::default();
+        for node in &graph.nodes {
+            let place = |name: &String| Some(stored[*numbers.get(name.as_str())?].place);
+            let found = node.inputs.iter().filter_map(place).find_map(|place| match place {
+                Place::Parameter(parameter) => Some(&self.parameters[parameter]),
+                Place::Written | Place::Halves(_) => None,
+            });
+            if let Some((name, parameter)) = found
+                && seen.insert(layer_of(name))
+            {
+                f(&path.name(layer_of(name)), &format!("{} {}", node.operator, parameter.shape()));
+            }
+        }
+        for (name, parameter) in &self.parameters {
+            if seen.insert(layer_of(name)) {
+                f(&path.name(layer_of(name)), &format!("parameter {}", parameter.shape()));
+            }
+        }
     }
 }
 

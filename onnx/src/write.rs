@@ -30,10 +30,15 @@ pub use numbers::{Free, Number, Part, Sizes};
 use writer::Writer;
 
 /// The version of ONNX's operators that is written: the first with a weight for each channel in `GroupNormalization`.
-pub const OPSET: i64 = 21;
+const OPSET: i64 = 21;
 
 /// The version of the format that goes with [`OPSET`].
-pub const IR_VERSION: i64 = 10;
+const IR_VERSION: i64 = 10;
+
+/// Operators that came later, with the versions of files that have them.
+const LATER: &[&str] = &["RMSNormalization"];
+const OPSET_LATER: i64 = 23;
+const IR_VERSION_LATER: i64 = 11;
 
 /// A graph that predicts, for some sizes.
 #[derive(Debug)]
@@ -94,13 +99,23 @@ pub fn model(source: &Source<'_>) -> Result<ModelProto, WriteError> {
         value_info,
         ..GraphProto::default()
     };
+    let later = holds(&graph, LATER);
+    let (version, format) = if later { (OPSET_LATER, IR_VERSION_LATER) } else { (OPSET, IR_VERSION) };
     Ok(ModelProto {
-        ir_version: Some(IR_VERSION),
-        opset_import: vec![OperatorSetIdProto { domain: Some(String::new()), version: Some(OPSET) }],
+        ir_version: Some(format),
+        opset_import: vec![OperatorSetIdProto { domain: Some(String::new()), version: Some(version) }],
         producer_name: Some("kiln".into()),
         producer_version: Some(env!("CARGO_PKG_VERSION").into()),
         graph: Some(graph),
         ..ModelProto::default()
+    })
+}
+
+/// Whether a graph, or one within its nodes, has one of these operators.
+fn holds(graph: &GraphProto, operators: &[&str]) -> bool {
+    graph.node.iter().any(|node| {
+        let mut inner = node.attribute.iter().filter_map(|attribute| attribute.g.as_deref());
+        operators.contains(&node.op_type()) || inner.any(|graph| holds(graph, operators))
     })
 }
 

@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use crate::names::shown;
+use kiln_graph::names::shown;
 
 /// What PyTorch's wrappers put into names: data parallelism, `torch.compile`, sharding, checkpointing of activations.
 const WRAPPERS: [&str; 4] = ["module.", "_orig_mod.", "_fsdp_wrapped_module.", "_checkpoint_wrapped_module."];

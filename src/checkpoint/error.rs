@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use kiln_graph::{ParameterError, Shape};
 
 use super::advice::advice;
-use crate::names::{listed, numbers, shown};
+use kiln_graph::names::{listed, numbers, shown};
 
 /// Why a model could not be saved or loaded. After any of these the model and the file at `path` are what they
 /// were before.

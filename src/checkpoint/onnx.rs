@@ -13,7 +13,7 @@ use crate::formats::bytes::Bytes;
 use crate::formats::element::{Element, Order};
 use crate::formats::part::Part;
 use crate::formats::tensor::Tensor;
-use crate::names::shown;
+use kiln_graph::names::shown;
 
 /// Whether a file is one, by its name or its first bytes: the number of the format's version.
 pub fn is_one(path: &Path, first: &[u8]) -> bool {
@@ -50,7 +50,7 @@ pub fn read(path: &Path, file: Part) -> Result<Tensors, CheckpointError> {
 
 /// The tensor that a node gives which is a constant, under the name of its result.
 fn of_node(node: &NodeProto) -> Option<(&str, &TensorProto)> {
-    let tensor = node.attribute.iter().find(|attribute| attribute.name() == "value")?.t.as_ref()?;
+    let tensor = node.attribute.iter().find(|attribute| attribute.name() == "value")?.t.as_deref()?;
     (node.op_type() == "Constant").then_some((node.output.first()?.as_str(), tensor))
 }
 
@@ -60,7 +60,9 @@ pub fn graphs(model: &ModelProto) -> Vec<&GraphProto> {
     let mut next = 0;
     while next < all.len() {
         let nodes = all[next].node.iter().flat_map(|node| &node.attribute);
-        all.extend(nodes.flat_map(|attribute| attribute.g.iter().chain(&attribute.graphs)).collect::<Vec<_>>());
+        all.extend(
+            nodes.flat_map(|attribute| attribute.g.as_deref().into_iter().chain(&attribute.graphs)).collect::<Vec<_>>(),
+        );
         next += 1;
     }
     all
@@ -87,7 +89,7 @@ fn constant(path: &Path, file: &Part, bytes: &[u8], tensor: &TensorProto) -> Res
 }
 
 /// Numbers of a file beside this one, as the tensor says.
-fn beside(path: &Path, tensor: &TensorProto) -> Result<Part, Reason> {
+pub fn beside(path: &Path, tensor: &TensorProto) -> Result<Part, Reason> {
     let entry = |key: &str| tensor.external_data.iter().find(|entry| entry.key() == key).map(|entry| entry.value());
     let number = |key: &str| entry(key).map(|text| text.parse::<usize>().map_err(|_| format!("its {key} is `{text}`")));
     let place = Path::new(entry("location").ok_or("it lies in another file, which has no name")?);
@@ -117,7 +119,7 @@ fn of_fields(tensor: &TensorProto, ty: DataType, element: Element) -> Vec<u8> {
 }
 
 /// An element type as files of weights have it.
-fn element(ty: DataType) -> Element {
+pub fn element(ty: DataType) -> Element {
     match ty {
         DataType::Float => Element::F32,
         DataType::Double => Element::F64,

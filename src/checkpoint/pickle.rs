@@ -12,7 +12,7 @@ mod calls;
 use std::collections::HashMap;
 
 use crate::formats::Reason;
-use crate::names::shown;
+use kiln_graph::names::shown;
 
 pub use calls::{Global, Storage, TensorCall};
 

@@ -13,7 +13,7 @@ use crate::formats::archive::Archive;
 use crate::formats::element::Order;
 use crate::formats::part::Part;
 use crate::formats::tensor::Tensor;
-use crate::names::shown;
+use kiln_graph::names::shown;
 
 /// How deep dictionaries and lists may lie in each other.
 const DEPTH: usize = 64;

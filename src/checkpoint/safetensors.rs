@@ -10,7 +10,7 @@ use super::tensors::{Format, Named, Tensors, beginning};
 use crate::formats::element::{Element, Order};
 use crate::formats::part::Part;
 use crate::formats::tensor::Tensor;
-use crate::names::shown;
+use kiln_graph::names::shown;
 
 /// The longest header that the format allows, in bytes.
 const LONGEST_HEADER: u64 = 100_000_000;

@@ -10,7 +10,7 @@ use super::CheckpointError;
 use super::seal::Notes;
 use super::tensors::{self, Format, Named, Tensors};
 use crate::formats::part::Part;
-use crate::names::shown;
+use kiln_graph::names::shown;
 
 /// Whether a file begins as a text in JSON does.
 pub fn is_index(path: &Path, file: &Part) -> Result<bool, CheckpointError> {

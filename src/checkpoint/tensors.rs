@@ -70,7 +70,7 @@ impl Tensors {
             Unread::Misfit(misfit) => format!("its number {} is {}", misfit.place, misfit.found),
             Unread::File(reason) => reason,
         };
-        foreign(path, self.format.name(), format!("{}: {reason}", crate::names::shown(name)))
+        foreign(path, self.format.name(), format!("{}: {reason}", kiln_graph::names::shown(name)))
     }
 }
 

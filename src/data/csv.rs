@@ -9,7 +9,7 @@ use ndarray::{Array1, Array2};
 use super::DataError;
 use crate::formats::element::{Number, Scalar};
 use crate::formats::inflate;
-use crate::names::shown;
+use kiln_graph::names::shown;
 
 /// Reads a table with a line of names and commas between its cells: [`CsvOptions`] has all that may be otherwise.
 ///

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::names::{listed, numbers, shown};
+use kiln_graph::names::{listed, numbers, shown};
 
 /// Why data could not be read or put together. Every variant names the file or the data set, what was
 /// expected and what was found.

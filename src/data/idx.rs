@@ -8,7 +8,7 @@ use ndarray::{Array1, Array3};
 
 use super::DataError;
 use crate::formats::inflate;
-use crate::names::numbers;
+use kiln_graph::names::numbers;
 
 /// The contents of an IDX file.
 #[derive(Clone, Debug, PartialEq)]

@@ -15,7 +15,7 @@ pub use folder::ImageFolder;
 pub use resized::resize;
 
 use super::DataError;
-use crate::names::shown;
+use kiln_graph::names::shown;
 
 /// Which channels of an image are asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -70,7 +70,7 @@ impl Npz {
         }
         let array = self.archive.read(&entry).and_then(|bytes| npy::parse(&bytes.into()));
         let array = array.map_err(|reason| {
-            let reason = format!("{}: {reason}", crate::names::shown(name));
+            let reason = format!("{}: {reason}", kiln_graph::names::shown(name));
             DataError::Format { path: path.clone(), format: ".npz", reason }
         })?;
         numbers(path, ".npz", name, &array)

@@ -17,9 +17,9 @@ use ndarray::{Array1, ArrayD};
 use super::source::check_index;
 use super::{DataError, Number, Scalar, Source};
 use crate::formats::part::Part;
-use crate::names::shown;
 use chunks::Chunks;
 use column::{Column, Numbers};
+use kiln_graph::names::shown;
 
 /// What errors call it.
 const FORMAT: &str = "Parquet";

@@ -15,7 +15,7 @@ use rawzip::{CompressionMethod, RECOMMENDED_BUFFER_SIZE, ZipArchiveWriter, ZipLo
 use super::bytes::Bytes;
 use super::part::{Contents, Part};
 use super::{Reason, inflate};
-use crate::names::shown;
+use kiln_graph::names::shown;
 
 /// What every zip archive that holds something begins with.
 pub const MAGIC: &[u8] = b"PK\x03\x04";

@@ -7,7 +7,7 @@ use super::Reason;
 use super::element::{Element, Number, Order};
 use super::part::Part;
 use super::tensor::Tensor;
-use crate::names::{numbers, shown};
+use kiln_graph::names::{numbers, shown};
 
 /// What a file begins with.
 pub const MAGIC: &[u8] = b"\x93NUMPY";

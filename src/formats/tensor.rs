@@ -4,7 +4,7 @@ use super::Reason;
 use super::bytes::Bytes;
 use super::element::{Element, Misfit, Number, Order};
 use super::part::Part;
-use crate::names::numbers;
+use kiln_graph::names::numbers;
 
 /// Why numbers were not made.
 #[derive(Clone, Debug)]

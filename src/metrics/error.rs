@@ -1,6 +1,6 @@
 //! What can be wrong with what a metric is given.
 
-use crate::names::numbers;
+use kiln_graph::names::numbers;
 
 /// Why a metric could not take a batch. It has taken nothing of it.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]

@@ -10,7 +10,7 @@ use kiln_onnx::{OnnxError, OnnxModel};
 use ndarray::{ArrayD, ArrayRef, Dimension};
 
 use crate::predictor::{Held, Lender};
-use crate::report::{CachedPrograms, DrawError, Drawing, Profile, Tuning};
+use crate::report::{CachedPrograms, DrawError, Drawing, Profile, Summary, Tuning};
 use crate::trainer::{Compiled, Settings, TrainError, setter, take_parameters};
 
 /// A model of a file ready to predict. Any number of threads call it at once, as a [`Predictor`](crate::Predictor).
@@ -192,6 +192,16 @@ impl OnnxPredictor {
     /// [`TrainError::Profile`].
     pub fn profile(&self) -> Result<Profile, TrainError> {
         self.programs.profile(&self.graph(self.settings.batch)?)
+    }
+
+    /// A table of the nodes with parameters, their output shapes and FLOPs, and the planned memory; it prints.
+    ///
+    /// # Errors
+    /// [`TrainError::Graph`].
+    pub fn summary(&self) -> Result<Summary, TrainError> {
+        let (graph, sizes) = (self.graph(1)?, Sizes::of_batch(self.settings.batch));
+        let first = self.inputs.first().map_or(Shape::SCALAR, |(_, ty)| ty.shape);
+        Ok(self.model.with(|model| Summary::of_graph(&graph, model, first, sizes, None, Some(self.plan()))))
     }
 
     /// What is kept compiled; it prints as a table.

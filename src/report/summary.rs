@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 
 use kiln_graph::shape::Sizes;
-use kiln_graph::{Builder, Graph, Kind, Model, NodeId, Path, Shape};
+use kiln_graph::{Builder, Graph, Kind, Layer, Model, NodeId, Path, Shape};
 use kiln_jit::Plan;
 
 use super::text::thousands;
@@ -51,20 +51,29 @@ impl Summary {
         // At batch size 1 all counts are those of one sample.
         let g = Builder::new("summary");
         forward(&g, model, sizes.with_batch(1));
-        let graph = g.finish()?;
+        Ok(Summary::of_graph(&g.finish()?, model, M::INPUTS[0].shape, sizes, training, inference))
+    }
 
+    /// That of a layer whose graph for one sample is given; `output` is the shape of what gives no node.
+    pub(crate) fn of_graph(
+        graph: &Graph,
+        model: &impl Layer,
+        mut output: Shape,
+        sizes: Sizes,
+        training: Option<&Plan>,
+        inference: Option<&Plan>,
+    ) -> Summary {
         // What the nodes of each place and of those under it give and cost.
         let mut places: HashMap<&str, (NodeId, u64)> = HashMap::new();
         for id in graph.ids() {
             for place in around(&graph.scope(id).layer) {
                 let (last, all) = places.entry(place).or_insert((id, 0));
                 *last = id;
-                *all += flops(&graph, id);
+                *all += flops(graph, id);
             }
         }
         let mut layers: Vec<LayerRow> = Vec::new();
         let mut rows: HashMap<String, usize> = HashMap::new();
-        let mut output = M::INPUTS[0].shape;
         model.describe(&mut Path::default(), &mut |name, layer| {
             let nodes = places.get(name);
             output = nodes.map_or(output, |&(last, _)| graph.shape(last).with(0, Shape::N));
@@ -86,12 +95,12 @@ impl Summary {
                 row.frozen += if parameter.kind == Kind::Frozen { parameter.value.len() } else { 0 };
             }
         });
-        Ok(Summary {
+        Summary {
             layers,
             sizes,
             training_bytes: training.map(Plan::peak_bytes),
             inference_bytes: inference.map(Plan::peak_bytes),
-        })
+        }
     }
 
     /// The number of parameters of all layers.

@@ -14,7 +14,7 @@ use super::programs::Programs;
 use super::schedulers::Schedulers;
 use crate::checkpoint::{CheckpointError, Notes, check_seal, open_noted, seal, serialize};
 use crate::files::replace_file;
-use crate::names::{numbers, shown};
+use kiln_graph::names::{numbers, shown};
 
 /// The note of the seed, which decides on what layers draw.
 const SEED: &str = "kiln.seed";

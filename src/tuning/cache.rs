@@ -19,7 +19,7 @@ use serde_json::{Map, Value, json};
 
 use super::TuningError;
 use crate::files::{check_replaceable, make_folder_of, replace_file};
-use crate::names::shown;
+use kiln_graph::names::shown;
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 

@@ -7,7 +7,7 @@ use super::Element;
 use crate::checkpoint::{CheckpointError, foreign};
 use crate::formats::element::{Misfit, Number, Order};
 use crate::formats::half::{F16, to_bfloat16};
-use crate::names::shown;
+use kiln_graph::names::shown;
 
 /// A tensor of a file, with its numbers.
 #[derive(Clone, Debug)]

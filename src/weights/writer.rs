@@ -9,7 +9,7 @@ use crate::checkpoint::{CheckpointError, Entry, Notes, foreign, header};
 use crate::files::replace_file_with;
 use crate::formats::archive::write_archive;
 use crate::formats::npy;
-use crate::names::shown;
+use kiln_graph::names::shown;
 
 /// A file of weights to be written: first what its tensors are, then their numbers, one tensor at a time, so that no more than
 /// one is in memory.

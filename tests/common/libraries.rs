@@ -11,12 +11,27 @@ pub struct Libraries(Vec<(String, PathBuf)>);
 impl Libraries {
     /// Those that the test of this package is linked with. It asks cargo, which builds nothing if all is as it was.
     pub fn of(test: &str, names: &[&str]) -> Libraries {
+        Libraries::with_features(test, names, "")
+    }
+
+    /// Those of a test that is built with such features.
+    pub fn with_features(test: &str, names: &[&str], features: &str) -> Libraries {
         // The program is `<target>/<profile>/deps/..`, the folder for tests `<target>/tmp`.
         let program = env::current_exe().unwrap();
         let profile = program.ancestors().nth(2).and_then(|folder| folder.file_name()?.to_str()).unwrap();
         let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
         let mut cargo = Command::new(env::var_os("CARGO").unwrap_or("cargo".into()));
-        cargo.args(["test", "--no-run", "--test", test, "--message-format=json", "--offline", "--profile"]);
+        cargo.args([
+            "test",
+            "--no-run",
+            "--test",
+            test,
+            "--message-format=json",
+            "--offline",
+            "--features",
+            features,
+            "--profile",
+        ]);
         cargo.arg(if profile == "debug" { "test" } else { profile }).arg("--target-dir").arg(target);
         let output = cargo.current_dir(env!("CARGO_MANIFEST_DIR")).output().expect("cargo runs");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

@@ -9,6 +9,8 @@ _kiln() {
         'report:write what a run has measured as one HTML file'
         'run:compute what a model of an ONNX file gives for arrays'
         'bench:time the prediction of a model of an ONNX file'
+        'export:write an ONNX file with the weights of another file'
+        'compile:write the prediction of an ONNX file as an object file'
         'completions:print the script by which a shell completes this command'
     )
     if (( CURRENT == 2 )); then
@@ -49,6 +51,18 @@ _kiln() {
             '--batch[the number of rows]:number: ' '--seconds[how long calls are timed]:seconds: ' \
             '(-t --threads)'{-t,--threads}'[number of threads]:number: ' '--json[as one JSON object]' '--help' \
             '1:file:_files'
+        ;;
+    export)
+        _arguments '--partial[tensors that WEIGHTS does not have stay]' \
+            '(-f --force)'{-f,--force}'[replace the file that is written]' '--help' \
+            '1:network:_files' '2:weights:_files' '3:file:_files'
+        ;;
+    compile)
+        _arguments '(-o --out)'{-o,--out}'[the folder for the files]:folder:_files -/' '--name[of the program]:name: ' \
+            '--target[the machine]:target: ' '*--level[code for this alone]:level:(baseline avx2 avx512)' \
+            '--native[for the caches of this machine]' '--inside[weights in the object file]' \
+            '*--shape[of an input]:NAME=1,3,224,224: ' '*--const[the number of an input]:NAME=NUMBER: ' \
+            '--batch[the number of rows]:number: ' '--help' '1:file:_files'
         ;;
     completions) _arguments '--help' '1:shell:(bash zsh fish)' ;;
     esac

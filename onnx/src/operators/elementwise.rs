@@ -163,6 +163,26 @@ fn choose<'g>(c: &Context<'_, 'g>) -> Results<'g> {
     c.like(1, mask.select(a, b))
 }
 
+/// The nearest numbers of 16 bits (IEEE binary16), of two as near the even one.
+///
+/// Added to 1.5 times the power of two that is 2^13 times as large as its own, a number is rounded to 10 digits behind its
+/// first; those below 2^-14, the smallest with all digits, to multiples of 2^-24.
+fn half(x: Value<'_>) -> Value<'_> {
+    let g = x.graph();
+    let mut size = x.abs() * 2f64.powi(14);
+    // 2^14 times the largest power of two that is not above the number.
+    let mut power = g.full(x.shape(), 1.0);
+    for places in [16, 8, 4, 2, 1] {
+        let bound = 2f64.powi(places);
+        let above = size.ge(bound);
+        size = above.select(size * (1.0 / bound), size);
+        power = above.select(power * bound, power);
+    }
+    let large = power * 0.75;
+    let rounded = (x + large) - large;
+    rounded.abs().ge(65536.0).select(rounded * f64::INFINITY, rounded)
+}
+
 fn cast<'g>(c: &Context<'_, 'g>) -> Results<'g> {
     convert(c, c.element_of("to")?.ok_or_else(|| Fault::invalid("no attribute `to` is given"))?)
 }
@@ -174,11 +194,15 @@ fn convert<'g>(c: &Context<'_, 'g>, to: Element) -> Results<'g> {
     if from == to {
         return Ok(vec![c.item(0)?.clone()]);
     }
-    // f32 already has less digits than f64, and no more than the halves are stored with is ever lost silently.
-    if matches!(to.data_type(), DataType::Float16 | DataType::Bfloat16) {
-        return Err(Fault::unsupported(format!("numbers are not rounded to {to}")));
-    }
     let x = c.value(0)?;
+    // They are carried as f32, with as many digits as they have.
+    match to.data_type() {
+        DataType::Float16 => return one(c.typed(half(x.convert(DType::F32)), to)),
+        DataType::Bfloat16 => {
+            return one(c.typed(x.convert(DType::F32).convert(DType::Bf16).convert(DType::F32), to));
+        }
+        _ => {}
+    }
     let narrow = to.limits().filter(|(low, high)| high - low < 1 << 17);
     let value = x.convert(carrier);
     let value = match narrow {

@@ -2,11 +2,12 @@
 
 use kiln_graph::{DType, Value, functions};
 
-use super::Row;
+use super::{Fold, Row};
 use crate::error::Fault;
 use crate::read::context::{Context, Results, extent, shape};
 
 pub const TABLE: &[Row] = &[
+    Row::new("NonMaxSuppression", 10, suppression).fold(Fold::Never),
     Row::new("AffineGrid", 20, affine_grid).statics(&[1]),
     Row::new("Col2Im", 18, col2im).statics(&[1, 2]),
     Row::new("DeformConv", 19, deform_conv).weights(&[1, 3]),
@@ -61,8 +62,16 @@ fn align_corners(c: &Context<'_, '_>) -> Result<bool, Fault> {
     c.flag("align_corners", false)
 }
 
+/// Which boxes of many are the best, those that lie over better ones left out.
+fn suppression<'g>(_: &Context<'_, 'g>) -> Results<'g> {
+    Err(Fault::unsupported(
+        "how many boxes are selected depends on data: take the boxes and their scores in front of it \
+         (`.with_outputs(&[..])`), and select by them",
+    ))
+}
+
 fn affine_grid<'g>(c: &Context<'_, 'g>) -> Results<'g> {
-    let size: Vec<usize> = c.ints(1)?.into_iter().map(extent).collect::<Result<_, _>>()?;
+    let size = c.extents(1)?;
     shape(&size)?;
     c.like(0, functions::affine_grid(c.float(0)?, &size, align_corners(c)?))
 }

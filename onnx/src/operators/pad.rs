@@ -5,7 +5,7 @@ use kiln_graph::{DType, Value};
 use super::places::at_known;
 use super::{Fold, Row};
 use crate::error::Fault;
-use crate::read::context::{Context, Results, axes, extent, shape};
+use crate::read::context::{Context, Results, axes, shape};
 
 pub const TABLE: &[Row] = &[
     Row::new("CenterCropPad", 18, center_crop_pad).statics(&[1]),
@@ -98,7 +98,7 @@ fn own<'g>(x: Value<'g>, axis: usize, before: i64, behind: i64, mode: &str) -> R
 
 fn center_crop_pad<'g>(c: &Context<'_, 'g>) -> Results<'g> {
     let x = c.value(0)?;
-    let wanted: Vec<usize> = c.ints(1)?.into_iter().map(extent).collect::<Result<_, _>>()?;
+    let wanted = c.extents(1)?;
     let rank = x.shape().rank();
     let along = match c.ints_of("axes")? {
         Some(list) => axes(&list, rank)?,

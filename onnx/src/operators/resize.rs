@@ -90,9 +90,8 @@ fn resize<'g>(c: &Context<'_, 'g>) -> Results<'g> {
         };
     }
     for (axis, list) in outside.into_iter().filter(|(_, list)| list.contains(&true)) {
-        let mut along = vec![1; rank];
-        along[axis] = list.len();
-        let mask = Constant { element: crate::element::Element::BOOL, shape: along, data: crate::Data::Bools(list) };
+        let shape = crate::read::context::along(rank, axis, list.len());
+        let mask = Constant { element: crate::element::Element::BOOL, shape, data: crate::Data::Bools(list) };
         let value = c.g.scalar_of(y.dtype(), places.extrapolation);
         y = written(c.g, &mask)?.select(value, y);
     }

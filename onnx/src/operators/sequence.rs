@@ -102,7 +102,7 @@ fn split<'g>(c: &Context<'_, 'g>) -> Results<'g> {
     } else if c.shape(1)?.rank() == 0 {
         (0..inside.div_ceil(each)).map(|part| each.min(inside - part * each)).collect()
     } else {
-        c.ints(1)?.into_iter().map(extent).collect::<Result<_, _>>()?
+        c.extents(1)?
     };
     if parts.contains(&0) || parts.iter().try_fold(0usize, |sum, part| sum.checked_add(*part)) != Some(inside) {
         return Err(Fault::invalid(format!("parts of {parts:?} of an axis of extent {inside}")));

@@ -145,7 +145,7 @@ fn transpose<'g>(c: &Context<'_, 'g>) -> Results<'g> {
 
 fn expand<'g>(c: &Context<'_, 'g>) -> Results<'g> {
     let from = c.shape(0)?;
-    let wanted: Vec<usize> = c.ints(1)?.into_iter().map(extent).collect::<Result<_, _>>()?;
+    let wanted = c.extents(1)?;
     let to = kiln_graph::shape::rules::broadcast("expand", from, shape(&wanted)?)
         .map_err(|error| Fault::Graph(error.into()))?;
     moved(c, shape(to.dims())?, |x| x.broadcast_to(to))
@@ -153,7 +153,7 @@ fn expand<'g>(c: &Context<'_, 'g>) -> Results<'g> {
 
 fn tile<'g>(c: &Context<'_, 'g>) -> Results<'g> {
     let from = c.shape(0)?;
-    let repeats: Vec<usize> = c.ints(1)?.into_iter().map(extent).collect::<Result<_, _>>()?;
+    let repeats = c.extents(1)?;
     if repeats.len() != from.rank() {
         return Err(Fault::invalid(format!("{} repeats for {} axes", repeats.len(), from.rank())));
     }

@@ -6,9 +6,13 @@ use std::f64::consts::PI;
 use kiln_graph::{DType, Value, functions};
 
 use super::{Fold, Row};
+use crate::constant::Constant;
 use crate::element::Element;
 use crate::error::Fault;
 use crate::read::context::{Context, Results, axis, extent, one, shape};
+
+/// As many elements of a matrix of weights at most.
+const MOST_WEIGHTS: usize = 1 << 22;
 
 pub const TABLE: &[Row] = &[
     Row::new("BlackmanWindow", 17, |c| window(c, &[0.42, -0.5, 0.08])).fold(Fold::Never).statics(&[0]),
@@ -16,6 +20,7 @@ pub const TABLE: &[Row] = &[
     Row::new("DFT", 20, dft).statics(&[1, 2]),
     Row::new("HammingWindow", 17, |c| window(c, &[25.0 / 46.0, -21.0 / 46.0])).fold(Fold::Never).statics(&[0]),
     Row::new("HannWindow", 17, |c| window(c, &[0.5, -0.5])).fold(Fold::Never).statics(&[0]),
+    Row::new("MelWeightMatrix", 17, mel).fold(Fold::Never).statics(&[0, 1, 2, 3, 4]),
     Row::new("STFT", 17, stft).statics(&[1, 3]),
 ];
 
@@ -55,6 +60,44 @@ fn window<'g>(c: &Context<'_, 'g>, weights: &[f64]) -> Results<'g> {
     }
     let carrier = element.carrier().ok_or(Fault::Element(element))?;
     one(c.typed(sum.convert(carrier), element))
+}
+
+/// Triangles `[dft_length / 2 + 1, bins]` whose corners lie as far apart on the scale of mels, in places of a transform.
+fn mel<'g>(c: &Context<'_, 'g>) -> Results<'g> {
+    let (bins, length) = (extent(c.int(0)?)?, extent(c.int(1)?)?);
+    let (rate, low, high) = (c.int(2)?, c.single(3)?, c.single(4)?);
+    let element = c.element_of("output_datatype")?.unwrap_or(Element::F32);
+    let carrier = element.carrier().ok_or(Fault::Element(element))?;
+    let places = length / 2 + 1;
+    let to = shape(&[places, bins])?;
+    if rate <= 0 || bins == 0 || to.elements() > MOST_WEIGHTS {
+        return Err(Fault::invalid(format!("a matrix of {bins} bins for {places} places, of {rate} samples a second")));
+    }
+    let mels = |hertz: f64| 2595.0 * (1.0 + hertz / 700.0).log10();
+    let step = (mels(high) - mels(low)) / (bins + 2) as f64;
+    let corner = |bin: usize| {
+        let hertz = 700.0 * (10f64.powf((mels(low) + bin as f64 * step) / 2595.0) - 1.0);
+        ((length + 1) as f64 * hertz / rate as f64).floor()
+    };
+    let corners: Vec<f64> = (0..bins + 2).map(corner).collect();
+    let mut weights = vec![0.0; places * bins];
+    for (bin, three) in corners.windows(3).enumerate() {
+        let [first, middle, last] = [three[0], three[1], three[2]];
+        for place in 0..places {
+            let at = place as f64;
+            weights[place * bins + bin] = match at {
+                _ if at == middle => 1.0,
+                _ if (first..middle).contains(&at) => (at - first) / (middle - first),
+                _ if (middle..last).contains(&at) => (last - at) / (last - middle),
+                _ => 0.0,
+            };
+        }
+    }
+    let matrix = Constant::floats(vec![places, bins], weights.into_iter().map(|weight| weight as f32).collect());
+    match carrier {
+        DType::F32 => one(Constant { element, ..matrix }),
+        DType::Bf16 | DType::I32 | DType::Bool => Err(Fault::Element(element)),
+    }
 }
 
 fn dft_by_attribute<'g>(c: &Context<'_, 'g>) -> Results<'g> {

@@ -142,6 +142,11 @@ impl<'a, 'g> Context<'a, 'g> {
         self.constant(position)?.whole().ok_or_else(|| self.wrong_element(position, "whole numbers"))
     }
 
+    /// An operand's whole numbers as extents, which must be known.
+    pub fn extents(&self, position: usize) -> Result<Vec<usize>, Fault> {
+        self.ints(position)?.into_iter().map(extent).collect()
+    }
+
     /// The only whole number of an operand, which must be known.
     pub fn int(&self, position: usize) -> Result<i64, Fault> {
         match self.ints(position)?[..] {
@@ -325,6 +330,13 @@ pub fn shape(extents: &[usize]) -> Result<Shape, Fault> {
         return Err(Fault::invalid(format!("the shape {extents:?}, which is too large")));
     }
     Ok(Shape::new(extents))
+}
+
+/// The extents of what lies along one axis of a tensor of a rank: 1 along the others.
+pub fn along(rank: usize, axis: usize, extent: usize) -> Vec<usize> {
+    let mut extents = vec![1; rank];
+    extents[axis] = extent;
+    extents
 }
 
 /// A number of elements or places: not negative, and not more than an extent may be.

@@ -78,6 +78,14 @@ impl<'m, 'g> Evaluator<'m, 'g> {
             && self.stored[number].element.carrier() == Some(DType::F32)
     }
 
+    /// The name of the first parameter among tensors of the file.
+    fn parameter_of(&self, mut tensors: impl Iterator<Item = usize>) -> Option<&'m str> {
+        tensors.find_map(|number| match self.stored[number].place {
+            Place::Parameter(parameter) => Some(self.parameters[parameter].0.as_str()),
+            Place::Written | Place::Halves(_) => None,
+        })
+    }
+
     /// The value of a tensor of the file that is a parameter.
     pub fn parameter(&self, number: usize) -> Option<Value<'g>> {
         let stored = &self.stored[number];
@@ -197,6 +205,9 @@ impl<'m, 'g> Evaluator<'m, 'g> {
         scope: Option<&Scope<'_, 'g>>,
     ) -> Result<Vec<Item<'g>>, Fault> {
         let row = node.row.ok_or(Fault::Operator)?;
+        let weights =
+            inputs.iter().filter_map(|item| if let Item::Tensor(tensor) = item { tensor.number() } else { None });
+        let _part = self.parameter_of(weights).map(|name| self.g.part(layer_of(name)));
         let _function = self.g.function(row.name);
         let results = (row.apply)(&Context { g: self.g, evaluator: self, scope, node, inputs })?;
         if let Some(error) = self.g.error() {
@@ -211,6 +222,11 @@ impl<'m, 'g> Evaluator<'m, 'g> {
         }
         Ok(results)
     }
+}
+
+/// The layer that a parameter belongs to, as reports show it: `conv1` of `conv1.weight`; one without a dot is one by itself.
+pub fn layer_of(parameter: &str) -> &str {
+    parameter.rsplit_once('.').map_or(parameter, |(layer, _)| layer)
 }
 
 /// The result of arithmetic with an operand that has no elements, which no graph carries.

@@ -131,6 +131,11 @@ impl<'g> Tensor<'g> {
         self.0.constant.as_ref()
     }
 
+    /// Its number, if it is a tensor of the file.
+    pub fn number(&self) -> Option<usize> {
+        if let Source::Stored(number) = self.0.source { Some(number) } else { None }
+    }
+
     /// How many nodes over known operands it comes through.
     pub fn depth(&self) -> usize {
         if let Source::Applied(applied, _) = &self.0.source { applied.depth } else { 0 }

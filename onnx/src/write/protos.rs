@@ -105,6 +105,6 @@ impl NodeProto {
 
     /// With a graph.
     pub(super) fn graph(self, name: &str, graph: GraphProto) -> NodeProto {
-        self.with(name, AttributeType::Graph, |attribute| attribute.g = Some(graph))
+        self.with(name, AttributeType::Graph, |attribute| attribute.g = Some(Box::new(graph)))
     }
 }

@@ -36,6 +36,7 @@ impl<'a> Writer<'a> {
             | Whole::MatMul
             | Whole::BatchNorm { .. }
             | Whole::LayerNorm { .. }
+            | Whole::RmsNorm { .. }
             | Whole::GroupNorm { .. }
             | Whole::Softmax { .. }
             | Whole::LogSoftmax { .. }
@@ -45,8 +46,6 @@ impl<'a> Writer<'a> {
             | Whole::Pad { .. }
             | Whole::Sort { .. }
             | Whole::PRelu => true,
-            // From version 23 on.
-            Whole::RmsNorm { .. } => false,
             // An even number of channels lies on the other side.
             Whole::LocalResponseNorm { size, .. } => size % 2 == 1,
             Whole::Fold { axes, .. } => !axes.is_empty(),
@@ -107,6 +106,14 @@ impl<'a> Writer<'a> {
                     weight => weight.to_owned(),
                 };
                 let norm = node("LayerNormalization", &[at(0), &weight, at(2)]);
+                self.push_main(norm.int("axis", axis as i64 - self.rank(x) as i64).float("epsilon", eps))
+            }
+            Whole::RmsNorm { axis, eps } => {
+                let weight = match at(1) {
+                    "" => self.ones_like(x, axis)?,
+                    weight => weight.to_owned(),
+                };
+                let norm = node("RMSNormalization", &[at(0), &weight]);
                 self.push_main(norm.int("axis", axis as i64 - self.rank(x) as i64).float("epsilon", eps))
             }
             Whole::GroupNorm { groups, eps } => {
@@ -188,7 +195,7 @@ impl<'a> Writer<'a> {
                 self.push_main(node("PRelu", &[at(0), &slope]))
             }
             Whole::Curve(curve) => self.write_curve(curve, at(0), self.dtype(x)),
-            Whole::RmsNorm { .. } | Whole::Recurrent { .. } => {
+            Whole::Recurrent { .. } => {
                 return Err(self.level().no_form(id, "it has no operator of its own"));
             }
         }])

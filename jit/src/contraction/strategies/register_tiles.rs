@@ -15,7 +15,7 @@ use crate::cost::compute;
 use crate::cost::params::caches::STAYING;
 use crate::cost::params::packed_panels::SQUARE_LANES;
 use crate::cost::params::register_tiles::{
-    ENTERING, FEW_TILES, LOST, RARE, REGAINED, REST, ROW_TILES, SHARES, TASKS_OF_BLOCKS, UNROLL, WIDEST,
+    ENTERING, FEW_TILES, LOST, RARE, REGAINED, REST, ROW_TILES, SHARES, TASKS_OF_BLOCKS, UNROLL, WIDEST, WIDEST_FOLDED,
 };
 use crate::cost::params::search::ROUNDING;
 use crate::cost::params::sharing::{ALONE, CUT, SHARED, TASKS};
@@ -289,7 +289,7 @@ impl<'a> Shape<'a> {
         let mut boxes: Vec<Tile> = Vec::new();
         for vectors in 1..=width.div_ceil(self.unit).min(self.target.lanes.max(WIDEST)) {
             // The folds of a row become one vector: there are no more of them than lanes.
-            if self.fold.is_some() && vectors > self.target.lanes {
+            if self.fold.is_some() && vectors > self.target.lanes.min(WIDEST_FOLDED) {
                 break;
             }
             for (rows, row_tiles, loaded, sizes) in rows_of.iter().filter(|(rows, ..)| self.fits(*rows, vectors)) {

@@ -9,7 +9,9 @@ use crate::contraction::problem::{Axis, Contraction, Coordinate, Epilogue, Place
 use crate::contraction::text::record;
 use crate::cost::cache::holds;
 use crate::cost::params::caches::STAYING;
-use crate::cost::params::split_k::{ADD, DEPTH, FAR, FAR_ADD, PARTS, RESTART, RESULTS, RUN, SCRATCH};
+use crate::cost::params::split_k::{
+    ADD, DEPTH, DEPTH_OF_A_ROW, FAR, FAR_ADD, PARTS, RESTART, RESULTS, ROW_LANES, RUN, SCRATCH,
+};
 use crate::kernel::{BufferId, Index, KernelBuilder, Operation, Value};
 use crate::layout::{Layout, PreferredLayout};
 use crate::target::Target;
@@ -27,11 +29,14 @@ pub fn counts(contraction: &Contraction, output: Shape, others: bool, target: &T
         let even = (parts.div_ceil(2)..=parts).rev().find(|&parts| extent.is_multiple_of(parts));
         (parts > 1).then_some(even.unwrap_or(parts))
     };
-    // Short sums are not worth the memory, and many results are tasks enough.
-    let usual = split(PARTS).filter(|_| depth >= DEPTH && results <= RESULTS * depth);
+    // Short sums are not worth the memory, and many results are tasks enough. Of one row all that matters is how the
+    // right operand is read: in parts it is in long runs, a task's own, and otherwise in pieces of its rows.
+    let one_row = contraction.axes.iter().all(|axis| axis.reduce || axis.right != 0 || axis.extent == 1);
+    let least = if one_row && target.lanes >= ROW_LANES { DEPTH_OF_A_ROW } else { DEPTH };
+    let usual = split(PARTS).filter(|_| depth >= least && results <= RESULTS * depth);
     let mut counts = vec![usual];
     // Then it is to be weighed: the estimates of both are compared.
-    if usual.is_some_and(|parts| restarts(contraction, parts, target) > 0.0) {
+    if usual.is_some_and(|parts| depth < DEPTH || restarts(contraction, parts, target) > 0.0) {
         counts.push(None);
     }
     // Each channel on its own (the weight gradient of a depthwise convolution): memory decides, and there are few

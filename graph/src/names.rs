@@ -1,13 +1,23 @@
 //! Names that come from files, as errors show them: on one line, and short, whatever the file holds. It knows no files.
 
-/// How much of a name is shown, in characters; and how many names of a list.
+/// How much of a name is shown, in characters; how much of a text with names in it; and how many names of a list.
 const CHARACTERS: usize = 80;
+const TEXT: usize = 1000;
 const NAMES: usize = 10;
 
 /// A name with its control characters escaped; of a long one the beginning.
 pub fn shown(name: &str) -> String {
+    cut(name, CHARACTERS)
+}
+
+/// A text in which names stand as they are: on one line, and no longer than what is read.
+pub fn line(text: &str) -> String {
+    cut(text, TEXT)
+}
+
+fn cut(name: &str, most: usize) -> String {
     let mut characters = name.chars();
-    let start: String = characters.by_ref().take(CHARACTERS).collect();
+    let start: String = characters.by_ref().take(most).collect();
     let escaped = start.escape_debug().to_string().replace("\\'", "'").replace("\\\"", "\"");
     match (characters.next(), escaped.is_empty()) {
         (Some(_), _) => format!("{escaped}.. ({} bytes)", name.len()),
@@ -53,6 +63,8 @@ mod tests {
         let many: Vec<String> = (0..1000).map(|number| number.to_string()).collect();
         assert_eq!(listed(&many), "0, 1, 2, 3, 4, 5, 6, 7, 8, 9, .. (1000 names)");
         assert_eq!(listed(&many[..2]), "0, 1");
+        assert_eq!(line("`a\nb` is no name"), "`a\\nb` is no name");
+        assert!(line(&"n".repeat(70_000)).len() < 1100);
         assert_eq!(numbers(&[3; 2]), "[3, 3]");
         assert_eq!(numbers(&[1; 70_000]), "[1, 1, 1, 1, 1, 1, 1, 1, 1, 1, .. (70000 numbers)]");
     }
