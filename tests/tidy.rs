@@ -10,12 +10,13 @@ use std::path::{Path, PathBuf};
 use imports::Imports;
 
 /// The only files with `unsafe` in them; each states its contracts.
-const UNSAFE: [&str; 5] = [
+const UNSAFE: [&str; 6] = [
     "jit/src/code.rs",
     "mpi/src/library.rs",
     "runtime/src/buffer.rs",
     "runtime/src/denormals.rs",
     "runtime/src/threads.rs",
+    "runtime/src/tile_registers.rs",
 ];
 
 /// Tests and benches may implement an allocator to count allocations, and call what was linked; `module.rs` holds the text of a

@@ -38,7 +38,10 @@ impl EmitterKind {
         Ok(match self {
             EmitterKind::Cranelift => Box::new(Cranelift::new()?),
             EmitterKind::Avx2 => Box::new(X86::new(Level::Avx2)),
-            EmitterKind::Avx512 => Box::new(X86::new(Level::Avx512).with_bf16(target::has_bf16())),
+            EmitterKind::Avx512 => {
+                let emitter = X86::new(Level::Avx512).with_bf16(target::has_bf16());
+                Box::new(emitter.with_amx(target::tile_registers().is_ok()))
+            }
         })
     }
 }

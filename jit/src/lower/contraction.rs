@@ -9,7 +9,7 @@ use super::expression::{
 use super::group::{Context, Group};
 use super::lowered::{Lowered, Role};
 use crate::contraction::{Operand, Place, Problem, Recipe, Source, preferred_layouts};
-use crate::kernel::{Element, KernelBuilder};
+use crate::kernel::KernelBuilder;
 use crate::target::Target;
 
 /// A contraction, and where its operands are.
@@ -54,16 +54,17 @@ pub fn describe(context: &Context<'_>, group: &Group, root: NodeId) -> (Expressi
 }
 
 /// The kernels of a contraction's stages.
-/// `scratch` is the memory between them, with its lengths.
+/// `scratch` is the memory between them.
 pub fn lower(
     name: &str,
     expression: &Expression,
     [left, right]: [Located; 2],
     recipe: &Recipe,
-    scratch: &[(Storage, usize)],
+    scratch: &[Storage],
     target: &Target,
 ) -> Vec<Lowered> {
     let mut kernels = Vec::new();
+    let operands = [left, right].map(|operand| (element(operand.dtype), operand.layout.elements));
     for stage in &recipe.stages {
         // A stage that multiplies and gives no results makes parts of sums; one that does neither copies.
         let role = match stage.results {
@@ -87,11 +88,12 @@ pub fn lower(
             .buffers
             .iter()
             .map(|&(source, access)| {
-                let (label, storage, element, elements) = match source {
-                    Source::Left => ("left", left.storage, element(left.dtype), left.layout.elements),
-                    Source::Right => ("right", right.storage, element(right.dtype), right.layout.elements),
-                    Source::Scratch(number) => ("scratch", scratch[number].0, Element::F32, scratch[number].1),
+                let (label, storage) = match source {
+                    Source::Left => ("left", left.storage),
+                    Source::Right => ("right", right.storage),
+                    Source::Scratch(number) => ("scratch", scratch[number]),
                 };
+                let (element, elements) = recipe.buffer(source, operands);
                 arguments.push(storage);
                 bytes += (element.bytes() * elements) as u64;
                 kernel.buffer(label, element, elements, access)

@@ -165,12 +165,10 @@ impl Lowering<'_, '_> {
         }
         let [left, right] = contracting.operands;
         let recipe = self.recipes.get(&contracting.problem);
-        let scratch: Vec<(Storage, usize)> =
-            recipe.scratch.iter().map(|&elements| (self.memory.scratch(elements), elements)).collect();
+        let scratch: Vec<Storage> = recipe.scratch.iter().map(|&elements| self.memory.scratch(elements)).collect();
         // In the order in which the key and the kernels name them: left, right, then scratch memory. All of it is there
         // already, so that the closure below asks for none.
-        let others: Vec<Storage> =
-            [left.storage, right.storage].into_iter().chain(scratch.iter().map(|s| s.0)).collect();
+        let others: Vec<Storage> = [left.storage, right.storage].into_iter().chain(scratch.iter().copied()).collect();
         let key = memo::Root::Contraction(contracting.problem.clone().into());
         self.memo.once(&mut self.memory, (name, key), expression, &others, |_| {
             lower::lower_contraction(name, expression, [left, right], &recipe, &scratch, self.target)

@@ -18,6 +18,8 @@ pub struct Plan {
     pub name: String,
     /// What makes the code of all kernels.
     pub emitter: EmitterKind,
+    /// By what products of bf16 are taken, in words.
+    pub bf16_products: String,
     /// The distinct kernels; equal ones are shared by their calls.
     pub kernels: Vec<Kernel>,
     /// What a run does, in order.

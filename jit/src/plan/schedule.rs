@@ -56,6 +56,7 @@ pub fn schedule(graph: &Graph, drafts: Drafts, exchanges: &[Exchanged], recipes:
     let mut plan = Plan {
         name: graph.name.clone(),
         emitter: target.emitter,
+        bf16_products: target.bf16_products(),
         kernels: Vec::new(),
         calls: Vec::new(),
         prologue,

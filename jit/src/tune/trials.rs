@@ -233,10 +233,12 @@ fn prepare(problem: &Problem, recipes: &[Recipe], target: &Target) -> Result<(Se
     let (mut kernels, mut calls, mut trials, mut bytes) = (Vec::new(), Vec::new(), Vec::new(), end);
     for recipe in recipes {
         let mut end = end;
-        let scratch = recipe.scratch.iter().map(|&elements| {
+        let lengths = [left, right].map(|operand| (operand.element, operand.layout.elements));
+        let scratch = (0..recipe.scratch.len()).map(|number| {
+            let (element, elements) = recipe.buffer(Source::Scratch(number), lengths);
             let start = end;
-            end += (size_of::<f32>() * elements).next_multiple_of(ALIGNMENT);
-            (Memory::Arena(start), Element::F32, elements)
+            end += (element.bytes() * elements).next_multiple_of(ALIGNMENT);
+            (Memory::Arena(start), element, elements)
         });
         let scratch: Vec<(Memory, Element, usize)> = scratch.collect();
         bytes = bytes.max(end);

@@ -2,7 +2,7 @@
 //! squares transposed in registers, zeros. It knows no tiling.
 
 use crate::contraction::tiling::steps;
-use crate::kernel::{BufferId, Index, KernelBuilder, Operation, Value};
+use crate::kernel::{BufferId, Convert, Index, KernelBuilder, Operation, Value};
 
 /// An operand's memory.
 #[derive(Clone, Debug)]
@@ -49,12 +49,38 @@ pub fn transposed(
     apart: i64,
     [rows, columns]: [usize; 2],
 ) -> Vec<Value> {
+    square(kernel, [rows, columns], |kernel, row| {
+        let index = from.clone().shifted(row as i64 * apart);
+        kernel.push(Operation::Load { buffer, index, stride: 1, active: columns })
+    })
+}
+
+/// The same of a matrix of pairs of bf16, of which a row holds them side by side.
+pub fn transposed_pairs(
+    kernel: &mut KernelBuilder,
+    buffer: BufferId,
+    from: &Index,
+    apart: i64,
+    [rows, columns]: [usize; 2],
+) -> Vec<Value> {
+    let transposed = square(kernel, [rows, columns], |kernel, row| {
+        let index = from.clone().shifted(row as i64 * apart);
+        let pairs = kernel.push(Operation::LoadPairs { buffer, index, stride: 2, active: columns });
+        kernel.convert(Convert::BitsToF32, pairs)
+    });
+    transposed.into_iter().map(|column| kernel.convert(Convert::BitsToI32, column)).collect()
+}
+
+fn square(
+    kernel: &mut KernelBuilder,
+    [rows, columns]: [usize; 2],
+    mut row: impl FnMut(&mut KernelBuilder, usize) -> Value,
+) -> Vec<Value> {
     // Rows that are not there are zeros, and no row is read beyond its last column: nothing outside of the matrix is.
     let zero = kernel.f32(0.0);
     let mut square = vec![zero; kernel.lanes()];
-    for (row, value) in square.iter_mut().enumerate().take(rows) {
-        let index = from.clone().shifted(row as i64 * apart);
-        *value = kernel.push(Operation::Load { buffer, index, stride: 1, active: columns });
+    for (number, value) in square.iter_mut().enumerate().take(rows) {
+        *value = row(kernel, number);
     }
     let mut transposed = kernel.transpose(&square);
     transposed.truncate(columns);

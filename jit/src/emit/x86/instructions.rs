@@ -151,6 +151,7 @@ table! { Op ALL {
     AND_NOT = VEX_Vpandn_xmm_xmm_xmmm128, INVALID;
     NARROW = INVALID, EVEX_Vpmovdw_xmmm64_k1z_xmm;
     TO_BF16 = INVALID, EVEX_Vcvtneps2bf16_xmm_k1z_xmmm128b32;
+    FMA_PAIRS = INVALID, EVEX_Vdpbf16ps_xmm_k1z_xmm_xmmm128b32;
     ODD_LANES = VEX_Vmovshdup_xmm_xmmm128, EVEX_Vmovshdup_xmm_k1z_xmmm128;
 } }
 

@@ -51,6 +51,8 @@ impl<'a> Body<'a> {
             }
             Operation::Float2(_, _, b) | Operation::CompareF32(_, _, b) | Operation::Int2(Int2::Sub, _, b) => is(b),
             Operation::Fma(a, b, c) => is(a) || is(b) || is(c),
+            // Whoever takes a pair apart wants it in a register.
+            Operation::FmaPairs(a, b, _) => self.bf16 && (is(a) || is(b)),
             Operation::Select(_, a, _) => is(a),
             Operation::Float1(..) | Operation::Convert(Convert::ToF32, _) => true,
             Operation::ConstantF32(_)
@@ -58,6 +60,7 @@ impl<'a> Body<'a> {
             | Operation::Affine(_)
             | Operation::Lane
             | Operation::Load { .. }
+            | Operation::LoadPairs { .. }
             | Operation::Splat { .. }
             | Operation::Gather { .. }
             | Operation::Int2(Int2::MulHighUnsigned, ..)
@@ -87,6 +90,9 @@ impl<'a> Body<'a> {
                 self.defined(id);
             }
             Operation::Load { buffer, ref index, stride, active } => self.load(id, buffer, index, stride, active),
+            Operation::LoadPairs { buffer, ref index, stride, active } => {
+                self.load_pairs(id, buffer, index, stride, active)
+            }
             Operation::Splat { buffer, ref index } => self.splat(id, buffer, index),
             Operation::Gather { buffer, ref index, places, active } => {
                 self.gather(id, buffer, index, of(self, places), active)
@@ -97,6 +103,7 @@ impl<'a> Body<'a> {
                 self.binary(id, float2(function), of(self, a), of(self, b), commutes);
             }
             Operation::Fma(a, b, c) => self.fma(id, of(self, a), of(self, b), of(self, c)),
+            Operation::FmaPairs(a, b, c) => self.fma_pairs(id, of(self, a), of(self, b), of(self, c)),
             Operation::Int2(function, a, b) => self.int2(id, function, of(self, a), of(self, b)),
             Operation::Shift(shift, a, bits) => {
                 let op = match shift {
@@ -244,7 +251,7 @@ impl<'a> Body<'a> {
     }
 
     /// The register of an operand that dies, for the result.
-    fn target_of(&mut self, id: Id, operand: Id) -> u8 {
+    pub(super) fn target_of(&mut self, id: Id, operand: Id) -> u8 {
         let register = self.registers.of(operand).expect("the operand is in a register");
         self.registers.free(register);
         self.result(id, register);
@@ -252,7 +259,7 @@ impl<'a> Body<'a> {
     }
 
     /// A copy of a value, which may have been left to this operation.
-    fn bring_to(&mut self, id: Id, to: u8) {
+    pub(super) fn bring_to(&mut self, id: Id, to: u8) {
         self.bring(id, to);
         self.deferred.remove(&id);
     }
