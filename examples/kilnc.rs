@@ -1,7 +1,8 @@
 //! Shows what the compiler makes of a graph in a file, step by step:
 //!
 //! ```text
-//! cargo run --release --example kilnc -- FILE.ir --emit graph|plan|kernels|asm --target avx2|avx512|cranelift
+//! cargo run --release --example kilnc -- FILE.ir --emit graph|plan|kernels|asm --target
+//! avx2|avx512|avx512-pairs|cranelift
 //!     [--choices] [--exact]
 //! ```
 //!

@@ -5,6 +5,8 @@
 mod checkpoints {}
 #[doc = include_str!("../docs/src/data.md")]
 mod data {}
+#[doc = include_str!("../docs/src/distributed.md")]
+mod distributed {}
 #[doc = include_str!("../docs/src/errors/running.md")]
 mod errors {}
 #[doc = include_str!("../docs/src/first-evening.md")]

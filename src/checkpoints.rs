@@ -195,13 +195,39 @@ impl Checkpoints {
         folder::newest_first(&self.folder).ok()?.into_iter().next()
     }
 
-    /// Lets a training go on from the newest checkpoint in the folder: where it stands, or nothing if there is none. Damaged ones
+    /// Lets a training go on from the newest checkpoint in the folder (of several ranks all, which take it from rank 0): where it stands, or nothing if there is none. Damaged ones
     /// are passed over; [`Checkpoints::damaged`] tells which.
     ///
     /// # Errors
     /// [`CheckpointError::Differs`] for the checkpoint of another training, with a list of what differs (the training is then
     /// as it was); [`CheckpointError::InUse`]; the last damage where all are damaged; those of the file system.
     pub fn resume(&mut self, training: &mut impl Training) -> Result<Option<Run>, CheckpointError> {
+        let Some(world) = training.parts().world().cloned() else { return self.resume_alone(training) };
+        // Rank 0 alone looks at files, so that the folder need not be there on other machines.
+        let found = if world.rank() == 0 { Some(self.resume_alone(training)) } else { None };
+        let told = found.as_ref().map(|found| match found {
+            Ok(Some(run)) => training.parts().encode(run.notes(self.best_figure)).map_err(|error| error.to_string()),
+            Ok(None) => Ok(Vec::new()),
+            Err(error) => Err(error.to_string()),
+        });
+        let told = world.tell(told)?;
+        if let Some(found) = found {
+            return found;
+        }
+        match told {
+            Err(reason) => Err(CheckpointError::Rank0 { reason }),
+            Ok(bytes) if bytes.is_empty() => Ok(None),
+            Ok(bytes) => {
+                let notes = training.parts_mut().load_bytes(&bytes)?;
+                let (run, best) = Run::of_notes(Path::new("the state of rank 0"), &notes)?;
+                self.best_figure = best;
+                self.last = Last { step: run.step, time: Instant::now() };
+                Ok(Some(run))
+            }
+        }
+    }
+
+    fn resume_alone(&mut self, training: &mut impl Training) -> Result<Option<Run>, CheckpointError> {
         let folder = self.open()?;
         let mut damages = Vec::new();
         for path in folder.newest_first()? {
@@ -237,17 +263,33 @@ impl Checkpoints {
         }
     }
 
+    /// As [`Checkpoints::start`], where several ranks may train together: of these all hear what rank 0 finds.
+    pub(crate) fn start_with(&mut self, training: &impl Training) -> Result<(), CheckpointError> {
+        let Some(world) = training.parts().world().cloned() else { return self.start() };
+        let found = if world.rank() == 0 { Some(self.start()) } else { None };
+        let told = found.as_ref().map(|found| match found {
+            Ok(()) => Ok(Vec::new()),
+            Err(error) => Err(error.to_string()),
+        });
+        let told = world.tell(told)?;
+        found.unwrap_or_else(|| told.map(|_| ()).map_err(|reason| CheckpointError::Rank0 { reason }))
+    }
+
     /// The damaged checkpoints that [`Checkpoints::resume`] has passed over, newest first.
     pub fn damaged(&self) -> &[CheckpointError] {
         &self.damaged
     }
 
-    /// Writes a checkpoint now; its file. If the [goal](Checkpoints::best)'s figure was measured at this step and is the best so
+    /// Writes a checkpoint now; its file. Of several ranks, rank 0 alone does, and the others give the folder. If the [goal](Checkpoints::best)'s figure was measured at this step and is the best so
     /// far, `best.safetensors` too.
     ///
     /// # Errors
     /// [`CheckpointError::Write`]; all that was there still is, and the training can go on.
     pub fn save(&mut self, training: &impl Training, run: &Run) -> Result<PathBuf, CheckpointError> {
+        if !writes(training) {
+            self.last = Last { step: run.step, time: Instant::now() };
+            return Ok(self.folder.clone());
+        }
         self.save_best(training, run)?;
         let path = self.open()?.path_of(run.step);
         self.write(&path, training, run)?;
@@ -272,7 +314,7 @@ impl Checkpoints {
 
     /// Whether the present state is in a file.
     pub(crate) fn is_saved(&self, run: &Run) -> bool {
-        self.open.is_some() && self.last.step == run.step && run.step > 0
+        self.last.step == run.step && run.step > 0
     }
 
     /// Whether one is to be written now.
@@ -286,7 +328,7 @@ impl Checkpoints {
 
     /// Writes `best.safetensors` where a figure of this step is better than all before.
     fn save_best(&mut self, training: &impl Training, run: &Run) -> Result<(), CheckpointError> {
-        let Some(goal) = &self.best else { return Ok(()) };
+        let Some(goal) = self.best.as_ref().filter(|_| writes(training)) else { return Ok(()) };
         let found = run.history.last(goal.name()).filter(|point| point.step == run.step);
         let Some(figure) = found.map(|point| point.value) else { return Ok(()) };
         if goal.is_better(figure, self.best_figure, 0.0) {
@@ -312,6 +354,11 @@ impl Checkpoints {
         }
         Ok(self.open.as_ref().expect("it was opened just now"))
     }
+}
+
+/// Whether this process writes files: alone, or as rank 0.
+fn writes(training: &impl Training) -> bool {
+    training.parts().world().is_none_or(|world| world.rank() == 0)
 }
 
 /// Whether a file is not what was once written whole, and not the file of something else.

@@ -300,13 +300,25 @@ where
         if !metrics.is_empty() && !self.validations.iter().any(|evaluated| evaluated.measures) {
             return Err(FitError::NothingToMeasure);
         }
+        let world = self.trainer.parts().world().cloned();
+        if let Some(world) = &world {
+            let count = |number: u64| number.to_string();
+            let (samples, epochs) = (count(self.data.samples() as u64), count(self.epochs));
+            world.agree(&[("the number of samples", samples), ("the number of epochs", epochs)])?;
+        }
+        // Others would write the same over it.
+        let shows = world.is_none_or(|world| world.rank() == 0);
+        if !shows {
+            self.logs.clear();
+        }
+        let progress = if shows { self.progress } else { Progress::Silent };
         let mut run = self.start()?;
         let request = self.request(&run);
         let logs = std::mem::take(&mut self.logs);
         let mut logging = Logging::begin(logs, &run, self.resume, || self.trainer.facts())?;
         let interrupt = self.checkpoints.is_some().then(Interrupt::watch).flatten();
         let mut stopping = self.stopping.take().map(|setting| Stopping::new(setting, &run, self.checkpoints.as_ref()));
-        let mut shown = Shown::new(self.progress, self.epochs, self.data.batches_of(request), &run);
+        let mut shown = Shown::new(progress, self.epochs, self.data.batches_of(request), &run);
         for damaged in self.checkpoints.iter().flat_map(|checkpoints| checkpoints.damaged()) {
             shown.warn(&format!("passed over: {damaged}"));
         }
@@ -350,7 +362,7 @@ where
         }
         let Some(checkpoints) = &mut self.checkpoints else { return Ok(Run::default()) };
         if !self.resume {
-            checkpoints.start()?;
+            checkpoints.start_with(self.trainer)?;
             return Ok(Run::default());
         }
         let run = checkpoints.resume(self.trainer)?.unwrap_or_default();

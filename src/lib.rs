@@ -39,6 +39,7 @@
 //! | take a model from an ONNX file, hand one on as one | `kiln::onnx`, with the feature `onnx` |
 //! | look at files of weights, and convert them | [`weights`], the command `kiln` |
 //! | follow a training: logs, TensorBoard, a report for browsers | [`fit`](mod@fit), [`logs`], [`Report`] |
+//! | train on several machines | [`distributed`], the crate `kiln-mpi` |
 //! | read and batch data, from files of NumPy's, CSV, images | [`data`] |
 //! | let it be tuned to the machine | [`TrainerBuilder::tune`], [`Trainer::tuning`] |
 //! | learn where a NaN comes from | [`TrainerBuilder::check_numerics`], [`numerics`] |
@@ -57,6 +58,7 @@ mod book;
 mod checkpoint;
 pub mod checkpoints;
 pub mod data;
+pub mod distributed;
 #[cfg(feature = "onnx")]
 mod export;
 mod files;

@@ -25,7 +25,9 @@ pub use results::{Kind, ResultValue, Results, Returned, check_result, kind};
 
 use crate::checkpoint::{CheckpointError, Notes};
 use crate::report::{Drawing, Facts};
-use crate::trainer::{Programs, Schedulers, Settings, TrainError, guard, load, save, update_bn, update_bn_batches};
+use crate::trainer::{
+    Programs, Schedulers, Settings, TrainError, guard, load, save, shard, update_bn, update_bn_batches,
+};
 use crate::training::{Parts, PartsMut, Training};
 
 /// A model with programs of its own. `model!` implements it for a model with a `step` or an `eval`.
@@ -44,7 +46,7 @@ pub trait Steps: Parameters + Sized {
 
     /// The settings of a trainer, all at their defaults; [`StepTrainerBuilder::build`] compiles every program.
     fn trainer(self) -> StepTrainerBuilder<Self> {
-        StepTrainerBuilder { model: Box::new(self), settings: Settings::default() }
+        StepTrainerBuilder { model: Box::new(self), settings: Settings::default(), world: None }
     }
 }
 
@@ -137,12 +139,18 @@ impl<M: Steps> StepTrainer<M> {
     /// [`TrainError::UnknownProgram`]; [`TrainError::Graph`] for a program that can not do with so few samples.
     pub fn plan(&self, program: &str) -> Result<&Plan, TrainError> {
         let signature = M::PROGRAMS.iter().find(|signature| signature.name == program);
-        let sizes = signature.map(|signature| usual(signature, self.settings));
+        let sizes = signature.map(|signature| self.usual(signature));
         match sizes.and_then(|sizes| self.programs.plan(program, sizes)) {
             Some(plan) => Ok(plan),
             // Every program was compiled whose graph can be built.
             None => Err(self.graph(program).err().unwrap_or_else(|| Self::unknown(program))),
         }
+    }
+
+    /// The sizes that `build()` compiles a program for: a step's of this rank's first shard, where batches have shards.
+    fn usual(&self, signature: &Signature) -> Sizes {
+        let sizes = usual(signature, self.settings);
+        if signature.mode == Mode::Train { self.programs.of_shard(sizes) } else { sizes }
     }
 
     fn unknown(program: &str) -> TrainError {
@@ -289,11 +297,14 @@ fn usual(signature: &Signature, settings: Settings) -> Sizes {
 fn graph<M: Steps>(
     model: &M,
     number: usize,
-    Settings { seed, .. }: Settings,
+    Settings { seed, sharding, .. }: Settings,
     sizes: Sizes,
 ) -> Result<(Graph, Vec<Option<Classes>>), TrainError> {
     let g = Builder::new(M::PROGRAMS[number].name);
     g.set_seed(seed);
+    if M::PROGRAMS[number].mode == Mode::Train {
+        shard(&g, sharding);
+    }
     let inputs = compute(&g, model, number, sizes);
     guard(&g);
     let classes = inputs.iter().map(|input| g.classes(*input)).collect();

@@ -5,14 +5,17 @@ mod builder;
 mod error;
 mod evaluation;
 mod given;
+mod graphs;
 mod hints;
 mod inputs;
 mod metric;
+mod outputs;
 mod planning;
 mod prediction;
 mod programs;
 mod saved;
 mod schedulers;
+mod shards;
 mod sizes;
 mod statistics;
 mod targets;
@@ -21,12 +24,12 @@ use std::ops::Range;
 use std::path::Path;
 
 use kiln_graph::losses::Criterion;
-use kiln_graph::model::{ElementsMut, Inputs, OutputTypes};
+use kiln_graph::model::{Inputs, OutputTypes};
 use kiln_graph::optimizers::Optimizer;
 use kiln_graph::shape::Sizes;
-use kiln_graph::{Graph, Model, Parameters, Shape, Type};
-use kiln_jit::{Plan, Session};
-use ndarray::{ArrayD, ArrayView, ArrayViewD, Axis, Slice};
+use kiln_graph::{Graph, Mode, Model, Parameters, Shape, Type};
+use kiln_jit::Plan;
+use ndarray::{ArrayD, ArrayView, ArrayViewD};
 
 pub use builder::TrainerBuilder;
 pub(crate) use builder::{Settings, setter};
@@ -35,17 +38,22 @@ use evaluation::Sums;
 pub use evaluation::{Evaluation, OutputEvaluation};
 pub use given::BatchTargets;
 use given::Buffer;
+use graphs::optimization;
+pub use graphs::{evaluate_graph, train_graph};
+pub(crate) use graphs::{guard, shard, step_graph};
 pub(crate) use inputs::{check as check_inputs, write as write_inputs};
 use metric::Metric;
+use outputs::predict;
+pub(crate) use outputs::read_outputs;
 pub use planning::initial_states;
 pub(crate) use planning::{keeps, layouts, plan_graph, read_parameters, take_parameters, take_parameters_by};
 pub use prediction::predict_graph;
 #[cfg(feature = "onnx")]
 pub use prediction::predict_graph_with_wholes;
 pub(crate) use prediction::{forward, output_names};
-pub(crate) use programs::{Compiled, PREDICT, Programs, guard};
-use programs::{EVALUATE, TRAIN, optimization};
-pub use programs::{OUTSIDE, evaluate_graph, train_graph};
+pub use programs::OUTSIDE;
+pub(crate) use programs::{Compiled, PREDICT, Programs};
+use programs::{EVALUATE, TRAIN};
 pub(crate) use saved::{encode, load, load_bytes, save};
 pub(crate) use schedulers::Schedulers;
 #[cfg(feature = "onnx")]
@@ -56,6 +64,7 @@ pub use targets::{Label, TargetElement, Targets};
 pub(crate) use targets::{Rules, check_finite};
 
 use crate::checkpoint::{CheckpointError, Notes};
+use crate::distributed::rows_of;
 use crate::history::History;
 use crate::metrics::Metrics;
 use crate::report::{CachedPrograms, DrawError, Drawing, Facts, Profile, Report, Summary, Tuning};
@@ -163,7 +172,14 @@ impl<M: Model, L: Criterion<M::Output>, O: Optimizer> Trainer<M, L, O> {
     /// The settings of a trainer, all at their defaults; [`TrainerBuilder::build`] compiles it.
     #[allow(clippy::new_ret_no_self)]
     pub fn new(model: M, loss: L, optimizer: O) -> TrainerBuilder<M, L, O> {
-        TrainerBuilder { model: Box::new(model), loss, optimizer, metrics: Vec::new(), settings: Settings::default() }
+        TrainerBuilder {
+            model: Box::new(model),
+            loss,
+            optimizer,
+            metrics: Vec::new(),
+            settings: Settings::default(),
+            world: None,
+        }
     }
 
     /// Trains on one batch; the loss before the update.
@@ -186,20 +202,23 @@ impl<M: Model, L: Criterion<M::Output>, O: Optimizer> Trainer<M, L, O> {
             return Err(TrainError::BatchTooLarge { batch: self.settings.batch, found: rows });
         }
         self.read_targets(y, sizes)?;
-        let seed = self.settings.seed;
-        let (program, states) =
-            self.programs.get(TRAIN, sizes, || train_graph(&*self.model, &self.loss, &self.optimizer, sizes, seed))?;
-        inputs::write::<M>(program, &x, 0..rows)?;
-        write_targets(program, M::INPUTS.len(), &self.targets, 0..rows)?;
-        self.schedulers.hand_over(&[0], states)?;
-        program.run(states)?;
-        self.schedulers.advance(&[0]);
+        let (seed, sharding) = (self.settings.seed, self.settings.sharding);
+        let Trainer { model, loss, optimizer, programs, targets, schedulers, .. } = self;
+        let graph = |sizes: Sizes| step_graph(&**model, loss, optimizer, sizes, (seed, sharding));
+        programs.each_shard((TRAIN, Mode::Train), sizes, graph, |program, rows| {
+            inputs::write::<M>(program, &x, rows.clone())?;
+            write_targets(program, M::INPUTS.len(), targets, rows)
+        })?;
+        schedulers.hand_over(&[0], programs.states_mut())?;
+        let program = programs.run_step((TRAIN, Mode::Train), sizes, || graph(sizes))?;
+        schedulers.advance(&[0]);
         Ok(program.session().scalar(0))
     }
 
     /// The mean loss, and for class labels the accuracy, of any number of samples; the model does not change. They are taken in
     /// batches of the trainer's size; a smaller last one is a program of its own, kept as
-    /// [`TrainerBuilder::cached_programs`] says.
+    /// [`TrainerBuilder::cached_programs`] says. With [`TrainerBuilder::distributed`] all ranks ask for the same evaluation, and
+    /// each computes its shards' rows of each batch.
     ///
     /// # Errors
     /// As for [`Trainer::step`], except that there may be more samples than the batch size.
@@ -238,7 +257,7 @@ impl<M: Model, L: Criterion<M::Output>, O: Optimizer> Trainer<M, L, O> {
         metrics: &mut Metrics,
     ) -> Result<Evaluation, TrainError> {
         let sums = self.add_evaluation(None, x, y, metrics)?;
-        Ok(sums.finish::<M>(&self.loss, &self.metrics))
+        self.finish_evaluation(sums)
     }
 
     /// [`Trainer::evaluate`] of data that comes in batches, such as those of a [`Loader`](crate::data::Loader): the figures are those of all
@@ -276,36 +295,57 @@ impl<M: Model, L: Criterion<M::Output>, O: Optimizer> Trainer<M, L, O> {
             sums = Some(self.add_evaluation(sums, &x, &y, metrics)?);
         }
         let sums = sums.ok_or(TrainError::Empty { found: vec![0] })?;
-        Ok(sums.finish::<M>(&self.loss, &self.metrics))
+        Ok(self.finish_evaluation(sums)?)
     }
 
-    /// Adds the evaluation of some samples to that of others.
+    /// What was added up of all samples: over the shards of all ranks, where they were dealt out.
+    fn finish_evaluation(&self, mut sums: Vec<Sums>) -> Result<Evaluation, TrainError> {
+        let mut all = sums.pop().expect("there are sums of one shard, at least");
+        if let Some(shards) = self.programs.shards().filter(|_| !all.told) {
+            sums.push(all.clone());
+            all.take(&shards.totals(sums.iter().map(Sums::totals).collect())?);
+        }
+        Ok(all.finish::<M>(&self.loss, &self.metrics))
+    }
+
+    /// Adds the evaluation of some samples to that of others. With several ranks, each evaluates its shards' rows of a
+    /// batch, and adds up shard by shard, so that the sum of all does not depend on who has which; metrics are told of all
+    /// samples, on all ranks.
     fn add_evaluation(
         &mut self,
-        sums: Option<Sums>,
+        sums: Option<Vec<Sums>>,
         x: impl Inputs<M::Input>,
         y: impl BatchTargets<L::Target>,
         metrics: &mut Metrics,
-    ) -> Result<Sums, TrainError> {
+    ) -> Result<Vec<Sums>, TrainError> {
         let sizes = inputs::check::<M>(&x, &self.settings)?;
         let rows = sizes.batch();
         self.read_targets(y, sizes)?;
         let all = |output: usize| Type { shape: sizes.shape(M::OUTPUTS[output].shape), ..M::OUTPUTS[output] };
         let losses = self.loss.parts().len();
-        let new = || Sums::new(losses, self.metrics.len(), &self.targets, M::OUTPUTS, &all);
+        let told = !metrics.is_empty();
+        let shards = self.programs.shards().filter(|_| !told).map(|shards| (shards.own(), shards.count()));
+        let (own, shards) = shards.unwrap_or((0..1, 1));
+        let new = || vec![Sums::new(losses, self.metrics.len(), &self.targets, M::OUTPUTS, (&all, told)); own.len()];
         let mut sums = sums.unwrap_or_else(new);
-        let names = if metrics.is_empty() { Vec::new() } else { sums.outputs::<M>() };
+        let names = if told { sums[0].outputs::<M>() } else { Vec::new() };
         metrics.check(&names)?;
-        for start in (0..rows).step_by(self.settings.batch) {
-            let part = start..rows.min(start + self.settings.batch);
+        let starts = (0..rows).step_by(self.settings.batch);
+        for (start, shard) in starts.flat_map(|start| own.clone().map(move |shard| (start, shard))) {
+            let of_shard = rows_of(shard, shards, rows.min(start + self.settings.batch) - start);
+            let part = start + of_shard.start..start + of_shard.end;
             let count = part.len();
+            if count == 0 {
+                continue;
+            }
+            let sums = &mut sums[shard - own.start];
             let sizes = sizes.with_batch(count);
             let graph = || evaluate_graph(&*self.model, &self.loss, &self.metrics, sizes);
             let (program, states) = self.programs.get(EVALUATE, sizes, graph)?;
             inputs::write::<M>(program, &x, part.clone())?;
             write_targets(program, M::INPUTS.len(), &self.targets, part.clone())?;
             program.run(states)?;
-            let told = if metrics.is_empty() { None } else { Some((&mut *metrics, &names[..])) };
+            let told = if told { Some((&mut *metrics, &names[..])) } else { None };
             sums.add(program.session(), &self.targets, part, told)?;
         }
         Ok(sums)
@@ -429,7 +469,7 @@ impl<M: Model, L: Criterion<M::Output>, O: Optimizer> Trainer<M, L, O> {
 
     /// The plan of the training step of a full batch: kernels, memory and FLOPs; it prints.
     pub fn plan(&self) -> &Plan {
-        self.programs.plan(TRAIN, self.settings.usual(M::INPUTS)).expect("build() compiles this program")
+        self.programs.plan(TRAIN, self.step_sizes()).expect("build() compiles this program")
     }
 
     /// Writes a drawing of the training step of a full batch, forward and backward side by side, as one HTML file: see
@@ -465,7 +505,7 @@ impl<M: Model, L: Criterion<M::Output>, O: Optimizer> Trainer<M, L, O> {
     /// [`TrainError::Profile`].
     pub fn profile(&mut self) -> Result<Profile, TrainError> {
         let graph = self.graph()?;
-        let (program, states) = self.programs.get(TRAIN, self.settings.usual(M::INPUTS), || Ok(graph.clone()))?;
+        let (program, states) = self.programs.get(TRAIN, self.step_sizes(), || Ok(graph.clone()))?;
         program.profile(states, &graph)
     }
 
@@ -481,10 +521,15 @@ impl<M: Model, L: Criterion<M::Output>, O: Optimizer> Trainer<M, L, O> {
         self.programs.tuning()
     }
 
+    /// The sizes of a full step: of this rank's first shard, where batches have shards.
+    fn step_sizes(&self) -> Sizes {
+        self.programs.of_shard(self.settings.usual(M::INPUTS))
+    }
+
     /// The graph of the training step of a full batch.
     fn graph(&self) -> Result<Graph, TrainError> {
-        let (sizes, seed) = (self.settings.usual(M::INPUTS), self.settings.seed);
-        train_graph(&*self.model, &self.loss, &self.optimizer, sizes, seed)
+        let (seed, sharding) = (self.settings.seed, self.settings.sharding);
+        step_graph(&*self.model, &self.loss, &self.optimizer, self.step_sizes(), (seed, sharding))
     }
 
     /// A table of the layers, their output shapes, parameters and FLOPs, and the planned memory for training and
@@ -532,42 +577,4 @@ fn write_targets(
 /// Targets as a tensor of the given shape.
 pub(crate) fn view<T>(targets: &[T], shape: Shape) -> ArrayViewD<'_, T> {
     ArrayView::from_shape(shape.dims(), targets).expect("as many targets as their shape says")
-}
-
-/// The outputs for samples in batches of the given size, the last one smaller.
-fn predict<M: Model>(
-    programs: &mut Programs,
-    model: &M,
-    settings: &Settings,
-    x: impl Inputs<M::Input>,
-) -> Result<<M::Output as OutputTypes>::Arrays, TrainError> {
-    let sizes = inputs::check::<M>(&x, settings)?;
-    let rows = sizes.batch();
-    let mut result = M::Output::arrays(&|output| sizes.shape(M::OUTPUTS[output].shape));
-    for start in (0..rows).step_by(settings.batch) {
-        let part = start..rows.min(start + settings.batch);
-        let count = part.len();
-        let sizes = sizes.with_batch(count);
-        let (program, states) = programs.get(PREDICT, sizes, || predict_graph(model, sizes))?;
-        inputs::write::<M>(program, &x, part.clone())?;
-        program.run(states)?;
-        read_outputs::<M>(program.session(), &mut result, part);
-    }
-    Ok(result)
-}
-
-/// Copies the outputs for some samples to their places among those of all.
-pub(crate) fn read_outputs<M: Model>(
-    session: &Session,
-    result: &mut <M::Output as OutputTypes>::Arrays,
-    part: Range<usize>,
-) {
-    let part = Slice::from(part);
-    M::Output::each(result, &mut |output, all| match all {
-        ElementsMut::F32(mut all) => all.slice_axis_mut(Axis(0), part).assign(&session.output(output)),
-        ElementsMut::I32(mut all) => all.slice_axis_mut(Axis(0), part).assign(&session.output_i32(output)),
-        ElementsMut::Bool(mut all) => {
-            all.slice_axis_mut(Axis(0), part).zip_mut_with(&session.output_i32(output), |to, flag| *to = *flag != 0);
-        }
-    });
 }

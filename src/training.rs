@@ -10,6 +10,7 @@ use kiln_graph::schedules::Schedule;
 use ndarray::ArrayD;
 
 use crate::checkpoint::{CheckpointError, Notes};
+use crate::distributed::World;
 use crate::report::Facts;
 use crate::trainer::{Programs, Schedulers, encode, load, load_bytes};
 
@@ -42,6 +43,11 @@ pub struct Parts<'t>(pub(crate) &'t Programs, pub(crate) &'t Schedulers);
 pub struct PartsMut<'t>(pub(crate) &'t mut Programs, pub(crate) &'t mut Schedulers);
 
 impl Parts<'_> {
+    /// The ranks that train together, where there are several.
+    pub(crate) fn world(&self) -> Option<&World> {
+        self.0.shards().map(|shards| shards.world())
+    }
+
     /// The bytes of a file with the state of the training, and notes.
     pub(crate) fn encode(&self, notes: Notes) -> io::Result<Vec<u8>> {
         encode(self.0, self.1, notes)

@@ -10,8 +10,14 @@ use std::path::{Path, PathBuf};
 use imports::Imports;
 
 /// The only files with `unsafe` in them; each states its contracts.
-const UNSAFE: [&str; 4] =
-    ["jit/src/code.rs", "runtime/src/buffer.rs", "runtime/src/denormals.rs", "runtime/src/threads.rs"];
+const UNSAFE: [&str; 6] = [
+    "jit/src/code.rs",
+    "mpi/src/library.rs",
+    "runtime/src/buffer.rs",
+    "runtime/src/denormals.rs",
+    "runtime/src/threads.rs",
+    "runtime/src/tile_registers.rs",
+];
 
 /// Tests and benches may implement an allocator to count allocations, and call what was linked; `module.rs` holds the text of a
 /// module for others, which calls C.
@@ -57,10 +63,12 @@ fn root() -> &'static Path {
 /// an expected error each, not modules.)
 fn sources() -> Vec<(String, String)> {
     let mut files = Vec::new();
-    let mut folders: Vec<PathBuf> =
-        ["src", "build", "cli", "macros", "graph", "jit", "onnx", "runtime", "tests", "benches", "examples", "fuzz"]
-            .map(|name| root().join(name))
-            .into();
+    let mut folders: Vec<PathBuf> = [
+        "src", "build", "cli", "macros", "graph", "jit", "mpi", "onnx", "runtime", "tests", "benches", "examples",
+        "fuzz",
+    ]
+    .map(|name| root().join(name))
+    .into();
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(&folder).unwrap() {
             let path = entry.unwrap().path();

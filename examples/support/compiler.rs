@@ -8,7 +8,7 @@ use std::fs;
 use kiln::graph::{Graph, optimize, parse};
 use kiln::jit::Target;
 use kiln::jit::contraction::Candidate;
-use kiln::jit::emit::EmitterKind;
+use kiln::jit::emit::{Emitter, EmitterKind, Level, X86};
 use kiln::jit::plan::{Choices, Plan, plan_by};
 
 /// How it is called.
@@ -19,8 +19,8 @@ usage: kilnc FILE.ir [--emit STAGE] [--target TARGET] [--choices] [--exact]
              plan     the calls, and where everything lies
              kernels  the kernels that are called, as text
              asm      their instructions
-  --target   the machine: avx2, avx512 or cranelift (default: the widest that this one is);
-             its caches are 32 KiB and 1 MiB
+  --target   the machine: avx2, avx512, avx512-pairs (which multiplies pairs of bf16 as fast as f32), avx512-tiles (which
+             has AMX) or cranelift (default: the widest that this one is); its caches are 32 KiB and 1 MiB
   --choices  prints instead in which ways each contraction may be computed, with estimated cycles: the first one is taken
   --exact    takes only ways whose error is that of the definition
 ";
@@ -62,16 +62,19 @@ pub fn run(arguments: impl Iterator<Item = String>) -> Result<String, String> {
 
 fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options, String> {
     let mut file = None;
-    let (mut emit, mut emitter) = (Stage::Plan, None);
+    let (mut emit, mut target) = (Stage::Plan, None);
     let (mut choices, mut exact) = (false, false);
     while let Some(argument) = arguments.next() {
         let mut value = || arguments.next().ok_or_else(|| format!("{argument} needs a value\n{USAGE}"));
         match argument.as_str() {
             "--emit" => emit = named("--emit", &value()?, &STAGES)?,
             "--target" => {
-                let known = EmitterKind::ALL.map(|kind| (kind.to_string(), kind));
-                let known: Vec<(&str, EmitterKind)> = known.iter().map(|(name, kind)| (name.as_str(), *kind)).collect();
-                emitter = Some(named("--target", &value()?, &known)?);
+                let mut known = EmitterKind::ALL.map(|kind| (kind.to_string(), typical(kind))).to_vec();
+                let avx512 = typical(EmitterKind::Avx512);
+                known.push(("avx512-pairs".to_owned(), Target { pair_products: true, ..avx512 }));
+                known.push(("avx512-tiles".to_owned(), Target { tile_products: Ok(()), ..avx512 }));
+                let known: Vec<(&str, Target)> = known.iter().map(|(name, target)| (name.as_str(), *target)).collect();
+                target = Some(named("--target", &value()?, &known)?);
             }
             "--choices" => choices = true,
             "--exact" => exact = true,
@@ -81,11 +84,16 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options, Strin
         }
     }
     let file = file.ok_or_else(|| format!("a file is expected\n{USAGE}"))?;
-    let emitter = match emitter {
-        Some(emitter) => emitter,
-        None => EmitterKind::chosen().map_err(|error| error.to_string())?,
+    let target = match target {
+        Some(target) => target,
+        None => typical(EmitterKind::chosen().map_err(|error| error.to_string())?),
     };
-    Ok(Options { file, emit, target: Target::with_lanes(emitter.lanes()), choices, exact })
+    Ok(Options { file, emit, target, choices, exact })
+}
+
+/// A machine that runs what an emitter emits.
+fn typical(emitter: EmitterKind) -> Target {
+    Target::with_lanes(emitter.lanes())
 }
 
 /// What a value of an option stands for.
@@ -116,7 +124,11 @@ fn print(graph: &Graph, options: &Options) -> Result<String, String> {
 
 /// The instructions of each kernel. That the processor runs them is not needed; Cranelift knows this machine's alone.
 fn instructions(plan: &Plan) -> Result<String, String> {
-    let mut emitter = plan.emitter.emitter().map_err(|error| error.to_string())?;
+    // Kernels with tile registers are those of a machine that has them, whether this one does or not.
+    let mut emitter: Box<dyn Emitter> = match plan.kernels.iter().any(|kernel| !kernel.tiles.is_empty()) {
+        true => Box::new(X86::new(Level::Avx512).with_bf16(true).with_amx(true)),
+        false => plan.emitter.emitter().map_err(|error| error.to_string())?,
+    };
     let mut text = String::new();
     for (number, kernel) in plan.kernels.iter().enumerate() {
         kernel.check().map_err(|error| error.to_string())?;

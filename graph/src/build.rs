@@ -14,6 +14,7 @@ mod notes;
 mod random;
 mod reduce;
 mod scan;
+mod shards;
 mod states;
 mod value;
 
@@ -31,10 +32,12 @@ pub(crate) use movement::whole;
 pub use notes::{Classes, Range};
 pub use random::RUN;
 pub(crate) use scan::unused;
+pub use shards::{SHARD_NUMBER, SHARD_ROWS};
 pub use states::OnlyWhere;
 pub use value::Value;
 
 use index::Index;
+use shards::Shards;
 
 use crate::graph::{Graph, Input, Line, Node, NodeId, Operands, Output, Role, Scope, Stage, Type};
 use crate::op::{Op, Scalar};
@@ -80,6 +83,8 @@ pub struct Builder {
     ranges: RefCell<Vec<(NodeId, Range)>>,
     /// What updates depend on; see [`Builder::only_where`].
     condition: Cell<Option<NodeId>>,
+    /// What the program knows of the shards of a batch, where it computes one; see [`Builder::set_shards`].
+    shards: Cell<Option<Shards>>,
     /// What values are as a whole, if somebody asks for it; see [`Builder::keep_wholes`].
     wholes: RefCell<Option<Vec<Noted>>>,
 }

@@ -304,6 +304,12 @@ pub enum Op {
     },
     /// The operand's value; its gradient stops here.
     Detach,
+    /// The sum of the operand over the shards of a batch, of which a program computes one: with one shard the operand
+    /// itself. What reads it waits for all shards.
+    Exchange {
+        /// Which of the graph's exchanges this is: the same in the programs of all shards, whatever their sizes are.
+        number: u32,
+    },
     /// Runs a body, which is a graph of its own ([`Graph::bodies`](crate::Graph::bodies)), `length` times, as a program
     /// that is called for each step. It takes an operand for each of the body's inputs, in their order: of a data input
     /// the rows of all steps, `[length, ..]`; of a state its value before the first step. States that the body updates

@@ -5,6 +5,7 @@
 pub mod conv;
 pub mod dot;
 pub mod elementwise;
+pub mod exchange;
 pub mod indexing;
 pub mod movement;
 pub mod random;
@@ -51,6 +52,7 @@ impl Op {
             Op::Select => elementwise::infer_select(self, operands),
             Op::Convert(dtype) => elementwise::infer_convert(self, operands, dtype),
             Op::Detach => elementwise::infer_detach(self, operands),
+            Op::Exchange { .. } => exchange::infer_exchange(self, operands),
             Op::Reduce { op, axes } => reduce::infer_reduce(self, operands, op, axes),
             Op::ArgReduce { axis, .. } => reduce::infer_arg_reduce(self, operands, axis),
             Op::Dot => dot::infer_dot(self, operands),
@@ -116,6 +118,7 @@ impl Op {
             Op::Unary(function) => elementwise::gradient_unary(at, function),
             Op::Binary(function) => elementwise::gradient_binary(at, function),
             Op::Select => elementwise::gradient_select(at),
+            Op::Exchange { .. } => exchange::gradient_exchange(at),
             Op::Convert(_) => elementwise::gradient_convert(at),
             Op::Reduce { op, axes } => reduce::gradient_reduce(at, op, axes),
             Op::Dot => dot::gradient_dot(at),
@@ -151,7 +154,8 @@ impl Op {
             Op::Compare(function) => elementwise::evaluate_compare(operands, function),
             Op::Select => elementwise::evaluate_select(operands),
             Op::Convert(dtype) => elementwise::converted(dtype, ty.shape, &operands[0].to_f64()),
-            Op::Detach => operands[0].clone(),
+            // Of one shard.
+            Op::Detach | Op::Exchange { .. } => operands[0].clone(),
             Op::Reduce { op, axes } => reduce::evaluate_reduce(operands, op, axes),
             Op::ArgReduce { op, axis } => reduce::evaluate_arg_reduce(operands, op, axis),
             Op::Dot => dot::evaluate_dot(operands, ty),

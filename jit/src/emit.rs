@@ -40,7 +40,8 @@ impl EmitterKind {
             EmitterKind::Avx2 => Box::new(X86::new(Level::Avx2).with_vnni(target::has_vnni(self))),
             EmitterKind::Avx512 => {
                 let emitter = X86::new(Level::Avx512).with_bf16(target::has_bf16());
-                Box::new(emitter.with_vnni(target::has_vnni(self)))
+                let emitter = emitter.with_vnni(target::has_vnni(self));
+                Box::new(emitter.with_amx(target::tile_registers().is_ok()))
             }
         })
     }

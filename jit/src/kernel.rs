@@ -9,8 +9,10 @@ mod check;
 mod disjoint;
 mod interpret;
 mod iterations;
+mod pairs;
 mod parse;
 mod print;
+pub mod tiles;
 mod visit;
 
 pub use build::KernelBuilder;
@@ -22,6 +24,7 @@ pub use iterations::{Move, Moving, origins};
 pub use parse::{ParseError, parse, parse_all};
 
 use kiln_graph::Few;
+pub use tiles::{Tile, TileShape, TileStatement};
 
 /// One function: a grid of independent tasks over buffers.
 ///
@@ -35,6 +38,8 @@ pub struct Kernel {
     pub lanes: usize,
     /// The arguments.
     pub buffers: Vec<Buffer>,
+    /// The shapes of the tile registers, in most kernels none.
+    pub tiles: Vec<TileShape>,
     /// Extents of the parallel dimensions, row-major; dimension `d` is loop variable `d`. Empty: one task.
     pub grid: Vec<usize>,
     /// What one task does.
@@ -194,6 +199,8 @@ pub enum Statement {
         /// The place.
         index: Index,
     },
+    /// Changes a tile register, or stores it.
+    Tile(TileStatement),
     /// A counted loop.
     For(Loop),
 }
@@ -249,6 +256,18 @@ pub enum Operation {
         /// How many lanes are read, 1 to `lanes`.
         active: usize,
     },
+    /// The first `active` lanes as pairs: of a buffer of bf16, each element and the one behind it, which is the upper half of
+    /// the i32. The lanes are `stride` elements apart (2: contiguous; 0: one pair for all); the other lanes are 0.
+    LoadPairs {
+        /// Where.
+        buffer: BufferId,
+        /// The place of lane 0's even element.
+        index: Index,
+        /// Distance of the lanes, in elements.
+        stride: i64,
+        /// How many lanes are read, 1 to `lanes`.
+        active: usize,
+    },
     /// One element from memory in every lane.
     Splat {
         /// Where.
@@ -276,6 +295,11 @@ pub enum Operation {
     Fma(Value, Value, Value),
     /// `a, b, c`: to `c` the products of the four bytes of each lane of `a`, which are u8, with those of `b`, which are i8; wrapping.
     FmaQuads(Value, Value, Value),
+    /// i32, i32, f32 to f32: `c + odd a * odd b + even a * even b`, where an i32 holds two bf16, the even one in its lower half.
+    /// Each product is exact, the odd one is added first, and either sum is rounded once, as `vdpbf16ps` does it: denormal
+    /// operands and sums count as 0. That of emitters without this instruction holds only where the floating-point mode says
+    /// so, too, as it does in programs.
+    FmaPairs(Value, Value, Value),
     /// i32, i32 to i32, wrapping.
     Int2(Int2, Value, Value),
     /// i32 shifted by a constant number of bits.

@@ -24,5 +24,7 @@ pub mod tune;
 
 pub use machine::Machine;
 pub use plan::{Choice, Choices, Plan, PlanError};
-pub use program::{Arena, CompileError, CompileOptions, Program, RunError, Session, Snapshot, StateError, States};
+pub use program::{
+    Arena, CompileError, CompileOptions, Held, Program, RunError, Session, Snapshot, StateError, States,
+};
 pub use target::Target;

@@ -4,6 +4,7 @@
 //!
 //! | stage | takes | gives | what holds afterwards |
 //! | --- | --- | --- | --- |
+//! | `split` | a graph | the same, cut at its exchanges | what is exchanged is an output and an input |
 //! | `group` | a graph | groups of nodes | each stored value is in one group; all else is computed where it is read |
 //! | `join` | groups | fewer groups | no two groups need each other; what one kernel can compute is one group |
 //! | `order` | groups | groups in order | no group needs a later one; updates come as soon as they can |
@@ -31,10 +32,13 @@ mod prepack;
 mod print;
 mod scans;
 mod schedule;
+mod split;
 
 pub use crate::cost::sharing::worth_sharing;
 pub use choices::{Choice, Choices, Contracted};
-pub use data::{Argument, Call, Location, Loop, Move, Part, Plan, Slot};
+pub use data::{Argument, Call, Exchange, Location, Loop, Move, Part, Plan, Slot};
+
+pub use split::EXCHANGE;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -95,7 +99,8 @@ pub fn plan_by(
         }
         given.insert(input.name.as_str(), layout);
     }
-    let blocked = match row_blocks(graph, ROW_BLOCKS) {
+    let graph = split::split(graph);
+    let blocked = match row_blocks(&graph, ROW_BLOCKS) {
         Cow::Borrowed(graph) => Cow::Borrowed(graph),
         // What is cut out of values and put together again often says the same in fewer words.
         Cow::Owned(blocked) => Cow::Owned(optimize(&blocked)),
@@ -105,6 +110,7 @@ pub fn plan_by(
     let given = states.filter_map(|input| Some((input.node, *given.get(input.name.as_str())?))).collect();
     let invariant = invariant::nodes(&graph);
     let mut recipes = Recipes::new(target, choices, exact);
-    let steps = drafts(&graph, &given, &invariant, target, &mut recipes);
-    Ok(schedule(&graph, steps, recipes, target))
+    let exchanges = split::exchanges(&graph);
+    let steps = drafts(&graph, &given, &invariant, &exchanges, target, &mut recipes);
+    Ok(schedule(&graph, steps, &exchanges, recipes, target))
 }

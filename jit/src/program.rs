@@ -15,7 +15,7 @@ use kiln_graph::Graph;
 
 pub use arena::Arena;
 pub use session::{RunError, Session};
-pub use states::{Snapshot, StateError, States};
+pub use states::{Held, Snapshot, StateError, States};
 
 use crate::code::{Code, CodeError};
 use crate::kernel::{Access, Dependence, Moving, Origin, origins};

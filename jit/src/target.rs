@@ -111,6 +111,36 @@ pub fn has_vnni(emitter: EmitterKind) -> bool {
     return emitter != emitter;
 }
 
+/// Why products of bf16 are not taken by tile registers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+pub enum NoTiles {
+    /// There are none, or none that multiply bf16.
+    #[error("the processor has no tile registers for bf16 (AMX)")]
+    Processor,
+    /// The system was asked.
+    #[error("the system does not permit tile registers (AMX)")]
+    System,
+}
+
+/// Whether code with tile registers for bf16 (AMX-TILE, AMX-BF16) runs here; the system is asked for permission, once.
+///
+/// # Errors
+/// Why it does not.
+pub fn tile_registers() -> Result<(), NoTiles> {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::{__cpuid, __cpuid_count};
+        /// Structured extended features, and the bits there in EDX of AMX-BF16 and AMX-TILE.
+        const FEATURES: u32 = 7;
+        const BF16_AND_TILE: u32 = 1 << 22 | 1 << 24;
+        if __cpuid(0).eax >= FEATURES && __cpuid_count(FEATURES, 0).edx & BF16_AND_TILE == BF16_AND_TILE {
+            // What the system permits it has enabled (bits 17 and 18 of XCR0), and saves for every thread.
+            return if kiln_rt::tile_registers::permitted() { Ok(()) } else { Err(NoTiles::System) };
+        }
+    }
+    Err(NoTiles::Processor)
+}
+
 /// As `KILN_EMITTER` names it.
 impl fmt::Display for EmitterKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -132,8 +162,8 @@ pub const PAGE_BYTES: usize = 4 << 10;
 /// Lines that a set of a cache of so many bytes holds.
 pub fn ways(cache_bytes: usize) -> usize {
     // First-level caches are looked up by places within a page, so that they have as many ways as they hold pages: 8 of
-    // 32 KiB, and 12 of 48 KiB since Ice Lake. Second-level ones have 8 on Zen 2 to 5 and from Haswell to Skylake (up to
-    // 1 MiB), and 16 or more where they are larger.
+    // 32 KiB, and 12 of 48 KiB since Ice Lake. Second-level ones have 8 on Zen 2 to 5 and from Haswell to Skylake (up
+    // to 1 MiB), and 16 or more where they are larger.
     const FIRST_LEVEL: usize = 12 * PAGE_BYTES;
     if cache_bytes <= FIRST_LEVEL {
         (cache_bytes / PAGE_BYTES).max(8)
@@ -160,6 +190,14 @@ pub struct Target {
     pub masks: bool,
     /// Vector multiply-adds that start in a cycle.
     pub multiply_adds: usize,
+    /// Whether the multiply-add of pairs of bf16 starts as often as that of f32, and so does twice as much. It does on
+    /// AMD's Zen 4 and 5 (Agner Fog's instruction tables). On Intel's Emerald Rapids `vdpbf16ps` takes 4 times as long
+    /// as `vfmadd231ps` (0.726 and 0.181 ns with 512 bits, 2026-11-29), so that widened factors are twice as fast as
+    /// pairs.
+    pub pair_products: bool,
+    /// Whether products of bf16 are taken by tile registers where that is estimated to be faster, or why not: by AMX of
+    /// Intel's servers since Sapphire Rapids, where the system permits it.
+    pub tile_products: Result<(), NoTiles>,
     /// Cycles from a multiply-add to the next one of the same sum.
     pub latency: usize,
     /// Vector loads that start in a cycle.
@@ -176,7 +214,13 @@ impl Target {
     /// # Errors
     /// The environment asks for an emitter that there is not.
     pub fn host() -> Result<Target, ChoiceError> {
-        Ok(Target::with_lanes(EmitterKind::chosen()?.lanes()).with_host_caches())
+        let target = Target::with_lanes(EmitterKind::chosen()?.lanes()).with_host_caches();
+        let pair_products = target.emitter == EmitterKind::Avx512 && has_bf16() && is_of_amd();
+        let tile_products = match target.emitter {
+            EmitterKind::Avx512 => tile_registers(),
+            EmitterKind::Cranelift | EmitterKind::Avx2 => target.tile_products,
+        };
+        Ok(Target { pair_products, tile_products, ..target })
     }
 
     /// A typical machine of the given vector width: 4 lanes with 16 registers (SSE, 32 on ARM) by Cranelift, 8 with 16
@@ -199,10 +243,22 @@ impl Target {
             masks: lanes == 16,
             // Two and two, four cycles: Haswell and later of Intel, Zen and later of AMD, Neoverse V1.
             multiply_adds: 2,
+            pair_products: false,
+            tile_products: Err(NoTiles::Processor),
             latency: 4,
             loads: 2,
             l1_bytes: 32 << 10,
             l2_bytes: 1 << 20,
+        }
+    }
+
+    /// By what products of bf16 are taken, in words, and why where the system decides.
+    pub fn bf16_products(&self) -> String {
+        let vectors = if self.pair_products { "pairs (vdpbf16ps)" } else { "widened factors" };
+        match self.tile_products {
+            Ok(()) => format!("tile registers (tdpbf16ps) and {vectors}"),
+            Err(NoTiles::Processor) => vectors.to_owned(),
+            Err(refused) => format!("{vectors}, since {refused}"),
         }
     }
 
@@ -228,6 +284,17 @@ impl Target {
         self.l2_bytes = cache_bytes(2).unwrap_or(self.l2_bytes);
         self
     }
+}
+
+/// Whether AMD has made this processor.
+fn is_of_amd() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    {
+        let found = std::arch::x86_64::__cpuid(0);
+        return [found.ebx, found.edx, found.ecx].map(u32::to_le_bytes).as_flattened() == b"AuthenticAMD";
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    return false;
 }
 
 /// The processor's name: what it says of itself, else what Linux says, else the architecture.

@@ -1,4 +1,5 @@
-//! What compiled programs need while they run: aligned buffers, threads, random numbers, the floating-point mode.
+//! What compiled programs need while they run: aligned buffers, threads, random numbers, the floating-point mode, the
+//! permission for tile registers.
 //! Knows no graph and no code generator.
 
 pub mod buffer;
@@ -6,6 +7,7 @@ pub mod denormals;
 pub mod random;
 mod sync;
 pub mod threads;
+pub mod tile_registers;
 
 pub use buffer::{Buffer, Pages, room};
 pub use threads::{Pool, ThreadsError};

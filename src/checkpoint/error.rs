@@ -3,10 +3,11 @@
 use std::io;
 use std::path::PathBuf;
 
+use kiln_graph::names::{listed, numbers, shown};
 use kiln_graph::{ParameterError, Shape};
 
 use super::advice::advice;
-use kiln_graph::names::{listed, numbers, shown};
+use crate::distributed::ExchangeError;
 
 /// Why a model could not be saved or loaded. After any of these the model and the file at `path` are what they
 /// were before.
@@ -176,6 +177,15 @@ pub enum CheckpointError {
         /// The newest checkpoint there.
         path: PathBuf,
     },
+    /// What went wrong on rank 0, which reads and writes the files of several ranks.
+    #[error("on rank 0: {reason}")]
+    Rank0 {
+        /// The error there.
+        reason: String,
+    },
+    /// Ranks that train together could not bring their values together.
+    #[error(transparent)]
+    Exchange(#[from] ExchangeError),
     /// Another training writes its checkpoints into the folder.
     #[error("another training uses {}: wait for it, or give another folder", path.display())]
     InUse {

@@ -6,6 +6,7 @@ use kiln_graph::InvalidSetting;
 
 use crate::checkpoint::CheckpointError;
 use crate::data::DataError;
+use crate::distributed::ExchangeError;
 use crate::history::History;
 use crate::logs::LogError;
 use crate::metrics::MetricError;
@@ -39,6 +40,9 @@ pub enum FitError {
     /// No checkpoint to go on from, or the last one could not be written.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
+    /// Ranks that train together could not bring their values together.
+    #[error(transparent)]
+    Exchange(#[from] ExchangeError),
     /// A log could not be begun, or not all of it could be written.
     #[error(transparent)]
     Log(#[from] LogError),

@@ -38,7 +38,8 @@ impl Nodes {
             | Family::Movement
             | Family::Indexing
             | Family::Random
-            | Family::Scan => false,
+            | Family::Scan
+            | Family::Exchange => false,
         };
         let types: Vec<Type> = operands.iter().map(|operand| operand.ty()).collect();
         let shapes: Vec<Shape> = types.iter().map(|ty| ty.shape).collect();

@@ -1,8 +1,10 @@
 //! The settings of a trainer by steps, and building it: here every program is compiled.
 
+use kiln_graph::shape::Sizes;
 use kiln_graph::{GraphError, Mode, ShapeError};
 
 use super::{StepTrainer, Steps, graph, taken, usual};
+use crate::distributed::World;
 use crate::trainer::{Schedulers, Settings, TrainError, setter};
 
 /// The settings of a [`StepTrainer`]; made by [`Steps::trainer`].
@@ -11,6 +13,7 @@ use crate::trainer::{Schedulers, Settings, TrainError, setter};
 pub struct StepTrainerBuilder<M> {
     pub(super) model: Box<M>,
     pub(super) settings: Settings,
+    pub(super) world: Option<World>,
 }
 
 impl<M: Steps> StepTrainerBuilder<M> {
@@ -34,6 +37,10 @@ impl<M: Steps> StepTrainerBuilder<M> {
     setter!(exact);
     setter!(precision);
     setter!(tune);
+    setter!(distributed);
+    setter!(shards);
+    setter!(sync_batch_norm);
+    setter!(wire);
 
     /// Compiles every program.
     ///
@@ -43,19 +50,32 @@ impl<M: Steps> StepTrainerBuilder<M> {
     /// `KILN_THREADS` that is no number where no number of threads is set, [`TrainError::Tuning`] where
     /// [`StepTrainerBuilder::tune`] says so.
     pub fn build(self) -> Result<M::Trainer, TrainError> {
-        let StepTrainerBuilder { mut model, settings } = self;
+        let StepTrainerBuilder { mut model, mut settings, world } = self;
+        let shards = settings.distribute(world.as_ref())?;
         let mut programs = settings.programs(M::PROGRAMS.len(), taken::<M>())?;
+        programs.set_shards(shards);
         programs.take_parameters(&mut *model)?;
         let schedulers = Schedulers::new(&model.optimizers());
         let mut stepped = Vec::new();
         let mut classes = Vec::new();
         let mut refused = Vec::new();
+        let mut graphs = Vec::new();
         for (number, signature) in M::PROGRAMS.iter().enumerate() {
             let sizes = usual(signature, settings);
-            match graph(&*model, number, settings, sizes) {
-                Ok((graph, of_inputs)) => {
-                    stepped.push(schedulers.stepped(graph.inputs.iter().map(|input| input.name.as_str())));
-                    programs.get(signature.name, sizes, || Ok(graph))?;
+            let is_step = signature.mode == Mode::Train;
+            let of_shard = if is_step { programs.of_shard_0(sizes) } else { sizes };
+            match graph(&*model, number, settings, of_shard) {
+                Ok((of_first, of_inputs)) => {
+                    stepped.push(schedulers.stepped(of_first.inputs.iter().map(|input| input.name.as_str())));
+                    if is_step && programs.shards().is_some() {
+                        graphs.push(of_first.clone());
+                    }
+                    let mut of_first = Some(of_first);
+                    let build = |sizes: Sizes| match of_first.take_if(|_| sizes == of_shard) {
+                        Some(first) => Ok(first),
+                        None => Ok(graph(&*model, number, settings, sizes)?.0),
+                    };
+                    programs.each_shard((signature.name, signature.mode), sizes, build, |_, _| Ok(()))?;
                     classes.push(of_inputs);
                 }
                 Err(error) if takes_more_samples(&error) => {
@@ -79,6 +99,7 @@ impl<M: Steps> StepTrainerBuilder<M> {
         let training = M::PROGRAMS.iter().filter(|signature| signature.mode == Mode::Train);
         programs.keep_averages(&optimizers, training.map(|signature| signature.name).collect())?;
         drop(optimizers);
+        programs.agree(&graphs)?;
         Ok(StepTrainer { model, settings, programs, schedulers, stepped, classes, labels: Vec::new() }.into())
     }
 }

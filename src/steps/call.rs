@@ -1,9 +1,9 @@
 //! One call of a program: the shapes of its arguments are checked, then they are handed over one after the other, and it
 //! runs.
 
-use kiln_graph::Shape;
 use kiln_graph::shape::{Misfit, Sizes};
-use ndarray::{ArrayRef, Dimension};
+use kiln_graph::{Element, Shape};
+use ndarray::{ArrayRef, ArrayViewD, Axis, Dimension};
 
 use super::{Results, StepTrainer, Steps, graph, usual};
 use crate::trainer::{Rules, Targets, TrainError, check_finite, differs, view};
@@ -93,12 +93,24 @@ impl<'t, M: Steps> Call<'t, M> {
         if self.trainer.settings.check_finite {
             check_finite(taken.name, x.view())?;
         }
-        let StepTrainer { programs, model, settings, .. } = &mut *self.trainer;
-        let build = || Ok(graph(&**model, self.program, *settings, self.sizes)?.0);
-        let (program, _) = programs.get(M::PROGRAMS[self.program].name, self.sizes, build)?;
-        program.write(self.given, x)?;
+        self.write(x.view())?;
         self.given += 1;
         Ok(self)
+    }
+
+    /// Hands the next input over: to each shard its rows, where batches have shards.
+    fn write<T: Element>(&mut self, x: ArrayViewD<'_, T>) -> Result<(), TrainError> {
+        let (signature, given) = (&M::PROGRAMS[self.program], self.given);
+        let has_rows = signature.inputs[given].ty.shape.dims().first() == Some(&Shape::N);
+        let StepTrainer { programs, model, settings, .. } = &mut *self.trainer;
+        let build = |sizes: Sizes| Ok(graph(&**model, self.program, *settings, sizes)?.0);
+        programs.each_shard((signature.name, signature.mode), self.sizes, build, |program, rows| {
+            let mut x = x.view();
+            if has_rows {
+                x.slice_axis_inplace(Axis(0), rows.into());
+            }
+            program.write(given, x)
+        })
     }
 
     /// Gives the next input, labels or other whole numbers of any integer type.
@@ -112,7 +124,7 @@ impl<'t, M: Steps> Call<'t, M> {
             self = self.shape_of(labels)?;
         }
         let taken = &M::PROGRAMS[self.program].inputs[self.given];
-        let StepTrainer { programs, model, settings, classes, labels: buffer, .. } = &mut *self.trainer;
+        let StepTrainer { classes, labels: buffer, .. } = &mut *self.trainer;
         let classes = classes[self.program][self.given];
         let rules = Rules {
             classes: classes.map(|classes| classes.count),
@@ -122,9 +134,10 @@ impl<'t, M: Steps> Call<'t, M> {
         let inputs = M::PROGRAMS[self.program].inputs.len();
         let named = |error: TrainError| error.of_input(taken.name, inputs);
         labels.read(rules, buffer).map_err(named)?;
-        let build = || Ok(graph(&**model, self.program, *settings, self.sizes)?.0);
-        let (program, _) = programs.get(M::PROGRAMS[self.program].name, self.sizes, build)?;
-        program.write(self.given, view(buffer, self.sizes.shape(taken.ty.shape))).map_err(named)?;
+        let labels = std::mem::take(buffer);
+        let written = self.write(view(&labels, self.sizes.shape(taken.ty.shape))).map_err(named);
+        self.trainer.labels = labels;
+        written?;
         self.given += 1;
         Ok(self)
     }
@@ -137,10 +150,7 @@ impl<'t, M: Steps> Call<'t, M> {
         if self.given == self.shaped {
             self = self.shape(mask.shape())?;
         }
-        let StepTrainer { programs, model, settings, .. } = &mut *self.trainer;
-        let build = || Ok(graph(&**model, self.program, *settings, self.sizes)?.0);
-        let (program, _) = programs.get(M::PROGRAMS[self.program].name, self.sizes, build)?;
-        program.write(self.given, mask.view().into_dyn())?;
+        self.write(mask.view().into_dyn())?;
         self.given += 1;
         Ok(self)
     }
@@ -157,10 +167,13 @@ impl<'t, M: Steps> Call<'t, M> {
         assert_eq!(self.given, signature.inputs.len(), "inputs of `{}`", signature.name);
         let StepTrainer { programs, model, settings, schedulers, stepped, .. } = self.trainer;
         let sizes = if signature.inputs.is_empty() { usual(signature, *settings) } else { self.sizes };
-        let build = || Ok(graph(&**model, self.program, *settings, sizes)?.0);
-        let (program, states) = programs.get(signature.name, sizes, build)?;
-        schedulers.hand_over(&stepped[self.program], states)?;
-        program.run(states)?;
+        let build = |sizes: Sizes| Ok(graph(&**model, self.program, *settings, sizes)?.0);
+        let step = (signature.name, signature.mode);
+        if signature.inputs.is_empty() {
+            programs.each_shard(step, sizes, build, |_, _| Ok(()))?;
+        }
+        schedulers.hand_over(&stepped[self.program], programs.states_mut())?;
+        let program = programs.run_step(step, sizes, || build(sizes))?;
         schedulers.advance(&stepped[self.program]);
         Ok(Results { program: signature.name, session: program.session() })
     }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use kiln_graph::Graph;
 
-use super::{StepTrainer, Steps, graph, usual};
+use super::{StepTrainer, Steps, graph};
 use crate::report::{CachedPrograms, DrawError, Drawing, Profile, Tuning};
 use crate::trainer::TrainError;
 
@@ -36,7 +36,7 @@ impl<M: Steps> StepTrainer<M> {
     pub fn profile(&mut self, program: &str) -> Result<Profile, TrainError> {
         let (number, graph) = self.graph(program)?;
         let signature = &M::PROGRAMS[number];
-        let sizes = usual(signature, self.settings);
+        let sizes = self.usual(signature);
         let (program, states) = self.programs.get(signature.name, sizes, || Ok(graph.clone()))?;
         program.profile(states, &graph)
     }
@@ -56,7 +56,7 @@ impl<M: Steps> StepTrainer<M> {
     pub(super) fn graph(&self, program: &str) -> Result<(usize, Graph), TrainError> {
         let number = M::PROGRAMS.iter().position(|signature| signature.name == program);
         let number = number.ok_or_else(|| Self::unknown(program))?;
-        let sizes = usual(&M::PROGRAMS[number], self.settings);
+        let sizes = self.usual(&M::PROGRAMS[number]);
         Ok((number, self.settings.at(&sizes, graph(&*self.model, number, self.settings, sizes))?.0))
     }
 }

@@ -8,17 +8,20 @@ use kiln_graph::model::OfCount;
 use kiln_graph::optimizers::Optimizer;
 use kiln_graph::passes::Precision;
 use kiln_graph::shape::Sizes;
-use kiln_graph::{Model, Type, Value};
+use kiln_graph::{Mode, Model, Type, Value};
 use kiln_rt::Pool;
 
 use super::Trainer;
 use super::error::TrainError;
 use super::given::Buffer;
+use super::graphs::{optimization, step_graph};
 use super::metric::Metric;
 use super::prediction::output_names;
-use super::programs::{Programs, TRAIN, optimization, train_graph};
+use super::programs::{Programs, TRAIN};
 use super::schedulers::Schedulers;
+use super::shards::{Sharding, Shards};
 use super::sizes::Extents;
+use crate::distributed::{ExchangeError, World};
 use crate::tuning::Tuner;
 
 /// The setters that several builders have, each of a field of its [`Settings`].
@@ -164,6 +167,46 @@ macro_rules! setter {
             self
         }
     };
+    (distributed) => {
+        /// Computes each step together with the other ranks of a world, all of which build the same trainer, and give each step
+        /// the same batch: each rank computes its rows of it, and all make the same update. One rank computes one
+        /// [shard](Self::shards) of a batch, unless that is said otherwise.
+        ///
+        /// `build()` fails on all ranks with [`ExchangeError::Differ`](crate::distributed::ExchangeError::Differ) where models,
+        /// settings or processors' instructions differ. A loss that is a sum and no mean counts as one by the batch's shards.
+        /// Programs other than steps, such as evaluations, are each rank's own, but see
+        /// [`Trainer::evaluate`](crate::Trainer::evaluate). `check_numerics` is for one process.
+        pub fn distributed(mut self, world: &crate::distributed::World) -> Self {
+            self.world = Some(world.clone());
+            self
+        }
+    };
+    (shards) => {
+        /// The number of shards that a batch is cut into, with [`Self::distributed`]. Default: the number of ranks. What is
+        /// computed has the same bits for any number of ranks that share them, up to the number of shards.
+        pub fn shards(mut self, shards: usize) -> Self {
+            self.settings.shards = Some(shards);
+            self
+        }
+    };
+    (sync_batch_norm) => {
+        /// Whether batch norms take the statistics of the whole batch, as one process would, with [`Self::distributed`]: each of
+        /// them then waits for all ranks, forward and backward. Default: no, each shard has its own, as in PyTorch's
+        /// `DistributedDataParallel`; running statistics are the means over shards, weighted by their rows.
+        pub fn sync_batch_norm(mut self, sync: bool) -> Self {
+            self.settings.sync_batch_norm = sync;
+            self
+        }
+    };
+    (wire) => {
+        /// In what gradients go from rank to rank, with [`Self::distributed`]. [`Precision::Bf16`](crate::Precision::Bf16) halves
+        /// what is sent: the gradients of each shard, and their sum, are rounded to 8 bits of precision; they are added up in
+        /// f32. Default: [`Precision::F32`](crate::Precision::F32).
+        pub fn wire(mut self, wire: crate::Precision) -> Self {
+            self.settings.wire = wire;
+            self
+        }
+    };
     (check_finite) => {
         /// Whether what is given is searched for NaN and infinity before each call, which then fails with
         /// [`TrainError::NotFinite`](crate::TrainError::NotFinite). Default: no. [`Self::check_numerics`] is about what is computed.
@@ -195,6 +238,14 @@ pub(crate) struct Settings {
     pub exact: bool,
     /// What programs compute in.
     pub precision: Precision,
+    /// The number of shards of a batch, where that was said.
+    pub shards: Option<usize>,
+    /// Whether batch norms take the statistics of all shards.
+    pub sync_batch_norm: bool,
+    /// In what gradients are sent to other ranks.
+    pub wire: Precision,
+    /// How batches are computed in shards; nothing for one process alone.
+    pub sharding: Option<Sharding>,
     /// The time to measure in, where programs are tuned.
     pub tune: Option<Duration>,
 }
@@ -213,6 +264,10 @@ impl Default for Settings {
             seed: 0,
             exact: false,
             precision: Precision::F32,
+            shards: None,
+            sync_batch_norm: false,
+            wire: Precision::F32,
+            sharding: None,
             tune: None,
         }
     }
@@ -238,6 +293,22 @@ impl Settings {
             Some(threads) => Pool::shared(threads),
             None => Pool::from_environment()?,
         })
+    }
+
+    /// How batches are computed by the ranks of a world, where there is one.
+    pub fn distribute(&mut self, world: Option<&World>) -> Result<Option<Shards>, TrainError> {
+        let Some(world) = world else { return Ok(None) };
+        if self.check_numerics {
+            let reason = "its search for the cause computes a step alone";
+            return Err(ExchangeError::Setting { setting: "check_numerics", reason }.into());
+        }
+        let count = self.shards.unwrap_or(world.ranks());
+        if self.batch == 0 || count == 0 {
+            return Err(TrainError::Zero { setting: if count == 0 { "shards" } else { "batch" } });
+        }
+        let sharding = Sharding { count, sync_batch_norm: self.sync_batch_norm };
+        self.sharding = Some(sharding);
+        Ok(Some(Shards::new(world.clone(), sharding, self.wire)?))
     }
 
     /// What measures and chooses, where programs are tuned; so many are about to be.
@@ -275,6 +346,7 @@ pub struct TrainerBuilder<M, L, O> {
     pub(super) optimizer: O,
     pub(super) metrics: Vec<Metric>,
     pub(super) settings: Settings,
+    pub(super) world: Option<World>,
 }
 
 impl<M: Model, L: Criterion<M::Output>, O: Optimizer> TrainerBuilder<M, L, O> {
@@ -334,6 +406,10 @@ impl<M: Model, L: Criterion<M::Output>, O: Optimizer> TrainerBuilder<M, L, O> {
     setter!(exact);
     setter!(precision);
     setter!(tune);
+    setter!(distributed);
+    setter!(shards);
+    setter!(sync_batch_norm);
+    setter!(wire);
 
     /// Compiles the training step.
     ///
@@ -343,11 +419,14 @@ impl<M: Model, L: Criterion<M::Output>, O: Optimizer> TrainerBuilder<M, L, O> {
     /// `KILN_THREADS` that is no number where no number of threads is set, [`TrainError::Tuning`] where
     /// [`TrainerBuilder::tune`] says so.
     pub fn build(self) -> Result<Trainer<M, L, O>, TrainError> {
-        let TrainerBuilder { mut model, loss, optimizer, metrics, settings } = self;
+        let TrainerBuilder { mut model, loss, optimizer, metrics, mut settings, world } = self;
+        let shards = settings.distribute(world.as_ref())?;
         let mut programs = settings.programs(1, M::INPUTS.iter().copied())?;
-        let (sizes, seed) = (settings.usual(M::INPUTS), settings.seed);
+        programs.set_shards(shards);
+        let (sizes, seed, sharding) = (settings.usual(M::INPUTS), settings.seed, settings.sharding);
         programs.take_parameters(&mut *model)?;
-        programs.get(TRAIN, sizes, || train_graph(&*model, &loss, &optimizer, sizes, seed))?;
+        let graph = |sizes: Sizes| step_graph(&*model, &loss, &optimizer, sizes, (seed, sharding));
+        programs.each_shard((TRAIN, Mode::Train), sizes, graph, |_, _| Ok(()))?;
         let held = [optimization(&*model, &optimizer)];
         programs.fill(held[0].initial_state())?;
         programs.keep_averages(&held, vec![TRAIN])?;
@@ -355,6 +434,9 @@ impl<M: Model, L: Criterion<M::Output>, O: Optimizer> TrainerBuilder<M, L, O> {
         let names = output_names::<M>();
         for (name, value) in loss.states(&names.iter().map(String::as_str).collect::<Vec<_>>()) {
             programs.initialise(&name, value.view())?;
+        }
+        if programs.shards().is_some() {
+            programs.agree(&[step_graph(&*model, &loss, &optimizer, programs.of_shard_0(sizes), (seed, sharding))?])?;
         }
         let targets = (0..L::TARGETS).map(|_| Buffer::new(settings.batch)).collect();
         Ok(Trainer { model, loss, optimizer, metrics, settings, programs, schedulers, targets })

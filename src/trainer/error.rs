@@ -7,6 +7,7 @@ use kiln_jit::{CompileError, RunError, StateError};
 use kiln_rt::ThreadsError;
 
 use super::hints::to_fit;
+use crate::distributed::ExchangeError;
 use crate::metrics::MetricError;
 use crate::numerics::{NonFinite, Unexplained};
 use crate::predictor::QuantizeError;
@@ -367,6 +368,10 @@ pub enum TrainError {
     /// The choices of `.tune` could not be read or kept.
     #[error(transparent)]
     Tuning(#[from] TuningError),
+    /// Ranks could not bring their values together. The model may have been changed by a part of the step: go on from a
+    /// checkpoint.
+    #[error(transparent)]
+    Exchange(#[from] ExchangeError),
     /// The compiled program could not be run.
     #[error(transparent)]
     Run(#[from] RunError),

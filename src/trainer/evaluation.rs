@@ -66,6 +66,7 @@ fn is_scored(rule: &TargetRule, output: Type) -> bool {
 }
 
 /// An output that is compared with a target.
+#[derive(Clone)]
 struct Compared {
     place: usize,
     output: usize,
@@ -74,7 +75,10 @@ struct Compared {
 }
 
 /// What is added up over batches.
+#[derive(Clone)]
 pub struct Sums {
+    /// Whether metrics are told, which want all samples.
+    pub told: bool,
     /// Sum and divisor of each loss.
     losses: Vec<[f64; 2]>,
     /// In the order of targets.
@@ -91,7 +95,7 @@ impl Sums {
         metrics: usize,
         targets: &[Buffer],
         outputs: &[Type],
-        all: &dyn Fn(usize) -> Type,
+        (all, told): (&dyn Fn(usize) -> Type, bool),
     ) -> Sums {
         let of_target = |(place, target): (usize, &Buffer)| {
             let rule = target.rule.as_ref()?;
@@ -99,6 +103,7 @@ impl Sums {
             Some(Compared { place, output, correct: is_scored(rule, all(output)).then_some([0, 0]) })
         };
         Sums {
+            told,
             losses: vec![[0.0; 2]; losses],
             compared: targets.iter().enumerate().filter_map(of_target).collect(),
             single: outputs.len() == 1,
@@ -154,6 +159,22 @@ impl Sums {
         }
         self.metrics.iter_mut().for_each(|all| pair(all, &mut next));
         told
+    }
+
+    /// All that was added up, as numbers in an order.
+    pub fn totals(&self) -> Vec<f64> {
+        let counts = self.compared.iter().filter_map(|compared| compared.correct);
+        let counts = counts.flat_map(|counts| counts.map(|count| count as f64));
+        self.losses.iter().chain(&self.metrics).flatten().copied().chain(counts).collect()
+    }
+
+    /// Takes totals in the place of its own.
+    pub fn take(&mut self, totals: &[f64]) {
+        let mut totals = totals.iter().copied();
+        let sums = self.losses.iter_mut().chain(&mut self.metrics).flatten();
+        sums.zip(&mut totals).for_each(|(sum, total)| *sum = total);
+        let counts = self.compared.iter_mut().filter_map(|compared| compared.correct.as_mut()).flatten();
+        counts.zip(totals).for_each(|(count, total)| *count = total as usize);
     }
 
     /// The evaluation of a model.

@@ -13,8 +13,9 @@ use ndarray::{ArrayD, arr1};
 
 use super::builder::Settings;
 use super::error::TrainError;
+use super::graphs::optimization;
 use super::prediction::output_names;
-use super::programs::{Compiled, optimization};
+use super::programs::Compiled;
 use crate::tuning::Tuner;
 
 /// What a program may have of its own for what it keeps from run to run: this part of the largest program's memory, those of other

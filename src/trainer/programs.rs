@@ -2,25 +2,26 @@
 //! the sizes that were asked for last, over one set of states and in one arena. It knows graphs and the compiler; it
 //! checks no user's input.
 
+mod sharded;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use kiln_graph::build::{SHARD_NUMBER, SHARD_ROWS};
 use kiln_graph::indices::{IndexRule, index_rule};
-use kiln_graph::losses::{Criterion, TargetRule};
-use kiln_graph::optimizers::{Optimization, Optimizer};
+use kiln_graph::optimizers::Optimization;
 use kiln_graph::passes::in_precision;
 use kiln_graph::shape::Sizes;
-use kiln_graph::{Builder, Element, Elements, Graph, Layer, Mode, Model, Parameters, Role, Shape, Type, Value};
+use kiln_graph::{Element, Elements, Graph, Parameters, Role, Shape};
+use kiln_jit::plan::{Argument, EXCHANGE};
 use kiln_jit::{Arena, Plan, Session, States};
 use kiln_rt::Pool;
 use ndarray::{ArrayD, ArrayViewD};
 
 use super::builder::Settings;
 use super::error::TrainError;
-use super::evaluation::compared;
-use super::metric::Metric;
 use super::planning::{keeps, layouts, plan_graph, read_parameters, take_parameters};
-use super::prediction::{forward, output_names};
+use super::shards::Shards;
 use super::view;
 use crate::numerics::Checked;
 use crate::report::{CachedProgram, CachedPrograms, Profile, Tuning};
@@ -33,134 +34,12 @@ pub const EVALUATE: &str = "evaluate";
 /// The program of the prediction; input: samples.
 pub const PREDICT: &str = "predict";
 
-/// The name of the data input of targets.
-const TARGET: &str = "y";
-/// Its name where the model has an input of that name.
-const OTHER_TARGET: &str = "loss.target";
-
-/// The optimizer of all parameters of a model.
-pub fn optimization<'a>(model: &'a impl Layer, rule: &'a impl Optimizer) -> Optimization<'a> {
-    Optimization::new("", rule, |path, f| model.visit(path, f))
-}
-
-/// The targets of the outputs, of which there is one or more for each sample; none where there is no loss.
-fn targets<'g, M: Model, L: Criterion<M::Output>>(
-    g: &'g Builder,
-    loss: &L,
-    outputs: &[Value<'g>],
-) -> Result<Vec<Option<Value<'g>>>, TrainError> {
-    let taken = M::INPUTS.len() > 1 && M::INPUT_NAMES.contains(&TARGET);
-    let mut targets = Vec::new();
-    for place in 0..L::TARGETS {
-        let rule = loss.target(place, &|output| outputs[output].shape());
-        let Some(TargetRule { ty, output, .. }) = rule else {
-            targets.push(None);
-            continue;
-        };
-        let of = outputs[output.unwrap_or(0)].shape();
-        if ty.shape.rank() == 0 || ty.shape.dims().first() != of.dims().first() {
-            return Err(TrainError::TargetBatch { output: of, target: ty.shape });
-        }
-        targets.push(Some(match L::TARGETS {
-            1 => g.input_of(if taken { OTHER_TARGET } else { TARGET }, ty),
-            _ => g.input_of(&format!("{OTHER_TARGET}.{place}"), ty),
-        }));
-    }
-    if targets.iter().all(Option::is_none) {
-        return Err(TrainError::NoLoss);
-    }
-    Ok(targets)
-}
-
-/// The graph that predicts samples and compares with their targets: outputs `sum` and `divisor` of each loss, the
-/// `prediction` (of several those that are compared with a target), and sum and divisor of each metric.
-pub fn evaluate_graph<M: Model, L: Criterion<M::Output>>(
-    model: &M,
-    loss: &L,
-    metrics: &[Metric],
-    sizes: impl Into<Sizes>,
-) -> Result<Graph, TrainError> {
-    let g = Builder::new(EVALUATE);
-    let outputs = forward(&g, model, sizes.into());
-    let targets = targets::<M, L>(&g, loss, &outputs)?;
-    let names = output_names::<M>();
-    let words: Vec<&str> = names.iter().map(String::as_str).collect();
-    let totals = loss.totals(&g, &words, &outputs, &targets);
-    let several = totals.len() > 1;
-    for (number, total) in totals.into_iter().enumerate() {
-        for (part, value) in [("sum", total.sum), ("divisor", total.divisor)] {
-            if value.ty() != Type::f32(Shape::SCALAR) {
-                return Err(TrainError::LossTotal { part, found: value.ty() });
-            }
-            let name = if several { format!("loss.{number}.{part}") } else { part.to_owned() };
-            g.output(&name, value);
-        }
-    }
-    if let [prediction] = outputs[..] {
-        g.output("prediction", prediction);
-    } else {
-        for place in 0..L::TARGETS {
-            let rule = loss.target(place, &|output| outputs[output].shape());
-            if let Some(output) = rule.and_then(|rule| compared(&rule, &|output| outputs[output].ty())) {
-                g.output(&format!("prediction.{place}"), outputs[output]);
-            }
-        }
-    }
-    // NaN stands where an output has no loss, and so no target.
-    let given: Vec<Value<'_>> = match metrics {
-        [] => Vec::new(),
-        _ => targets.iter().map(|target| target.unwrap_or_else(|| g.scalar(f64::NAN))).collect(),
-    };
-    for (number, metric) in metrics.iter().enumerate() {
-        let _function = g.function("metric");
-        let total = metric.total(&outputs, &given);
-        for (part, value) in [("sum", total.sum), ("divisor", total.divisor)] {
-            g.output(&format!("metric.{number}.{part}"), value);
-        }
-    }
-    guard(&g);
-    Ok(g.finish()?)
-}
-
-/// The graph of one training step for so many samples, of such free extents: output `loss`, and updates of all states. What
-/// layers draw depends on the seed.
-pub fn train_graph<M: Model, L: Criterion<M::Output>>(
-    model: &M,
-    loss: &L,
-    optimizer: &impl Optimizer,
-    sizes: impl Into<Sizes>,
-    seed: u64,
-) -> Result<Graph, TrainError> {
-    let g = Builder::new(TRAIN);
-    g.set_mode(Mode::Train);
-    g.set_seed(seed);
-    let outputs = forward(&g, model, sizes.into());
-    let targets = targets::<M, L>(&g, loss, &outputs)?;
-    let names = output_names::<M>();
-    let words: Vec<&str> = names.iter().map(String::as_str).collect();
-    let losses = loss.losses(&g, &words, &outputs, &targets);
-    // Where there is none, an error was recorded.
-    let value = losses.into_iter().reduce(|all, loss| all + loss).unwrap_or_else(|| g.scalar(f64::NAN));
-    optimization(model, optimizer).minimize(&g, value);
-    g.output("loss", value);
-    guard(&g);
-    Ok(g.finish()?)
-}
-
 /// The outputs that count the numbers which a function does not take: `outside.0.bce.0..1`.
 pub const OUTSIDE: &str = "outside.";
 
-/// Lets a program change nothing where a function is given numbers that it does not take, and say so: see
-/// [`Compiled::run`]. The last thing that is built.
-pub fn guard(g: &Builder) {
-    let counts = g.outside();
-    let Some(all) = counts.iter().map(|(_, count)| *count).reduce(|all, count| all + count) else { return };
-    if g.training() {
-        g.keep_unless(all.eq(0.0));
-    }
-    for (number, (range, count)) in counts.into_iter().enumerate() {
-        g.output(&format!("{OUTSIDE}{number}.{}.{}..{}", range.function, range.low, range.high), count);
-    }
+/// Whether a data input is none that a user gives.
+fn is_of_shards(name: &str) -> bool {
+    [SHARD_ROWS, SHARD_NUMBER].contains(&name) || name.starts_with(EXCHANGE)
 }
 
 /// A compiled program of the model, with its memory.
@@ -191,7 +70,8 @@ impl Compiled {
         settings: &Settings,
     ) -> Compiled {
         let inputs = session.program().plan().inputs.iter().enumerate();
-        let data = inputs.filter(|(_, input)| input.role == Role::Data).map(|(position, input)| {
+        let is_given = |input: &Argument| input.role == Role::Data && !is_of_shards(&input.name);
+        let data = inputs.filter(|(_, input)| is_given(input)).map(|(position, input)| {
             let node = graph.inputs.iter().find(|of_graph| of_graph.name == input.name).map(|of_graph| of_graph.node);
             (position, node.and_then(|node| index_rule(graph, node)))
         });
@@ -273,6 +153,15 @@ impl Compiled {
         }
     }
 
+    /// Takes note of a run that somebody else has seen to.
+    ///
+    /// # Errors
+    /// As for [`Compiled::run`].
+    pub fn ran(&mut self) -> Result<(), TrainError> {
+        self.uses += 1;
+        self.check_outside()
+    }
+
     fn check_outside(&self) -> Result<(), TrainError> {
         match self.outside.iter().find(|(position, ..)| self.session.scalar(*position) > 0.0) {
             None => Ok(()),
@@ -332,7 +221,8 @@ impl Compiled {
         &self.sizes
     }
 
-    fn is(&self, name: &str, sizes: &Sizes) -> bool {
+    /// Whether it is the program of a name for some sizes.
+    pub fn is(&self, name: &str, sizes: &Sizes) -> bool {
         self.sizes == *sizes && self.name == name
     }
 }
@@ -346,6 +236,8 @@ pub struct Programs {
     settings: Settings,
     tuner: Option<Tuner>,
     averages: Averages,
+    /// The steps of this rank's shards, where batches have shards.
+    shards: Option<Shards>,
 }
 
 /// The averages of parameters that optimizers keep.
@@ -384,7 +276,15 @@ impl Averages {
 impl Programs {
     /// None yet; the tuner, if there is one, plans them.
     pub fn new(pool: Arc<Pool>, settings: Settings, tuner: Option<Tuner>) -> Programs {
-        Programs { pool, states: States::new(), compiled: Vec::new(), settings, tuner, averages: Averages::default() }
+        Programs {
+            pool,
+            states: States::new(),
+            compiled: Vec::new(),
+            settings,
+            tuner,
+            averages: Averages::default(),
+            shards: None,
+        }
     }
 
     /// The states: parameters, and what loss and optimizer keep.
@@ -432,19 +332,28 @@ impl Programs {
 
     fn add(&mut self, name: &'static str, sizes: Sizes, graph: &Graph) -> Result<(), TrainError> {
         let graph = &*in_precision(graph, self.settings.precision);
-        let layouts = layouts(graph, &self.states);
-        let plan = plan_graph(graph, sizes, layouts, &self.settings, self.tuner.as_mut())?;
+        let plan = self.planned(sizes, graph)?;
         let arena = self.take_arena();
         self.forget_one(&sizes);
         let keeps = self.keeps(&plan, &sizes);
-        let mut session = Session::of_plan::<TrainError>(plan, &mut self.states, arena, keeps, self.pool.clone())?;
-        session.set_flush_denormal(self.settings.flush_denormal);
+        let mut session = self.session(plan, arena, keeps)?;
         if !self.settings.are_usual(&sizes) {
             // Users see the plans of the usual sizes alone.
             session.forget_calls();
         }
         self.compiled.insert(0, Compiled::new(name, sizes, graph, session, &self.settings));
         Ok(())
+    }
+
+    fn planned(&mut self, sizes: Sizes, graph: &Graph) -> Result<Plan, TrainError> {
+        let layouts = layouts(graph, &self.states);
+        plan_graph(graph, sizes, layouts, &self.settings, self.tuner.as_mut())
+    }
+
+    fn session(&mut self, plan: Plan, arena: Arena, keeps: bool) -> Result<Session, TrainError> {
+        let mut session = Session::of_plan::<TrainError>(plan, &mut self.states, arena, keeps, self.pool.clone())?;
+        session.set_flush_denormal(self.settings.flush_denormal);
+        Ok(session)
     }
 
     /// Takes the arena from the program that was asked for last, which has it unless something failed since.
@@ -497,7 +406,9 @@ impl Programs {
 
     /// The plan of a program, if it was compiled.
     pub fn plan(&self, name: &str, sizes: Sizes) -> Option<&Plan> {
-        self.compiled.iter().find(|program| program.is(name, &sizes)).map(|program| program.session.program().plan())
+        let found = self.compiled.iter().find(|program| program.is(name, &sizes));
+        let plan = found.map(|program| program.session.program().plan());
+        plan.or_else(|| self.shards.as_ref()?.plan(name, &sizes))
     }
 
     /// Sets a state, if a program uses it.

@@ -9,9 +9,10 @@ use ndarray::{ArrayD, arr1};
 
 use super::builder::Settings;
 use super::error::TrainError;
+use super::graphs::guard;
 use super::inputs;
 use super::prediction::forward;
-use super::programs::{Programs, guard};
+use super::programs::Programs;
 
 /// The program that takes a batch into the running statistics, each as the mean of all batches; input: samples.
 const UPDATE_BN: &str = "update_bn";

@@ -219,10 +219,11 @@ fn headings_are_called_as_mdbook_calls_them() {
 }
 
 /// The folders of what a block may take over: it is compiled, run, or compared with what programs print.
-const SOURCES: [&str; 7] = [
+const SOURCES: [&str; 8] = [
     "examples/",
     "build/examples/",
     "build/tests/linked/",
+    "mpi/examples/",
     "tests/book/",
     "tests/trainer/",
     "tests/ui/",

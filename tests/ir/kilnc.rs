@@ -54,7 +54,10 @@ fn mistakes_are_told() {
     check("FILE other.ir", "one file is expected, `other.ir` is another one\nusage: ");
     check("FILE --emit", "--emit needs a value\nusage: ");
     check("FILE --emit code", "--emit is `code`, expected one of graph, plan, kernels, asm");
-    check("FILE --target sse", "--target is `sse`, expected one of cranelift, avx2, avx512");
+    check(
+        "FILE --target sse",
+        "--target is `sse`, expected one of cranelift, avx2, avx512, avx512-pairs, avx512-tiles",
+    );
     check("FILE --optimise", "there is no option `--optimise`\nusage: ");
     check("FILE.other", "FILE.other can not be read: ");
     let broken = GRAPH.replace("f32[4,8] = tanh", "f32[4,9] = tanh");

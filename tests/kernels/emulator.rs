@@ -3,6 +3,7 @@
 
 mod bytes;
 mod halves;
+mod tiles;
 mod vectors;
 
 use std::collections::HashMap;
@@ -71,6 +72,7 @@ struct Machine {
     general: [u64; 16],
     vectors: [[u32; 16]; 32],
     masks: [u64; 8],
+    tiles: Option<tiles::Tiles>,
     flags: Flags,
     /// Pieces with their addresses; the first is the code.
     memory: Vec<(u64, Vec<u8>)>,
@@ -83,6 +85,7 @@ impl Machine {
             general: [JUNK; 16],
             vectors: [[JUNK as u32; 16]; 32],
             masks: [JUNK; 8],
+            tiles: None,
             flags: Flags::default(),
             memory: vec![(CODE, code), (STACK, vec![0xee; STACK_BYTES])],
             decoded: HashMap::new(),
@@ -117,6 +120,7 @@ impl Machine {
             assert_eq!(self.general[number(register)], general[number(register)], "{register:?} is not as it was");
         }
         assert_eq!(self.general(Register::RSP), top + 8, "the stack pointer");
+        assert!(self.tiles.is_none(), "tiles are released");
     }
 
     /// Executes one instruction and gives the address of the next one.
@@ -136,7 +140,7 @@ impl Machine {
             Mnemonic::Ret => return self.pop(),
             _ => (),
         }
-        if !self.general_instruction(&instruction) {
+        if !self.general_instruction(&instruction) && !self.tile_instruction(&instruction) {
             self.vector_instruction(&instruction);
         }
         next

@@ -262,7 +262,18 @@ impl Generator {
                 self.b.push(Operation::Affine(index))
             }
             3 => self.b.push(Operation::Lane),
-            4..=6 => {
+            4 => {
+                let buffer = self.read[2];
+                let (stride, active) = match self.lanes() {
+                    (1, active) => (2, active),
+                    (stride, active) => (if stride == 5 { 0 } else { stride }, active),
+                };
+                let index = self.read_index(buffer, stride, active);
+                // The last lane's odd element.
+                self.b.buffer_mut(buffer).elements += 1;
+                self.b.push(Operation::LoadPairs { buffer, index, stride, active })
+            }
+            5 | 6 => {
                 let buffer = random.pick(&self.read);
                 let (stride, active) = self.lanes();
                 let index = self.read_index(buffer, stride, active);
@@ -289,7 +300,18 @@ impl Generator {
                 let [a, b] = [0; 2].map(|_| self.of_type(F32));
                 self.b.float2(function, a, b)
             }
-            12 | 13 => {
+            12 => {
+                let [a, b] = [0; 2].map(|_| self.of_type(I32));
+                let c = self.of_type(F32);
+                // Of numbers from 2^-31 to 4: denormal ones are 0 here whatever the floating-point mode.
+                let [sign, exponent] = [0xbfff_bfff_u32, 0x3000_3000].map(|bits| self.b.i32(bits as i32));
+                let [a, b] = [a, b].map(|pair| {
+                    let pair = self.b.int2(Int2::And, pair, sign);
+                    self.b.int2(Int2::Or, pair, exponent)
+                });
+                self.b.fma_pairs(a, b, c)
+            }
+            13 => {
                 let [a, b, c] = [0; 3].map(|_| self.of_type(F32));
                 self.b.fma(a, b, c)
             }

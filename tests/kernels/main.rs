@@ -1,18 +1,20 @@
-//! Kernel IR: every emitter and every number of lanes against the kernel interpreter, bit for bit (but for the payload of
-//! NaNs): each operation and each form of access by itself, then random programs. What this machine does not run is
+//! Kernel IR: every emitter and every number of lanes against the kernel interpreter, bit for bit (but for the payload
+//! of NaNs): each operation and each form of access by itself, then random programs. What this machine does not run is
 //! emulated; what it does run is emulated too, which tests the emulator.
 
+mod contractions;
 mod disjoint;
 mod emulator;
 mod generator;
 mod run;
 
 use kiln_jit::code::{CallError, Code};
-use kiln_jit::emit::{Convention, EmitterKind, Level};
+use kiln_jit::emit::{Convention, EmitterKind, Level, X86};
 use kiln_jit::kernel::*;
+use kiln_jit::target;
 
 use generator::{COMPARES, FLOAT1, FLOAT2, Generator, INT2, MASK2, Random, SHIFTS, SHUFFLES};
-use run::{check, check_emulated, check_native, interpreted};
+use run::{check, check_emulated, check_emulated_by, check_native, check_native_by, interpreted};
 
 /// All widths.
 const LANES: [usize; 4] = [1, 4, 8, 16];
@@ -97,6 +99,163 @@ fn operations() {
         let sum = b.int2(Int2::Add, m, lane);
         b.int2(Int2::Xor, sum, big)
     });
+}
+
+/// Pairs of bf16 of any bits, denormal ones among them: with AVX512-BF16, emulated and, where this machine has it,
+/// natively. The same of numbers whose products and sums are none, by every emitter, with a sum that is used again, and
+/// pairs that are.
+#[test]
+fn products_of_pairs() {
+    for lanes in LANES {
+        let mut b = KernelBuilder::new("pairs", lanes);
+        let [m, n] = ["m", "n"].map(|name| b.buffer(name, Element::I32, 64 * lanes, Access::Read));
+        let [x, out] = [Access::Read, Access::Write].map(|access| b.buffer("x", Element::F32, 64 * lanes, access));
+        let i = b.grid(64);
+        let at = Index::of(i, lanes as i64);
+        let [first, second, sum] = [m, n, x].map(|buffer| b.load(buffer, at.clone()));
+        let one = b.splat(n, Index::of(i, 1));
+        let sum = b.fma_pairs(first, second, sum);
+        let sum = b.fma_pairs(one, first, sum);
+        b.store(out, at, 1, lanes, sum);
+        let kernel = b.finish();
+        for seed in 0..20 {
+            let mut random = Random(seed);
+            let mut contents = random.contents(&kernel);
+            contents[..2]
+                .iter_mut()
+                .flatten()
+                .for_each(|bits| *bits = random.word() >> 16 | random.word() & 0xffff_0000);
+            check_emulated_by(&kernel, X86::new(Level::Avx512).with_bf16(true), Convention::SystemV, &contents);
+            if EmitterKind::Avx512.runs_here() && target::has_bf16() {
+                check_native_by(&kernel, EmitterKind::Avx512, &contents);
+            }
+        }
+    }
+    check_operation(|b, [x, ..], [m, n]| {
+        let exponent = b.i32(0x3000_3000);
+        let [m, n] = [m, n].map(|pair| {
+            let sign = b.i32(0xbfff_bfff_u32 as i32);
+            let pair = b.int2(Int2::And, pair, sign);
+            b.int2(Int2::Or, pair, exponent)
+        });
+        let sum = b.fma_pairs(m, n, x);
+        let again = b.fma_pairs(m, m, sum);
+        let bits = b.convert(Convert::BitsToF32, n);
+        let itself = b.fma_pairs(n, m, bits);
+        let sum = b.add(sum, again);
+        b.add(sum, itself)
+    });
+}
+
+/// Products of tiles of all shapes, of rows of bf16 and of pairs, in a loop, in several tasks, at odd places.
+#[test]
+fn tiles() {
+    let mut random = Random(11);
+    for number in 0..120 {
+        let lanes = LANES[number % LANES.len()];
+        let [rows, pairs, columns] = [0; 3].map(|_| if random.below(3) == 0 { 16 } else { 1 + random.below(16) });
+        let mut b = KernelBuilder::new("tiles", lanes);
+        let [tasks, steps] = [1 + random.below(3), 1 + random.below(3)];
+        let element = random.pick(&[Element::Bf16, Element::I32]);
+        let row = if element == Element::Bf16 { 2 * pairs } else { pairs };
+        let [left_apart, right_apart, sums_apart] =
+            [row, columns, columns].map(|least| (least + random.below(9)) as i64);
+        let sizes = [rows as i64 * left_apart, pairs as i64 * right_apart, rows as i64 * sums_apart];
+        let room = |each: i64, count: usize| 5 + each as usize * count;
+        let left = b.buffer("left", element, room(sizes[0], steps), Access::Read);
+        let right = b.buffer("right", Element::I32, room(sizes[1], steps * tasks), Access::Read);
+        let sums = b.buffer("sums", Element::F32, room(sizes[2], tasks), Access::ReadWrite);
+        let out = b.buffer("out", Element::F32, tasks * lanes, Access::Write);
+        let task = b.grid(tasks);
+        let [t, u] = [0; 2].map(|_| b.tile(rows, columns));
+        let (a, c) = (b.tile(rows, pairs), b.tile(pairs, columns));
+        let place = Index::of(task, sizes[2]).shifted(random.below(5) as i64);
+        let before = random.below(2) == 0;
+        b.tiles(match before {
+            true => TileStatement::Load { tile: t, buffer: sums, index: place.clone(), stride: sums_apart },
+            false => TileStatement::Zero(t),
+        });
+        b.tiles(TileStatement::Zero(u));
+        b.for_each(steps, &[], |b, step, _| {
+            let index = Index::of(step, sizes[0]).shifted(3);
+            b.tiles(TileStatement::Load { tile: a, buffer: left, index, stride: left_apart });
+            let index = Index::of(step, sizes[1]).plus(task, steps as i64 * sizes[1]);
+            b.tiles(TileStatement::Load { tile: c, buffer: right, index, stride: right_apart });
+            b.tiles(TileStatement::Dot { sum: t, left: a, right: c });
+            Vec::new()
+        });
+        b.tiles(TileStatement::Store { tile: t, buffer: sums, index: place.clone(), stride: sums_apart });
+        let first = b.push(Operation::Load { buffer: sums, index: place, stride: 1, active: lanes.min(columns) });
+        let doubled = b.add(first, first);
+        b.store(out, Index::of(task, lanes as i64), 1, lanes, doubled);
+        let kernel = b.finish();
+        let mut contents = random.contents(&kernel);
+        // Of any bits with AMX; where there are no instructions for them, of numbers whose products and sums are not
+        // denormal.
+        let any = |random: &mut Random| random.word() >> 16 | random.word() & 0xffff_0000;
+        contents[..2].iter_mut().flatten().for_each(|bits| *bits = any(&mut random));
+        if element == Element::Bf16 {
+            contents[0].iter_mut().for_each(|bits| *bits &= 0xffff);
+        }
+        check_emulated(&kernel, Level::Avx512, random.pick(&[Convention::SystemV, Convention::Windows]), &contents);
+        let usual = |bits: &mut u32| *bits = *bits & 0xbfff_bfff | 0x3000_3000;
+        contents[..2].iter_mut().flatten().for_each(usual);
+        if element == Element::Bf16 {
+            contents[0].iter_mut().for_each(|bits| *bits &= 0xffff);
+        }
+        check(&kernel, &contents);
+    }
+}
+
+/// What is refused of tiles.
+#[test]
+fn tiles_are_checked() {
+    let kernel = |write: &dyn Fn(&mut KernelBuilder, BufferId, [Tile; 3])| {
+        let mut b = KernelBuilder::new("k", 4);
+        let x = b.buffer("x", Element::F32, 64, Access::ReadWrite);
+        let tiles = [b.tile(4, 3), b.tile(4, 2), b.tile(2, 3)];
+        write(&mut b, x, tiles);
+        b.finish().check().map_or_else(|error| error.to_string(), |()| "fine".to_owned())
+    };
+    let load = |tile, buffer, offset, stride| TileStatement::Load { tile, buffer, index: Index::at(offset), stride };
+    let all = |b: &mut KernelBuilder, x, [t, a, c]: [Tile; 3]| {
+        b.tiles(TileStatement::Zero(t));
+        b.tiles(load(a, x, 0, 10));
+        b.tiles(load(c, x, 0, 61));
+        b.tiles(TileStatement::Dot { sum: t, left: a, right: c });
+    };
+    assert_eq!(kernel(&all), "fine");
+    let beyond = kernel(&|b, x, [t, ..]| b.tiles(load(t, x, 32, 10)));
+    let expected = "places 32 to 64 of buffer `x`, which has 64 elements, in `tile load t0, x[32] stride 10`";
+    assert_eq!(beyond, format!("kernel k: {expected}"));
+    let unwritten = kernel(&|b, _, [sum, left, right]| b.tiles(TileStatement::Dot { sum, left, right }));
+    let expected = "kernel k: there is no t0, or nothing was written to it before, in `tile dot t0, t1, t2`";
+    assert_eq!(unwritten, expected);
+    let skipped = kernel(&|b, x, [tile, ..]| {
+        let zero = b.f32(0.0);
+        let mask = b.compare(Compare::Lt, zero, zero);
+        b.where_any(mask, &[], |b, _| {
+            b.tiles(TileStatement::Zero(tile));
+            Vec::new()
+        });
+        b.tiles(TileStatement::Store { tile, buffer: x, index: Index::at(0), stride: 3 });
+    });
+    assert!(skipped.contains("nothing was written to it before"), "{skipped}");
+    let shapes = kernel(&|b, x, [t, a, c]| {
+        all(b, x, [t, a, c]);
+        b.tiles(TileStatement::Dot { sum: a, left: t, right: c });
+    });
+    assert!(shapes.contains("whose shapes do not fit"), "{shapes}");
+    let backwards = kernel(&|b, x, [t, ..]| b.tiles(load(t, x, 40, -8)));
+    assert!(backwards.contains("rows of t0 in buffer `x` that are -8 elements apart"), "{backwards}");
+}
+
+/// Kernels that were emitted wrongly once.
+#[test]
+fn found_ones() {
+    for kernel in parse_all(include_str!("found.txt")).expect("kernels") {
+        (0..20).for_each(|seed| check(&kernel, &Random(seed).contents(&kernel)));
+    }
 }
 
 #[test]

@@ -4,6 +4,7 @@ use kiln_graph::Bf16;
 use kiln_jit::code::Code;
 use kiln_jit::emit::{Convention, Emitter, EmitterKind, Level, X86};
 use kiln_jit::kernel::*;
+use kiln_jit::target;
 
 use crate::emulator;
 
@@ -61,10 +62,21 @@ pub fn interpreted(kernel: &Kernel, contents: &Contents) -> Contents {
     with_slices(kernel, contents, |slices| interpret(kernel, slices))
 }
 
-/// The emitters that this machine runs and that take so many lanes.
-pub fn native(lanes: usize) -> impl Iterator<Item = EmitterKind> {
+/// The emitters that this machine runs and that take such a kernel.
+fn native(kernel: &Kernel) -> impl Iterator<Item = EmitterKind> {
+    let lanes = kernel.lanes;
     let takes = move |kind: &EmitterKind| kind.emitter().is_ok_and(|emitter| emitter.takes(lanes));
-    EmitterKind::ALL.into_iter().filter(|kind| kind.runs_here()).filter(takes)
+    let has_tiles = |kind: &EmitterKind| match kind {
+        EmitterKind::Cranelift => true,
+        EmitterKind::Avx2 => false,
+        EmitterKind::Avx512 => target::tile_registers().is_ok(),
+    };
+    let needs_tiles = !kernel.tiles.is_empty();
+    EmitterKind::ALL
+        .into_iter()
+        .filter(|kind| kind.runs_here())
+        .filter(takes)
+        .filter(move |kind| !needs_tiles || has_tiles(kind))
 }
 
 /// In two calls, as two threads would.
@@ -100,34 +112,41 @@ pub fn check(kernel: &Kernel, contents: &Contents) {
 
 /// That every emitter whose code this machine runs gives what the interpreter gives.
 pub fn check_native(kernel: &Kernel, contents: &Contents) {
-    let expected = interpreted(kernel, contents);
-    for emitter in native(kernel.lanes) {
-        compare(kernel, &format!("{emitter}"), &expected, &emitted(kernel, emitter, contents));
-    }
+    native(kernel).for_each(|emitter| check_native_by(kernel, emitter, contents));
+}
+
+/// That an emitter whose code this machine runs gives what the interpreter gives.
+pub fn check_native_by(kernel: &Kernel, emitter: EmitterKind, contents: &Contents) {
+    compare(kernel, &format!("{emitter}"), &interpreted(kernel, contents), &emitted(kernel, emitter, contents));
 }
 
 /// That the emulated code gives what the interpreter gives: with BF16 and VNNI, and without, where that makes a difference.
 pub fn check_emulated(kernel: &Kernel, level: Level, convention: Convention, contents: &Contents) {
-    if !X86::new(level).takes(kernel.lanes) {
+    // Tile registers are AVX-512's alone.
+    if !X86::new(level).takes(kernel.lanes) || level == Level::Avx2 && !kernel.tiles.is_empty() {
         return;
     }
-    let expected = interpreted(kernel, contents);
-    let halves = kernel.buffers.iter().any(|buffer| buffer.element == Element::Bf16);
+    let halves = kernel.buffers.iter().any(|buffer| buffer.element == Element::Bf16) || has_products(&kernel.body);
     // With BF16 and VNNI, and without either.
-    let with: &[bool] =
-        if halves && level == Level::Avx512 || multiplies_quads(&kernel.body) { &[false, true] } else { &[false] };
+    let with: &[bool] = if halves { &[false, true] } else { &[false] };
     for &newer in with {
-        let emitter = X86::new(level).with_bf16(newer).with_vnni(newer);
-        let found = emulator::run(kernel, emitter, convention, contents);
-        compare(kernel, &format!("{level:?} for {convention:?}, BF16 and VNNI {newer}, emulated"), &expected, &found);
+        let emitter = X86::new(level).with_bf16(newer).with_vnni(newer).with_amx(true);
+        check_emulated_by(kernel, emitter, convention, contents);
     }
 }
 
-fn multiplies_quads(body: &[Statement]) -> bool {
+/// The same of an emitter that takes the kernel.
+pub fn check_emulated_by(kernel: &Kernel, emitter: X86, convention: Convention, contents: &Contents) {
+    let found = emulator::run(kernel, emitter, convention, contents);
+    compare(kernel, &format!("{emitter:?} for {convention:?}, emulated"), &interpreted(kernel, contents), &found);
+}
+
+/// Whether pairs of bf16 or quads of bytes are multiplied.
+fn has_products(body: &[Statement]) -> bool {
     body.iter().any(|statement| match statement {
-        Statement::Let(_, operation) => matches!(operation, Operation::FmaQuads(..)),
-        Statement::For(inner) => multiplies_quads(&inner.body),
-        Statement::Store { .. } | Statement::Prefetch { .. } => false,
+        Statement::Let(_, operation) => matches!(operation, Operation::FmaPairs(..) | Operation::FmaQuads(..)),
+        Statement::For(inner) => has_products(&inner.body),
+        _ => false,
     })
 }
 

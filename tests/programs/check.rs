@@ -202,7 +202,9 @@ fn near(what: &str, exact: &Known, found: &[f64]) {
         return;
     }
     let far = |most: f64| {
-        let near = move |x: f64, y: f64| x == y || x.is_nan() && y.is_nan() || (x - y).abs() <= most;
+        // Where f64 has infinity, f32 may have met both of them on the way.
+        let beyond = |x: f64, y: f64| x.is_infinite() && !y.is_finite();
+        let near = move |x: f64, y: f64| x == y || x.is_nan() && y.is_nan() || beyond(x, y) || (x - y).abs() <= most;
         exact.iter().zip(found).enumerate().filter(move |(_, (x, y))| !near(**x, **y))
     };
     // The analysis adds up what mostly cancels, and gives up where a comparison could turn.

@@ -425,7 +425,8 @@ impl Maker {
                 (Call::ConvTranspose { inputs: channels, outputs, sliding, bias }, vec![x], to)
             }
             6 if known => (Call::BatchNorm { channels, spatial, affine: bias }, vec![x], extents),
-            7 if SIZES.contains(&features) => (Call::LayerNorm { features }, vec![x], extents),
+            // A single number is normalized to 0, whose norm others may divide by.
+            7 if features > 1 && SIZES.contains(&features) => (Call::LayerNorm { features }, vec![x], extents),
             8 if spatial > 0 => {
                 let maximum = self.random.chance(50);
                 let mut sliding = self.sliding(spatial, maximum);

@@ -51,6 +51,17 @@ pub enum GraphError {
         /// The name.
         name: String,
     },
+    /// A state that is to hold something of a shard's data which has no mean over shards.
+    #[error(
+        "state `{name}` ({found}) is updated with what depends on the data of one shard of a batch; only f32 states have \
+         a mean over shards"
+    )]
+    ShardState {
+        /// The state's name.
+        name: String,
+        /// Its type.
+        found: Type,
+    },
     /// A state asked for with two types, or updated with a value of another type.
     #[error("state `{name}` is {expected}, not {found}")]
     StateType {

@@ -22,7 +22,7 @@ impl Builder {
     pub fn draw(&self, shape: impl Into<Shape>) -> Value<'_> {
         let run = self.state(RUN, Type::i32(Shape::SCALAR));
         self.update(run, run + 1);
-        self.random(shape, self.seed.get(), run)
+        self.random(shape, self.seed.get(), self.count_of_shard(run))
     }
 
     /// f32 uniform in [0, 1) that are the same in every run and for every seed, and need no state.

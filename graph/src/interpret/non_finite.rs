@@ -392,7 +392,7 @@ fn touched(op: &Op, operands: &[&Tensor<f32>], position: usize, ty: Type) -> Vec
         // The first operand says where the others go.
         (Family::Window, Op::WindowMaxGrad(_) | Op::WindowMaxPick(_)) if position == 0 => filled(0.0, ty),
         (Family::Window, Op::WindowMaxGrad(_) | Op::WindowMaxPick(_)) => with(op, 0.0, Some(0)),
-        (Family::Movement | Family::Indexing | Family::Window, _) => with(op, 0.0, None),
+        (Family::Movement | Family::Indexing | Family::Window | Family::Exchange, _) => with(op, 0.0, None),
         (Family::Reduce | Family::Source | Family::Random | Family::Scan, _) => filled(1.0, ty),
     };
     // A window of the padding alone has the maximum -inf.

@@ -58,7 +58,7 @@ pub fn batch_norm<'g>(
     }
     let channels = shape.dim(1);
     let count = (shape.elements() / channels.max(1)) as f64;
-    if of_batch && count <= 1.0 {
+    if of_batch && count <= 1.0 && !g.syncs_batch_norm() {
         g.fail(ShapeError::OneValue { found: shape }.into());
         return x;
     }
@@ -68,6 +68,13 @@ pub fn batch_norm<'g>(
         Some(running) => {
             let (mean, variance) = (g.current(running.mean), g.current(running.variance));
             return by_statistics(x, mean, variance, weight, bias, statistics.eps);
+        }
+        None if g.syncs_batch_norm() => {
+            let (mean, variance, count) = of_all_shards(x, count);
+            if let Some(running) = running {
+                update(running, mean, variance * (count / (count - 1.0)), statistics.momentum);
+            }
+            (x - per_channel(mean), g.full(mean.shape(), 0.0), variance)
         }
         None => {
             let others: Vec<usize> = (0..shape.rank()).filter(|&axis| axis != 1).collect();
@@ -96,6 +103,19 @@ pub fn batch_norm<'g>(
     let scale = weight.map_or(root, |weight| root * weight);
     let shift = bias.map_or_else(|| -(mean * scale), |bias| bias - mean * scale);
     centred * per_channel(scale) + per_channel(shift)
+}
+
+/// The mean and the variance of each channel in all shards of a batch, and of how many numbers they are, of which this
+/// shard has `count`.
+fn of_all_shards<'g>(x: Value<'g>, count: f64) -> (Value<'g>, Value<'g>, Value<'g>) {
+    let (g, rank) = (x.graph(), x.shape().rank());
+    let others: Vec<usize> = (0..rank).filter(|&axis| axis != 1).collect();
+    let others = AxisList::from(others.as_slice());
+    let count = g.exchange(g.scalar(count));
+    let mean = g.exchange(x.sum(others.clone())) / count;
+    let centred = x - before_axes(mean, rank - 2);
+    let variance = g.exchange(centred.square().sum(others)) / count;
+    (mean, variance, count)
 }
 
 /// [`batch_norm`] by a mean and a variance that are given, `[C]`.

@@ -28,6 +28,8 @@ pub enum Family {
     Random,
     /// Runs a graph step by step, or reads a result of that.
     Scan,
+    /// Adds up what the programs of several shards have.
+    Exchange,
 }
 
 /// How many elements of an operand come together in one element of the result.
@@ -123,6 +125,7 @@ const WINDOW: Traits = Traits { family: Family::Window, keeps_axes: true, work: 
 const LOOK_UP: Traits = Traits { family: Family::Indexing, ..SOURCE };
 const SCATTER: Traits = Traits { sums: Sums::Scattered, work: Work::Operand(1), ..LOOK_UP };
 const SCAN: Traits = Traits { family: Family::Scan, ..SOURCE };
+const EXCHANGE: Traits = Traits { family: Family::Exchange, keeps_axes: true, ..SOURCE };
 const RANDOM: Traits = Traits { family: Family::Random, weight: 40, work: Work::Results, ..SOURCE };
 
 impl Op {
@@ -148,6 +151,7 @@ impl Op {
             Op::ScatterAdd { .. } => &Traits { weight: 4, ..SCATTER },
             Op::ScatterRows { .. } => &Traits { indices: Some(Indices::IntoResult { axis: 0 }), ..SCATTER },
             Op::Scan { .. } | Op::ScanResult { .. } => &SCAN,
+            Op::Exchange { .. } => &EXCHANGE,
             Op::Random { .. } => &RANDOM,
         }
     }

@@ -79,6 +79,7 @@ fn operands_that_fit_have_a_result() {
         (Op::Select, vec![bool(&[2]), i32(&[2]), i32(&[2])], i32(&[2])),
         (Op::Convert(DType::I32), vec![f32(&[2])], i32(&[2])),
         (Op::Detach, vec![bool(&[2])], bool(&[2])),
+        (Op::Exchange { number: 0 }, vec![f32(&[2])], f32(&[2])),
         (reduce(ReduceOp::Sum, &[0, 2]), vec![f32(&[2, 3, 4])], f32(&[3])),
         (reduce(ReduceOp::Sum, &[0]), vec![f32(&[0, 3])], f32(&[3])),
         (Op::ArgReduce { op: ArgOp::Max, axis: 0 }, vec![f32(&[2, 3])], i32(&[3])),

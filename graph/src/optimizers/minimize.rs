@@ -167,7 +167,7 @@ impl<'a> Optimization<'a> {
             states.push(((name.clone(), state), values.len()));
             versions.extend(values);
         }
-        let gradients = match g.gradients_through(loss, &versions) {
+        let gradients = match g.gradients_through(g.loss_of_shard(loss), &versions) {
             Ok(gradients) => gradients,
             Err(error) => return g.fail(error),
         };
@@ -188,7 +188,8 @@ impl<'a> Optimization<'a> {
             return g.fail(error);
         }
         let _scope = (!self.name.is_empty()).then(|| g.enter(self.name));
-        self.update(g, &reached, sums, &groups);
+        let gradients = g.gradients_of_batch(sums);
+        self.update(g, &reached, gradients, &groups);
     }
 
     fn shown(&self) -> String {

@@ -23,7 +23,7 @@ pub fn fold(graph: &mut Graph) -> bool {
         Family::Elementwise => constant(to, node).or_else(|| repeated(to, node)).or_else(|| scalars(to, node)),
         Family::Movement => moved(to, node),
         Family::Source | Family::Reduce | Family::Contraction | Family::Window => None,
-        Family::Indexing | Family::Random | Family::Scan => None,
+        Family::Indexing | Family::Random | Family::Scan | Family::Exchange => None,
     })
 }
 

@@ -18,7 +18,7 @@ pub fn isolate_roots(graph: &Graph) -> Cow<'_, Graph> {
     let roots: Vec<NodeId> = graph.roots().collect();
     for (number, id) in roots.into_iter().enumerate() {
         let op = &graph.node(id).op;
-        let is_computed = !matches!(op.family(), Family::Source | Family::Scan) && !op.is_view();
+        let is_computed = !matches!(op.family(), Family::Source | Family::Scan | Family::Exchange) && !op.is_view();
         if is_computed && taken.insert(id) {
             continue;
         }

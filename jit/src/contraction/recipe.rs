@@ -13,6 +13,7 @@ use super::strategies::packed_panels::PackedPanels;
 use super::strategies::register_tiles::Tiler;
 use super::strategies::relayout::Relayout;
 use super::strategies::split_k::Partials;
+use super::strategies::tile_products;
 use super::strategies::transpose_results::TransposeResults;
 use super::strategies::winograd::{self, GradientStep, Step, Winograd};
 use super::text::{Reader, RecipeError, Text, choice, record};
@@ -23,8 +24,8 @@ use crate::layout::Layout;
 /// How an operation is computed: stages in order, with scratch memory between them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Recipe {
-    /// The length of each scratch buffer in f32 elements; alive from the first to the last stage that names it. Not
-    /// zeroed.
+    /// The length of each scratch buffer in elements of 32 bits ([`Recipe::buffer`] says which); alive from the first
+    /// to the last stage that names it. Not zeroed.
     pub scratch: Vec<usize>,
     /// Each becomes one kernel.
     pub stages: Vec<Stage>,
@@ -54,6 +55,8 @@ pub(super) enum Work {
     Tiles(Tiling),
     /// Buffers: left, right, partial sums.
     Partial(Tiling, Partials),
+    /// By tile registers. Buffers: left, right, sums, and partial sums where it computes these.
+    TileProducts(Tiling, Option<Partials>),
     /// Buffers: partial sums.
     Sum(Partials),
     /// Buffers: left, right, sums.
@@ -66,6 +69,8 @@ pub(super) enum Work {
     RelayoutHalo(Relayout),
     /// Buffers: an operand, its panels.
     PackedPanels(PackedPanels),
+    /// The same of pairs of bf16, so far apart in the operand.
+    PackedPairs(PackedPanels, i64),
     /// Buffers: those of the step.
     Winograd(Box<Winograd>, winograd::Step),
     /// Buffers: those of the step.
@@ -74,16 +79,16 @@ pub(super) enum Work {
 
 impl Stage {
     /// What the stage does, in a word: `tiles`, `folded tiles`, `k-blocked tiles`, `split-k parts`, `split-k sum`,
-    /// `accumulate`, `overlap-add`, `halo`, `relayout`, `packed A`, `packed B`, `transpose results`, or one of
-    /// Winograd's: `patches`, `weights`, `winograd`, `winograd parts`, `winograd sum`, `transform`,
-    /// `winograd gradient`.
+    /// `accumulate`, `overlap-add`, `halo`, `relayout`, `packed A`, `packed B`, `pairs of A`, `pairs of B`,
+    /// `tile products`, `split-k tile products`, `transpose results`, or one of Winograd's: `patches`, `weights`,
+    /// `winograd`, `winograd parts`, `winograd sum`, `transform`, `winograd gradient`.
     pub fn kind(&self) -> &'static str {
         self.work.kind()
     }
 
     /// The stage as a kernel with nothing fused behind it, to be measured: its buffers are those of [`Stage::buffers`],
-    /// of the given types and lengths, and behind them that of the results, if it computes any, which are stored as they
-    /// are.
+    /// of the given types and lengths, and behind them that of the results, if it computes any, which are stored as
+    /// they are.
     pub fn plain(&self, name: &str, buffers: &[(Element, usize)], result: &Layout, lanes: usize) -> Kernel {
         let mut kernel = KernelBuilder::new(name, lanes);
         let declare = |(&(source, access), &(element, elements)): (&(Source, Access), &(Element, usize))| {
@@ -129,6 +134,8 @@ impl Work {
             Work::Tiles(tiling) if tiling.k_blocking.is_some() => "k-blocked tiles",
             Work::Tiles(_) => "tiles",
             Work::Partial(..) => "split-k parts",
+            Work::TileProducts(_, None) => "tile products",
+            Work::TileProducts(_, Some(_)) => "split-k tile products",
             Work::Sum(_) => "split-k sum",
             Work::Accumulate(..) => "accumulate",
             Work::OverlapAdd(_) => "overlap-add",
@@ -136,6 +143,8 @@ impl Work {
             Work::RelayoutHalo(_) => "halo",
             Work::PackedPanels(panels) if panels.of_rows() => "packed A",
             Work::PackedPanels(_) => "packed B",
+            Work::PackedPairs(panels, _) if panels.of_rows() => "pairs of A",
+            Work::PackedPairs(..) => "pairs of B",
             Work::Winograd(_, step) => step.name(),
             Work::WinogradGradient(_, step) => step.name(),
         }
@@ -165,6 +174,14 @@ impl Work {
                 let [left, right] = [buffers[0].into(), buffers[1].into()];
                 Tiler { tiling, left, right, sums: None, epilogue: &mut store }.emit(kernel);
             }
+            Work::TileProducts(tiling, partials) => {
+                let operands = [buffers[0], buffers[1], buffers[2]];
+                let mut store = |kernel: &mut KernelBuilder, place: &Place, value: Value| match partials {
+                    Some(partials) => partials.store(kernel, buffers[3], place, value),
+                    None => epilogue(kernel, place, value),
+                };
+                tile_products::Emission { tiling, buffers: operands, epilogue: &mut store }.emit(kernel);
+            }
             Work::Sum(partials) => partials.sum(kernel, buffers[0], epilogue),
             Work::Accumulate(tiling, accumulate) => {
                 let operands = [buffers[0], buffers[1], buffers[2]];
@@ -173,7 +190,8 @@ impl Work {
             Work::OverlapAdd(overlap_add) => overlap_add.emit(kernel, buffers[0], epilogue),
             Work::Relayout(relayout) => relayout.emit(kernel, buffers[0], buffers[1]),
             Work::RelayoutHalo(relayout) => relayout.emit_halo(kernel, buffers[0]),
-            Work::PackedPanels(panels) => panels.emit(kernel, buffers[0], buffers[1]),
+            Work::PackedPanels(panels) => panels.emit(kernel, buffers[0], buffers[1], None),
+            Work::PackedPairs(panels, apart) => panels.emit(kernel, buffers[0], buffers[1], Some(*apart)),
             Work::Winograd(strategy, step) => strategy.emit(*step, kernel, buffers, epilogue),
             Work::WinogradGradient(strategy, step) => strategy.emit(*step, kernel, buffers, epilogue),
         }
@@ -181,28 +199,38 @@ impl Work {
 }
 
 impl Recipe {
-    /// The element type and the length of a stage's buffer, where those of the operands are given. Scratch memory of bytes is
-    /// one of quads to all but the stage that copies single bytes to it; sums of their products are i32.
-    pub fn buffer(&self, stage: &Stage, source: Source, operands: [(Element, usize); 2]) -> (Element, usize) {
-        let origin = self.origin(source);
-        let element = match origin {
-            Some(Source::Left) => operands[0].0,
-            Some(Source::Right) => operands[1].0,
-            Some(Source::Scratch(_)) | None => Element::F32,
-        };
-        let bytes = operands[0].0.is_byte();
-        let single = matches!(stage.work, Work::Relayout(_) | Work::RelayoutHalo(_));
+    /// The element type and the length of a buffer, where those of the operands are given. Operands of bytes are quads, as
+    /// copies of them are; sums of their products are i32.
+    pub fn buffer(&self, source: Source, operands: [(Element, usize); 2]) -> (Element, usize) {
+        if operands[0].0.is_byte() {
+            let element = self.origin(source).map(|origin| operands[usize::from(origin == Source::Right)].0.four());
+            return match source {
+                Source::Left => (operands[0].0.four(), operands[0].1 / QUAD),
+                Source::Right => (operands[1].0.four(), operands[1].1 / QUAD),
+                Source::Scratch(number) => (element.unwrap_or(Element::I32), self.scratch[number]),
+            };
+        }
         match source {
-            Source::Left | Source::Right => {
-                let elements = operands[usize::from(source == Source::Right)].1;
-                if bytes && !single { (element.four(), elements / QUAD) } else { (element, elements) }
+            Source::Left => operands[0],
+            Source::Right => operands[1],
+            Source::Scratch(number) => {
+                let holds_pairs = |stage: &Stage| {
+                    let writes = |&(to, access): &(Source, Access)| to == source && access == Access::Write;
+                    matches!(stage.work, Work::PackedPairs(..)) && stage.buffers.iter().any(writes)
+                };
+                let element = if self.stages.iter().any(holds_pairs) { Element::I32 } else { Element::F32 };
+                (element, self.scratch[number])
             }
-            Source::Scratch(number) => match (bytes, origin) {
-                (false, _) => (Element::F32, self.scratch[number]),
-                (true, None) => (Element::I32, self.scratch[number]),
-                (true, Some(_)) if single => (element, self.scratch[number] * QUAD),
-                (true, Some(_)) => (element.four(), self.scratch[number]),
-            },
+        }
+    }
+
+    /// The same as a stage takes it: those that bring operands to another layout move single bytes.
+    pub fn buffer_of(&self, stage: &Stage, source: Source, operands: [(Element, usize); 2]) -> (Element, usize) {
+        let (element, elements) = self.buffer(source, operands);
+        match (&stage.work, element) {
+            (Work::Relayout(_) | Work::RelayoutHalo(_), Element::U8x4) => (Element::U8, elements * QUAD),
+            (Work::Relayout(_) | Work::RelayoutHalo(_), Element::I8x4) => (Element::I8, elements * QUAD),
+            _ => (element, elements),
         }
     }
 
@@ -279,6 +307,8 @@ choice!(Work {
     9 "winograd" Winograd(winograd, step),
     10 "winograd-gradient" WinogradGradient(gradient, step),
     11 "relayout-halo" RelayoutHalo(relayout),
+    12 "packed-pairs" PackedPairs(panels, apart),
+    13 "tile-products" TileProducts(tiling, partials),
 });
 
 /// Everything: the lengths of the scratch buffers, then a line for each stage. It parses back to the same recipe.
@@ -332,7 +362,10 @@ impl Stage {
         };
         // Stages that only move or add up elements have no size that was chosen.
         let size: Vec<usize> = match work {
-            Work::Tiles(tiling) | Work::Partial(tiling, _) | Work::Accumulate(tiling, _) => tiling.tile().into(),
+            Work::Tiles(tiling)
+            | Work::Partial(tiling, _)
+            | Work::Accumulate(tiling, _)
+            | Work::TileProducts(tiling, _) => tiling.tile().into(),
             Work::Winograd(strategy, Step::Results) => strategy.block().into(),
             Work::WinogradGradient(strategy, GradientStep::Parts | GradientStep::Results) => strategy.block().into(),
             Work::BeforeTranspose(..)
@@ -341,7 +374,8 @@ impl Stage {
             | Work::OverlapAdd(_)
             | Work::Relayout(_)
             | Work::RelayoutHalo(_)
-            | Work::PackedPanels(_) => vec![],
+            | Work::PackedPanels(_)
+            | Work::PackedPairs(..) => vec![],
             Work::Winograd(..) | Work::WinogradGradient(..) => vec![],
         };
         let size: Vec<String> = size.iter().map(usize::to_string).collect();

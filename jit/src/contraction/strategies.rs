@@ -5,6 +5,8 @@
 //! | --- | --- |
 //! | `register_tiles` | tiles of sums in registers: the microkernel |
 //! | `packed_panels` | operands copied into the order in which tiles read them (packed A, packed B) |
+//! | `pairs` | products of bf16 by pairs along a reduced axis |
+//! | `tile_products` | the same by tile registers (AMX): blocks of 2 x 2 tiles |
 //! | `k_blocking` | the sums in blocks of the reduced axis, after Goto and van de Geijn |
 //! | `split_k` | the reduced axis in parts, each a task, and the sum over the parts |
 //! | `accumulate` | sums that are added to memory |
@@ -18,8 +20,11 @@ pub mod emit;
 pub mod k_blocking;
 pub mod overlap_add;
 pub mod packed_panels;
+pub mod pairs;
+mod position;
 pub mod register_tiles;
 pub mod relayout;
 pub mod split_k;
+pub mod tile_products;
 pub mod transpose_results;
 pub mod winograd;

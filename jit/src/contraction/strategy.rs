@@ -11,9 +11,11 @@ use super::stalls::{Stalls, products};
 use super::strategies::accumulate::Accumulate;
 use super::strategies::overlap_add::OverlapAdd;
 use super::strategies::packed_panels::PackedPanels;
+use super::strategies::pairs::Pairs;
 use super::strategies::register_tiles::{self, RightReads};
 use super::strategies::relayout::Relayout;
 use super::strategies::split_k::{self, Partials};
+use super::strategies::tile_products::{self, TileProduct};
 use super::strategies::transpose_results::TransposeResults;
 use super::strategies::winograd::{Gradient, Products, Winograd};
 use super::tiling::{KBlocking, Tiling};
@@ -36,6 +38,9 @@ pub struct Search {
     pub splits: bool,
     /// Whether sums may be K-blocked.
     pub k_blocking: bool,
+    /// Whether products of bf16 may be taken by pairs, by vectors or by tile registers, where the target does that
+    /// fast.
+    pub pairs: bool,
     /// Whether strategies are left out whose error is another one than that of the definition.
     pub exact: bool,
     /// Whether strategies are asked for that can not be the fastest.
@@ -54,6 +59,7 @@ impl Search {
         most: 1,
         splits: false,
         k_blocking: true,
+        pairs: true,
         exact: false,
         slower: false,
         below: f64::INFINITY,
@@ -155,6 +161,10 @@ struct TiledPart {
     tiling: Tiling,
     /// Of the tiling's left and right operand.
     panels: [Option<PackedPanels>; 2],
+    /// Where it takes products by pairs, how far those of the tiling's left and right operand lie apart.
+    pairs: Option<[i64; 2]>,
+    /// Whether they are taken by tile registers.
+    tiles: bool,
     /// Where the sums are added, if they are neither results nor partial results.
     accumulate: Option<Accumulate>,
     /// The number of the first partial result that it computes.
@@ -173,6 +183,43 @@ impl TiledPart {
         search: Search,
         stalls: &Stalls<'_>,
     ) -> Vec<TiledPart> {
+        let mut parts = TiledPart::near_fastest(contraction, None, reading, search, stalls);
+        let target = stalls.target;
+        let may_pair = search.pairs && reading.iter().all(|reading| reading.widens);
+        let pairs = if may_pair && (target.pair_products || target.tile_products.is_ok()) {
+            Pairs::of(contraction)
+        } else {
+            None
+        };
+        if let Some(pairs) = &pairs {
+            // Pairs are read as they are.
+            let reading = reading.map(|reading| Reading { widens: false, ..reading });
+            let near = |parts: &[TiledPart]| {
+                let fastest = parts.iter().map(|part| part.cycles).fold(search.below, f64::min);
+                Search { below: search.within * fastest, ..search }
+            };
+            if target.pair_products {
+                let Pairs { contraction, distances, .. } = pairs;
+                let search = near(&parts);
+                parts.extend(TiledPart::near_fastest(contraction, Some(*distances), reading, search, stalls));
+            }
+            if target.tile_products.is_ok() {
+                let search = near(&parts);
+                parts.extend(TiledPart::by_tiles(pairs, reading, search, stalls));
+            }
+        }
+        TiledPart::sorted(parts, search)
+    }
+
+    /// The same in any order, and some that are slower. `pairs`: of a contraction of pairs, which lie so far apart in
+    /// the left and the right operand.
+    fn near_fastest(
+        contraction: &Contraction,
+        pairs: Option<[i64; 2]>,
+        reading: [Reading; 2],
+        search: Search,
+        stalls: &Stalls<'_>,
+    ) -> Vec<TiledPart> {
         let target = stalls.target;
         let mut parts: Vec<TiledPart> = Vec::new();
         let mut limit = search.below;
@@ -180,11 +227,13 @@ impl TiledPart {
         //
         //     tiles by strips:   neither,   packed B,   K-blocked (packed A and packed B)
         //     tiles by rows:     packed A,  packed A and packed B
+        //     pairs:             packed B where those of A lie side by side, packed A and packed B
         //
         // Where the tiles read the right operand in panels alone, those without a packed B are left out.
         let quads = reading[0].quads;
         register_tiles::candidates(contraction, search.nearly, limit, quads, target, |tiling, cycles, right_reads| {
             let reading = if tiling.swapped { [reading[1], reading[0]] } else { reading };
+            let pairs = pairs.map(|[left, right]| if tiling.swapped { [right, left] } else { [left, right] });
             let rows = match tiling.by_rows {
                 false => Some((tiling, None)),
                 true => PackedPanels::left(&tiling).map(|(left, tiling)| (tiling, Some(left))),
@@ -193,15 +242,23 @@ impl TiledPart {
             let Some((tiling, left)) = rows else { return limit };
             let k_blocked =
                 if search.k_blocking && !tiling.by_rows { KBlocking::of(&tiling, cycles, target) } else { None };
-            let packed = PackedPanels::right(&tiling);
-            let packed = packed.map(|(right, tiling)| (tiling, [left.clone(), Some(right)], cycles));
+            // Pairs that do not lie side by side are made by a copy.
+            let apart = left.is_none() && pairs.is_some_and(|[apart, _]| apart != 1);
+            let packed = match apart {
+                true => PackedPanels::rows(&tiling)
+                    .and_then(|(rows, tiling)| Some((PackedPanels::right(&tiling)?, Some(rows)))),
+                false => PackedPanels::right(&tiling).map(|packed| (packed, left.clone())),
+            };
+            let packed = packed.map(|((right, tiling), left)| (tiling, [left, Some(right)], cycles));
             let k_blocked = k_blocked.map(|(tiling, panels, cycles)| (tiling, panels.map(Some), cycles));
-            let unpacked = (right_reads == RightReads::AsItLies).then_some((tiling, [left, None], cycles));
+            let as_it_lies = pairs.is_none() && right_reads == RightReads::AsItLies;
+            let unpacked = as_it_lies.then_some((tiling, [left, None], cycles));
             for (tiling, panels, cycles) in unpacked.into_iter().chain(packed).chain(k_blocked) {
-                let copy = |(panels, reading): (&Option<PackedPanels>, Reading)| {
-                    panels.as_ref().map_or(0.0, |panels| reading.copying * panels.cycles(target))
+                let copy = |side: usize| {
+                    let apart = pairs.map(|pairs| pairs[side]);
+                    panels[side].as_ref().map_or(0.0, |panels| reading[side].copying * panels.cycles(apart, target))
                 };
-                let copies = panels.iter().zip(reading).map(copy).sum::<f64>();
+                let copies = copy(0) + copy(1);
                 // A copy that may not be made has no price, and is out even where there is no limit yet.
                 if !copies.is_finite() {
                     continue;
@@ -216,12 +273,37 @@ impl TiledPart {
                 // Without a limit the first one is taken whatever its estimate, so that there is always one.
                 if cycles < limit || parts.is_empty() && limit.is_infinite() {
                     limit = limit.min(search.within * cycles);
-                    parts.push(TiledPart { tiling, panels, accumulate: None, first: 0, computing, cycles });
+                    let (accumulate, first) = (None, 0);
+                    let tiles = false;
+                    parts.push(TiledPart { tiling, panels, pairs, tiles, accumulate, first, computing, cycles });
                 }
             }
             limit
         });
-        TiledPart::sorted(parts, search)
+        parts
+    }
+
+    /// Those of a contraction of pairs by tile registers, in any order.
+    fn by_tiles(pairs: &Pairs, reading: [Reading; 2], search: Search, stalls: &Stalls<'_>) -> Vec<TiledPart> {
+        let mut parts = Vec::new();
+        for TileProduct { tiling, panels, distances, cycles } in TileProduct::all(pairs, stalls.target) {
+            let reading = if tiling.swapped { [reading[1], reading[0]] } else { reading };
+            let copy = |side: usize| {
+                let cycles = |panels: &PackedPanels| panels.cycles(Some(distances[side]), stalls.target);
+                panels[side].as_ref().map_or(0.0, |panels| reading[side].copying * cycles(panels))
+            };
+            let copies = copy(0) + copy(1);
+            if cycles + copies >= search.below {
+                continue;
+            }
+            let computing = cycles + stalls.cycles(&tiling, cycles, search.below - copies - cycles);
+            let cycles = computing + copies;
+            if cycles < search.below {
+                let (pairs, accumulate) = (Some(distances), None);
+                parts.push(TiledPart { tiling, panels, pairs, tiles: true, accumulate, first: 0, computing, cycles });
+            }
+        }
+        parts
     }
 
     fn sorted(mut parts: Vec<TiledPart>, search: Search) -> Vec<TiledPart> {
@@ -259,7 +341,7 @@ impl TiledPart {
             TiledPart { accumulate: Some(accumulate.clone()), ..part }
         };
         // The cycles of one item say nothing about those of all.
-        let item_search = Search { k_blocking: false, below: f64::INFINITY, ..search };
+        let item_search = Search { k_blocking: false, pairs: false, below: f64::INFINITY, ..search };
         TiledPart::fastest(&item, reading, item_search, stalls).into_iter().map(of_all_items).collect()
     }
 }
@@ -469,18 +551,23 @@ impl Recipe {
         quads: bool,
     ) -> Option<Source> {
         let partial = partials.map(|partials| self.scratch(partials.elements()));
-        for TiledPart { tiling, panels, accumulate, first, .. } in parts {
+        for TiledPart { tiling, panels, pairs, tiles, accumulate, first, .. } in parts {
             // `tiling` may see the operands exchanged. Its panels are those of the operands as it sees them.
             let exchanged = |[left, right]: [Source; 2]| if tiling.swapped { [right, left] } else { [left, right] };
             let mut operands = exchanged(sources);
-            for (operand, panels) in operands.iter_mut().zip(panels) {
+            for (side, (operand, panels)) in operands.iter_mut().zip(panels).enumerate() {
                 let Some(panels) = panels else { continue };
                 let to = self.scratch(panels.elements());
-                self.stage([*operand], Some(to), 0, Work::PackedPanels(panels));
+                let work = match pairs {
+                    None => Work::PackedPanels(panels),
+                    Some(apart) => Work::PackedPairs(panels, apart[side]),
+                };
+                self.stage([*operand], Some(to), 0, work);
                 *operand = to;
             }
-            // A product of quads is four.
-            let mut flops = tiling.contraction.flops() * if quads { QUAD as u64 } else { 1 };
+            // A product of quads is four, one of pairs two.
+            let products = if quads { QUAD as u64 } else { 1 + u64::from(pairs.is_some()) };
+            let mut flops = tiling.contraction.flops() * products;
             if let Some(accumulate) = accumulate {
                 flops *= accumulate.count() as u64;
                 let sums = partial.unwrap_or_else(|| self.scratch(accumulate.elements()));
@@ -489,6 +576,15 @@ impl Recipe {
                 let buffers = vec![(left, Access::Read), (right, Access::Read), (sums, Access::ReadWrite)];
                 let results = accumulate.finishes();
                 self.stages.push(Stage { buffers, results, flops, work: Work::Accumulate(tiling, accumulate) });
+                continue;
+            }
+            if tiles {
+                let sums = self.scratch(tile_products::scratch(&tiling));
+                let [left, right] = operands;
+                let mut buffers = vec![(left, Access::Read), (right, Access::Read), (sums, Access::ReadWrite)];
+                buffers.extend(partial.map(|partial| (partial, Access::Write)));
+                let work = Work::TileProducts(tiling, partials.map(|partials| partials.from(first)));
+                self.stages.push(Stage { buffers, results: partial.is_none(), flops, work });
                 continue;
             }
             if let Some(blocking) = &tiling.k_blocking {
@@ -509,31 +605,4 @@ impl Recipe {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::contraction::problem::{Axis, Coordinate};
-
-    /// `[64, 512] x [512, 96]`, of which both operands are worth a copy.
-    fn product() -> Contraction {
-        let axis = |extent, left, right, reduce| Axis { extent, left, right, reduce };
-        let axes = vec![axis(64, 512, 0, false), axis(96, 0, 512, false), axis(512, 1, 1, true)];
-        let along = |axis| Coordinate { offset: 0, terms: vec![(axis, 1)] };
-        Contraction { axes, left: 0, right: 0, output: vec![along(0), along(1)], fast: 1 }
-    }
-
-    #[test]
-    fn what_may_not_be_copied_is_not() {
-        for lanes in [4, 8, 16] {
-            let target = Target::with_lanes(lanes);
-            let stalls = Stalls::new(&target);
-            for (copying, copied) in [([0.0; 2], true), ([f64::INFINITY; 2], false)] {
-                // All tilings, however slow.
-                let search = Search { most: 100, within: f64::INFINITY, ..Search::FASTEST };
-                let reading = copying.map(|copying| Reading { copying, widens: false, quads: false });
-                let parts = TiledPart::fastest(&product(), reading, search, &stalls);
-                assert!(!parts.is_empty() && parts.iter().all(|part| part.cycles.is_finite()));
-                assert_eq!(parts.iter().any(|part| part.panels.iter().any(Option::is_some)), copied, "{copying:?}");
-            }
-        }
-    }
-}
+mod tests;

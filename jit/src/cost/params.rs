@@ -41,10 +41,10 @@ pub mod sharing {
 pub mod row_blocks {
     use kiln_graph::passes::RowBlocks;
 
-    /// Blocks save memory, and take a tenth to a quarter longer but where a mask cuts a part away: values from the size of
-    /// the last-level cache on, or, where they are cut, from an eighth of it. Units: elements, elements, elements, rows,
-    /// segments. Zen 3 (32 MiB of last-level cache), 2026-11-29; the size of blocks and the number of segments are first
-    /// guesses. See `docs/experiments/021-hidden-layers-by-rows.md`.
+    /// Blocks save memory, and take a tenth to a quarter longer but where a mask cuts a part away: values from the size
+    /// of the last-level cache on, or, where they are cut, from an eighth of it. Units: elements, elements, elements,
+    /// rows, segments. Zen 3 (32 MiB of last-level cache), 2026-11-29; the size of blocks and the number of segments
+    /// are first guesses. See `docs/experiments/021-hidden-layers-by-rows.md`.
     pub const ROW_BLOCKS: RowBlocks = RowBlocks { large: 1 << 23, cut: 1 << 20, block: 1 << 20, rows: 32, segments: 8 };
 }
 
@@ -131,6 +131,23 @@ pub mod from_op {
     pub const ACCUMULATING: f64 = 1.1;
 }
 
+/// Products of pairs of bf16 by tile registers (AMX). None of these is measured: they are what Intel's optimization
+/// reference manual says of Sapphire Rapids (248966-050, chapter 20), and guesses around them. 2026-11-29.
+pub mod tile_products {
+    /// From a product of tiles to the next one. Unit: cycles a product of 16 x 16 sums by 32 bf16. Intel's manual.
+    pub const DOT: f64 = 16.0;
+    /// From a product to the next one of the same sums. Unit: cycles. Intel's manual.
+    pub const LATENCY: f64 = 52.0;
+    /// From a load of a tile to the next one, from the first-level cache. Unit: cycles a tile. Intel's manual.
+    pub const LOAD: f64 = 8.0;
+    /// From a store of a tile to the next one. Unit: cycles a tile. Intel's manual.
+    pub const STORE: f64 = 16.0;
+    /// To take a vector of sums from scratch memory to the epilogue. Unit: cycles a vector. A guess.
+    pub const ROW_VECTOR: f64 = 1.5;
+    /// To begin and to end a block of tiles: zeros, and waiting for the last product. Unit: cycles a block. A guess.
+    pub const BLOCK: f64 = 100.0;
+}
+
 /// Tiles of sums in registers.
 pub mod register_tiles {
     /// Unrolled iterations of the innermost loop, at most. Unit: iterations. Zen 4, 2026-11-23.
@@ -208,8 +225,8 @@ pub mod packed_panels {
     /// cycles an element. Emerald Rapids, 2026-11-29.
     pub const FAR_MASKED: f64 = 1.8;
     /// Lanes of a machine from which on panels are gathered from a right operand that lies transposed; with fewer it is
-    /// first copied to its usual layout, as `docs/experiments/004-panels-from-transposed-weights.md` found. Unit: lanes.
-    /// Emerald Rapids, 2026-11-29.
+    /// first copied to its usual layout, as `docs/experiments/004-panels-from-transposed-weights.md` found. Unit:
+    /// lanes. Emerald Rapids, 2026-11-29.
     pub const SQUARE_LANES: usize = 16;
     /// Cycles to move an element in squares that are transposed in registers. Unit: cycles an element. Zen 3,
     /// 2026-11-26.
@@ -221,6 +238,9 @@ pub mod packed_panels {
     pub const PANELS: f64 = 0.9;
     /// Cycles to move an element by itself. Unit: cycles an element. Zen 3, 2026-11-26.
     pub const ELEMENTS: f64 = 2.0;
+    /// How many times as long it takes to move two elements that become a pair: two loads, a shift and an or for each
+    /// store. Unit: times. Counted, not measured, 2026-11-29.
+    pub const PAIRS: f64 = 2.0;
 }
 
 /// Sums in blocks of the reduced axis.
@@ -345,11 +365,12 @@ pub mod transpose_results {
 pub mod winograd {
     /// Tasks that transform, at most. Unit: tasks. Zen 3, 2026-11-26.
     pub const TRANSFORMS: usize = 64;
-    /// What scratch memory takes, at most: enough that blocks which fill the second-level cache are among those that are
-    /// looked at. Unit: times the second-level cache. Zen 3, 2026-11-26 (8 MiB); Emerald Rapids, 2026-11-29 (32 MiB).
+    /// What scratch memory takes, at most: enough that blocks which fill the second-level cache are among those that
+    /// are looked at. Unit: times the second-level cache. Zen 3, 2026-11-26 (8 MiB); Emerald Rapids, 2026-11-29 (32
+    /// MiB).
     pub const SCRATCH: (usize, usize) = (16, 1);
-    /// The same of what is kept from run to run, such as a predictor's weights: with one image they pass by once, and the
-    /// more of them the longer. 512 channels at 4 x 4 take 1.46 ms with 16 MiB of them, 1.15 as they lie. Unit: f32
+    /// The same of what is kept from run to run, such as a predictor's weights: with one image they pass by once, and
+    /// the more of them the longer. 512 channels at 4 x 4 take 1.46 ms with 16 MiB of them, 1.15 as they lie. Unit: f32
     /// elements. Zen 3, 2026-11-26; Emerald Rapids, 2026-11-29.
     pub const KEPT: usize = 2 << 20;
     /// Tasks, at most: each has scratch memory of its own. Unit: tasks. Zen 3, 2026-11-26.
@@ -382,9 +403,9 @@ pub mod winograd {
     /// Cycles that an element takes that passes between registers and the second-level cache. Unit: cycles an
     /// element. Zen 3, 2026-11-26.
     pub const NEAR: f64 = 0.04;
-    /// What that takes more with so many lanes or more, times the part of the cache that is filled: a fit to blocks of 32
-    /// and 64 channels at 32 x 32, whose cause is not known. With 8 lanes it makes choices worse (Zen 3). Unit: lanes,
-    /// cycles an element. Emerald Rapids, 2026-11-29.
+    /// What that takes more with so many lanes or more, times the part of the cache that is filled: a fit to blocks of
+    /// 32 and 64 channels at 32 x 32, whose cause is not known. With 8 lanes it makes choices worse (Zen 3). Unit:
+    /// lanes, cycles an element. Emerald Rapids, 2026-11-29.
     pub const FILLED: (usize, f64) = (16, 0.1);
     /// The same with a farther cache. Unit: cycles an element. Zen 3, 2026-11-26.
     pub const FAR: f64 = 0.2;
@@ -396,8 +417,8 @@ pub mod winograd {
 
 /// The same for weight gradients.
 pub mod winograd_gradient {
-    /// See [`super::winograd::SCRATCH`]. Unit: times the second-level cache. Zen 3, 2026-11-26 (11 MiB); Emerald Rapids,
-    /// 2026-11-29 (44 MiB).
+    /// See [`super::winograd::SCRATCH`]. Unit: times the second-level cache. Zen 3, 2026-11-26 (11 MiB); Emerald
+    /// Rapids, 2026-11-29 (44 MiB).
     pub const SCRATCH: (usize, usize) = (22, 1);
     /// See [`super::winograd::IDEAL`]. Unit: multiply-adds a cycle, cycles a vector. Zen 3, 2026-11-26.
     pub const IDEAL: (usize, usize) = (2, 3);

@@ -81,7 +81,7 @@ impl Addresses {
                     self.depths[l.variable.0 as usize] = depth;
                     self.block(&l.body, depth + 1);
                 }
-                Statement::Let(..) | Statement::Store { .. } | Statement::Prefetch { .. } => (),
+                Statement::Let(..) | Statement::Store { .. } | Statement::Prefetch { .. } | Statement::Tile(_) => (),
             }
         }
     }

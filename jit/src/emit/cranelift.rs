@@ -1,16 +1,18 @@
 //! Kernel IR to Cranelift: vectors of 128 bits (4 lanes) and scalars (1 lane), on every processor that Cranelift
 //! knows. Loops become blocks with parameters; bodies keep the order of the kernel, since Cranelift's own optimizer
 //! would sink pure operations to their last use and turn independent chains into one with spills: it stays off.
-//! `operations.rs` holds the operations, `memory.rs` loads and stores.
+//! `operations.rs` holds the operations, `memory.rs` loads and stores, `tiles.rs` tile registers, which lie in the
+//! stack frame.
 
 mod memory;
 mod operations;
+mod tiles;
 
 use std::sync::{Arc, OnceLock};
 
 use cranelift_codegen::control::ControlPlane;
 use cranelift_codegen::ir::condcodes::IntCC;
-use cranelift_codegen::ir::{self, AbiParam, Block, BlockArg, InstBuilder, MemFlagsData, Signature, types};
+use cranelift_codegen::ir::{self, AbiParam, Block, BlockArg, InstBuilder, MemFlagsData, Signature, StackSlot, types};
 use cranelift_codegen::isa::{self, TargetIsa};
 use cranelift_codegen::settings::{self, Configurable};
 use cranelift_codegen::{CompiledCode, Context};
@@ -148,6 +150,8 @@ struct Body<'a, 'f> {
     places: Vec<Option<ir::Value>>,
     /// What is computed once and holds to the end of the open block: constants, places moved by a run-time row.
     known: Vec<(Known, ir::Value)>,
+    /// The memory of each tile register.
+    tiles: Vec<StackSlot>,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -163,7 +167,9 @@ impl<'a, 'f> Body<'a, 'f> {
         let places = vec![None; addresses.places().len()];
         let values = vec![None; kernel.values.len()];
         let last_uses = LastUses::new(kernel);
-        Body { kernel, b, pointer, fused, addresses, last_uses, position: 0, values, places, known: Vec::new() }
+        let tiles = tiles::slots(kernel, b);
+        let known = Vec::new();
+        Body { kernel, b, pointer, fused, addresses, last_uses, position: 0, values, places, known, tiles }
     }
 
     /// The whole function: a loop over the tasks around the kernel's body.
@@ -267,6 +273,7 @@ impl<'a, 'f> Body<'a, 'f> {
                 }
                 // Cranelift has no instruction for it.
                 Statement::Prefetch { .. } => {}
+                Statement::Tile(statement) => self.tile(statement),
                 Statement::For(l) if l.extent == 1 => self.once(l),
                 Statement::For(l) => self.repeat(l),
             }

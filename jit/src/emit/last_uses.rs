@@ -40,7 +40,7 @@ impl LastUses {
                         self.mark(row.value, used);
                     }
                 }
-                Statement::Prefetch { .. } => {}
+                Statement::Prefetch { .. } | Statement::Tile(_) => {}
                 Statement::For(l) => {
                     let start = self.position;
                     l.guard.iter().for_each(|&guard| self.mark(guard, used));

@@ -1,19 +1,22 @@
-//! Kernel IR to x86-64 with AVX2 and FMA3, or with AVX-512, at the full width of its registers: every operation and every
-//! form of access, for kernels of 1, 4, 8 and (AVX-512) 16 lanes. One pass over the statements writes instructions while
-//! it gives out registers:
+//! Kernel IR to x86-64 with AVX2 and FMA3, or with AVX-512, at the full width of its registers: every operation and
+//! every form of access, for kernels of 1, 4, 8 and (AVX-512) 16 lanes. One pass over the statements writes
+//! instructions while it gives out registers:
 //!
 //! - A value stays in its register until another one needs it; the value that is used again last leaves. A value that
-//!   ever leaves is stored once, where it comes into being, and is read from the stack frame later, by the instruction that
+//! ever leaves is stored once, where it comes into being, and is read from the stack frame later, by the instruction
+//! that
 //!   uses it where that can. Constants are not stored: they lie beside the code.
-//! - A loop begins with as many of the values that it carries and uses in registers as there is room for, and ends with the
-//!   same values in the same registers. Sums that are carried stay where they are: the form of a multiply-add is chosen so
+//! - A loop begins with as many of the values that it carries and uses in registers as there is room for, and ends with
+//! the
+//! same values in the same registers. Sums that are carried stay where they are: the form of a multiply-add is chosen
+//! so
 //!   that it overwrites the sum.
 //! - A load that is used once, by an operation of the same block with no store between, is that operation's operand.
 //! - Addresses and counts live in general registers for as long as their loop lasts (`pointers.rs`).
 //!
-//! `values.rs` says where values are used, `registers.rs` where they are, `allocate.rs` moves them, `loops.rs` holds the
-//! frame of a function and its loops, `operations.rs`, `memory.rs`, `bytes.rs` and `halves.rs` (of 8-bit and 16-bit
-//! elements) and `quads.rs` (products of four bytes) the statements, `assembly.rs` encodes.
+//! `values.rs` says where values are used, `registers.rs` where they are, `allocate.rs` moves them, `loops.rs` holds
+//! the frame of a function and its loops, `operations.rs`, `memory.rs`, `bytes.rs` and `halves.rs` (of 8-bit and 16-bit
+//! elements), `quads.rs` and `pairs.rs` (their products), `tiles.rs` the statements, `assembly.rs` encodes.
 
 mod allocate;
 mod assembly;
@@ -23,9 +26,11 @@ mod instructions;
 mod loops;
 mod memory;
 mod operations;
+mod pairs;
 mod pointers;
 mod quads;
 mod registers;
+mod tiles;
 mod values;
 
 use rustc_hash::FxHashMap;
@@ -46,7 +51,8 @@ use values::Values;
 pub struct X86 {
     level: Level,
     convention: Convention,
-    converts: bool,
+    bf16: bool,
+    amx: bool,
     vnni: bool,
 }
 
@@ -64,7 +70,7 @@ impl X86 {
     /// machines of the level.
     pub fn new(level: Level) -> X86 {
         let convention = if cfg!(windows) { Convention::Windows } else { Convention::SystemV };
-        X86 { level, convention, converts: false, vnni: false }
+        X86 { level, convention, bf16: false, amx: false, vnni: false }
     }
 
     /// The same for a calling convention.
@@ -72,10 +78,16 @@ impl X86 {
         X86 { convention, ..self }
     }
 
-    /// The same for machines that have AVX512-BF16, or not: their instruction rounds to bf16 in one step, where others take
-    /// nine. Only code of AVX-512 looks at it.
+    /// The same for machines that have AVX512-BF16, or not: their instructions round to bf16 in one step, where others
+    /// take nine, and multiply and add pairs in one, where others take six. Only code of AVX-512 looks at it.
     pub fn with_bf16(self, has: bool) -> X86 {
-        X86 { converts: has && self.level == Level::Avx512, ..self }
+        X86 { bf16: has && self.level == Level::Avx512, ..self }
+    }
+
+    /// The same for machines that have AMX's tile registers and products of bf16, or not, which takes kernels with tile
+    /// registers. Only code of AVX-512 looks at it.
+    pub fn with_amx(self, has: bool) -> X86 {
+        X86 { amx: has && self.level == Level::Avx512, ..self }
     }
 
     /// The same for machines that have VNNI at the level (AVX-VNNI, AVX512-VNNI), or not: their instruction adds four products
@@ -89,6 +101,11 @@ impl X86 {
             return Err(EmitError::Lanes { kernel: kernel.name.clone(), lanes: kernel.lanes });
         }
         let refused = |reason| EmitError::Kernel { kernel: kernel.name.clone(), reason };
+        if !kernel.tiles.is_empty() && !self.amx {
+            return Err(refused(
+                "it has tile registers, which the processor lacks or the system does not permit".to_owned(),
+            ));
+        }
         Body::new(kernel, self).emit(listing).map_err(refused)
     }
 }
@@ -114,8 +131,8 @@ struct Body<'a> {
     kernel: &'a Kernel,
     level: Level,
     convention: Convention,
-    /// Whether there is an instruction that rounds to bf16.
-    converts: bool,
+    /// Whether there is AVX512-BF16.
+    bf16: bool,
     /// Whether there is VNNI.
     vnni: bool,
     length: Length,
@@ -151,14 +168,14 @@ impl<'a> Body<'a> {
     fn new(kernel: &'a Kernel, emitter: &X86) -> Body<'a> {
         let addresses = Addresses::new(kernel);
         let pointers = Pointers::new(kernel, &addresses);
-        let values = Values::new(kernel, emitter.level, emitter.converts);
+        let values = Values::new(kernel, emitter.level, emitter.bf16);
         let registers = Registers::new(emitter.level, values.len());
         let length = Length::of(kernel.lanes);
         Body {
             kernel,
             level: emitter.level,
             convention: emitter.convention,
-            converts: emitter.converts,
+            bf16: emitter.bf16,
             vnni: emitter.vnni,
             length,
             addresses,
@@ -189,6 +206,7 @@ impl<'a> Body<'a> {
                     self.finish(statement);
                 }
                 Statement::Prefetch { buffer, index } => self.prefetch(*buffer, index),
+                Statement::Tile(statement) => self.tile(statement),
                 Statement::For(l) if l.extent == 1 && l.guard.is_none() => self.once(l),
                 Statement::For(l) => self.repeat(l),
             }
@@ -213,6 +231,16 @@ impl<'a> Body<'a> {
                     && self.element(*buffer).bytes() == LANE =>
             {
                 Deferred { buffer: *buffer, index, splat: false }
+            }
+            Operation::LoadPairs { buffer, index, stride: 2, active }
+                if *active == self.kernel.lanes && index.row.is_none() && *active > 1 =>
+            {
+                Deferred { buffer: *buffer, index, splat: false }
+            }
+            Operation::LoadPairs { buffer, index, stride: 0, active }
+                if *active == self.kernel.lanes && index.row.is_none() && self.level == Level::Avx512 =>
+            {
+                Deferred { buffer: *buffer, index, splat: true }
             }
             Operation::Splat { buffer, index }
                 if index.row.is_none() && self.level == Level::Avx512 && self.element(*buffer).bytes() == LANE =>

@@ -17,6 +17,7 @@ impl KernelBuilder {
             name: name.into(),
             lanes,
             buffers: Vec::new(),
+            tiles: Vec::new(),
             grid: Vec::new(),
             body: Vec::new(),
             values: Vec::new(),
@@ -86,6 +87,17 @@ impl KernelBuilder {
     /// Appends a prefetch.
     pub fn prefetch(&mut self, buffer: BufferId, index: Index) {
         self.open.last_mut().expect("an open block").push(Statement::Prefetch { buffer, index });
+    }
+
+    /// Adds a tile register.
+    pub fn tile(&mut self, rows: usize, columns: usize) -> Tile {
+        self.kernel.tiles.push(TileShape { rows, columns });
+        Tile(self.kernel.tiles.len() as u8 - 1)
+    }
+
+    /// Appends a statement about tile registers.
+    pub fn tiles(&mut self, statement: TileStatement) {
+        self.open.last_mut().expect("an open block").push(Statement::Tile(statement));
     }
 
     /// Appends a loop. The closure gets the loop variable and the carried values and returns their next values;
@@ -218,6 +230,11 @@ impl KernelBuilder {
         }
     }
 
+    /// `c` and the products of two pairs of bf16 each.
+    pub fn fma_pairs(&mut self, a: Value, b: Value, c: Value) -> Value {
+        self.push(Operation::FmaPairs(a, b, c))
+    }
+
     /// An i32 function of two values.
     pub fn int2(&mut self, function: Int2, a: Value, b: Value) -> Value {
         self.push(Operation::Int2(function, a, b))
@@ -290,12 +307,14 @@ impl Operation {
             | Operation::Float1(..)
             | Operation::Float2(..)
             | Operation::Fma(..)
+            | Operation::FmaPairs(..)
             | Operation::Shuffle(..)
             | Operation::Fold(..) => ValueType::F32,
             Operation::ConstantI32(_)
             | Operation::Affine(_)
             | Operation::Lane
             | Operation::FmaQuads(..)
+            | Operation::LoadPairs { .. }
             | Operation::Int2(..)
             | Operation::Shift(..) => ValueType::I32,
             Operation::Load { buffer, .. } | Operation::Splat { buffer, .. } | Operation::Gather { buffer, .. } => {

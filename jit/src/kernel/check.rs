@@ -9,7 +9,8 @@
 //! 4. Each value is defined exactly once, before its uses, in a block that encloses them.
 //! 5. Operands and results have the types that the operation states; the four values of a carried one have one type.
 //! 6. Every access lies inside its buffer: the least and the greatest place that the affine index takes over all
-//!    iterations, rows (clamped to their extent) and active lanes are in `0..elements`. The places of a gather are bounded by
+//! iterations, rows (clamped to their extent) and active lanes are in `0..elements`. The places of a gather are bounded
+//! by
 //!    the minima, maxima, sums and products of constants and positions that they are computed by.
 //! 7. Only readable buffers are read, and only writable ones are written.
 //! 8. `1 <= active <= lanes`; a store to one place has one active lane (its stride is not 0, or `active` is 1).
@@ -18,6 +19,11 @@
 //! 11. A shift is by 0 to 31 bits.
 //! 12. A guard is a mask, and its loop has one iteration.
 //! 13. A shuffle has the lanes that it needs: 4, or 8 where it moves whole groups.
+//! 14. There are at most 8 tile registers, of 1 to 16 rows and columns each. A tile is written before it is read, in
+//! each
+//! task. A product is of three tiles whose shapes fit; rows in memory are no run-time rows, do not go backwards, and
+//! are
+//!     stored to elements of 32 bits.
 //!
 //! That tasks are disjoint is no invariant: [`Kernel::disjoint`] proves it, or they run on one thread.
 
@@ -65,6 +71,8 @@ pub enum Violation {
     Bounds { buffer: String, least: i128, greatest: i128, elements: usize },
     #[error("buffer `{buffer}` is {access:?} only")]
     Access { buffer: String, access: Access },
+    #[error("pairs of buffer `{name}`, which holds {element}")]
+    Pairs { name: String, element: Element },
     #[error("{active} active lanes of {lanes}")]
     Active { active: usize, lanes: usize },
     #[error("{active} lanes stored to one place")]
@@ -75,6 +83,18 @@ pub enum Violation {
     RowInAffine,
     #[error("a run-time row in a prefetch")]
     RowInPrefetch,
+    #[error(
+        "{count} tiles, of which the largest has {rows} rows and {columns} columns, expected 8 of 16 by 16 at most"
+    )]
+    Tiles { count: usize, rows: usize, columns: usize },
+    #[error("there is no {tile}, or nothing was written to it before")]
+    Tile { tile: Tile },
+    #[error("a product of {left} and {right} to {sum}, whose shapes do not fit or which are not three tiles")]
+    TileShapes { sum: Tile, left: Tile, right: Tile },
+    #[error(
+        "rows of {tile} in buffer `{buffer}` that are {stride} elements apart, of type {element} or at a run-time row"
+    )]
+    TileRows { tile: Tile, buffer: String, stride: i64, element: Element },
     #[error("an affine value of {least} to {greatest}, which is no i32")]
     AffineRange { least: i128, greatest: i128 },
     #[error("a shift by {bits} bits, expected 0 to 31")]
@@ -97,6 +117,7 @@ impl Kernel {
             defined: vec![false; self.values.len()],
             bounds: vec![ANY; self.values.len()],
             scope: Vec::new(),
+            tiles: vec![false; self.tiles.len()],
         };
         checker.head().map_err(|violation| KernelError {
             kernel: self.name.clone(),
@@ -118,12 +139,20 @@ struct Checker<'a> {
     bounds: Vec<(i32, i32)>,
     /// The values of the open blocks, in order of definition.
     scope: Vec<Value>,
+    /// The tiles that were written.
+    tiles: Vec<bool>,
 }
 
 impl Checker<'_> {
     fn head(&mut self) -> Result<(), Violation> {
         if !matches!(self.kernel.lanes, 1 | 4 | 8 | 16) {
             return Err(Violation::Lanes { lanes: self.kernel.lanes });
+        }
+        let most = |of: fn(&TileShape) -> usize| self.kernel.tiles.iter().map(of).max().unwrap_or(1);
+        let (count, rows, columns) = (self.kernel.tiles.len(), most(|tile| tile.rows), most(|tile| tile.columns));
+        let empty = self.kernel.tiles.iter().any(|tile| tile.rows == 0 || tile.columns == 0);
+        if empty || count > tiles::TILES || rows > tiles::MOST || columns > tiles::MOST {
+            return Err(Violation::Tiles { count, rows, columns });
         }
         let mut tasks: i128 = 1;
         for (dimension, &extent) in self.kernel.grid.iter().enumerate() {
@@ -163,11 +192,15 @@ impl Checker<'_> {
                     self.store(*buffer, index, *stride, *active, *value).map_err(located)?
                 }
                 Statement::Prefetch { buffer, index } => self.prefetch(*buffer, index).map_err(located)?,
+                Statement::Tile(statement) => self.tile(statement).map_err(located)?,
                 Statement::For(l) => {
                     let outer = self.scope.len();
+                    let tiles = l.guard.map(|_| self.tiles.clone());
                     let iterations = self.enter(l, iterations).map_err(located)?;
                     self.block(&l.body, iterations)?;
                     self.leave(l, outer).map_err(located)?;
+                    // What is left out writes nothing.
+                    self.tiles = tiles.unwrap_or(std::mem::take(&mut self.tiles));
                 }
             }
         }
@@ -286,6 +319,12 @@ impl Checker<'_> {
             Operation::Load { buffer, ref index, stride, active } => {
                 self.access(buffer, Access::Read, index, stride, active)
             }
+            Operation::LoadPairs { buffer, ref index, stride, active } => {
+                let span = stride as i128 * (active as i128 - 1);
+                self.access_within(buffer, Access::Read, index, (span.min(0), span.max(0) + 1), active)?;
+                let Buffer { ref name, element, .. } = self.kernel.buffers[buffer.0 as usize];
+                if element == Element::Bf16 { Ok(()) } else { Err(Violation::Pairs { name: name.clone(), element }) }
+            }
             Operation::Splat { buffer, ref index } => self.access(buffer, Access::Read, index, 1, 1),
             Operation::Gather { buffer, ref index, places, active } => {
                 self.operand(places, I32)?;
@@ -303,6 +342,10 @@ impl Checker<'_> {
             }
             Operation::Fma(a, b, c) => self.operands([a, b, c], F32),
             Operation::FmaQuads(a, b, c) => self.operands([a, b, c], I32),
+            Operation::FmaPairs(a, b, c) => {
+                self.operands([a, b], I32)?;
+                self.operand(c, F32)
+            }
             Operation::Int2(_, a, b) | Operation::CompareI32(_, a, b) => self.operands([a, b], I32),
             Operation::Shift(_, a, bits) => {
                 if bits > 31 {
@@ -342,6 +385,55 @@ impl Checker<'_> {
             return Err(Violation::StoredTogether { active });
         }
         self.operand(value, self.kernel.buffers[buffer.0 as usize].element.value_type())
+    }
+
+    fn tile(&mut self, statement: &TileStatement) -> Result<(), Violation> {
+        match *statement {
+            TileStatement::Zero(tile) => return self.written(tile),
+            TileStatement::Dot { sum, left, right } => {
+                let [into, a, b] = [self.shape(sum)?, self.shape(left)?, self.shape(right)?];
+                let fits = into.rows == a.rows && into.columns == b.columns && a.columns == b.rows;
+                if !fits || sum == left || sum == right || left == right {
+                    return Err(Violation::TileShapes { sum, left, right });
+                }
+            }
+            TileStatement::Load { tile, buffer, ref index, stride } => {
+                self.written(tile)?;
+                self.rows(tile, buffer, Access::Read, index, stride)?;
+            }
+            TileStatement::Store { tile, buffer, ref index, stride } => {
+                self.rows(tile, buffer, Access::Write, index, stride)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn written(&mut self, tile: Tile) -> Result<(), Violation> {
+        *self.tiles.get_mut(tile.0 as usize).ok_or(Violation::Tile { tile })? = true;
+        Ok(())
+    }
+
+    /// The shape of a tile that was written.
+    fn shape(&self, tile: Tile) -> Result<TileShape, Violation> {
+        match self.tiles.get(tile.0 as usize) {
+            Some(true) => Ok(self.kernel.tiles[tile.0 as usize]),
+            _ => Err(Violation::Tile { tile }),
+        }
+    }
+
+    /// The rows of a tile in memory.
+    fn rows(&self, tile: Tile, buffer: BufferId, wanted: Access, index: &Index, stride: i64) -> Result<(), Violation> {
+        let TileShape { rows, columns } = self.shape(tile)?;
+        let Some(&Buffer { ref name, element, .. }) = self.kernel.buffers.get(buffer.0 as usize) else {
+            return Err(Violation::Buffer { buffer: buffer.0 });
+        };
+        let elements = size_of::<u32>() * columns / element.bytes();
+        let narrow = element == Element::Bf16 && wanted == Access::Write || element.is_byte();
+        if stride < 0 || index.row.is_some() || narrow {
+            return Err(Violation::TileRows { tile, buffer: name.clone(), stride, element });
+        }
+        let last = stride as i128 * (rows as i128 - 1) + elements as i128 - 1;
+        self.access_within(buffer, wanted, index, (0, last), 1)
     }
 
     fn prefetch(&self, buffer: BufferId, index: &Index) -> Result<(), Violation> {
@@ -395,8 +487,8 @@ impl Checker<'_> {
         Ok(())
     }
 
-    /// The least and the greatest value of an index over all iterations and rows. An affine function takes them at corners,
-    /// and every corner is taken. (No overflow: factors have 64 bits, and there are fewer than 2^32 terms.)
+    /// The least and the greatest value of an index over all iterations and rows. An affine function takes them at
+    /// corners, and every corner is taken. (No overflow: factors have 64 bits, and there are fewer than 2^32 terms.)
     fn range(&self, index: &Index) -> Result<(i128, i128), Violation> {
         let mut range = (index.offset as i128, index.offset as i128);
         let mut add = |last: usize, stride: i64| {
@@ -424,166 +516,4 @@ impl Checker<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A kernel over `x: f32[16]`, read and written, with a loop of 3 iterations whose body `write` fills.
-    fn kernel(write: impl FnOnce(&mut KernelBuilder, BufferId, Variable, Value)) -> Kernel {
-        let mut b = KernelBuilder::new("k", 4);
-        let x = b.buffer("x", Element::F32, 16, Access::ReadWrite);
-        let one = b.f32(1.0);
-        b.for_each(3, &[], |b, i, _| {
-            write(b, x, i, one);
-            Vec::new()
-        });
-        b.finish()
-    }
-
-    fn check(kernel: Kernel, expected: &str) {
-        let found = kernel.check().map_or_else(|error| error.to_string(), |()| "fine".to_owned());
-        assert_eq!(found, expected, "in\n{kernel}");
-    }
-
-    #[test]
-    fn accesses_stay_inside() {
-        let at = |index: fn(Variable) -> Index, stride, active| {
-            kernel(move |b, x, i, one| b.store(x, index(i), stride, active, one))
-        };
-        check(at(|i| Index::of(i, 4), 1, 4), "fine");
-        check(at(|i| Index::of(i, 6), 1, 4), "fine");
-        check(at(|i| Index::of(i, -4).shifted(8), 1, 4), "fine");
-        check(at(|i| Index::of(i, 1), 5, 4), BEYOND);
-        check(at(|i| Index::of(i, 1), 4, 3), "fine");
-        check(
-            at(|i| Index::of(i, -4), 1, 4),
-            "kernel k: places -8 to 3 of buffer `x`, which has 16 elements, in `store x[-4*i0], %0`",
-        );
-        check(at(|i| Index::of(i, 4), 1, 5), "kernel k: 5 active lanes of 4, in `store x[4*i0], %0 active 5`");
-        check(
-            at(|i| Index::of(i, 4), 0, 2),
-            "kernel k: 2 lanes stored to one place, in `store x[4*i0], %0 stride 0 active 2`",
-        );
-    }
-
-    const BEYOND: &str = "kernel k: places 0 to 17 of buffer `x`, which has 16 elements, in `store x[i0], %0 stride 5`";
-
-    #[test]
-    fn gathered_places_are_bounded_by_what_computes_them() {
-        let gathered = |least: i32, greatest: i32, factor: i32| {
-            kernel(move |b, x, i, one| {
-                let anything = b.convert(Convert::Truncate, one);
-                let [least, greatest, factor] = [least, greatest, factor].map(|number| b.i32(number));
-                let places = b.int2(Int2::Max, anything, least);
-                let places = b.int2(Int2::Min, places, greatest);
-                let places = b.int2(Int2::Mul, places, factor);
-                b.push(Operation::Gather { buffer: x, index: Index::of(i, 1), places, active: 3 });
-            })
-        };
-        check(gathered(0, 13, 1), "fine");
-        check(gathered(0, 6, 2), "fine");
-        let beyond = |least, greatest| {
-            format!(
-                "kernel k: places {least} to {greatest} of buffer `x`, which has 16 elements, in `%8 = gather x[i0] at %7 \
-                 active 3`"
-            )
-        };
-        check(gathered(0, 14, 1), &beyond(0, 16));
-        check(gathered(-1, 13, 1), &beyond(-1, 15));
-        check(gathered(0, i32::MAX, 2), &beyond(i32::MIN as i64, i32::MAX as i64 + 2));
-    }
-
-    #[test]
-    fn values_are_defined_before_their_uses() {
-        let undefined = "kernel k: %9 is used, but not defined in an enclosing block before, in `store x[0], %9`";
-        check(kernel(|b, x, _, _| b.store(x, Index::at(0), 1, 4, Value(9))), undefined);
-        let mut escaped = kernel(|b, _, _, _| {
-            b.f32(2.0);
-        });
-        let value = Value(1);
-        escaped.body.push(Statement::Store { buffer: BufferId(0), index: Index::at(0), stride: 1, active: 4, value });
-        check(escaped, "kernel k: %1 is used, but not defined in an enclosing block before, in `store x[0], %1`");
-        let mut doubled = kernel(|b, _, _, _| {
-            b.f32(2.0);
-        });
-        let again = doubled.body[0].clone();
-        doubled.body.push(again);
-        check(
-            doubled,
-            "kernel k: %0 is defined twice, or not numbered below the kernel's number of values, in `%0 = constant 1.0`",
-        );
-    }
-
-    #[test]
-    fn types_agree() {
-        let mixed = kernel(|b, _, _, one| {
-            let two = b.i32(2);
-            b.add(one, two);
-        });
-        check(mixed, "kernel k: %1 is of type i32, expected f32, in `%2 = add %0, %1`");
-        let stored = kernel(|b, x, i, _| {
-            let lane = b.push(Operation::Lane);
-            b.store(x, Index::of(i, 4), 1, 4, lane);
-        });
-        check(stored, "kernel k: %1 is of type i32, expected f32, in `store x[4*i0], %1`");
-    }
-
-    #[test]
-    fn shuffles_have_lanes_enough() {
-        check(kernel(|b, _, _, one| _ = b.push(Operation::Shuffle(Shuffle::HighPairs, one, one))), "fine");
-        check(
-            kernel(|b, _, _, one| _ = b.push(Operation::Shuffle(Shuffle::OddGroups, one, one))),
-            "kernel k: a shuffle of 4 lanes, expected at least 8, in `%1 = shuffle.oddgroups %0, %0`",
-        );
-    }
-
-    #[test]
-    fn guards_are_masks_of_one_turn() {
-        let guarded = |extent: usize| {
-            let mut kernel = kernel(|b, _, _, one| {
-                let mask = b.compare(Compare::Lt, one, one);
-                b.where_any(mask, &[one], |_, values| values.to_vec());
-            });
-            let Some(Statement::For(outer)) = kernel.body.last_mut() else { unreachable!("a loop") };
-            let Some(Statement::For(inner)) = outer.body.last_mut() else { unreachable!("a loop in it") };
-            inner.extent = extent;
-            kernel
-        };
-        check(guarded(1), "fine");
-        check(
-            guarded(2),
-            "kernel k: i1 is guarded and has 2 iterations, expected 1, in `%3 = if any %1 for i1 in 0..2 carry (%2 = %0)`",
-        );
-        let number = kernel(|b, _, _, one| _ = b.where_any(one, &[], |_, _| Vec::new()));
-        check(number, "kernel k: %0 is of type f32, expected mask, in `if any %0 for i1 in 0..1`");
-    }
-
-    #[test]
-    fn variables_rows_and_rights() {
-        let foreign = kernel(|b, x, _, one| b.store(x, Index::of(Variable(7), 1), 1, 4, one));
-        check(foreign, "kernel k: i7 is not a variable of this place, in `store x[i7], %0`");
-        let row = kernel(|b, x, _, one| {
-            let lane = b.push(Operation::Lane);
-            let index = Index { row: Some(Row { value: lane, extent: 5, stride: 4 }), ..Index::at(0) };
-            b.store(x, index, 1, 4, one);
-        });
-        check(row, "kernel k: places 0 to 19 of buffer `x`, which has 16 elements, in `store x[4*row(%1 < 5)], %0`");
-        // A prefetch may ask for any place, by variables that there are.
-        check(kernel(|b, x, i, _| b.prefetch(x, Index::of(i, -40).shifted(1000))), "fine");
-        let foreign = kernel(|b, x, _, _| b.prefetch(x, Index::of(Variable(7), 1)));
-        check(foreign, "kernel k: i7 is not a variable of this place, in `prefetch x[i7]`");
-        let row = kernel(|b, x, _, _| {
-            let lane = b.push(Operation::Lane);
-            b.prefetch(x, Index { row: Some(Row { value: lane, extent: 5, stride: 4 }), ..Index::at(0) });
-        });
-        check(row, "kernel k: a run-time row in a prefetch, in `prefetch x[4*row(%1 < 5)]`");
-        let mut read = kernel(|b, x, i, one| b.store(x, Index::of(i, 4), 1, 4, one));
-        read.buffers[0].access = Access::Read;
-        check(read, "kernel k: buffer `x` is Read only, in `store x[4*i0], %0`");
-        let mut empty = kernel(|_, _, _, _| ());
-        empty.grid.push(0);
-        check(
-            empty,
-            "kernel k: the extent of i0 is 0, expected at least 1, in `kernel k lanes=4 (x: readwrite f32[16])`",
-        );
-    }
-}
+mod tests;

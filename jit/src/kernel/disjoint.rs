@@ -399,6 +399,7 @@ fn reach(terms: &[Term]) -> i64 {
 
 /// Notes what the statements of a kernel touch.
 struct Walk<'a> {
+    kernel: &'a Kernel,
     /// Of the variables met so far.
     extents: Vec<usize>,
     buffers: Vec<Seen<'a>>,
@@ -424,16 +425,20 @@ struct Accesses<'a> {
 type Shape<'a> = (&'a [(Variable, i64)], Option<(u32, i64)>, (usize, i64));
 
 impl<'a> Walk<'a> {
-    fn new(kernel: &Kernel) -> Walk<'a> {
+    fn new(kernel: &'a Kernel) -> Walk<'a> {
         let mut extents = kernel.grid.clone();
         extents.resize(kernel.variables as usize, 1);
         let buffers = kernel.buffers.iter().map(|_| Seen::default()).collect();
-        Walk { extents, buffers, known: FxHashMap::default() }
+        Walk { kernel, extents, buffers, known: FxHashMap::default() }
     }
 
     fn block(&mut self, body: &'a [Statement]) {
         for statement in body {
             match statement {
+                Statement::Let(_, Operation::LoadPairs { buffer, index, stride, active }) => {
+                    self.access(*buffer, index, (*active, *stride));
+                    self.access_behind(*buffer, index, 1, (*active, *stride));
+                }
                 Statement::Let(_, Operation::Load { buffer, index, stride, active }) => {
                     self.access(*buffer, index, (*active, *stride));
                 }
@@ -445,17 +450,42 @@ impl<'a> Walk<'a> {
                     self.buffers[buffer.0 as usize].stored = true;
                     self.access(*buffer, index, (*active, *stride));
                 }
+                Statement::Tile(TileStatement::Load { tile, buffer, index, stride }) => {
+                    self.rows(*tile, *buffer, index, *stride);
+                }
+                Statement::Tile(TileStatement::Store { tile, buffer, index, stride }) => {
+                    self.buffers[buffer.0 as usize].stored = true;
+                    self.rows(*tile, *buffer, index, *stride);
+                }
                 Statement::For(l) => {
                     self.extents[l.variable.0 as usize] = l.extent;
                     self.block(&l.body);
                 }
-                Statement::Let(..) | Statement::Prefetch { .. } => {}
+                Statement::Let(..) | Statement::Prefetch { .. } | Statement::Tile(_) => {}
             }
         }
     }
 
     fn access(&mut self, buffer: BufferId, index: &'a Index, lanes: (usize, i64)) {
+        self.access_behind(buffer, index, 0, lanes);
+    }
+
+    /// The rows of a tile, at a distance: a box as lanes at run-time rows are one, which tiles do not have.
+    fn rows(&mut self, tile: Tile, buffer: BufferId, index: &'a Index, stride: i64) {
+        let TileShape { rows, columns } = self.kernel.tiles[tile.0 as usize];
+        let element = self.kernel.buffers[buffer.0 as usize].element;
+        // A row of bf16 is one of pairs.
+        let elements = if element == Element::Bf16 { 2 * columns } else { columns };
+        self.touch(buffer, (&index.terms[..], Some((rows as u32, stride)), (elements, 1)), index.offset);
+    }
+
+    /// So many elements behind an index.
+    fn access_behind(&mut self, buffer: BufferId, index: &'a Index, by: i64, lanes: (usize, i64)) {
         let shape = (&index.terms[..], index.row.map(|row| (row.extent, row.stride)), lanes);
+        self.touch(buffer, shape, index.offset + by);
+    }
+
+    fn touch(&mut self, buffer: BufferId, shape: Shape<'a>, offset: i64) {
         let all = &mut self.buffers[buffer.0 as usize].accesses;
         // Neighbouring statements are mostly alike.
         let position = match all.last() {
@@ -465,7 +495,7 @@ impl<'a> Walk<'a> {
                 all.len() - 1
             }),
         };
-        all[position].offsets.push(index.offset);
+        all[position].offsets.push(offset);
     }
 
     /// What is touched of a buffer, where the grid has such dimensions.

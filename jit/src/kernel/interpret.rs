@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use kiln_graph::Bf16;
 
+use super::tiles::{MOST, TILES, dot};
 use super::*;
 
 /// An argument of [`interpret()`].
@@ -137,6 +138,7 @@ pub fn interpret_words(kernel: &Kernel, memory: &mut [u32], places: &[usize], ta
         places,
         variables: vec![0; kernel.variables as usize],
         values: vec![[0; MAX_LANES]; kernel.values.len()],
+        tiles: [[[0; MOST]; MOST]; TILES],
         task: 0,
     };
     for task in tasks {
@@ -183,6 +185,8 @@ struct Machine<'a> {
     places: &'a [usize],
     variables: Vec<i64>,
     values: Vec<Lanes>,
+    /// The bits of the elements, row by row.
+    tiles: [[[u32; MOST]; MOST]; TILES],
     task: usize,
 }
 
@@ -198,6 +202,7 @@ impl Machine<'_> {
                     }
                 }
                 Statement::Prefetch { .. } => {}
+                Statement::Tile(statement) => self.tile(statement),
                 Statement::For(l) => {
                     for carried in &l.carried {
                         self.values[carried.current.0 as usize] = self.value(carried.initial);
@@ -215,6 +220,47 @@ impl Machine<'_> {
                     for carried in &l.carried {
                         self.values[carried.result.0 as usize] = self.value(carried.current);
                     }
+                }
+            }
+        }
+    }
+
+    fn tile(&mut self, statement: &TileStatement) {
+        let shape = |tile: &Tile| self.kernel.tiles[tile.0 as usize];
+        match statement {
+            TileStatement::Zero(tile) => self.tiles[tile.0 as usize] = Default::default(),
+            TileStatement::Load { tile, buffer, index, stride } => {
+                let TileShape { rows, columns } = shape(tile);
+                let first = self.index(index);
+                let pairs = self.kernel.buffers[buffer.0 as usize].element == Element::Bf16;
+                for (row, column) in (0..rows).flat_map(|row| (0..columns).map(move |column| (row, column))) {
+                    let start = first + row as i64 * stride;
+                    self.tiles[tile.0 as usize][row][column] = match pairs {
+                        true => {
+                            let even = start + 2 * column as i64;
+                            pairs::pair(self.read(*buffer, even), self.read(*buffer, even + 1))
+                        }
+                        false => self.read(*buffer, start + column as i64),
+                    };
+                }
+            }
+            TileStatement::Dot { sum, left, right } => {
+                let (TileShape { rows, columns }, depth) = (shape(sum), shape(right).rows);
+                let [left, right] = [left, right].map(|tile| self.tiles[tile.0 as usize]);
+                let sums = &mut self.tiles[sum.0 as usize];
+                for (sums, left) in sums.iter_mut().zip(left).take(rows) {
+                    for (column, sum) in sums.iter_mut().enumerate().take(columns) {
+                        let right = right.iter().map(|row| row[column]);
+                        *sum = dot(f(*sum), left.into_iter().take(depth), right).to_bits();
+                    }
+                }
+            }
+            TileStatement::Store { tile, buffer, index, stride } => {
+                let TileShape { rows, columns } = shape(tile);
+                let first = self.index(index);
+                for (row, column) in (0..rows).flat_map(|row| (0..columns).map(move |column| (row, column))) {
+                    let place = first + row as i64 * stride + column as i64;
+                    self.write(*buffer, place, self.tiles[tile.0 as usize][row][column]);
                 }
             }
         }
@@ -311,6 +357,15 @@ impl Machine<'_> {
                 }
                 lanes
             }
+            Operation::LoadPairs { buffer, ref index, stride, active } => {
+                let first = self.index(index);
+                let mut lanes = [0; MAX_LANES];
+                for (lane, bits) in lanes.iter_mut().enumerate().take(active) {
+                    let even = first + lane as i64 * stride;
+                    *bits = pairs::pair(self.read(buffer, even), self.read(buffer, even + 1));
+                }
+                lanes
+            }
             Operation::Gather { buffer, ref index, places, active } => {
                 let (start, places) = (self.index(index), self.value(places));
                 let mut lanes = [0; MAX_LANES];
@@ -329,6 +384,10 @@ impl Machine<'_> {
             Operation::FmaQuads(a, b, c) => {
                 let (a, b, c) = (self.value(a), self.value(b), self.value(c));
                 self.each(|lane| fma_quads(a[lane], b[lane], c[lane]))
+            }
+            Operation::FmaPairs(a, b, c) => {
+                let (a, b, c) = (self.value(a), self.value(b), self.value(c));
+                self.each(|lane| pairs::multiply_add(a[lane], b[lane], f(c[lane])).to_bits())
             }
             Operation::Int2(function, a, b) => self.map2(a, b, |x, y| int2(function, x, y)),
             Operation::Shift(shift, a, bits) => self.map1(a, |x| match shift {

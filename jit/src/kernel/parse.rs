@@ -122,6 +122,11 @@ impl<'t> Parser<'t> {
             }
             self.buffer()?;
         }
+        if self.words.keyword("tiles") {
+            self.words.expect("(")?;
+            self.kernel.tiles = self.list(Parser::shape)?;
+            self.words.expect(")")?;
+        }
         self.words.expect("{")?;
         while self.words.keyword("parallel") {
             self.words.expect_word(&format!("i{}", self.kernel.grid.len()))?;
@@ -211,6 +216,9 @@ impl<'t> Parser<'t> {
             let (buffer, index) = self.place()?;
             return Ok(Statement::Prefetch { buffer, index });
         }
+        if self.words.keyword("tile") {
+            return self.tiles().map(Statement::Tile);
+        }
         let mut results = Vec::new();
         if self.words.follows("%") {
             results = self.list(Parser::new_value)?;
@@ -226,6 +234,55 @@ impl<'t> Parser<'t> {
             }
             (_, []) => self.words.fail("a statement or `}`"),
             _ => self.words.fail("`for` or `if`"),
+        }
+    }
+
+    /// `14x16`.
+    fn shape(&mut self) -> Parsed<TileShape> {
+        let word = self.words.next_word();
+        let numbers = word.split_once('x').and_then(|(rows, columns)| rows.parse().ok().zip(columns.parse().ok()));
+        let Some((rows, columns)) = numbers else { return self.words.fail("rows and columns, as `16x16`") };
+        self.words.advance(word.len());
+        Ok(TileShape { rows, columns })
+    }
+
+    /// `t3`.
+    fn tile(&mut self) -> Parsed<Tile> {
+        let word = self.words.next_word();
+        let Some(number) = word.strip_prefix('t').and_then(|number| number.parse().ok()) else {
+            return self.words.fail("a tile, as `t0`");
+        };
+        self.words.advance(word.len());
+        Ok(Tile(number))
+    }
+
+    /// Behind `tile`: `zero t0`, `dot t0, t1, t2`, `load t1, x[32*i1] stride 64`, `store t0, out[0] stride 16`.
+    fn tiles(&mut self) -> Parsed<TileStatement> {
+        let before = self.words.place();
+        match self.words.word("what is done to a tile")? {
+            "zero" => self.tile().map(TileStatement::Zero),
+            "dot" => {
+                let sum = self.tile()?;
+                self.words.expect(",")?;
+                let left = self.tile()?;
+                self.words.expect(",")?;
+                Ok(TileStatement::Dot { sum, left, right: self.tile()? })
+            }
+            word @ ("load" | "store") => {
+                let tile = self.tile()?;
+                self.words.expect(",")?;
+                let (buffer, index) = self.place()?;
+                self.words.expect_word("stride")?;
+                let stride = self.words.number()?;
+                Ok(match word {
+                    "load" => TileStatement::Load { tile, buffer, index, stride },
+                    _ => TileStatement::Store { tile, buffer, index, stride },
+                })
+            }
+            _ => {
+                self.words.back(before);
+                self.words.fail("`zero`, `load`, `dot` or `store`")
+            }
         }
     }
 
@@ -287,7 +344,10 @@ impl<'t> Parser<'t> {
             "load" => {
                 let (buffer, index) = self.place()?;
                 let (stride, active) = self.lanes()?;
-                Operation::Load { buffer, index, stride, active }
+                match which {
+                    "pairs" => Operation::LoadPairs { buffer, index, stride, active },
+                    _ => Operation::Load { buffer, index, stride, active },
+                }
             }
             "splat" => {
                 let (buffer, index) = self.place()?;
@@ -300,6 +360,7 @@ impl<'t> Parser<'t> {
                 Operation::Gather { buffer, index, places, active: self.active()? }
             }
             "fma" if which == "quads" => self.three().map(|[a, b, c]| Operation::FmaQuads(a, b, c))?,
+            "fma" if which == "pairs" => self.three().map(|[a, b, c]| Operation::FmaPairs(a, b, c))?,
             "fma" => self.three().map(|[a, b, c]| Operation::Fma(a, b, c))?,
             "select" => self.three().map(|[mask, a, b]| Operation::Select(mask, a, b))?,
             "shift" if let Some(shift) = named(&SHIFTS, which) => {

@@ -33,6 +33,19 @@ impl Display for Variable {
     }
 }
 
+impl Display for Tile {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "t{}", self.0)
+    }
+}
+
+/// `14x16`: rows and elements of a row.
+impl Display for TileShape {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{}x{}", self.rows, self.columns)
+    }
+}
+
 impl Display for Element {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -152,6 +165,11 @@ impl<'a> Printer<'a> {
                 self.place(f, *buffer, index)?;
                 self.lanes(f, *stride, *active)
             }
+            Operation::LoadPairs { buffer, index, stride, active } => {
+                f.write_str("load.pairs ")?;
+                self.place(f, *buffer, index)?;
+                self.lanes(f, *stride, *active)
+            }
             Operation::Splat { buffer, index } => {
                 f.write_str("splat ")?;
                 self.place(f, *buffer, index)
@@ -166,6 +184,7 @@ impl<'a> Printer<'a> {
             Operation::Float2(function, a, b) => write!(f, "{} {a}, {b}", lower(function)),
             Operation::Fma(a, b, c) => write!(f, "fma {a}, {b}, {c}"),
             Operation::FmaQuads(a, b, c) => write!(f, "fma.quads {a}, {b}, {c}"),
+            Operation::FmaPairs(a, b, c) => write!(f, "fma.pairs {a}, {b}, {c}"),
             Operation::Int2(function, a, b) => write!(f, "i{} {a}, {b}", lower(function)),
             Operation::Shift(shift, a, bits) => write!(f, "shift.{} {a}, {bits}", lower(shift)),
             Operation::CompareF32(compare, a, b) => write!(f, "compare.{} {a}, {b}", lower(compare)),
@@ -176,6 +195,23 @@ impl<'a> Printer<'a> {
             Operation::Convert(convert, a) => write!(f, "convert.{} {a}", lower(convert)),
             Operation::Shuffle(which, a, b) => write!(f, "shuffle.{} {a}, {b}", lower(which)),
             Operation::Fold(function, a) => write!(f, "fold.{} {a}", lower(function)),
+        }
+    }
+
+    fn tile(&self, f: &mut Formatter<'_>, statement: &TileStatement) -> fmt::Result {
+        match statement {
+            TileStatement::Zero(tile) => write!(f, "tile zero {tile}"),
+            TileStatement::Dot { sum, left, right } => write!(f, "tile dot {sum}, {left}, {right}"),
+            TileStatement::Load { tile, buffer, index, stride } => {
+                write!(f, "tile load {tile}, ")?;
+                self.place(f, *buffer, index)?;
+                write!(f, " stride {stride}")
+            }
+            TileStatement::Store { tile, buffer, index, stride } => {
+                write!(f, "tile store {tile}, ")?;
+                self.place(f, *buffer, index)?;
+                write!(f, " stride {stride}")
+            }
         }
     }
 
@@ -196,6 +232,7 @@ impl<'a> Printer<'a> {
                 f.write_str("prefetch ")?;
                 self.place(f, *buffer, index)
             }
+            Statement::Tile(statement) => self.tile(f, statement),
             Statement::For(l) => {
                 if !l.carried.is_empty() {
                     write!(f, "{} = ", list(l.carried.iter().map(|c| c.result)))?;
@@ -272,7 +309,11 @@ impl Display for Kernel {
             false => format!("{name} {:?}: {buffer}", buffer.name),
         });
         let name = if is_plain(&self.name) { self.name.clone() } else { format!("{:?}", self.name) };
-        writeln!(f, "kernel {name} lanes={} ({}) {{", self.lanes, list(buffers))?;
+        write!(f, "kernel {name} lanes={} ({})", self.lanes, list(buffers))?;
+        if !self.tiles.is_empty() {
+            write!(f, " tiles ({})", list(self.tiles.iter()))?;
+        }
+        writeln!(f, " {{")?;
         for (depth, extent) in self.grid.iter().enumerate() {
             writeln!(f, "{:1$}parallel i{depth} in 0..{extent} {{", "", 2 * (depth + 1))?;
         }

@@ -8,6 +8,7 @@ impl Statement {
         match self {
             Statement::Let(_, operation) => operation.place(),
             Statement::Store { buffer, index, .. } | Statement::Prefetch { buffer, index } => Some((*buffer, index)),
+            Statement::Tile(statement) => statement.place(),
             Statement::For(_) => None,
         }
     }
@@ -18,6 +19,7 @@ impl Operation {
     pub fn place(&self) -> Option<(BufferId, &Index)> {
         match self {
             Operation::Load { buffer, index, .. }
+            | Operation::LoadPairs { buffer, index, .. }
             | Operation::Splat { buffer, index }
             | Operation::Gather { buffer, index, .. } => Some((*buffer, index)),
             _ => None,
@@ -28,9 +30,10 @@ impl Operation {
     pub fn operands(&self, f: &mut dyn FnMut(Value)) {
         match *self {
             Operation::ConstantF32(_) | Operation::ConstantI32(_) | Operation::Lane => (),
-            Operation::Affine(ref index) | Operation::Load { ref index, .. } | Operation::Splat { ref index, .. } => {
-                index.row.iter().for_each(|row| f(row.value))
-            }
+            Operation::Affine(ref index)
+            | Operation::Load { ref index, .. }
+            | Operation::LoadPairs { ref index, .. }
+            | Operation::Splat { ref index, .. } => index.row.iter().for_each(|row| f(row.value)),
             Operation::Gather { ref index, places, .. } => {
                 index.row.iter().for_each(|row| f(row.value));
                 f(places);
@@ -46,9 +49,10 @@ impl Operation {
             | Operation::CompareF32(_, a, b)
             | Operation::CompareI32(_, a, b)
             | Operation::Mask2(_, a, b) => [a, b].into_iter().for_each(f),
-            Operation::Fma(a, b, c) | Operation::FmaQuads(a, b, c) | Operation::Select(a, b, c) => {
-                [a, b, c].into_iter().for_each(f)
-            }
+            Operation::Fma(a, b, c)
+            | Operation::FmaPairs(a, b, c)
+            | Operation::FmaQuads(a, b, c)
+            | Operation::Select(a, b, c) => [a, b, c].into_iter().for_each(f),
         }
     }
 }

@@ -94,7 +94,7 @@ pub fn lower(
                     Source::Right => ("right", right.storage),
                     Source::Scratch(number) => ("scratch", scratch[number]),
                 };
-                let (element, elements) = recipe.buffer(stage, source, operands);
+                let (element, elements) = recipe.buffer_of(stage, source, operands);
                 arguments.push(storage);
                 bytes += (element.bytes() * elements) as u64;
                 kernel.buffer(label, element, elements, access)

@@ -68,7 +68,7 @@ pub fn class(graph: &Graph, id: NodeId) -> Class {
         Family::Movement if node.op.is_view() => Class::View,
         Family::Indexing if matches!(node.op, Op::ScatterAdd { axis, .. } if few(axis)) => Class::Elementwise,
         Family::Movement | Family::Reduce | Family::Contraction | Family::Window | Family::Indexing => Class::Root,
-        Family::Scan => Class::Root,
+        Family::Scan | Family::Exchange => Class::Root,
     }
 }
 

@@ -3,12 +3,14 @@
 
 mod place;
 
+use std::ops::Range;
+
 use super::drafts::Draft;
 use super::pieces::{Piece, Purpose};
 use place::{ALIGNMENT, Interval, place};
 
-/// When each piece of memory is needed; nothing for states. What the prologue leaves to later calls is needed for good.
-pub fn intervals(memory: &[Piece], calls: &[Draft], prologue: usize) -> Vec<Option<Interval>> {
+/// When each piece of memory is needed; nothing for states. `levels` are the calls that wait for as many exchanges. What the prologue leaves to later calls is needed for good.
+pub fn intervals(memory: &[Piece], calls: &[Draft], prologue: usize, levels: &[Range<usize>]) -> Vec<Option<Interval>> {
     let mut intervals: Vec<Option<Interval>> = vec![None; memory.len()];
     // Time is the position of a call.
     for (time, Draft { lowered, .. }) in calls.iter().enumerate() {
@@ -31,6 +33,17 @@ pub fn intervals(memory: &[Piece], calls: &[Draft], prologue: usize) -> Vec<Opti
             // A state lies in its store's buffer, not in the arena.
             Purpose::State(_) => *interval = None,
             Purpose::Input => *interval = Some(Interval { from: 0, to: calls.len(), bytes }),
+            // Handed over before the calls of the next level begin, and before anything is taken.
+            Purpose::Given => {
+                let Some(interval) = interval.as_mut() else { continue };
+                let level = levels.iter().find(|calls| calls.end > interval.to);
+                interval.to = level.map_or(interval.to, |calls| calls.end - 1);
+            }
+            Purpose::Taken(level) => {
+                let from = levels.get(level as usize).map_or(0, |calls| calls.start);
+                let to = interval.map_or(from, |interval| interval.to.max(from));
+                *interval = Some(Interval { from, to, bytes });
+            }
             Purpose::Output => {
                 let from = interval.map_or(0, |interval| interval.from);
                 *interval = Some(Interval { from, to: calls.len(), bytes });
@@ -78,7 +91,9 @@ pub fn share_memory(memory: &[Piece], calls: &[Draft], intervals: &mut [Option<I
             let (Some(new), Some(old)) = (intervals[to], intervals[from]) else { continue };
             // Inputs and outputs belong to users, and are never written over. The result has to be born here: if an
             // earlier call wrote a part of it, that would have gone over an operand that was still needed.
-            let dies = memory[from].purpose == Purpose::Temporary && old.to == time;
+            // What is handed over shares its memory with nobody: it is looked at between calls.
+            let dies =
+                memory[from].purpose == Purpose::Temporary && memory[to].purpose != Purpose::Given && old.to == time;
             if owner[to] == to && new.from == time && dies && old.bytes == new.bytes {
                 owner[to] = from;
                 // One piece from the operand's first call to the result's last; the result has no offset of its own any
@@ -103,7 +118,10 @@ pub fn offsets(memory: &[Piece], intervals: &[Option<Interval>], prologue: usize
         //        | what the prologue leaves | inputs, intermediates, outputs: over each other in time   |
         // The former never overlap, since all of them live for good. An input lives through a run, but each run has its
         // own.
-        if piece.purpose != Purpose::Input && interval.from < prologue && interval.to >= prologue {
+        if !matches!(piece.purpose, Purpose::Input | Purpose::Given | Purpose::Taken(_))
+            && interval.from < prologue
+            && interval.to >= prologue
+        {
             offsets[number] = invariant_bytes;
             invariant_bytes += interval.bytes.next_multiple_of(ALIGNMENT);
         } else {

@@ -20,25 +20,31 @@ use super::memo::{self, Memo};
 use super::order::order;
 use super::pieces::Memory;
 use super::scans::{Scan, repeated};
+use super::split::{Exchanged, levels};
 use crate::layout::Layout;
 use crate::lower::expression::{Expression, Storage};
 use crate::lower::{self, Class, Context, Contracting, Described, Group, Lowered, Root, class, halo, map};
 use crate::target::Target;
 
 /// The calls of a graph that is [prepared](prepare). `given` are the layouts of inputs that lie in memory already,
-/// `invariant` the nodes that do not change from run to run.
+/// `invariant` the nodes that do not change from run to run, `exchanges` what [`super::split`] has
+/// made of the graph's exchanges.
 pub fn drafts(
     graph: &Graph,
     given: &HashMap<NodeId, Layout>,
     invariant: &[bool],
+    exchanges: &[Exchanged],
     target: &Target,
     recipes: &mut Recipes<'_>,
 ) -> Drafts {
-    let fusion = order(join(graph, group(graph)));
+    let levels = levels(graph, exchanges);
+    // Nearly no graph has exchanges: then groups are not asked, pair by pair, how many they wait for.
+    let of_nodes: &[u32] = if exchanges.is_empty() { &[] } else { &levels };
+    let fusion = order(join(graph, group(graph), of_nodes));
     let layouts = layouts(graph, &fusion, given);
     let members: Vec<Vec<NodeId>> = fusion.groups.iter().map(|group| members(graph, &fusion, group)).collect();
     // Memory comes before kernels: a lowering is told where each value lies, and never has to take back what it wrote.
-    let placement = in_place::place(graph, &fusion, &members, &layouts, invariant, recipes.exact);
+    let placement = in_place::place(graph, &fusion, &members, &layouts, invariant, (exchanges, &levels), recipes.exact);
     let Placement { memory, copies, described } = placement;
     let mut lowering = Lowering {
         graph,
@@ -52,11 +58,16 @@ pub fn drafts(
         loops: Vec::new(),
     };
     for (position, (group, members)) in fusion.groups.iter().zip(&members).enumerate() {
+        let first = lowering.list.len();
         lowering.group(position, group, &describe(graph, group, members));
+        let level = group.stores.iter().chain(&group.roots).map(|id| levels[id.index()]).max().unwrap_or(0);
+        lowering.list[first..].iter_mut().for_each(|draft| draft.level = level);
     }
+    let (first, last) = (lowering.list.len(), levels.iter().copied().max().unwrap_or(0));
     for (id, input) in copies {
         lowering.update(id, input);
     }
+    lowering.list[first..].iter_mut().for_each(|draft| draft.level = last);
     let Lowering { list, memory, loops, .. } = lowering;
     Drafts { list, memory, loops }
 }
@@ -101,7 +112,7 @@ impl Lowering<'_, '_> {
         let body = prepare(&body);
         let scan = Scan::new(self.graph, group, &body, &mut self.memory);
         let invariant = invariant::nodes_of_body(&body);
-        let drafts = drafts(&body, &scan.layouts(&body), &invariant, self.target, self.recipes);
+        let drafts = drafts(&body, &scan.layouts(&body), &invariant, &[], self.target, self.recipes);
         for &(from, to) in &scan.carried {
             let from_place = self.memory.place(from);
             for lowered in map::copy(self.graph, self.graph.shape(from), from_place, to, self.target) {

@@ -18,6 +18,8 @@ pub struct Plan {
     pub name: String,
     /// What makes the code of all kernels.
     pub emitter: EmitterKind,
+    /// By what products of bf16 are taken, in words.
+    pub bf16_products: String,
     /// The distinct kernels; equal ones are shared by their calls.
     pub kernels: Vec<Kernel>,
     /// What a run does, in order.
@@ -28,6 +30,14 @@ pub struct Plan {
     pub prologue: usize,
     /// Calls that run several times, one after the other: they stand side by side, and no call is in two loops.
     pub loops: Vec<Loop>,
+    /// The calls behind the prologue that wait for as many exchanges, one after the other, as a level's number says;
+    /// without exchanges one level of all.
+    pub levels: Vec<Range<usize>>,
+    /// For each level whether something of it depends on data, other than through an exchange: all else is the same in
+    /// the programs of all shards.
+    pub of_shard: Vec<bool>,
+    /// What is added up over the shards of a batch, in the order of their numbers.
+    pub exchanges: Vec<Exchange>,
     /// The distinct contractions and how each is computed, in the order of their first calls.
     pub contractions: Vec<Contracted>,
     /// Every slot that a call may name.
@@ -49,6 +59,12 @@ impl Plan {
     pub(crate) fn forget_calls(&mut self) {
         (self.kernels, self.calls, self.contractions) = (Vec::new(), Vec::new(), Vec::new());
         self.loops = Vec::new();
+    }
+
+    /// The level of the calls that an exchange's output comes of, by the exchange's place in the list.
+    pub fn level_of(&self, exchange: usize) -> usize {
+        let ready = self.exchanges[exchange].ready;
+        self.levels.iter().position(|calls| ready <= calls.end).unwrap_or(0)
     }
 
     /// Every call in the order of a run, with the iteration of the loop that it is in, counted from 0.
@@ -77,6 +93,21 @@ pub struct Loop {
     pub calls: Range<usize>,
     /// How often all of them run.
     pub iterations: usize,
+}
+
+/// A value that is added up over the shards of a batch: an output is handed over, and an input takes the sum.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Exchange {
+    /// Its number in the graph, the same in the programs of all shards.
+    pub number: u32,
+    /// The output that is handed over, an index into [`Plan::outputs`].
+    pub output: usize,
+    /// The input that takes the sum, an index into [`Plan::inputs`].
+    pub input: usize,
+    /// So many of the calls have run when the output is there.
+    pub ready: usize,
+    /// The first call that reads the sum; the number of all calls, if none does.
+    pub needed: usize,
 }
 
 /// One run of a kernel.

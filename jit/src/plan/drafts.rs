@@ -17,12 +17,14 @@ pub struct Draft {
     pub in_loop: Option<usize>,
     /// In a loop: where each argument lies in its piece of memory.
     pub moves: Vec<Move>,
+    /// How many exchanges, one after the other, it waits for.
+    pub level: u32,
 }
 
 impl Draft {
     /// A call that runs once.
     pub fn once(lowered: Lowered, label: String, parts: Vec<Part>) -> Draft {
-        Draft { lowered, label, parts, in_loop: None, moves: Vec::new() }
+        Draft { lowered, label, parts, in_loop: None, moves: Vec::new(), level: 0 }
     }
 }
 

@@ -31,7 +31,7 @@ fn read_from_memory(graph: &Graph, id: NodeId) -> &[NodeId] {
         // The tensor that indices point into; what is scattered is read element by element.
         Family::Indexing if node.op.traits().sums == Sums::Single => &node.inputs[..1],
         Family::Source | Family::Elementwise | Family::Movement => &[],
-        Family::Reduce | Family::Indexing | Family::Random | Family::Scan => &[],
+        Family::Reduce | Family::Indexing | Family::Random | Family::Scan | Family::Exchange => &[],
     }
 }
 

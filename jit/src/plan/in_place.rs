@@ -15,6 +15,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::group::Fusion;
 use super::layouts::ValueLayout;
 use super::pieces::{Memory, Purpose};
+use super::split::Exchanged;
 use crate::lower::expression::{Affine, Expression, Storage, Store, Term};
 use crate::lower::{Class, Context, Described, Group, OfNodes, Writing, class, describe};
 
@@ -35,18 +36,26 @@ pub fn place(
     members: &[Vec<NodeId>],
     layouts: &OfNodes<ValueLayout>,
     invariant: &[bool],
+    (exchanges, levels): (&[Exchanged], &[u32]),
     exact: bool,
 ) -> Placement {
     let layout = |id: NodeId| *layouts.get(id).expect("inputs and stored values have layouts");
     let mut memory = Memory::new(graph.nodes.len());
     for (number, input) in graph.inputs.iter().enumerate() {
-        let purpose = if input.role == Role::State { Purpose::State(number) } else { Purpose::Input };
+        let purpose = match input.role {
+            Role::State => Purpose::State(number),
+            Role::Data if exchanges.iter().any(|exchange| exchange.input == number) => {
+                Purpose::Taken(levels[input.node.index()])
+            }
+            Role::Data => Purpose::Input,
+        };
         memory.locate(graph, input.node, layout(input.node), purpose);
     }
     let readers = last_readers(graph, members);
     let updated: FxHashMap<NodeId, usize> =
         graph.updates.iter().rev().map(|update| (update.node, update.input)).collect();
     let outputs: FxHashSet<NodeId> = graph.outputs.iter().map(|output| output.node).collect();
+    let given: FxHashSet<NodeId> = exchanges.iter().map(|exchange| graph.outputs[exchange.output].node).collect();
     let mut copies = Vec::new();
     for (position, group) in fusion.groups.iter().enumerate() {
         for &id in &group.stores {
@@ -64,7 +73,11 @@ pub fn place(
                 }
                 copies.push((id, input));
             }
-            let purpose = if outputs.contains(&id) { Purpose::Output } else { Purpose::Temporary };
+            let purpose = match (given.contains(&id), outputs.contains(&id)) {
+                (true, _) => Purpose::Given,
+                (false, true) => Purpose::Output,
+                (false, false) => Purpose::Temporary,
+            };
             memory.locate(graph, id, layout(id), purpose);
         }
     }

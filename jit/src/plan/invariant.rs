@@ -52,7 +52,11 @@ pub fn move_to_front(memory: &[Piece], outputs_last: bool, calls: &mut Vec<Draft
     // nor what the same calls write, and so on.
     let mut invariant: Vec<bool> = memory
         .iter()
-        .map(|piece| piece.purpose != Purpose::Input && (outputs_last || piece.purpose != Purpose::Output))
+        .map(|piece| match piece.purpose {
+            Purpose::Input | Purpose::Given | Purpose::Taken(_) => false,
+            Purpose::Output => outputs_last,
+            Purpose::Temporary | Purpose::State(_) => true,
+        })
         .collect();
     for call in calls.iter() {
         for (storage, access) in touched(&call.lowered) {

@@ -21,8 +21,8 @@ use needs::Needs;
 use reads::{base, folded_reads, reads, same_places};
 
 /// Joins groups.
-pub fn join(graph: &Graph, fusion: Fusion) -> Joined<'_> {
-    let mut joined = Joined::new(graph, fusion);
+pub fn join<'a>(graph: &'a Graph, fusion: Fusion, levels: &'a [u32]) -> Joined<'a> {
+    let mut joined = Joined::new(graph, fusion, levels);
     // Before anything else: a reduction's epilogue may read what another one gives.
     joined.join_reductions();
     while joined.join_producers() | joined.join_siblings() {
@@ -46,6 +46,8 @@ pub struct Joined<'a> {
     pub readers: Vec<BTreeSet<u32>>,
     /// Which groups each one needs.
     pub needs: Needs,
+    /// For each node how many exchanges, one after the other, it waits for; nothing where there are none.
+    pub levels: &'a [u32],
     /// How many elementwise operations each group computes; what several of those that it is made of compute counts for
     /// each.
     sizes: Vec<usize>,
@@ -56,7 +58,7 @@ pub struct Joined<'a> {
 }
 
 impl<'a> Joined<'a> {
-    fn new(graph: &'a Graph, mut fusion: Fusion) -> Joined<'a> {
+    fn new(graph: &'a Graph, mut fusion: Fusion, levels: &'a [u32]) -> Joined<'a> {
         let groups: Vec<Option<Group>> = std::mem::take(&mut fusion.groups).into_iter().map(Some).collect();
         let mut of = vec![None; graph.nodes.len()];
         for (number, group) in groups.iter().flatten().enumerate() {
@@ -79,12 +81,21 @@ impl<'a> Joined<'a> {
                 readers[id.index()].insert(number as u32);
             }
         }
-        Joined { graph, fusion, groups, of, reads, readers, needs, sizes, is_result, is_update }
+        Joined { graph, fusion, groups, of, reads, readers, needs, levels, sizes, is_result, is_update }
     }
 
     /// The places of a group.
     pub fn shape(&self, group: usize) -> Shape {
         base(self.graph, self.groups[group].as_ref().expect("a group"))
+    }
+
+    /// How many exchanges, one after the other, a group waits for.
+    pub fn level(&self, group: usize) -> u32 {
+        if self.levels.is_empty() {
+            return 0;
+        }
+        let group = self.groups[group].as_ref().expect("a group");
+        group.stores.iter().chain(&group.roots).map(|id| self.levels[id.index()]).max().unwrap_or(0)
     }
 
     /// Reductions along the same axes of one space that read the same tensor of its size become one.
@@ -124,7 +135,9 @@ impl<'a> Joined<'a> {
 
     /// Whether neither of two groups needs the other one.
     fn are_apart(&mut self, first: usize, second: usize) -> bool {
-        !self.needs.depends(first, second) && !self.needs.depends(second, first)
+        self.level(first) == self.level(second)
+            && !self.needs.depends(first, second)
+            && !self.needs.depends(second, first)
     }
 
     /// Elementwise groups join the group that computes what they read.
@@ -156,6 +169,7 @@ impl<'a> Joined<'a> {
         let fits = |&producer: &usize| {
             let candidate = self.groups[producer].as_ref().expect("a group that is read");
             same_places(self.shape(producer), self.shape(consumer))
+                && self.level(producer) == self.level(consumer)
                 && self.sizes[producer] + self.sizes[consumer] <= LARGEST
                 && self.takes_epilogue(candidate, group)
         };
@@ -199,7 +213,7 @@ impl<'a> Joined<'a> {
                 weight <= EPILOGUE_WEIGHT && consumer.stores.iter().all(|id| !self.is_update[id.index()])
             }
             Family::Reduce | Family::Window | Family::Indexing => sums != Sums::Scattered,
-            Family::Movement | Family::Scan => false,
+            Family::Movement | Family::Scan | Family::Exchange => false,
             Family::Source | Family::Elementwise | Family::Random => unreachable!("{root} is no root"),
         }
     }
@@ -367,7 +381,9 @@ mod tests {
     fn reads_are_those_of_the_groups() {
         for seed in 0..40 {
             let graph = isolate_roots(&graph(seed)).into_owned();
-            let mut joined = Joined::new(&graph, group(&graph));
+            // Nothing is exchanged.
+            let levels = vec![0; graph.nodes.len()];
+            let mut joined = Joined::new(&graph, group(&graph), &levels);
             joined.join_reductions();
             while joined.join_producers() | joined.join_siblings() {
                 joined.needs.look_again();

@@ -233,7 +233,7 @@ impl Preferences<'_> {
                     self.prefer(id, channels_last(shape(id).rank()));
                 }
                 Family::Source | Family::Elementwise | Family::Movement | Family::Reduce => {}
-                Family::Indexing | Family::Random | Family::Scan => {}
+                Family::Indexing | Family::Random | Family::Scan | Family::Exchange => {}
             }
         }
     }

@@ -31,19 +31,21 @@ pub fn order(mut joined: Joined<'_>) -> Fusion {
             // A wish, not a must: where the reader itself needs the new value, waiting for it would close a circle.
             // Then the new value is written elsewhere first (`in_place`).
             let reader = reader as usize;
-            if reader != writer && joined.needs.add(writer, reader) {
+            // What waits for a later exchange is no part of this one's calls.
+            let is_later = joined.level(reader) > joined.level(writer);
+            if reader != writer && !is_later && joined.needs.add(writer, reader) {
                 users[reader].push(writer);
                 waiting[writer] += 1;
             }
         }
     }
-    // The heap gives its largest: reversed, those that are to be early, then those whose nodes stand first in the
+    // The heap gives its largest: reversed, those that wait for fewer exchanges, those that are to be early, then those whose nodes stand first in the
     // graph.
     let key = |number: usize| {
         let group = joined.groups[number].as_ref()?;
         let early = group.roots.is_empty() && joined.shape(number).elements() == 1
             || group.stores.iter().all(|id| joined.is_update[id.index()]);
-        Some(Reverse((!early, group.stores.iter().chain(&group.roots).max().copied(), number)))
+        Some(Reverse((joined.level(number), !early, group.stores.iter().chain(&group.roots).max().copied(), number)))
     };
     let mut ready: BinaryHeap<_> = (0..groups).filter(|&number| waiting[number] == 0).filter_map(key).collect();
     let mut order = Vec::new();

@@ -28,6 +28,10 @@ pub enum Purpose {
     Input,
     /// Lives from its first call to the end of the run and after it.
     Output,
+    /// Lives from its first call to the end of the calls of its level: what is handed over to an exchange.
+    Given,
+    /// Lives from the first call of its level on: what an exchange brings.
+    Taken(u32),
     /// The buffer of a state input.
     State(usize),
 }

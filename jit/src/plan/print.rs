@@ -5,6 +5,7 @@ use std::fmt;
 
 use kiln_graph::Role;
 
+use super::choices::Contracted;
 use super::data::{Argument, Call, Location, Move, Plan, Slot};
 use crate::kernel::{Access, Element};
 use crate::lower::expression::element;
@@ -78,6 +79,10 @@ impl fmt::Display for Plan {
             self.state_bytes(),
             self.peak_bytes(),
         )?;
+        let is_of_bf16 = |found: &Contracted| found.problem.operands.iter().all(|side| side.element == Element::Bf16);
+        if self.contractions.iter().any(is_of_bf16) {
+            writeln!(f, "  products of bf16 by {}", self.bf16_products)?;
+        }
         for input in &self.inputs {
             self.argument(f, if input.role == Role::Data { "input" } else { "state" }, input)?;
         }

@@ -131,6 +131,7 @@ impl Scan {
                 parts: parts.into_iter().map(|part| Part { scope, ..part }).collect(),
                 in_loop,
                 moves: if in_loop.is_some() { moves } else { Vec::new() },
+                level: 0,
             });
         }
         let each = bound.split_off(before);

@@ -3,6 +3,7 @@
 //! touches; it does not know what calls compute.
 
 use std::hash::BuildHasher;
+use std::ops::Range;
 use std::sync::Arc;
 
 use kiln_graph::{Graph, NodeId, Role};
@@ -10,25 +11,27 @@ use rustc_hash::{FxBuildHasher, FxHashMap};
 
 use super::arena::{intervals, offsets, share_memory};
 use super::choices::Recipes;
-use super::data::{Argument, Call, Location, Loop, Plan, Slot};
+use super::data::{Argument, Call, Exchange, Location, Loop, Plan, Slot};
 use super::drafts::{Draft, Drafts};
 use super::pieces::Purpose;
+use super::split::{Exchanged, of_shard};
 use super::{invariant, prepack};
 use crate::cost::sharing::worth_sharing;
-use crate::kernel::Kernel;
+use crate::kernel::{Access, Kernel};
 use crate::lower::Lowered;
 use crate::lower::expression::Located;
 use crate::target::Target;
 
 /// The plan of some drafts of calls.
-pub fn schedule(graph: &Graph, drafts: Drafts, recipes: Recipes<'_>, target: &Target) -> Plan {
+pub fn schedule(graph: &Graph, drafts: Drafts, exchanges: &[Exchanged], recipes: Recipes<'_>, target: &Target) -> Plan {
     let Drafts { list: mut drafts, memory, loops } = drafts;
     let pieces = &memory.pieces;
     // The order matters. Calls that repeat others are dropped before lives are counted, which are spans of calls and so
     // want the final order. Only what has a life can take the place of what dies; what is left then gets offsets.
     prepack::drop_repeated(pieces, &mut drafts);
     let prologue = invariant::move_to_front(pieces, true, &mut drafts);
-    let mut intervals = intervals(pieces, &drafts, prologue);
+    let levels = calls_of_levels(&drafts, prologue);
+    let mut intervals = intervals(pieces, &drafts, prologue, &levels);
     let owner = share_memory(pieces, &drafts, &mut intervals);
     let (offsets, invariant_bytes, arena_bytes) = offsets(pieces, &intervals, prologue);
     let slots = pieces
@@ -37,7 +40,9 @@ pub fn schedule(graph: &Graph, drafts: Drafts, recipes: Recipes<'_>, target: &Ta
         .map(|(piece, offset)| {
             let location = match piece.purpose {
                 Purpose::State(input) => Location::State { input },
-                Purpose::Temporary | Purpose::Input | Purpose::Output => Location::Arena { offset },
+                Purpose::Temporary | Purpose::Input | Purpose::Output | Purpose::Given | Purpose::Taken(_) => {
+                    Location::Arena { offset }
+                }
             };
             Slot { location, elements: piece.elements, size: piece.size }
         })
@@ -51,10 +56,14 @@ pub fn schedule(graph: &Graph, drafts: Drafts, recipes: Recipes<'_>, target: &Ta
     let mut plan = Plan {
         name: graph.name.clone(),
         emitter: target.emitter,
+        bf16_products: target.bf16_products(),
         kernels: Vec::new(),
         calls: Vec::new(),
         prologue,
         loops: Vec::new(),
+        levels,
+        of_shard: of_shard(graph, exchanges),
+        exchanges: Vec::new(),
         contractions: recipes.finish(),
         slots,
         invariant_bytes,
@@ -64,7 +73,7 @@ pub fn schedule(graph: &Graph, drafts: Drafts, recipes: Recipes<'_>, target: &Ta
     };
     let mut kernels = Distinct::default();
     let mut begun = None;
-    for Draft { lowered: Lowered { kernel, arguments, flops, bytes, .. }, label, parts, in_loop, moves } in drafts {
+    for Draft { lowered: Lowered { kernel, arguments, flops, bytes, .. }, label, parts, in_loop, moves, .. } in drafts {
         let iterations = in_loop.map_or(1, |number| loops[number]);
         let number = plan.calls.len();
         match plan.loops.last_mut().filter(|_| in_loop.is_some() && in_loop == begun) {
@@ -88,7 +97,32 @@ pub fn schedule(graph: &Graph, drafts: Drafts, recipes: Recipes<'_>, target: &Ta
         });
     }
     plan.kernels = kernels.list.into_iter().map(Arc::unwrap_or_clone).collect();
+    plan.exchanges = exchanges.iter().map(|exchange| timed(&plan, *exchange)).collect();
     plan
+}
+
+/// The calls that wait for as many exchanges, one after the other, as a level's number says; without exchanges all.
+fn calls_of_levels(drafts: &[Draft], prologue: usize) -> Vec<Range<usize>> {
+    let last = drafts.iter().map(|draft| draft.level).max().unwrap_or(0);
+    let mut start = prologue;
+    let calls = (0..=last).map(|level| {
+        let end = start + drafts[start..].iter().take_while(|draft| draft.level <= level).count();
+        std::mem::replace(&mut start, end)..end
+    });
+    calls.collect()
+}
+
+/// An exchange, with the calls between which it takes place.
+fn timed(plan: &Plan, Exchanged { number, output, input }: Exchanged) -> Exchange {
+    let (given, taken) = (plan.outputs[output].slot, plan.inputs[input].slot);
+    let writes = |call: &Call| {
+        let buffers = &plan.kernels[call.kernel].buffers;
+        let mut arguments = call.arguments.iter().zip(buffers);
+        arguments.any(|(&slot, buffer)| slot == given && buffer.access != Access::Read)
+    };
+    let ready = plan.calls.iter().rposition(writes).map_or(0, |call| call + 1);
+    let needed = plan.calls.iter().position(|call| call.arguments.contains(&taken));
+    Exchange { number, output, input, ready, needed: needed.unwrap_or(plan.calls.len()) }
 }
 
 /// The distinct kernels of a plan, with their positions.

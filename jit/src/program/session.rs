@@ -20,7 +20,7 @@ use crate::code::{BoundCall, BoundLoop, CallError, Memory, Sequence};
 use crate::cost::params::memory::{MUCH_COMPUTING, WORTH_A_THREAD};
 use crate::kernel::Access;
 use crate::layout::Layout;
-use crate::plan::{Argument, Call, Location, Loop, Plan};
+use crate::plan::{Argument, Call, Exchange, Location, Loop, Plan};
 
 /// A program bound to memory, to states and to threads.
 ///
@@ -294,12 +294,63 @@ impl Session {
 
     /// Runs the program once. Inputs must be written before each run: the arena is used again. What depends on nothing but
     /// states that the program does not write is computed in the first run, and again in the first one after these states
-    /// have changed, whoever changed them.
+    /// have changed, whoever changed them. Sums over the shards of a batch are those of one shard.
     pub fn run(&mut self, states: &mut States) -> Result<(), RunError> {
         self.prepare(states)?;
+        if self.program.plan().levels.len() < 2 {
+            return self.run_calls(self.program.plan().prologue..self.calls, states);
+        }
+        for level in 0..self.program.plan().levels.len() {
+            self.run_calls(self.program.plan().levels[level].clone(), states)?;
+            self.exchange_alone(level)?;
+        }
+        Ok(())
+    }
+
+    /// Begins a run that goes on by [`Session::run_calls`]: what depends on states alone is computed where they have changed.
+    ///
+    /// # Errors
+    /// As for [`Session::run`].
+    pub fn begin(&mut self, states: &States) -> Result<(), RunError> {
+        self.prepare(states)
+    }
+
+    /// Runs some of the calls behind the prologue, in the order of [`Plan::levels`]; between them what is exchanged is read by
+    /// [`Session::output`] and written by [`Session::write_input_f32`].
+    ///
+    /// # Errors
+    /// As for [`Session::run`].
+    pub fn run_calls(&mut self, calls: Range<usize>, states: &mut States) -> Result<(), RunError> {
+        self.check_attached()?;
         states.touch(&self.writes);
-        self.sequence.run(self.program.plan().prologue..self.calls, states.buffers_mut(), &self.pool)?;
+        self.sequence.run(calls, states.buffers_mut(), &self.pool)?;
         self.note(states.latest());
+        Ok(())
+    }
+
+    /// The states, by their positions in the store, that the calls of each level write.
+    pub fn written_by_level(&self, states: &States) -> Result<Vec<Vec<usize>>, RunError> {
+        let plan = self.program.plan();
+        let used = states.positions(&wanted(&plan.inputs))?;
+        let of_states = plan.inputs.iter().enumerate().filter(|(_, input)| input.role == Role::State);
+        let numbers: Vec<usize> = of_states.map(|(number, _)| number).collect();
+        let written = |calls: &Range<usize>| {
+            let inputs = plan.states_of(&plan.calls[calls.clone()], |access| access != Access::Read);
+            let place = |input: usize| Some(used[numbers.iter().position(|&number| number == input)?]);
+            inputs.into_iter().filter_map(place).collect()
+        };
+        Ok(plan.levels.iter().map(written).collect())
+    }
+
+    /// Takes each sum over shards from this shard alone, which is the only one: of the exchanges of a level.
+    fn exchange_alone(&mut self, level: usize) -> Result<(), RunError> {
+        for number in 0..self.program.plan().exchanges.len() {
+            let Exchange { input, output, .. } = self.program.plan().exchanges[number];
+            if self.program.plan().level_of(number) == level {
+                let sum = self.output(output).to_owned();
+                self.write_input_f32(input, sum.view())?;
+            }
+        }
         Ok(())
     }
 
@@ -328,7 +379,10 @@ impl Session {
             timed(&mut self.sequence, 0..prologue, states, &self.pool)?;
         }
         states.touch(&self.writes);
-        timed(&mut self.sequence, prologue..self.calls, states, &self.pool)?;
+        for level in 0..self.program.plan().levels.len() {
+            timed(&mut self.sequence, self.program.plan().levels[level].clone(), states, &self.pool)?;
+            self.exchange_alone(level)?;
+        }
         self.note(states.latest());
         Ok(times)
     }

@@ -72,6 +72,13 @@ impl Entry {
 #[derive(Clone, Debug)]
 pub struct Snapshot(Vec<Buffer>);
 
+/// What some states held; see [`States::hold`].
+#[derive(Debug, Default)]
+pub struct Held {
+    positions: Vec<usize>,
+    buffers: Vec<Buffer>,
+}
+
 /// Why a state is not read, written or shared.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StateError {
@@ -360,6 +367,26 @@ impl States {
         self.touch(&changed);
         kept.give_back(&mut self.buffers, &changed, self.latest);
         self.kept = Some(kept);
+    }
+
+    /// Copies what some states hold, for [`States::put_back`].
+    pub fn hold(&self, positions: &[usize], held: &mut Held) {
+        let of = |&position: &usize| self.buffers[position].clone();
+        if held.positions != positions {
+            *held = Held { positions: positions.to_vec(), buffers: positions.iter().map(of).collect() };
+            return;
+        }
+        for (buffer, &position) in held.buffers.iter_mut().zip(positions) {
+            buffer.i32_mut().copy_from_slice(self.buffers[position].i32());
+        }
+    }
+
+    /// Gives states what they held when [`States::hold`] copied it.
+    pub fn put_back(&mut self, held: &Held) {
+        self.touch(&held.positions);
+        for (buffer, &position) in held.buffers.iter().zip(&held.positions) {
+            self.buffers[position].i32_mut().copy_from_slice(buffer.i32());
+        }
     }
 
     /// Whether an f32 state holds neither NaN nor infinity; true of others.

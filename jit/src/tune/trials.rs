@@ -251,7 +251,7 @@ fn prepare(problem: &Problem, recipes: &[Recipe], target: &Target) -> Result<(Se
                     Source::Right => operands[1].0,
                     Source::Scratch(number) => scratch[number],
                 };
-                let (element, elements) = recipe.buffer(stage, source, lengths);
+                let (element, elements) = recipe.buffer_of(stage, source, lengths);
                 (at, element, elements)
             };
             let memory: Vec<(Memory, Element, usize)> = stage.buffers.iter().map(memory).collect();

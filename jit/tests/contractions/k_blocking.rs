@@ -8,17 +8,17 @@ use kiln_jit::target::Target;
 
 use super::{By, cases, number, operand, row_major, run};
 
-fn is_deep(recipe: &Recipe) -> bool {
+pub fn is_deep(recipe: &Recipe) -> bool {
     recipe.stages.iter().any(|stage| stage.kind() == "k-blocked tiles")
 }
 
 /// Caches of which large products are too much.
-fn caches(lanes: usize) -> Target {
+pub fn caches(lanes: usize) -> Target {
     Target { l2_bytes: 512 << 10, ..Target::with_lanes(lanes) }
 }
 
 /// A product of matrices, or of their transposes.
-fn product([rows, depth, columns]: [usize; 3], transposed: [bool; 2]) -> Problem {
+pub fn product([rows, depth, columns]: [usize; 3], transposed: [bool; 2]) -> Problem {
     let shapes = [Shape::new(&[rows, depth]), Shape::new(&[depth, columns])];
     let layout = |side: usize| if transposed[side] { cases::reversed(shapes[side]) } else { row_major(shapes[side]) };
     let operands = [0, 1].map(|side| operand(shapes[side], &layout(side)));

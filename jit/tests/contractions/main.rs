@@ -7,6 +7,8 @@ mod cases;
 mod exact;
 mod k_blocking;
 mod naive;
+mod pairs;
+mod tiles;
 mod transpose_results;
 mod transposed;
 mod winograd;
@@ -77,6 +79,7 @@ fn place(layout: &Layout, index: &[usize; MAX_RANK]) -> usize {
 /// What a buffer holds.
 enum Elements {
     Floats(Vec<f32>),
+    Pairs(Vec<i32>),
     Halves(Vec<u16>),
 }
 
@@ -84,6 +87,7 @@ impl Elements {
     fn slice(&mut self) -> Slice<'_> {
         match self {
             Elements::Floats(elements) => elements.as_mut_slice().into(),
+            Elements::Pairs(elements) => elements.as_mut_slice().into(),
             Elements::Halves(elements) => elements.as_mut_slice().into(),
         }
     }
@@ -115,11 +119,8 @@ fn kernel(recipe: &Recipe, stage: usize, operands: [&Operand; 2], output: &Layou
     let mut builder = KernelBuilder::new("contraction", lanes);
     let mut buffers: Vec<BufferId> = Vec::new();
     for &(source, access) in &stage.buffers {
-        let (element, elements) = match source {
-            Source::Left => (operands[0].element, operands[0].layout.elements),
-            Source::Right => (operands[1].element, operands[1].layout.elements),
-            Source::Scratch(number) => (Element::F32, recipe.scratch[number]),
-        };
+        let (element, elements) =
+            recipe.buffer(source, operands.map(|operand| (operand.element, operand.layout.elements)));
         buffers.push(builder.buffer(format!("{source:?}"), element, elements, access));
     }
     let out = stage.results.then(|| builder.buffer("out", Element::F32, output.elements, Access::Write));
@@ -142,8 +143,14 @@ struct Memory {
 impl Memory {
     fn new(recipe: &Recipe, operands: [&Operand; 2], values: [&[f32]; 2], output: &Operand) -> Memory {
         let mut buffers: Vec<Elements> = [0, 1].map(|side| laid_out(values[side], operands[side])).into();
-        let empty = [output.layout.elements].into_iter().chain(recipe.scratch.iter().copied());
-        buffers.extend(empty.map(|elements| Elements::Floats(vec![f32::NAN; elements])));
+        let lengths = operands.map(|operand| (operand.element, operand.layout.elements));
+        let scratch = (0..recipe.scratch.len()).map(|number| recipe.buffer(Source::Scratch(number), lengths));
+        let empty = |(element, elements): (Element, usize)| match element {
+            // Two NaNs.
+            Element::I32 => Elements::Pairs(vec![0x7fc0_7fc0; elements]),
+            Element::F32 | Element::Bf16 => Elements::Floats(vec![f32::NAN; elements]),
+        };
+        buffers.extend([(Element::F32, output.layout.elements)].into_iter().chain(scratch).map(empty));
         Memory { buffers }
     }
 

@@ -4,12 +4,13 @@ use std::collections::HashMap;
 
 use kiln_graph::losses::{Loss, cross_entropy};
 use kiln_graph::optimizers::{Adam, Optimizer};
+use kiln_graph::passes::{Precision, in_precision};
 use kiln_graph::{Builder, Graph, Type, Value};
 use kiln_jit::Target;
 use kiln_jit::plan::{Plan, plan};
 
 use crate::cases::{conv, window};
-use crate::run::check;
+use crate::run::{check, feeds, run};
 
 /// A network under construction: its parameters in order.
 struct Net<'g> {
@@ -97,6 +98,26 @@ fn mlp_tiny_plan() {
 fn lenet_plan() {
     let plan = planned(&train(&[64, 1, 28, 28], lenet));
     assert!(plan.calls.len() < 60, "{plan}");
+}
+
+/// Networks in bf16 for machines with tile registers are near what they give in f32, by the kernel interpreter. All tasks are
+/// proved to be disjoint, so that the bits are those of any number of threads.
+#[test]
+fn networks_by_tile_registers() {
+    for (name, graph) in [("mlp", train(&[32, 64], mlp)), ("lenet", train(&[4, 1, 28, 28], lenet))] {
+        let loss = |outputs: &HashMap<String, Vec<u32>>| f32::from_bits(outputs["loss"][0]);
+        let exact = run(&planned(&graph), &feeds(&graph));
+        let mixed = in_precision(&graph, Precision::Bf16);
+        for lanes in [4, 16] {
+            let target = Target { tile_products: Ok(()), ..Target::with_lanes(lanes) };
+            let plan = plan(&mixed, &target, &HashMap::new()).expect("a plan");
+            assert!(plan.kernels.iter().any(|kernel| !kernel.tiles.is_empty()), "{name} at {lanes} lanes:\n{plan}");
+            assert!(plan.to_string().contains("\n  products of bf16 by tile registers"), "{plan}");
+            let found = run(&plan, &feeds(&mixed));
+            let [found, expected] = [&found, &exact].map(|outcome| loss(&outcome.outputs));
+            assert!((found - expected).abs() <= 2e-2 * expected.abs(), "{name}: {found}, not {expected}\n{plan}");
+        }
+    }
 }
 
 /// An image and what is looked up at each of its places, by convolutions, pools, copies and products of one row.

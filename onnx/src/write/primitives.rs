@@ -129,6 +129,7 @@ impl Writer<'_> {
                 return Ok(self.scan_results[&(self.depth(), operands[0])][*index as usize].clone());
             }
             Op::Random { .. }
+            | Op::Exchange { .. }
             | Op::ConvGradWeight { .. }
             | Op::WindowMaxGrad(_)
             | Op::WindowMaxPick(_)

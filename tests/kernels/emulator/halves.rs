@@ -86,6 +86,21 @@ impl Machine {
                     |word: usize| if word < 16 { Bf16::nearest(f32::from_bits(from[word])).to_bits() } else { 0 };
                 self.put_words(i, lanes(i.op1_register()), std::array::from_fn(word));
             }
+            Mnemonic::Vdpbf16ps => {
+                let count = lanes(i.op0_register());
+                let [sums, a, b] = [0, 1, 2].map(|operand| self.vector(i, operand, count));
+                let normal = |bits: u32| if bits & 0x7f80_0000 == 0 { bits & 1 << 31 } else { bits };
+                let f = |bits: u32| f32::from_bits(normal(bits));
+                let add = |sum: u32, a: u32, b: u32| normal(f(a).mul_add(f(b), f(sum)).to_bits());
+                self.set(
+                    i,
+                    count,
+                    std::array::from_fn(|lane| {
+                        let odd = add(sums[lane], a[lane] & 0xffff_0000, b[lane] & 0xffff_0000);
+                        add(odd, a[lane] << 16, b[lane] << 16)
+                    }),
+                );
+            }
             other => panic!("{other:?} is not emulated"),
         }
     }

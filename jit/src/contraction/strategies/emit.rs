@@ -49,14 +49,39 @@ pub fn transposed(
     apart: i64,
     [rows, columns]: [usize; 2],
 ) -> Vec<Value> {
+    square(kernel, [rows, columns], |kernel, row| {
+        let index = from.clone().shifted(row as i64 * apart);
+        kernel.push(Operation::Load { buffer, index, stride: 1, active: columns })
+    })
+}
+
+/// The same of a matrix of pairs of bf16, of which a row holds them side by side.
+pub fn transposed_pairs(
+    kernel: &mut KernelBuilder,
+    buffer: BufferId,
+    from: &Index,
+    apart: i64,
+    [rows, columns]: [usize; 2],
+) -> Vec<Value> {
+    square(kernel, [rows, columns], |kernel, row| {
+        let index = from.clone().shifted(row as i64 * apart);
+        kernel.push(Operation::LoadPairs { buffer, index, stride: 2, active: columns })
+    })
+}
+
+fn square(
+    kernel: &mut KernelBuilder,
+    [rows, columns]: [usize; 2],
+    mut row: impl FnMut(&mut KernelBuilder, usize) -> Value,
+) -> Vec<Value> {
     // Rows that are not there are zeros, and no row is read beyond its last column: nothing outside of the matrix is.
     // What moves lanes about takes f32; the bits of an i32 will do.
     let zero = kernel.f32(0.0);
-    let integers = kernel.element(buffer).value_type() == ValueType::I32;
+    let mut integers = false;
     let mut square = vec![zero; kernel.lanes()];
-    for (row, value) in square.iter_mut().enumerate().take(rows) {
-        let index = from.clone().shifted(row as i64 * apart);
-        *value = kernel.push(Operation::Load { buffer, index, stride: 1, active: columns });
+    for (number, value) in square.iter_mut().enumerate().take(rows) {
+        *value = row(kernel, number);
+        integers = kernel.ty(*value) == ValueType::I32;
         if integers {
             *value = kernel.convert(Convert::BitsToF32, *value);
         }

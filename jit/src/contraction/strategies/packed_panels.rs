@@ -1,14 +1,15 @@
 //! Packed A and packed B: an operand copied in the order in which the tiles read it, so that what a tile reads of it is
 //! one dense run of memory, whatever the strides of the operand. Panels of the right operand are as wide as a tile,
-//! those of the left one as high. It knows tilings and what copies cost; it knows no operation.
+//! those of the left one as high. An operand of bf16 may be copied in pairs. It knows tilings and what copies cost; it
+//! knows no operation.
 
-use super::emit::{along, transposed};
+use super::emit::{along, transposed, transposed_pairs};
 use crate::contraction::text::record;
 use crate::contraction::tiling::{Level, Packed, Tiling};
 use crate::cost::cache::holds;
 use crate::cost::copies::{self, Moves};
-use crate::cost::params::packed_panels::{BLOCK, FAR, PANEL_TASKS, ROW, ROW_TASKS};
-use crate::kernel::{BufferId, Index, KernelBuilder, Operation};
+use crate::cost::params::packed_panels::{BLOCK, FAR, PAIRS, PANEL_TASKS, ROW, ROW_TASKS};
+use crate::kernel::{BufferId, Convert, Index, Int2, KernelBuilder, Operation, Shift, Value};
 use crate::target::Target;
 
 /// A copy of an operand: `[outer axes.., panel, inner axes.., places of the panel]`.
@@ -49,18 +50,25 @@ impl PackedPanels {
     pub fn right(tiling: &Tiling) -> Option<(PackedPanels, Tiling)> {
         let vector = tiling.vector.filter(|_| tiling.fold.is_none())?;
         let strip = tiling.levels.iter().rfind(|l| l.axis == vector)?.size;
-        PackedPanels::cut(tiling, 1, Level { axis: vector, size: strip })
+        PackedPanels::cut(tiling, 1, Level { axis: vector, size: strip }, None)
     }
 
     /// The same of the left operand, in panels as high as the tiles, whose rows lie along the innermost row axis.
     pub fn rows(tiling: &Tiling) -> Option<(PackedPanels, Tiling)> {
         let row = *tiling.rows.last()?;
         let strip = tiling.levels.iter().rfind(|l| l.axis == row)?.size;
-        PackedPanels::cut(tiling, 0, Level { axis: row, size: strip })
+        PackedPanels::cut(tiling, 0, Level { axis: row, size: strip }, None)
     }
 
-    /// The copy of the left operand (side 0) or of the right one, cut into panels along an axis.
-    fn cut(tiling: &Tiling, side: usize, along: Level) -> Option<(PackedPanels, Tiling)> {
+    /// The same of a contraction of pairs for tiles of rows: in panels of as many pairs as a step has, which lie side
+    /// by side in each row: `[outer axes.., panel, other reduced axes.., row, pairs of the panel]`.
+    pub fn rows_of_pairs(tiling: &Tiling) -> Option<(PackedPanels, Tiling)> {
+        PackedPanels::cut(tiling, 0, *tiling.reduce.last()?, Some(*tiling.rows.last()?))
+    }
+
+    /// The copy of the left operand (side 0) or of the right one, cut into panels along an axis. Within them lie the
+    /// reduced axes, and innermost a kept one, where it is given.
+    fn cut(tiling: &Tiling, side: usize, along: Level, innermost: Option<usize>) -> Option<(PackedPanels, Tiling)> {
         // A right operand `[k, n]` with n = 6, in panels of 4 columns (`strip`), the last one with room to spare:
         //
         //     b00 b01 b02 b03   b10 b11 b12 b13   b20 ..   | b04 b05 - -   b14 b15 - -   ..
@@ -68,16 +76,19 @@ impl PackedPanels {
         let contraction = &tiling.contraction;
         let stride = |a: usize| [contraction.axes[a].left, contraction.axes[a].right][side];
         let varies = |a: usize| a != along.axis && stride(a) != 0;
-        let outer = tiling.levels.iter().map(|l| l.axis).filter(|&a| varies(a));
-        let reduced = tiling.reduce.iter().map(|l| l.axis);
+        let outer = tiling.levels.iter().map(|l| l.axis).filter(|&a| varies(a) && Some(a) != innermost);
+        let reduced = tiling.reduce.iter().map(|l| l.axis).filter(|&a| a != along.axis).chain(innermost);
         // An axis with two levels, one within the other, is one axis of the copy.
         let mut order: Vec<usize> = outer.collect();
         order.dedup();
         let outer = order.len();
         order.extend(reduced.clone().filter(|&a| varies(a)));
-        // Nothing to cut; or several places are one element (windows that overlap), which a copy would repeat; or a
-        // reduced axis does not move the operand, so that panels do not hold all steps; or the sums are empty.
+        // Nothing to cut; or blocks of tiles that do not begin where panels do; or several places are one element
+        // (windows that overlap), which a copy would repeat; or a reduced axis does not move the operand, so that
+        // panels do not hold all steps; or the sums are empty.
+        let starts = |l: &Level| l.axis != along.axis || l.size.is_multiple_of(along.size);
         if stride(along.axis) == 0
+            || !tiling.levels.iter().all(starts)
             || overlaps((0..contraction.axes.len()).map(|a| (contraction.axes[a].extent, stride(a))))
             || reduced.clone().any(|a| contraction.axes[a].extent > 1 && !varies(a))
             || reduced.clone().any(|a| contraction.axes[a].extent == 0)
@@ -122,8 +133,8 @@ impl PackedPanels {
 
     /// The copy of the left operand for a tiling by rows, and the tiling that reads the copy. The operand is seen as
     /// pixels, in the order in which they lie, of places side by side along the innermost row axis, or along the lanes
-    /// where they are channels on their own: `[groups, panel, pixels, places of the panel]`. Axes that meet the same pixels (those of a kernel and those of an image) share
-    /// their copies. `None` where the operand is no such thing.
+    /// where they are channels on their own: `[groups, panel, pixels, places of the panel]`. Axes that meet the same
+    /// pixels (those of a kernel and those of an image) share their copies. `None` where the operand is no such thing.
     pub fn left(tiling: &Tiling) -> Option<(PackedPanels, Tiling)> {
         let axes = &tiling.contraction.axes;
         let channels = tiling.vector.filter(|&axis| axes[axis].left == 1);
@@ -181,13 +192,17 @@ impl PackedPanels {
     }
 
     /// Estimated cycles: whole vectors, pieces of them, or single elements are moved. Pieces are dear where their lines
-    /// come from beyond the second-level cache and go there.
-    pub fn cycles(&self, target: &Target) -> f64 {
+    /// come from beyond the second-level cache and go there. `pairs`: of pairs, so far apart.
+    pub fn cycles(&self, pairs: Option<i64>, target: &Target) -> f64 {
+        self.moves(pairs, target) * if pairs.is_some() { PAIRS } else { 1.0 }
+    }
+
+    fn moves(&self, pairs: Option<i64>, target: &Target) -> f64 {
         let moves = match self.width.1 {
             1 if self.strip.is_multiple_of(target.lanes) => Moves::Vectors,
             1 => Moves::Pieces,
-            _ if self.by_panels() => Moves::Panels,
-            _ if self.transposed() => Moves::Squares,
+            _ if self.by_panels(pairs) => Moves::Panels,
+            _ if self.transposed(pairs) => Moves::Squares,
             _ => Moves::Elements,
         };
         let elements = self.elements();
@@ -200,10 +215,12 @@ impl PackedPanels {
 
     /// Writes the copy, all panels for a few places of the innermost reduced axis before the next ones, so that the
     /// operand is read and the panels are written in whole lines; or panel by panel, where the operand runs along that
-    /// axis. The loops that leave nothing over are the grid.
-    pub fn emit(&self, kernel: &mut KernelBuilder, from: BufferId, to: BufferId) {
-        if self.by_panels() {
-            return self.panel_by_panel(kernel, [from, to]);
+    /// axis. The loops that leave nothing over are the grid. `pairs`: each element of the copy is two, so far apart.
+    pub fn emit(&self, kernel: &mut KernelBuilder, from: BufferId, to: BufferId, pairs: Option<i64>) {
+        let transposed = self.transposed(pairs);
+        let from = Reading { buffer: from, pairs, transposed };
+        if self.by_panels(pairs) {
+            return self.panel_by_panel(kernel, &from, to);
         }
         // for outer axes, inner axes but the last                  the grid
         //   for block of places of the last inner axis             the grid, too, if blocks leave nothing over
@@ -215,7 +232,7 @@ impl PackedPanels {
             let run = (last.0.extent / ROW_TASKS).clamp(BLOCK, ROW) / BLOCK * BLOCK;
             // A row of the operand is read in a run; so its blocks are as long as still leaves enough tasks.
             let even = (BLOCK..=run).rev().step_by(BLOCK).find(|&step| last.0.extent.is_multiple_of(step));
-            last.1 = even.filter(|_| self.transposed()).unwrap_or(BLOCK);
+            last.1 = even.filter(|_| transposed).unwrap_or(BLOCK);
         }
         let grid = loops.iter().take_while(|(axis, step)| axis.extent.is_multiple_of(*step)).count();
         let mut block = 1;
@@ -225,27 +242,29 @@ impl PackedPanels {
             block = step;
         }
         match loops.first() {
-            None => self.panels(kernel, &at, block, [from, to]),
+            None => self.panels(kernel, &at, block, &from, to),
             Some(&(axis, step)) => along(kernel, axis.extent, step, &mut |kernel, index, size| {
-                self.panels(kernel, &at.moved(index, axis.from, axis.to), size, [from, to]);
+                self.panels(kernel, &at.moved(index, axis.from, axis.to), size, &from, to);
             }),
         }
     }
 
     /// Whether the operand runs along the innermost reduced axis, so that squares of it are transposed in registers.
-    fn transposed(&self) -> bool {
-        self.width.1 != 1 && self.axes[self.outer..].last().is_some_and(|axis| axis.from == 1)
+    fn transposed(&self, pairs: Option<i64>) -> bool {
+        // Neighbouring pairs are two elements apart.
+        let step = if pairs == Some(1) { 2 } else { 1 };
+        self.width.1 != 1 && self.axes[self.outer..].last().is_some_and(|axis| axis.from == step)
     }
 
     /// Whether panels are copied one after the other: the rows of the operand that become one are read in long runs, as
     /// many as it has places, and written in one. Only where that leaves tasks enough, all of whole panels.
-    fn by_panels(&self) -> bool {
+    fn by_panels(&self, pairs: Option<i64>) -> bool {
         let outer: usize = self.axes[..self.outer].iter().map(|axis| axis.extent).product();
         let (width, panels) = (self.width.0, self.width.0 / self.strip);
-        self.transposed() && width.is_multiple_of(self.strip) && outer * panels >= PANEL_TASKS
+        self.transposed(pairs) && width.is_multiple_of(self.strip) && outer * panels >= PANEL_TASKS
     }
 
-    fn panel_by_panel(&self, kernel: &mut KernelBuilder, buffers: [BufferId; 2]) {
+    fn panel_by_panel(&self, kernel: &mut KernelBuilder, from: &Reading, to: BufferId) {
         // for outer axes, panel                                  the grid
         //   for inner axes but the last
         //     for vector of places of the last inner axis
@@ -257,29 +276,29 @@ impl PackedPanels {
         }
         let panel = kernel.grid(self.width.0 / self.strip);
         at = at.moved(Index::of(panel, self.strip as i64), self.width.1, self.depth as i64);
-        self.panel(kernel, inner, &at, buffers);
+        self.panel(kernel, inner, &at, from, to);
     }
 
-    fn panel(&self, kernel: &mut KernelBuilder, inner: &[Copied], at: &At, buffers: [BufferId; 2]) {
+    fn panel(&self, kernel: &mut KernelBuilder, inner: &[Copied], at: &At, from: &Reading, to: BufferId) {
         let Some((axis, inner)) = inner.split_first() else { return };
         let step = if inner.is_empty() { kernel.lanes() } else { 1 };
         along(kernel, axis.extent, step, &mut |kernel, index, count| {
             let at = at.moved(index, axis.from, axis.to);
             if inner.is_empty() {
-                self.square(kernel, &at, [self.strip, count], buffers);
+                self.square(kernel, &at, [self.strip, count], from, to);
             } else {
-                self.panel(kernel, inner, &at, buffers);
+                self.panel(kernel, inner, &at, from, to);
             }
         });
     }
 
     /// One panel for some places of the innermost reduced axis, at most as many as there are lanes.
-    fn square(&self, kernel: &mut KernelBuilder, at: &At, [size, count]: [usize; 2], [from, to]: [BufferId; 2]) {
+    fn square(&self, kernel: &mut KernelBuilder, at: &At, [size, count]: [usize; 2], from: &Reading, to: BufferId) {
         let distance = self.axes.last().map_or(0, |axis| axis.to);
         for first in (0..size).step_by(kernel.lanes()) {
             let rows = kernel.lanes().min(size - first);
             let start = at.from.clone().shifted(first as i64 * self.width.1);
-            let columns = transposed(kernel, from, &start, self.width.1, [rows, count]);
+            let columns = from.columns(kernel, &start, self.width.1, [rows, count]);
             for (number, value) in columns.into_iter().enumerate() {
                 let place = at.to.clone().shifted(number as i64 * distance + first as i64);
                 kernel.store(to, place, 1, rows, value);
@@ -288,27 +307,77 @@ impl PackedPanels {
     }
 
     /// All panels for some places of the innermost reduced axis.
-    fn panels(&self, kernel: &mut KernelBuilder, at: &At, block: usize, [from, to]: [BufferId; 2]) {
+    fn panels(&self, kernel: &mut KernelBuilder, at: &At, block: usize, from: &Reading, to: BufferId) {
         // A last panel that is narrower is copied as far as it goes; what is left of its room is never read.
         let innermost = self.axes[self.outer..].last().copied().unwrap_or(Copied { extent: 1, from: 0, to: 0 });
         along(kernel, self.width.0, self.strip, &mut |kernel, index, size| {
             let at = at.moved(index, self.width.1, self.depth as i64);
-            if self.transposed() {
+            if from.transposed {
                 return along(kernel, block, kernel.lanes(), &mut |kernel, index, count| {
-                    self.square(kernel, &at.moved(index, innermost.from, innermost.to), [size, count], [from, to]);
+                    self.square(kernel, &at.moved(index, innermost.from, innermost.to), [size, count], from, to);
                 });
             }
             along(kernel, block, 1, &mut |kernel, index, _| {
                 let at = at.moved(index, innermost.from, innermost.to);
                 for first in (0..size).step_by(kernel.lanes()) {
                     let active = kernel.lanes().min(size - first);
-                    let (buffer, index) = (from, at.from.clone().shifted(first as i64 * self.width.1));
-                    let value = kernel.push(Operation::Load { buffer, index, stride: self.width.1, active });
+                    let value =
+                        from.load(kernel, at.from.clone().shifted(first as i64 * self.width.1), self.width.1, active);
                     kernel.store(to, at.to.clone().shifted(first as i64), 1, active, value);
                 }
             });
         });
     }
+}
+
+/// The operand, as it is read.
+struct Reading {
+    buffer: BufferId,
+    /// How far behind an element the one lies that goes with it, if pairs are copied.
+    pairs: Option<i64>,
+    /// Whether in squares.
+    transposed: bool,
+}
+
+impl Reading {
+    /// Some elements at a distance, or as many pairs.
+    fn load(&self, kernel: &mut KernelBuilder, index: Index, stride: i64, active: usize) -> Value {
+        let buffer = self.buffer;
+        let mut one = |by: i64| {
+            let index = index.clone().shifted(by);
+            kernel.push(Operation::Load { buffer, index, stride, active })
+        };
+        match self.pairs {
+            None => one(0),
+            Some(1) => kernel.push(Operation::LoadPairs { buffer, index, stride, active }),
+            Some(distance) => {
+                let (even, odd) = (one(0), one(distance));
+                pair(kernel, even, odd)
+            }
+        }
+    }
+
+    /// Columns of a square, or of one of pairs.
+    fn columns(&self, kernel: &mut KernelBuilder, at: &Index, apart: i64, square: [usize; 2]) -> Vec<Value> {
+        let one = |kernel: &mut KernelBuilder, by: i64| {
+            transposed(kernel, self.buffer, &at.clone().shifted(by), apart, square)
+        };
+        match self.pairs {
+            None => one(kernel, 0),
+            Some(1) => transposed_pairs(kernel, self.buffer, at, apart, square),
+            Some(distance) => {
+                let (even, odd) = (one(kernel, 0), one(kernel, distance));
+                even.into_iter().zip(odd).map(|(even, odd)| pair(kernel, even, odd)).collect()
+            }
+        }
+    }
+}
+
+/// Two bf16 that were widened to f32: the even one goes to the lower half.
+fn pair(kernel: &mut KernelBuilder, even: Value, odd: Value) -> Value {
+    let [even, odd] = [even, odd].map(|value| kernel.convert(Convert::BitsToI32, value));
+    let even = kernel.shift(Shift::RightLogical, even, 16);
+    kernel.int2(Int2::Or, even, odd)
 }
 
 /// A place in the operand and in the copy.

@@ -12,7 +12,7 @@ const FLAGS: MemFlagsData = MemFlagsData::new().with_notrap();
 
 impl Body<'_, '_> {
     /// The address of an index: a register and a displacement.
-    fn address(&mut self, buffer: BufferId, index: &Index) -> (ir::Value, i64) {
+    pub(super) fn address(&mut self, buffer: BufferId, index: &Index) -> (ir::Value, i64) {
         let (place, displacement) = self.addresses.locate(Base::Buffer(buffer), index);
         match index.row {
             None => (self.place(place), displacement),
@@ -42,7 +42,7 @@ impl Body<'_, '_> {
     }
 
     /// Splits a displacement into what is added to the address and what the instruction holds.
-    fn near(&mut self, (address, displacement): (ir::Value, i64)) -> (ir::Value, i32) {
+    pub(super) fn near(&mut self, (address, displacement): (ir::Value, i64)) -> (ir::Value, i32) {
         match i32::try_from(displacement) {
             Ok(near) => (address, near),
             Err(_) => (self.b.ins().iadd_imm_s(address, displacement), 0),
@@ -119,6 +119,23 @@ impl Body<'_, '_> {
         };
         for lane in gathered..active {
             let one = self.load_one(element, (address, first + lane as i64 * stride * unit));
+            vector = self.b.ins().insertlane(vector, one, lane as u8);
+        }
+        self.bits(ty, vector)
+    }
+
+    /// The first `active` lanes as pairs of 16-bit elements; the others are 0.
+    pub(super) fn load_pairs(&mut self, buffer: BufferId, index: &Index, stride: i64, active: usize) -> ir::Value {
+        let ty = self.element_type(Element::I32);
+        let (address, first) = self.address(buffer, index);
+        let step = stride * self.addresses.unit(Base::Buffer(buffer));
+        if self.kernel.lanes == 1 || stride == 2 && active == self.kernel.lanes {
+            return self.load_scalar(ty, (address, first));
+        }
+        let one = self.load_scalar(types::F32, (address, first));
+        let mut vector = self.b.ins().scalar_to_vector(types::F32X4, one);
+        for lane in 1..active {
+            let one = self.load_scalar(types::F32, (address, first + lane as i64 * step));
             vector = self.b.ins().insertlane(vector, one, lane as u8);
         }
         self.bits(ty, vector)

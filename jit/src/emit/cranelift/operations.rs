@@ -25,6 +25,9 @@ impl Body<'_, '_> {
             Operation::Lane if self.scalar() => self.constant_i32(0),
             Operation::Lane => self.vector_constant(types::I32X4, [0, 1, 2, 3]),
             Operation::Load { buffer, ref index, stride, active } => self.load(buffer, index, stride, active),
+            Operation::LoadPairs { buffer, ref index, stride, active } => {
+                self.load_pairs(buffer, index, stride, active)
+            }
             Operation::Splat { buffer, ref index } => self.splat(buffer, index),
             Operation::Gather { buffer, ref index, places, active } => self.gather(buffer, index, places, active),
             Operation::Float1(function, a) => {
@@ -43,11 +46,19 @@ impl Body<'_, '_> {
                 // The first operand's register takes the result: best one that holds a value for the last time.
                 let (first, second) = if self.last_uses.dies(a, self.position) { (a, b) } else { (b, a) };
                 let (first, second, c) = (self.value(first), self.value(second), self.value(c));
-                if self.fused {
-                    return self.b.ins().fma(first, second, c);
-                }
-                let product = self.b.ins().fmul(first, second);
-                self.b.ins().fadd(product, c)
+                self.multiply_add(first, second, c)
+            }
+            Operation::FmaPairs(a, b, c) => {
+                let (a, b, c) = (self.value(a), self.value(b), self.value(c));
+                // The upper halves are f32 once the lower ones are 0; the lower ones are moved to where those were.
+                let upper = self.constant_i32(0xffff_0000u32 as i32);
+                let half = self.b.ins().iconst(types::I32, 16);
+                let odd = [a, b].map(|pair| self.b.ins().band(pair, upper));
+                let even = [a, b].map(|pair| self.b.ins().ishl(pair, half));
+                [odd, even].into_iter().fold(c, |sum, factors| {
+                    let [a, b] = factors.map(|bits| self.bits(self.f32s(), bits));
+                    self.multiply_add(a, b, sum)
+                })
             }
             Operation::FmaQuads(a, b, c) => self.fma_quads(self.value(a), self.value(b), self.value(c)),
             Operation::Int2(function, a, b) => self.int2(function, self.value(a), self.value(b)),
@@ -119,6 +130,15 @@ impl Body<'_, '_> {
             let product = self.b.ins().imul(unsigned, signed);
             self.b.ins().iadd(sum, product)
         })
+    }
+
+    /// Rounded once, where the processor can.
+    pub(super) fn multiply_add(&mut self, a: ir::Value, b: ir::Value, sum: ir::Value) -> ir::Value {
+        if self.fused {
+            return self.b.ins().fma(a, b, sum);
+        }
+        let product = self.b.ins().fmul(a, b);
+        self.b.ins().fadd(product, sum)
     }
 
     fn scalar(&self) -> bool {

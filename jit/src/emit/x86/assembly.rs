@@ -51,6 +51,8 @@ pub struct Memory {
     pub places: Option<Register>,
     /// Whether the operand is the one element there, in every lane.
     pub broadcast: bool,
+    /// The distance of rows in bytes.
+    pub rows: Option<Register>,
 }
 
 /// What a place in memory is relative to.
@@ -69,7 +71,7 @@ pub enum Base {
 impl Memory {
     /// A place at a distance from a base.
     pub fn new(base: Base, displacement: i32) -> Memory {
-        Memory { base, displacement, places: None, broadcast: false }
+        Memory { base, displacement, places: None, broadcast: false, rows: None }
     }
 }
 
@@ -154,6 +156,9 @@ impl Assembly {
                     if let Some(places) = memory.places {
                         instruction.set_memory_index(places);
                         instruction.set_memory_index_scale(4);
+                    }
+                    if let Some(rows) = memory.rows {
+                        instruction.set_memory_index(rows);
                     }
                     instruction.set_memory_displacement64(memory.displacement as i64 as u64);
                     instruction.set_is_broadcast(memory.broadcast);

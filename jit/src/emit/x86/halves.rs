@@ -183,7 +183,7 @@ impl Body<'_> {
                     self.out.push(PERMUTE_PAIRS.code(self.level), &[name, name, Operand::Byte(0b10_00)]);
                 }
             }
-            Level::Avx512 if self.converts => {
+            Level::Avx512 if self.bf16 => {
                 let from = self.name(from).into();
                 self.out.push(TO_BF16.code(self.level, self.length), &[half_name, from]);
             }

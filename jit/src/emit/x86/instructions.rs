@@ -151,6 +151,7 @@ table! { Op ALL {
     AND_NOT = VEX_Vpandn_xmm_xmm_xmmm128, INVALID;
     NARROW = INVALID, EVEX_Vpmovdw_xmmm64_k1z_xmm;
     TO_BF16 = INVALID, EVEX_Vcvtneps2bf16_xmm_k1z_xmmm128b32;
+    FMA_PAIRS = INVALID, EVEX_Vdpbf16ps_xmm_k1z_xmm_xmmm128b32;
     FMA_QUADS = VEX_Vpdpbusd_xmm_xmm_xmmm128, EVEX_Vpdpbusd_xmm_k1z_xmm_xmmm128b32;
     ADD_PAIRS = VEX_Vpmaddwd_xmm_xmm_xmmm128, EVEX_Vpmaddwd_xmm_k1z_xmm_xmmm128;
     LEFT_HALVES = VEX_Vpsllw_xmm_xmm_imm8, EVEX_Vpsllw_xmm_k1z_xmmm128_imm8;

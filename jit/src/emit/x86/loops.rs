@@ -86,6 +86,7 @@ impl<'a> Body<'a> {
             let code = LOAD.code(self.level, Length::Xmm);
             self.out.push(code, &[Length::Xmm.register(register).into(), vector(number).into()]);
         }
+        self.release_tiles();
         self.out.push(Code::VEX_Vzeroupper, &[]);
         self.out.push(Code::Mov_r64_rm64, &[Register::RSP.into(), old().into()]);
         self.out.place(done);
@@ -122,6 +123,7 @@ impl<'a> Body<'a> {
             self.out.push(Code::Mov_r64_rm64, &[to.into(), from.into()]);
         }
         let targets = [self.pointers.arguments, self.pointers.end, self.pointers.task];
+        self.configure_tiles();
         for ((register, _), to) in held.into_iter().zip(targets) {
             self.keep_from(register, to);
         }
@@ -317,6 +319,8 @@ impl<'a> Body<'a> {
                     self.registers.free(register);
                 } else if !found.contains(&(id, Some(register))) {
                     self.registers.leave(register, &self.values);
+                } else {
+                    self.registers.rely(register);
                 }
             }
             self.out.place(end);

@@ -72,10 +72,20 @@ impl Body<'_> {
         if self.element(buffer).is_byte() {
             return self.load_bytes(id, buffer, index, stride, active);
         }
+        self.load_lanes(id, buffer, index, stride * LANE, active);
+    }
+
+    /// Pairs of 16-bit elements at a distance in elements.
+    pub(super) fn load_pairs(&mut self, id: Id, buffer: BufferId, index: &Index, stride: i64, active: usize) {
+        self.load_lanes(id, buffer, index, stride * self.bytes(buffer), active);
+    }
+
+    /// Lanes at a distance in bytes.
+    fn load_lanes(&mut self, id: Id, buffer: BufferId, index: &Index, step: i64, active: usize) {
         let (base, first) = self.address(buffer, index);
         let to = self.target_apart(id);
-        match stride {
-            1 if is_whole(active, self.kernel.lanes) => {
+        match step {
+            LANE if is_whole(active, self.kernel.lanes) => {
                 let code = match active {
                     1 => LOAD_ONE.code(self.level),
                     2 => LOAD_TWO.code(self.level),
@@ -84,13 +94,13 @@ impl Body<'_> {
                 let memory = self.near(base, first);
                 self.out.push(code, &[Length::of(active).register(to).into(), memory.into()]);
             }
-            0 | 1 if active < self.kernel.lanes => {
+            0 | LANE if active < self.kernel.lanes => {
                 let mask = self.values.constant(Constant::Active(active));
                 let mask = self.register(mask);
                 let (memory, mask) = (self.near(base, first), self.name(mask));
                 let name: Operand = self.name(to).into();
-                match (stride, self.level) {
-                    (1, Level::Avx2) => {
+                match (step, self.level) {
+                    (LANE, Level::Avx2) => {
                         self.out.push(LOAD_SOME.code(self.level, self.length), &[name, mask.into(), memory.into()]);
                     }
                     (_, Level::Avx2) => {
@@ -98,7 +108,7 @@ impl Body<'_> {
                         self.out.push(AND.code(self.level, self.length), &[name, name, mask.into()]);
                     }
                     (_, Level::Avx512) => {
-                        let op = if stride == 1 { LOAD } else { BROADCAST };
+                        let op = if step == LANE { LOAD } else { BROADCAST };
                         let code = op.code(self.level, self.length);
                         self.out.masked(code, &[name, memory.into()], Some((mask, false)));
                     }
@@ -109,7 +119,7 @@ impl Body<'_> {
                 let name = self.name(to).into();
                 self.out.push(BROADCAST.code(self.level, self.length), &[name, memory.into()]);
             }
-            _ => self.load_apart(to, base, first, stride * LANE, active),
+            _ => self.load_apart(to, base, first, step, active),
         }
         self.defined(id);
     }

@@ -53,6 +53,8 @@ impl<'a> Body<'a> {
             Operation::Fma(a, b, c) => is(a) || is(b) || is(c),
             // The second factors are signed, and those that may lie in memory.
             Operation::FmaQuads(a, b, _) => self.vnni && is(b) && !is(a),
+            // Whoever takes a pair apart wants it in a register.
+            Operation::FmaPairs(a, b, _) => self.bf16 && (is(a) || is(b)),
             Operation::Select(_, a, _) => is(a),
             Operation::Float1(..) | Operation::Convert(Convert::ToF32, _) => true,
             Operation::ConstantF32(_)
@@ -60,6 +62,7 @@ impl<'a> Body<'a> {
             | Operation::Affine(_)
             | Operation::Lane
             | Operation::Load { .. }
+            | Operation::LoadPairs { .. }
             | Operation::Splat { .. }
             | Operation::Gather { .. }
             | Operation::Int2(Int2::MulHighUnsigned, ..)
@@ -89,6 +92,9 @@ impl<'a> Body<'a> {
                 self.defined(id);
             }
             Operation::Load { buffer, ref index, stride, active } => self.load(id, buffer, index, stride, active),
+            Operation::LoadPairs { buffer, ref index, stride, active } => {
+                self.load_pairs(id, buffer, index, stride, active)
+            }
             Operation::Splat { buffer, ref index } => self.splat(id, buffer, index),
             Operation::Gather { buffer, ref index, places, active } => {
                 self.gather(id, buffer, index, of(self, places), active)
@@ -100,6 +106,7 @@ impl<'a> Body<'a> {
             }
             Operation::Fma(a, b, c) => self.fma(id, of(self, a), of(self, b), of(self, c)),
             Operation::FmaQuads(a, b, c) => self.fma_quads(id, of(self, a), of(self, b), of(self, c)),
+            Operation::FmaPairs(a, b, c) => self.fma_pairs(id, of(self, a), of(self, b), of(self, c)),
             Operation::Int2(function, a, b) => self.int2(id, function, of(self, a), of(self, b)),
             Operation::Shift(shift, a, bits) => {
                 let op = match shift {

@@ -191,7 +191,7 @@ impl Survey<'_> {
             match statement {
                 Statement::Let(_, Operation::Affine(index)) => self.used(Base::Zero, index, iterations),
                 Statement::For(l) => self.repeat(l, iterations),
-                Statement::Let(..) | Statement::Store { .. } | Statement::Prefetch { .. } => (),
+                Statement::Let(..) | Statement::Store { .. } | Statement::Prefetch { .. } | Statement::Tile(_) => (),
             }
         }
     }

@@ -131,8 +131,8 @@ impl Registers {
         wish.filter(vacant).or_else(|| self.class(mask).find(vacant))
     }
 
-    /// The register whose value is used again last, and the value. Values that cost no store when they leave do so a little
-    /// earlier. `None` if all registers are pinned.
+    /// The register whose value is used again last, and the value. Values that cost no store when they leave do so a
+    /// little earlier. `None` if all registers are pinned.
     pub fn victim(&mut self, mask: bool, values: &mut Values, position: u32) -> Option<(u8, Id)> {
         let candidates = self.class(mask).filter(|&register| !self.is_pinned(register));
         let farthest = candidates.filter_map(|register| {
@@ -158,6 +158,16 @@ impl Registers {
             self.homes.give(id, values.life(id));
         }
         Some(id)
+    }
+
+    /// A register is read as it was before what may have been left out, whatever happened to it there.
+    pub fn rely(&mut self, register: u8) {
+        for header in &mut self.headers {
+            let fate = &mut header.fates[register as usize];
+            if header.held[register as usize] == self.holds[register as usize] && *fate == Fate::LeftUnused {
+                *fate = Fate::LeftAfterUse;
+            }
+        }
     }
 
     /// A loop begins: its iterations find the registers as they are now.

@@ -29,6 +29,8 @@ pub enum Constant {
 pub const SIGN: Constant = Constant::Uniform(1 << 31);
 /// All bits but that of the sign.
 pub const NOT_SIGN: Constant = Constant::Uniform(!(1 << 31));
+/// The bits of the odd one of a pair of bf16.
+pub const UPPER_HALF: Constant = Constant::Uniform(0xffff_0000);
 /// All bits.
 pub const ONES: Constant = Constant::Uniform(u32::MAX);
 /// No bits.
@@ -66,8 +68,8 @@ pub struct LoopFacts {
 #[derive(Debug)]
 pub struct Values {
     level: Level,
-    /// Whether there is an instruction that rounds to bf16.
-    converts: bool,
+    /// Whether there is AVX512-BF16.
+    bf16: bool,
     same: Vec<Id>,
     masks: Vec<bool>,
     constants: Vec<Option<Constant>>,
@@ -83,11 +85,11 @@ pub struct Values {
 
 impl Values {
     /// Of a checked kernel.
-    pub fn new(kernel: &Kernel, level: Level, converts: bool) -> Values {
+    pub fn new(kernel: &Kernel, level: Level, bf16: bool) -> Values {
         let count = kernel.values.len();
         let mut values = Values {
             level,
-            converts,
+            bf16,
             same: (0..count as u32).map(Id).collect(),
             masks: kernel.values.iter().map(|&ty| ty == ValueType::Mask && level == Level::Avx512).collect(),
             constants: vec![None; count],
@@ -120,7 +122,7 @@ impl Values {
                     self.defined[value.0 as usize] = self.position;
                     self.uses_of(kernel, statement).iter().for_each(|&id| self.mark(id));
                 }
-                Statement::Prefetch { .. } => {}
+                Statement::Prefetch { .. } | Statement::Tile(_) => {}
                 Statement::Store { .. } => {
                     self.uses_of(kernel, statement).iter().for_each(|&id| self.mark(id));
                 }
@@ -218,11 +220,11 @@ impl Values {
             Statement::Store { index, value, .. } => {
                 used.push(self.id(*value));
                 used.extend(index.row.map(|row| self.id(row.value)));
-                for &constant in stored_narrow(kernel, self.level, self.converts, statement) {
+                for &constant in stored_narrow(kernel, self.level, self.bf16, statement) {
                     used.push(self.constant(constant));
                 }
             }
-            Statement::Prefetch { .. } | Statement::For(_) => (),
+            Statement::Prefetch { .. } | Statement::Tile(_) | Statement::For(_) => (),
         }
         used
     }
@@ -230,6 +232,14 @@ impl Values {
     /// The constants that an operation needs at this level.
     fn needs(&self, kernel: &Kernel, operation: &Operation) -> [Option<Constant>; 2] {
         let vectors = self.level == Level::Avx2;
+        if let Operation::LoadPairs { stride, active, .. } = *operation {
+            let masked = match stride {
+                0 => active < kernel.lanes,
+                2 => !is_whole(active, kernel.lanes),
+                _ => false,
+            };
+            return [masked.then_some(Constant::Active(active)), None];
+        }
         if let Some(needs) = needs_of_halves(kernel, self.level, operation) {
             return needs;
         }
@@ -247,6 +257,7 @@ impl Values {
             Operation::CompareI32(Compare::Ne | Compare::Le | Compare::Ge, ..) | Operation::MaskNot(_) if vectors => {
                 [Some(ONES), None]
             }
+            Operation::FmaPairs(..) => [(!self.bf16).then_some(UPPER_HALF), None],
             Operation::Load { stride: 0, active, .. } if active < kernel.lanes => {
                 [Some(Constant::Active(active)), None]
             }
@@ -261,6 +272,7 @@ impl Values {
             | Operation::Affine(_)
             | Operation::Lane
             | Operation::Load { .. }
+            | Operation::LoadPairs { .. }
             | Operation::Splat { .. }
             | Operation::Gather { .. }
             | Operation::Float1(..)

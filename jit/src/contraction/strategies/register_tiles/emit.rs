@@ -7,36 +7,9 @@ use std::collections::HashMap;
 use crate::contraction::problem::{Axis, Epilogue, Place};
 use crate::contraction::strategies::emit::Side;
 use crate::contraction::strategies::k_blocking::{KBlock, VectorPlace};
-use crate::contraction::tiling::{KBlocking, Level, Packed, Steps, Tiling, steps};
-use crate::kernel::{Compare, Element, Float2, Index, KernelBuilder, Operation, Value, Variable};
-
-/// Where a loop nest has arrived.
-#[derive(Clone)]
-struct Position {
-    /// Per axis, the index of its first place.
-    at: Vec<Index>,
-    /// Per axis, how many places from there on are to be covered.
-    extent: Vec<usize>,
-}
-
-impl Position {
-    fn moved(&self, level: Level, size: usize, by: impl FnOnce(Index) -> Index) -> Position {
-        let mut moved = self.clone();
-        let at = &mut moved.at[level.axis];
-        *at = by(std::mem::take(at));
-        moved.extent[level.axis] = size;
-        moved
-    }
-
-    /// At the only step of some steps, or at one of them, by a loop variable.
-    fn step(&self, level: Level, steps: Steps, variable: Option<Variable>) -> Position {
-        let start = steps.start as i64;
-        self.moved(level, steps.size, |index| match variable {
-            Some(variable) => index.shifted(start).plus(variable, steps.size as i64),
-            None => index.shifted(start),
-        })
-    }
-}
+use crate::contraction::strategies::position::{Position, coordinates, each};
+use crate::contraction::tiling::{KBlocking, Level, Packed, Tiling, steps};
+use crate::kernel::{Compare, Element, Float2, KernelBuilder, Operation, Value};
 
 /// Which factors of quads are u8; the others are i8.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,8 +72,7 @@ impl Tiler<'_, '_> {
         // With K-blocking a loop over blocks of the reduced axis stands in between, and the sums pass through memory.
         let tiling = self.tiling;
         let axes = &tiling.contraction.axes;
-        let mut position =
-            Position { at: vec![Index::default(); axes.len()], extent: axes.iter().map(|a| a.extent).collect() };
+        let mut position = Position::of(axes);
         for &level in &tiling.levels[..tiling.grid] {
             // One kind of steps for each level: the grid leaves nothing over.
             for steps in steps(position.extent[level.axis], level.size) {
@@ -198,34 +170,10 @@ impl Tiler<'_, '_> {
                 for (axis, by) in displacement.iter().copied().chain(along) {
                     at[axis].offset += by;
                 }
-                let coordinates = contraction.output.iter().map(|coordinate| {
-                    let start = Index::at(coordinate.offset);
-                    coordinate.terms.iter().fold(start, |index, &(axis, factor)| index.plus_index(&at[axis], factor))
-                });
                 let lanes = self.tiling.vector.and_then(|v| contraction.lanes(v));
-                let place = Place { coordinates: coordinates.collect(), lanes, active };
+                let place = Place { coordinates: coordinates(contraction, &at), lanes, active };
                 (self.epilogue)(kernel, &place, sums[row * results.len() + column]);
             }
-        }
-    }
-}
-
-/// Runs the body at each of some steps.
-fn each(
-    kernel: &mut KernelBuilder,
-    position: &Position,
-    level: Level,
-    steps: impl IntoIterator<Item = Steps>,
-    body: &mut dyn FnMut(&mut KernelBuilder, &Position),
-) {
-    for steps in steps {
-        if steps.count == 1 {
-            body(kernel, &position.step(level, steps, None));
-        } else {
-            kernel.for_each(steps.count, &[], |kernel, variable, _| {
-                body(kernel, &position.step(level, steps, Some(variable)));
-                Vec::new()
-            });
         }
     }
 }
@@ -292,12 +240,14 @@ impl Tile<'_> {
         // A factor of the left operand is one number, splat over the lanes, where it does not vary along them.
         let shared = self.tiling.vector.is_none_or(|v| self.tiling.contraction.axes[v].left == 0);
         let unsigned = unsigned(kernel, self.left, self.right);
+        let pairs = self.are_pairs(kernel);
         // Vectors of the left operand by their places.
         let mut loaded: HashMap<(i64, usize), Value> = HashMap::new();
         for step in self.unrolled(kernel.lanes(), position) {
             let mut multiply = |kernel: &mut KernelBuilder, row: usize, vector: usize, left: Value, right: Value| {
                 let sum = &mut sums[row * vectors + vector];
                 *sum = match unsigned {
+                    None if pairs => kernel.fma_pairs(left, right, *sum),
                     None => kernel.fma(left, right, *sum),
                     Some(Unsigned::Left) => kernel.fma_quads(left, right, *sum),
                     Some(Unsigned::Right) => kernel.fma_quads(right, left, *sum),
@@ -342,6 +292,11 @@ impl Tile<'_> {
             }
         }
         sums
+    }
+
+    /// Whether the factors are pairs of bf16: then the right operand is packed.
+    fn are_pairs(&self, kernel: &KernelBuilder) -> bool {
+        kernel.element(self.right.buffer) == Element::I32
     }
 
     /// The places of the reduced axes that are unrolled, a vector of them each where the sums are folded.
@@ -417,6 +372,11 @@ impl Tile<'_> {
         // Folded: neighbouring terms of one sum. Stride 0: one number for all lanes. Else neighbouring results, or (a
         // stride above 1) elements that are gathered.
         match (self.tiling.fold, stride) {
+            // A left operand that runs along the pairs, mostly one of them for all lanes.
+            (None, stride) if self.are_pairs(kernel) && kernel.element(buffer) == Element::Bf16 => {
+                let active = if stride == 0 { kernel.lanes() } else { active };
+                kernel.push(Operation::LoadPairs { buffer, index, stride, active })
+            }
             (Some(_), _) => kernel.push(Operation::Load { buffer, index, stride: 1, active: folded }),
             (None, 0) => kernel.splat(buffer, index),
             (None, stride) => kernel.push(Operation::Load { buffer, index, stride, active }),

@@ -1,0 +1,139 @@
+//! Tile registers: squares of up to 16 x 16 elements of 32 bits that statements name and change, and the product of two
+//! of them as Intel's manual defines it for `tdpbf16ps` (volume 2, "TDPBF16PS"). It knows the kernel IR alone.
+//!
+//! A kernel says the shapes of its tiles once ([`Kernel::tiles`](super::Kernel::tiles)), as a processor's tiles are
+//! configured. They are no values: a statement changes a tile, and loops carry nothing.
+//!
+//! ```text
+//! tile zero t0                           sums of 14 rows by 16
+//! for i1 in 0..8 {
+//!   tile load t1, x[32*i1] stride 256    14 rows by 16 pairs of bf16
+//!   tile load t2, y[256*i1] stride 16    16 rows of pairs, those of 16 columns
+//!   tile dot t0, t1, t2
+//! }
+//! tile store t0, out[0] stride 16
+//! ```
+
+use super::pairs::flushed;
+use super::{BufferId, Index};
+use kiln_graph::Bf16;
+
+/// A tile register, by its position in [`Kernel::tiles`](super::Kernel::tiles); prints as `t3`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Tile(pub u8);
+
+/// How many elements of 32 bits a tile has; both are 1 to [`MOST`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct TileShape {
+    /// Rows.
+    pub rows: usize,
+    /// Elements of a row.
+    pub columns: usize,
+}
+
+/// Tile registers of a kernel, at most.
+pub const TILES: usize = 8;
+/// Rows, and elements of a row, of a tile, at most.
+pub const MOST: usize = 16;
+
+/// A statement about tiles.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum TileStatement {
+    /// All elements become 0.
+    Zero(Tile),
+    /// All elements from memory. Of a buffer of bf16, an element is two that lie side by side, the first one in the
+    /// lower half.
+    Load {
+        /// Which tile.
+        tile: Tile,
+        /// Where.
+        buffer: BufferId,
+        /// The place of the first row.
+        index: Index,
+        /// Distance of the rows, in elements of the buffer; not negative.
+        stride: i64,
+    },
+    /// `sum += left * right` of pairs of bf16: of each row of `left`, with each column of `right`. Even elements and
+    /// odd ones are added up apart, from 0 on, each product in one rounding; then both sums, then those to the tile's
+    /// element. Denormal numbers count as 0 wherever they come up, whatever the floating-point mode. That of emitters
+    /// without this instruction holds only where the mode says so, too, as it does in programs.
+    Dot {
+        /// f32: the rows of `left` by the columns of `right`.
+        sum: Tile,
+        /// A row is a row of pairs.
+        left: Tile,
+        /// A row holds a pair of each column.
+        right: Tile,
+    },
+    /// All elements to memory.
+    Store {
+        /// Which tile.
+        tile: Tile,
+        /// Where: elements of 32 bits.
+        buffer: BufferId,
+        /// The place of the first row.
+        index: Index,
+        /// Distance of the rows, in elements; not negative.
+        stride: i64,
+    },
+}
+
+impl TileStatement {
+    /// The buffer that is read or written, and the place of the first row.
+    pub fn place(&self) -> Option<(BufferId, &Index)> {
+        match self {
+            TileStatement::Zero(_) | TileStatement::Dot { .. } => None,
+            TileStatement::Load { buffer, index, .. } | TileStatement::Store { buffer, index, .. } => {
+                Some((*buffer, index))
+            }
+        }
+    }
+}
+
+/// What the product of a row of `left` and a column of `right` adds to a sum.
+pub fn dot(sum: f32, left: impl Iterator<Item = u32>, right: impl Iterator<Item = u32>) -> f32 {
+    let half = |pair: u32, half: usize| flushed(Bf16::from_bits((pair >> (16 * half)) as u16).into());
+    let mut parts = [0.0, 0.0];
+    for (a, b) in left.zip(right) {
+        for (number, part) in parts.iter_mut().enumerate() {
+            *part = flushed(half(a, number).mul_add(half(b, number), *part));
+        }
+    }
+    flushed(flushed(sum) + flushed(parts[0] + parts[1]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::dot;
+    use crate::kernel::pairs::pair;
+
+    fn check(sum: f32, left: &[(f32, f32)], right: &[(f32, f32)], expected: f32) {
+        let pairs = |pairs: &[(f32, f32)]| {
+            pairs.iter().map(|(even, odd)| pair(even.to_bits(), odd.to_bits())).collect::<Vec<u32>>()
+        };
+        let found = dot(sum, pairs(left).into_iter(), pairs(right).into_iter());
+        assert_eq!(found.to_bits(), expected.to_bits(), "{found}, expected {expected}");
+    }
+
+    #[test]
+    fn even_and_odd_products_are_added_up_apart() {
+        let ones = [(1.0, 1.0); 2];
+        // 2^24 + 1 is no f32. Within the even ones it is lost, between even ones and odd ones, too.
+        let big = 16_777_216.0;
+        check(0.0, &[(big, 0.0), (1.0, 0.0)], &ones, big);
+        check(0.0, &[(big, 1.0), (1.0, 1.0)], &ones, big + 2.0);
+        check(0.0, &[(big, 1.0), (-big, 1.0)], &ones, 2.0);
+        // The sum of the products is made before it is added.
+        check(big, &[(1.0, 0.0), (1.0, 0.0)], &ones, big + 2.0);
+        check(-big, &[(big, 1.0), (1.0, 0.0)], &ones, 0.0);
+    }
+
+    #[test]
+    fn denormal_numbers_count_as_0() {
+        let tiny = f32::MIN_POSITIVE / 2.0;
+        check(tiny, &[(1.0, 1.0)], &[(0.0, 0.0)], 0.0);
+        check(0.0, &[(tiny, 0.0)], &[(1e30, 0.0)], 0.0);
+        check(0.0, &[(f32::MIN_POSITIVE, 0.0)], &[(0.5, 0.0)], 0.0);
+        check(0.0, &[(f32::MIN_POSITIVE, -f32::MIN_POSITIVE)], &[(1.5, 1.0)], 0.0);
+    }
+}

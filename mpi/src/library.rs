@@ -1,0 +1,313 @@
+//! UNSAFE: loads an MPI library and calls its functions. Open MPI and MPICH differ in what handles are (pointers to the
+//! library's own variables; whole numbers that its header fixes), so that [`Mpi`] is generic over them. It knows MPI's
+//! functions, and no messages of Kiln's.
+//!
+//! # Safety
+//! The safe functions of this module rest on:
+//! - the library is one of MPI: functions of these names have the signatures that its standard says, for handles as
+//!   [`Handles`] has them; which of the two it is, is told by a variable that Open MPI alone exports;
+//! - memory of a request is neither freed nor moved nor looked at before the request is done: whoever calls
+//!   [`Mpi::send`] and [`Mpi::receive`] gives memory away that comes back by [`Mpi::wait`] alone, which leaks it where a
+//!   request is not done;
+//! - one thread at a time calls, since whoever calls has the [`Mpi`] exclusively, and the library was asked for that
+//!   (`MPI_THREAD_SERIALIZED`);
+//! - the library stays loaded until the process ends.
+
+use std::ffi::{c_char, c_int, c_void};
+use std::ptr;
+
+use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_NOW, Symbol};
+
+/// `MPI_THREAD_SERIALIZED`, of all libraries.
+const SERIALIZED: c_int = 2;
+
+/// Longer than any `MPI_Status` and any text of an error.
+const STATUS: usize = 64;
+const TEXT: usize = 1024;
+
+/// The tag of all messages, which come in the order in which they were sent.
+const TAG: c_int = 0;
+
+/// What names a communicator, a type of elements, a request: pointers of Open MPI, numbers of MPICH.
+pub trait Handle: Copy + Send + 'static {}
+
+impl Handle for usize {}
+impl Handle for c_int {}
+
+/// What MPI's header has as constants.
+struct Handles<H> {
+    world: H,
+    word: H,
+    errors_return: H,
+    no_request: H,
+}
+
+type Call0 = unsafe extern "C" fn() -> c_int;
+type Init = unsafe extern "C" fn(*mut c_int, *mut c_void, c_int, *mut c_int) -> c_int;
+type OfComm<H> = unsafe extern "C" fn(H, *mut c_int) -> c_int;
+type Dup<H> = unsafe extern "C" fn(H, *mut H) -> c_int;
+type SetHandler<H> = unsafe extern "C" fn(H, H) -> c_int;
+type Transfer<H> = unsafe extern "C" fn(*mut c_void, c_int, H, c_int, c_int, H, *mut H) -> c_int;
+type Test<H> = unsafe extern "C" fn(*mut H, *mut c_int, *mut c_void) -> c_int;
+type Text = unsafe extern "C" fn(c_int, *mut c_char, *mut c_int) -> c_int;
+
+/// A library that is loaded and started.
+pub struct Mpi<H> {
+    handles: Handles<H>,
+    /// The communicator of all ranks, for Kiln alone.
+    comm: H,
+    rank: usize,
+    ranks: usize,
+    send: Transfer<H>,
+    receive: Transfer<H>,
+    test: Test<H>,
+    text: Text,
+    finalize: Call0,
+    /// Requests that are not done.
+    requests: Vec<(usize, H)>,
+}
+
+/// Either kind of library.
+pub enum Started {
+    /// Handles are pointers.
+    OpenMpi(Mpi<usize>),
+    /// Handles are numbers.
+    Mpich(Mpi<c_int>),
+}
+
+/// Why a library is not started.
+pub enum LoadError {
+    /// None of the names; what the system's loader said of the last.
+    NotFound(String),
+    /// It lacks a function.
+    Lacks(&'static str),
+    /// Calls of several threads in turn are not allowed.
+    Threads,
+    /// A function failed.
+    Failed(String),
+}
+
+/// Loads the first library of some names that is there, and starts it.
+pub fn start(names: &[String]) -> Result<Started, LoadError> {
+    let mut error = String::new();
+    for name in names {
+        // SAFETY: what runs when a library of MPI is loaded is its own set-up. Its parts find its functions only where these are
+        // global.
+        match unsafe { Library::open(Some(name), RTLD_NOW | RTLD_GLOBAL) } {
+            Err(found) => error = found.to_string(),
+            Ok(library) => {
+                // It stays loaded: functions and variables of it are used until the process ends.
+                let library: &'static Library = Box::leak(Box::new(library));
+                let variable = |name: &'static str| address(library, name);
+                return match variable("ompi_mpi_comm_world") {
+                    Ok(world) => {
+                        let handles = Handles {
+                            world,
+                            word: variable("ompi_mpi_unsigned")?,
+                            errors_return: variable("ompi_mpi_errors_return")?,
+                            no_request: variable("ompi_request_null")?,
+                        };
+                        Mpi::start(library, handles).map(Started::OpenMpi)
+                    }
+                    Err(_) => {
+                        // As MPICH's `mpi.h` has them, and all that keep to its ABI: MPI_COMM_WORLD, MPI_UNSIGNED,
+                        // MPI_ERRORS_RETURN, MPI_REQUEST_NULL.
+                        let (world, word) = (0x4400_0000, 0x4c00_0406);
+                        let handles = Handles { world, word, errors_return: 0x5400_0001, no_request: 0x2c00_0000 };
+                        Mpi::start(library, handles).map(Started::Mpich)
+                    }
+                };
+            }
+        }
+    }
+    Err(LoadError::NotFound(error))
+}
+
+/// Where a variable of a library lies.
+fn address(library: &Library, name: &'static str) -> Result<usize, LoadError> {
+    // SAFETY: the address alone is taken; nothing is read there.
+    let found: Result<Symbol<*mut c_void>, _> = unsafe { library.get(name) };
+    found.map(|symbol| symbol.into_raw() as usize).map_err(|_| LoadError::Lacks(name))
+}
+
+/// A function of a library, whose type the caller names.
+fn function<F: Copy>(library: &'static Library, name: &'static str) -> Result<F, LoadError> {
+    // SAFETY: the types of this file are those of MPI's standard for these names; the library is never unloaded.
+    unsafe { library.get::<F>(name) }.map(|symbol| *symbol).map_err(|_| LoadError::Lacks(name))
+}
+
+impl<H: Handle> Mpi<H> {
+    fn start(library: &'static Library, handles: Handles<H>) -> Result<Mpi<H>, LoadError> {
+        let init: Init = function(library, "MPI_Init_thread")?;
+        let (rank, size): (OfComm<H>, OfComm<H>) =
+            (function(library, "MPI_Comm_rank")?, function(library, "MPI_Comm_size")?);
+        let (dup, set): (Dup<H>, SetHandler<H>) =
+            (function(library, "MPI_Comm_dup")?, function(library, "MPI_Comm_set_errhandler")?);
+        let mut mpi = Mpi {
+            comm: handles.world,
+            handles,
+            rank: 0,
+            ranks: 0,
+            send: function(library, "MPI_Isend")?,
+            receive: function(library, "MPI_Irecv")?,
+            test: function(library, "MPI_Test")?,
+            text: function(library, "MPI_Error_string")?,
+            finalize: function(library, "MPI_Finalize")?,
+            requests: Vec::new(),
+        };
+        let (mut provided, mut found) = (0, [0; 2]);
+        // SAFETY: the functions of MPI's standard, which are given places to write to that live; the first is called once, as
+        // a process has one such library and `world` says so.
+        unsafe {
+            mpi.check(init(ptr::null_mut(), ptr::null_mut(), SERIALIZED, &mut provided))?;
+            if provided < SERIALIZED {
+                return Err(LoadError::Threads);
+            }
+            let world = mpi.handles.world;
+            let mut comm = world;
+            mpi.check(dup(world, &mut comm))?;
+            mpi.comm = comm;
+            mpi.check(set(mpi.comm, mpi.handles.errors_return))?;
+            mpi.check(rank(mpi.comm, &mut found[0]))?;
+            mpi.check(size(mpi.comm, &mut found[1]))?;
+        }
+        [mpi.rank, mpi.ranks] = found.map(|number| number as usize);
+        Ok(mpi)
+    }
+
+    /// The number of this process.
+    pub fn rank(&self) -> usize {
+        self.rank
+    }
+
+    /// The number of processes.
+    pub fn ranks(&self) -> usize {
+        self.ranks
+    }
+
+    fn check(&self, code: c_int) -> Result<(), LoadError> {
+        if code == 0 { Ok(()) } else { Err(LoadError::Failed(self.describe(code))) }
+    }
+
+    /// What the library says of an error.
+    pub fn describe(&self, code: c_int) -> String {
+        let (mut text, mut length) = ([0_u8; TEXT], 0);
+        // SAFETY: the text is longer than MPI_MAX_ERROR_STRING, which is 512 or 256.
+        unsafe { (self.text)(code, text.as_mut_ptr().cast(), &mut length) };
+        String::from_utf8_lossy(&text[..(length.max(0) as usize).min(TEXT)]).into_owned()
+    }
+
+    /// Begins to send words to a rank, and to receive words from a rank, by `begin`: a request of [`Mpi::poll`].
+    ///
+    /// # Safety
+    /// The words are neither freed nor moved, nor written (nor read, where they are received) by others, until the request is
+    /// done.
+    unsafe fn transfer(
+        &mut self,
+        begin: Transfer<H>,
+        words: *mut u32,
+        length: usize,
+        rank: usize,
+    ) -> Result<(), c_int> {
+        let mut request = self.handles.no_request;
+        // SAFETY: the words are there, as the caller says; counts that are too large were refused.
+        let code = unsafe {
+            begin(words.cast(), length as c_int, self.handles.word, rank as c_int, TAG, self.comm, &mut request)
+        };
+        if code != 0 {
+            return Err(code);
+        }
+        self.requests.push((rank, request));
+        Ok(())
+    }
+
+    /// Sends and receives parts of some words, of each rank those that belong to it; `wait` is asked after each look at what
+    /// is not done yet, with a rank that is waited for, and ends it with `false`. The words come back once all is done;
+    /// else, since the library may still use them, they are leaked.
+    pub fn swap(
+        &mut self,
+        mut outgoing: Vec<u32>,
+        sends: &[(usize, std::ops::Range<usize>)],
+        mut incoming: Vec<u32>,
+        receives: &[(usize, std::ops::Range<usize>)],
+        mut wait: impl FnMut(usize) -> bool,
+    ) -> Result<(Vec<u32>, Vec<u32>), SwapError> {
+        let parts =
+            sends.iter().map(|part| (part, outgoing.len())).chain(receives.iter().map(|part| (part, incoming.len())));
+        for ((rank, part), length) in parts {
+            if part.end > length || part.start > part.end || part.len() > c_int::MAX as usize || *rank >= self.ranks {
+                return Err(SwapError::Part);
+            }
+        }
+        let (send, receive) = (self.send, self.receive);
+        let (from, to) = (outgoing.as_mut_ptr(), incoming.as_mut_ptr());
+        let mut done = Ok(());
+        for (rank, part) in receives {
+            // SAFETY: the part lies within the words, which live until all requests are done, or for good.
+            let begun = unsafe { self.transfer(receive, to.add(part.start), part.len(), *rank) };
+            done = done.and(begun.map_err(|code| (*rank, code)));
+        }
+        for (rank, part) in sends {
+            // SAFETY: as above; parts that are sent are read alone.
+            let begun = unsafe { self.transfer(send, from.add(part.start), part.len(), *rank) };
+            done = done.and(begun.map_err(|code| (*rank, code)));
+        }
+        let mut result = done.map_err(|(rank, code)| SwapError::Failed { rank, code });
+        while result.is_ok() && !self.requests.is_empty() {
+            result = self.poll();
+            if let (Ok(()), Some(&(rank, _))) = (&result, self.requests.first())
+                && !wait(rank)
+            {
+                result = Err(SwapError::Ended { rank });
+            }
+        }
+        match result {
+            Ok(()) => Ok((outgoing, incoming)),
+            Err(error) => {
+                self.requests.clear();
+                std::mem::forget((outgoing, incoming));
+                Err(error)
+            }
+        }
+    }
+
+    /// Looks which requests are done.
+    fn poll(&mut self) -> Result<(), SwapError> {
+        let mut failed = None;
+        let test = self.test;
+        self.requests.retain_mut(|(rank, request)| {
+            let (mut is_done, mut status) = (0, [0_u64; STATUS / 8]);
+            // SAFETY: a request of this library; the status is longer than that of any library.
+            let code = unsafe { test(request, &mut is_done, status.as_mut_ptr().cast()) };
+            if code != 0 {
+                failed = Some(SwapError::Failed { rank: *rank, code });
+            }
+            is_done == 0
+        });
+        failed.map_or(Ok(()), Err)
+    }
+
+    /// Ends MPI, for which all processes wait.
+    pub fn finalize(&mut self) {
+        // SAFETY: no request is open, and nothing is called afterwards: whoever calls this drops the library.
+        unsafe { (self.finalize)() };
+    }
+}
+
+/// Why words were not exchanged.
+pub enum SwapError {
+    /// Parts that do not lie in their words, or are too long.
+    Part,
+    /// What was asked after each look has ended it.
+    Ended {
+        /// A rank that was waited for.
+        rank: usize,
+    },
+    /// The library failed.
+    Failed {
+        /// The rank to which or from which words were to go.
+        rank: usize,
+        /// What it said.
+        code: c_int,
+    },
+}

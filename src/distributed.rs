@@ -1,0 +1,258 @@
+//! Training on several machines: ranks that each compute a part of every batch, and sums over all of them. Knows ranks,
+//! messages and sums; it knows no programs. The crate `kiln-mpi` has the [`World`] of an MPI job.
+//!
+//! A batch is cut into *shards*, by default one for each rank. What is computed depends on the number of shards, and not on
+//! how many ranks compute them: 4 shards on 1, 2 or 4 ranks give the same bits.
+//!
+//! ```
+//! use kiln::distributed::World;
+//! use kiln::prelude::*;
+//! use ndarray::{Array1, Array2};
+//!
+//! #[derive(Model)]
+//! #[model(input = [4])]
+//! struct Net {
+//!     fc: Linear<4, 3>,
+//! }
+//!
+//! /// Every rank calls this with the same data: each step computes this rank's rows of the batch.
+//! fn train(world: &World) -> Result<f32, TrainError> {
+//!     let (x, y) = (Array2::from_shape_fn((8, 4), |(i, j)| (i * 4 + j) as f32 / 32.0), Array1::from_iter((0..8).map(|i| i % 3)));
+//!     let trainer = Trainer::new(Net::init(0), cross_entropy(), Sgd::new(0.1)).batch(8);
+//!     let mut trainer = trainer.threads(1).distributed(world).shards(4).build()?;
+//!     (0..10).try_fold(0.0, |_, _| trainer.step(&x, &y))
+//! }
+//!
+//! // Two ranks that are threads of this process, and one that does it all.
+//! let worlds = World::of_threads(2);
+//! let losses: Vec<f32> = std::thread::scope(|scope| {
+//!     let ranks: Vec<_> = worlds.iter().map(|world| scope.spawn(|| train(world))).collect();
+//!     ranks.into_iter().map(|rank| rank.join().unwrap()).collect::<Result<_, _>>()
+//! })?;
+//! let alone = train(&World::of_threads(1)[0])?;
+//! assert_eq!(losses, [alone, alone]);
+//! # Ok::<(), TrainError>(())
+//! ```
+
+mod agree;
+mod error;
+mod network;
+mod sums;
+
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+pub use error::ExchangeError;
+pub use network::{Messages, Network};
+pub(crate) use sums::{Bucket, rows_of, shards_of};
+
+/// The longest that a rank waits for another one, unless [`World::set_time_limit`] says otherwise.
+const LIMIT: Duration = Duration::from_secs(300);
+
+/// So many exchanges may wait for their turn before whoever asks for the next one waits.
+const WAITING: usize = 64;
+
+/// The ranks of a job, as one of them sees it. Copies are the same one.
+///
+/// A thread of its own carries what is exchanged, so that it goes on while programs compute.
+#[derive(Clone)]
+pub struct World(Arc<Shared>);
+
+struct Shared {
+    rank: usize,
+    ranks: usize,
+    limit: Mutex<Duration>,
+    /// Nothing once it ends.
+    jobs: Option<SyncSender<Job>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Shared {
+    fn send(&self, job: Job) -> bool {
+        self.jobs.as_ref().is_some_and(|jobs| jobs.send(job).is_ok())
+    }
+}
+
+impl Drop for Shared {
+    /// The network ends before the process does, and says so to others.
+    fn drop(&mut self) {
+        self.jobs = None;
+        // A panic of the thread was told to whoever waited for it.
+        self.thread.take().into_iter().for_each(|thread| _ = thread.join());
+    }
+}
+
+/// What the thread is to do with the network.
+enum Job {
+    /// Add a bucket up.
+    Sum(Box<Summing>),
+    /// Anything else, such as comparing settings.
+    Call(Box<Call>),
+}
+
+/// Something that is done with the network, unless it is of no use any more; what went wrong.
+type Call = dyn FnOnce(Result<&mut dyn Network, ExchangeError>) -> Option<ExchangeError> + Send;
+
+/// A bucket on its way.
+pub(crate) struct Summing {
+    /// Which it is, for whoever sent it.
+    pub number: usize,
+    pub bucket: Bucket,
+    pub result: Result<(), ExchangeError>,
+    limit: Duration,
+    reply: SyncSender<Box<Summing>>,
+}
+
+impl Summing {
+    /// A bucket that comes back by `reply`.
+    pub fn new(number: usize, bucket: Bucket, reply: SyncSender<Box<Summing>>) -> Box<Summing> {
+        Box::new(Summing { number, bucket, result: Ok(()), limit: LIMIT, reply })
+    }
+}
+
+impl World {
+    /// The world of a network.
+    pub fn new(network: Box<dyn Network>) -> World {
+        let (rank, ranks) = (network.rank(), network.ranks());
+        let (jobs, waiting) = sync_channel::<Job>(WAITING);
+        let carry = move || {
+            let mut network = network;
+            // After an error messages may be under way that nobody takes: nothing that comes later can be trusted.
+            let mut broken: Option<ExchangeError> = None;
+            for job in waiting {
+                match job {
+                    Job::Call(call) => {
+                        let network: Result<&mut dyn Network, _> = broken.clone().map_or(Ok(&mut *network), Err);
+                        broken = broken.or(call(network));
+                    }
+                    Job::Sum(mut summing) => {
+                        summing.result = match &broken {
+                            Some(error) => Err(error.clone()),
+                            None => summing.bucket.exchange(&mut *network, summing.limit),
+                        };
+                        broken = broken.or_else(|| summing.result.clone().err());
+                        let reply = summing.reply.clone();
+                        // Nobody waits for it any more where the trainer is gone.
+                        _ = reply.send(summing);
+                    }
+                }
+            }
+        };
+        let thread = thread::Builder::new().name("kiln-exchange".into()).spawn(carry);
+        let thread = Some(thread.expect("the system gives a thread"));
+        World(Arc::new(Shared { rank, ranks, limit: Mutex::new(LIMIT), jobs: Some(jobs), thread }))
+    }
+
+    /// Ranks that are threads of this process, in order: for tests, and to see what a program does before it goes to several
+    /// machines. Each is to be used by a thread of its own.
+    ///
+    /// # Panics
+    /// For no ranks.
+    pub fn of_threads(ranks: usize) -> Vec<World> {
+        assert!(ranks > 0, "a world of no ranks");
+        network::threads(ranks).map(World::new).collect()
+    }
+
+    /// The number of this rank, from 0 on. Rank 0 alone writes files and shows progress.
+    pub fn rank(&self) -> usize {
+        self.0.rank
+    }
+
+    /// The number of ranks.
+    pub fn ranks(&self) -> usize {
+        self.0.ranks
+    }
+
+    /// How long a rank waits for another one before it gives up with [`ExchangeError::Timeout`]. Default: 300 seconds. It must
+    /// be longer than what one rank does while others wait: reading data, an evaluation, writing a checkpoint.
+    pub fn set_time_limit(&self, limit: Duration) {
+        *self.0.limit.lock().unwrap_or_else(PoisonError::into_inner) = limit;
+    }
+
+    fn limit(&self) -> Duration {
+        *self.0.limit.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a bucket up over all ranks, while this thread goes on.
+    pub(crate) fn sum(&self, mut summing: Box<Summing>) {
+        summing.limit = self.limit();
+        // The thread lives as long as there is somebody to send it jobs.
+        self.0.send(Job::Sum(summing));
+    }
+
+    /// Does something with the network, and waits for it.
+    fn call<T: Send + 'static>(
+        &self,
+        call: impl FnOnce(&mut dyn Network, Duration) -> Result<T, ExchangeError> + Send + 'static,
+    ) -> Result<T, ExchangeError> {
+        let (reply, result) = sync_channel(1);
+        let (limit, rank) = (self.limit(), self.0.rank);
+        let job = move |network: Result<&mut dyn Network, ExchangeError>| {
+            let done = network.and_then(|network| call(network, limit));
+            // Settings that differ are no fault of the network.
+            let error = done.as_ref().err().filter(|error| !matches!(error, ExchangeError::Differ { .. })).cloned();
+            // Who asked waits for it.
+            _ = reply.send(done);
+            error
+        };
+        let ended = || ExchangeError::Network { rank, reason: "the thread of exchanges has ended".into() };
+        if !self.0.send(Job::Call(Box::new(job))) {
+            return Err(ended());
+        }
+        result.recv().unwrap_or_else(|_| Err(ended()))
+    }
+
+    /// What each rank gives, in the order of ranks: as many words from each.
+    ///
+    /// # Errors
+    /// Those of the network.
+    pub(crate) fn gather(&self, words: Vec<u32>) -> Result<Vec<Vec<u32>>, ExchangeError> {
+        self.call(move |network, limit| agree::gather(network, words, limit))
+    }
+
+    /// What rank 0 has to say, on all ranks: bytes, or what went wrong.
+    ///
+    /// # Errors
+    /// Those of the network.
+    pub(crate) fn tell(&self, told: Option<Result<Vec<u8>, String>>) -> Result<Result<Vec<u8>, String>, ExchangeError> {
+        let (failed, mut bytes) = match told {
+            None => (false, Vec::new()),
+            Some(Ok(bytes)) => (false, bytes),
+            Some(Err(reason)) => (true, reason.into_bytes()),
+        };
+        let length = bytes.len();
+        bytes.resize(length.next_multiple_of(4), 0);
+        let words = bytes.chunks(4).map(|word| u32::from_le_bytes([word[0], word[1], word[2], word[3]])).collect();
+        let head = self.gather(vec![u32::from(failed), length as u32, (length as u64 >> 32) as u32])?.swap_remove(0);
+        let length = (u64::from(head[1]) | u64::from(head[2]) << 32) as usize;
+        let words = self.call(move |network, limit| agree::tell(network, words, length.div_ceil(4), limit))?;
+        let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).take(length).collect();
+        Ok(if head[0] == 0 { Ok(bytes) } else { Err(String::from_utf8_lossy(&bytes).into_owned()) })
+    }
+
+    /// Waits until all ranks are here.
+    ///
+    /// # Errors
+    /// [`ExchangeError::Timeout`] and others, where a rank does not come.
+    pub fn barrier(&self) -> Result<(), ExchangeError> {
+        self.gather(vec![0]).map(|_| ())
+    }
+
+    /// That all ranks have the same of each of some settings, told by name: `world.agree(&[("data", data.len().to_string())])`.
+    ///
+    /// # Errors
+    /// [`ExchangeError::Differ`] on every rank, with the first name of which some have something else; those of
+    /// [`World::barrier`].
+    pub fn agree(&self, settings: &[(&str, String)]) -> Result<(), ExchangeError> {
+        let settings = settings.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+        self.call(move |network, limit| agree::agree(network, settings, limit))
+    }
+}
+
+impl std::fmt::Debug for World {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "World(rank {} of {})", self.rank(), self.ranks())
+    }
+}

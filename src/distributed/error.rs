@@ -1,0 +1,68 @@
+//! What can go wrong between ranks. Knows ranks by their numbers.
+
+use std::time::Duration;
+
+/// Why ranks could not bring their values together. After any of these a [`World`](super::World) is of no use any more, on
+/// any rank: a training goes on from its last checkpoint in a new run.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ExchangeError {
+    /// A message did not come in time.
+    #[error(
+        "rank {rank} waited {limit:?} for rank {from}, which has stalled or is gone; the limit is `World::set_time_limit`'s"
+    )]
+    Timeout {
+        /// The rank that waited.
+        rank: usize,
+        /// One that it waited for.
+        from: usize,
+        /// How long.
+        limit: Duration,
+    },
+    /// Another rank has ended.
+    #[error("rank {from} has ended, which rank {rank} waits for")]
+    Lost {
+        /// The rank that waits.
+        rank: usize,
+        /// The one that is gone.
+        from: usize,
+    },
+    /// Ranks were started with something that should be the same and is not.
+    #[error(
+        "{what} is `{expected}` on rank 0 and `{found}` on rank {rank}: all ranks must run the same program on the same data"
+    )]
+    Differ {
+        /// What it is: `shards`, `model`.
+        what: String,
+        /// On rank 0.
+        expected: String,
+        /// The first rank that has something else.
+        rank: usize,
+        /// What it has.
+        found: String,
+    },
+    /// Fewer shards than ranks: some ranks would have nothing to do.
+    #[error("a batch of {shards} shards can not be computed by {ranks} ranks; say `.shards({ranks})` or more")]
+    Shards {
+        /// The number of shards of a batch.
+        shards: usize,
+        /// The number of ranks.
+        ranks: usize,
+    },
+    /// A setting that does not go with several ranks.
+    #[error("`{setting}` does not go with `.distributed(..)`: {reason}")]
+    Setting {
+        /// Its name.
+        setting: &'static str,
+        /// Why.
+        reason: &'static str,
+    },
+    /// What the network says.
+    #[error("rank {rank}: {reason}")]
+    Network {
+        /// The rank on which that happened.
+        rank: usize,
+        /// What it said.
+        reason: String,
+    },
+}

@@ -1,0 +1,153 @@
+//! The steps of the shards of a batch among the programs of a model, and that all ranks have the same ones.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::ops::Range;
+
+use kiln_graph::passes::in_precision;
+use kiln_graph::shape::Sizes;
+use kiln_graph::{Graph, Mode, print};
+
+use super::{Compiled, Programs};
+use crate::trainer::builder::Settings;
+use crate::trainer::error::TrainError;
+use crate::trainer::shards::Shards;
+
+/// A number that stands for a value in messages to other ranks, which run the same program.
+fn hash(value: &impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
+}
+
+impl Programs {
+    /// Lets steps compute the shards of this rank from now on.
+    pub fn set_shards(&mut self, shards: Option<Shards>) {
+        self.shards = shards;
+    }
+
+    /// The shards of this rank, where batches have shards.
+    pub fn shards(&self) -> Option<&Shards> {
+        self.shards.as_ref()
+    }
+
+    /// The sizes of which this rank's first shard is, for a batch of some sizes.
+    pub fn of_shard(&self, sizes: Sizes) -> Sizes {
+        match &self.shards {
+            Some(shards) => sizes.with_batch(shards.rows(shards.own().start, sizes.batch()).0.len()),
+            None => sizes,
+        }
+    }
+
+    /// Calls `f` with the program of a step for each shard of this rank, and the rows of the batch that it takes; without
+    /// shards, and for programs that do not train, with the one program, and all rows.
+    pub fn each_shard(
+        &mut self,
+        (name, mode): (&'static str, Mode),
+        sizes: Sizes,
+        mut graph: impl FnMut(Sizes) -> Result<Graph, TrainError>,
+        mut f: impl FnMut(&mut Compiled, Range<usize>) -> Result<(), TrainError>,
+    ) -> Result<(), TrainError> {
+        let Some(own) = self.shards.as_ref().filter(|_| mode == Mode::Train).map(Shards::own) else {
+            let (program, _) = self.get(name, sizes, || graph(sizes))?;
+            return f(program, 0..sizes.batch());
+        };
+        for shard in own {
+            let Some(shards) = &mut self.shards else { continue };
+            let (rows, _) = shards.rows(shard, sizes.batch());
+            let of_shard = sizes.with_batch(rows.len());
+            if shards.get(shard, name, &of_shard)?.is_none() {
+                self.add_shard(shard, (name, of_shard), || graph(of_shard))?;
+            }
+            if let Some(program) = self.shards.as_mut().map_or(Ok(None), |shards| shards.get(shard, name, &of_shard))? {
+                f(program, rows)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Compiles the program of a shard.
+    fn add_shard(
+        &mut self,
+        shard: usize,
+        (name, sizes): (&'static str, Sizes),
+        graph: impl FnOnce() -> Result<Graph, TrainError>,
+    ) -> Result<(), TrainError> {
+        let Some(shards) = &mut self.shards else { return Ok(()) };
+        let like = shards.like(name, &sizes);
+        let arena = shards.take_arena(shard);
+        let program = match like {
+            Some(mut program) => {
+                program.session_mut().attach(arena)?;
+                program
+            }
+            None => {
+                let graph = self.settings.at(&sizes, graph())?;
+                let graph = &*in_precision(&graph, self.settings.precision);
+                let plan = self.planned(sizes, graph)?;
+                let session = self.session(plan, arena, false)?;
+                Compiled::new(name, sizes, graph, session, &self.settings)
+            }
+        };
+        let settings = self.settings;
+        if let Some(shards) = &mut self.shards {
+            let usual = [0, shards.count() - 1].map(|shard| shards.rows(shard, settings.batch).0.len());
+            shards.keep(settings.cached_programs, |sizes| usual.contains(&sizes.batch()));
+            shards.add(shard, program, &self.states)?;
+        }
+        Ok(())
+    }
+
+    /// Runs a step whose inputs were given by [`Programs::each_shard`]; the program has the results.
+    pub fn run_step(
+        &mut self,
+        (name, mode): (&'static str, Mode),
+        sizes: Sizes,
+        graph: impl FnOnce() -> Result<Graph, TrainError>,
+    ) -> Result<&Compiled, TrainError> {
+        if mode == Mode::Eval || self.shards.is_none() {
+            let (program, states) = self.get(name, sizes, graph)?;
+            program.run(states)?;
+            return Ok(program);
+        }
+        let shards = self.shards.as_mut().expect("there are shards");
+        shards.run((name, &sizes), sizes.batch(), &mut self.states)
+    }
+
+    /// The sizes of the first of all shards, for a batch of some sizes.
+    pub fn of_shard_0(&self, sizes: Sizes) -> Sizes {
+        match &self.shards {
+            Some(shards) => sizes.with_batch(shards.rows(0, sizes.batch()).0.len()),
+            None => sizes,
+        }
+    }
+
+    /// That all ranks have the same settings, parameters and programs: the graphs of the first shard.
+    ///
+    /// # Errors
+    /// [`ExchangeError::Differ`](crate::distributed::ExchangeError::Differ), on all ranks.
+    pub fn agree(&self, graphs: &[Graph]) -> Result<(), TrainError> {
+        let Some(shards) = &self.shards else { return Ok(()) };
+        let Settings { batch, seed, exact, flush_denormal, precision, sync_batch_norm, wire, .. } = self.settings;
+        let plan = self.shards.as_ref().and_then(|shards| shards.any_plan());
+        let states = self.states.names().map(|name| {
+            let value = self.states.read(name).map(|value| value.iter().map(|x| x.to_bits()).collect::<Vec<u32>>());
+            hash(&(name, value))
+        });
+        let parameters: u64 = states.fold(0, |all, of| hash(&(all, of)));
+        let settings = [
+            ("version", env!("CARGO_PKG_VERSION").to_owned()),
+            ("shards", shards.count().to_string()),
+            ("batch", batch.to_string()),
+            ("seed", seed.to_string()),
+            ("exact", exact.to_string()),
+            ("flush_denormal", flush_denormal.to_string()),
+            ("precision", format!("{precision:?}")),
+            ("sync_batch_norm", sync_batch_norm.to_string()),
+            ("wire", format!("{wire:?}")),
+            ("KILN_EMITTER", plan.map(|plan| plan.emitter.to_string()).unwrap_or_default()),
+            ("the program", format!("{:016x}", hash(&graphs.iter().map(print).collect::<Vec<_>>()))),
+            ("the parameters", format!("{parameters:016x}")),
+        ];
+        Ok(shards.world().agree(&settings)?)
+    }
+}
