@@ -148,7 +148,7 @@ impl Memory {
         let empty = |(element, elements): (Element, usize)| match element {
             // Two NaNs.
             Element::I32 => Elements::Pairs(vec![0x7fc0_7fc0; elements]),
-            Element::F32 | Element::Bf16 => Elements::Floats(vec![f32::NAN; elements]),
+            _ => Elements::Floats(vec![f32::NAN; elements]),
         };
         buffers.extend([(Element::F32, output.layout.elements)].into_iter().chain(scratch).map(empty));
         Memory { buffers }
