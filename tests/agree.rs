@@ -159,7 +159,8 @@ fn prepared(pass: Preparation, graph: &Graph) -> Cow<'_, Graph> {
 
 #[test]
 fn every_operation_occurs() {
-    let mut missing: Vec<&str> = Op::all().iter().map(Op::mnemonic).collect();
+    // What shards bring together has tests of its own (`tests/distributed.rs`): a program alone does not run it.
+    let mut missing: Vec<&str> = Op::all().iter().map(Op::mnemonic).filter(|op| *op != "exchange").collect();
     for seed in 0..2000 {
         let graph = random_case(seed).graph;
         missing.retain(|mnemonic| graph.nodes.iter().all(|node| node.op.mnemonic() != *mnemonic));

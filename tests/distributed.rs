@@ -265,7 +265,9 @@ fn ranks_that_differ_say_so_on_each_of_them() {
             Ok(_) => (String::new(), 0),
         }
     };
-    let cases: [(fn(usize) -> (usize, u64, f64), &str); 4] = [
+    /// The batch, the seed of the parameters and the learning rate of a rank.
+    type Settings = fn(usize) -> (usize, u64, f64);
+    let cases: [(Settings, &str); 4] = [
         (|_| (8, 0, 0.1), ""),
         (|rank| (8 + 2 * usize::from(rank == 1), 0, 0.1), "batch"),
         (|rank| (8, u64::from(rank == 1), 0.1), "the parameters"),

@@ -287,14 +287,15 @@ impl Target {
 }
 
 /// Whether AMD has made this processor.
+#[cfg(target_arch = "x86_64")]
 fn is_of_amd() -> bool {
-    #[cfg(target_arch = "x86_64")]
-    {
-        let found = std::arch::x86_64::__cpuid(0);
-        return [found.ebx, found.edx, found.ecx].map(u32::to_le_bytes).as_flattened() == b"AuthenticAMD";
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    return false;
+    let found = std::arch::x86_64::__cpuid(0);
+    [found.ebx, found.edx, found.ecx].map(u32::to_le_bytes).as_flattened() == b"AuthenticAMD"
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn is_of_amd() -> bool {
+    false
 }
 
 /// The processor's name: what it says of itself, else what Linux says, else the architecture.

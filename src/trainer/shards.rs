@@ -144,7 +144,12 @@ impl Exchanges {
 
     /// Waits for all buckets: those that nobody takes, and all after an error.
     fn await_all(&mut self, world: &World) -> Result<(), ExchangeError> {
-        (0..self.buckets.len()).fold(Ok(()), |result, bucket| result.and(self.await_bucket(bucket, world).map(|_| ())))
+        let mut result = Ok(());
+        for bucket in 0..self.buckets.len() {
+            let found = self.await_bucket(bucket, world).map(|_| ());
+            result = result.and(found);
+        }
+        result
     }
 }
 

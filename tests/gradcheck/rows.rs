@@ -299,6 +299,11 @@ fn indexing() -> Vec<Case> {
         row("scatter_rows", [any(&[2, 2, 2]), indices(&[2, 2], &[3, 0, 3, 1])], |g, v| {
             g.apply(Op::ScatterRows { rows: 4 }, &[v[1], v[0]]).square()
         }),
+        // Of one shard: the sum over all is the value itself.
+        row("exchange", [any(&[2, 3])], |g, v| {
+            g.set_shards(1, false);
+            g.exchange(v[0].exp()).square()
+        }),
         row("class scores", [any(&[3, 4]), indices(&[3], &[2, 0, 3])], |_, v| {
             -v[0].log_softmax(1).gather(1, v[1].unsqueeze(1)).mean(..)
         }),

@@ -167,7 +167,7 @@ impl<'a, 'f> Body<'a, 'f> {
         let places = vec![None; addresses.places().len()];
         let values = vec![None; kernel.values.len()];
         let last_uses = LastUses::new(kernel);
-        let tiles = tiles::slots(kernel, b);
+        let tiles = Body::tile_slots(kernel, b);
         let known = Vec::new();
         Body { kernel, b, pointer, fused, addresses, last_uses, position: 0, values, places, known, tiles }
     }

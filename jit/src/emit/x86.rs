@@ -3,14 +3,11 @@
 //! instructions while it gives out registers:
 //!
 //! - A value stays in its register until another one needs it; the value that is used again last leaves. A value that
-//! ever leaves is stored once, where it comes into being, and is read from the stack frame later, by the instruction
-//! that
-//!   uses it where that can. Constants are not stored: they lie beside the code.
+//!   ever leaves is stored once, where it comes into being, and is read from the stack frame later, by the instruction
+//!   that uses it where that can. Constants are not stored: they lie beside the code.
 //! - A loop begins with as many of the values that it carries and uses in registers as there is room for, and ends with
-//! the
-//! same values in the same registers. Sums that are carried stay where they are: the form of a multiply-add is chosen
-//! so
-//!   that it overwrites the sum.
+//!   the same values in the same registers. Sums that are carried stay where they are: the form of a multiply-add is
+//!   chosen so that it overwrites the sum.
 //! - A load that is used once, by an operation of the same block with no store between, is that operation's operand.
 //! - Addresses and counts live in general registers for as long as their loop lasts (`pointers.rs`).
 //!

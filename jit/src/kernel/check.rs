@@ -9,9 +9,8 @@
 //! 4. Each value is defined exactly once, before its uses, in a block that encloses them.
 //! 5. Operands and results have the types that the operation states; the four values of a carried one have one type.
 //! 6. Every access lies inside its buffer: the least and the greatest place that the affine index takes over all
-//! iterations, rows (clamped to their extent) and active lanes are in `0..elements`. The places of a gather are bounded
-//! by
-//!    the minima, maxima, sums and products of constants and positions that they are computed by.
+//!    iterations, rows (clamped to their extent) and active lanes are in `0..elements`. The places of a gather are
+//!    bounded by the minima, maxima, sums and products of constants and positions that they are computed by.
 //! 7. Only readable buffers are read, and only writable ones are written.
 //! 8. `1 <= active <= lanes`; a store to one place has one active lane (its stride is not 0, or `active` is 1).
 //! 9. A row has an extent of at least 1 and at most `i32::MAX`, and its value is an i32.
@@ -20,10 +19,8 @@
 //! 12. A guard is a mask, and its loop has one iteration.
 //! 13. A shuffle has the lanes that it needs: 4, or 8 where it moves whole groups.
 //! 14. There are at most 8 tile registers, of 1 to 16 rows and columns each. A tile is written before it is read, in
-//! each
-//! task. A product is of three tiles whose shapes fit; rows in memory are no run-time rows, do not go backwards, and
-//! are
-//!     stored to elements of 32 bits.
+//!     each task. A product is of three tiles whose shapes fit; rows in memory are no run-time rows, do not go
+//!     backwards, and are stored to elements of 32 bits.
 //!
 //! That tasks are disjoint is no invariant: [`Kernel::disjoint`] proves it, or they run on one thread.
 

@@ -4,9 +4,8 @@
 //! ```text
 //! right operand [k, n]        b00 b01 b02 ..        packed B         b00 b10  b01 b11  b02 b12 ..
 //!                             b10 b11 b12 ..                         b20 b30  b21 b31  ..
-//! left operand [m, k]         a00 a01 a02 ..        as it lies: a00 a01 is a pair; or packed A where the axis does not
-//! run
-//!                                                   along its elements
+//! left operand [m, k]         a00 a01 a02 ..        as it lies: a00 a01 is a pair; or packed A where the axis does
+//!                                                   not run along its elements
 //! ```
 
 use crate::contraction::problem::{Axis, Contraction};

@@ -20,21 +20,21 @@ const ELEMENT: i32 = 4;
 const HALF: i64 = 16;
 const UPPER: i64 = 0xffff_0000u32 as i32 as i64;
 
-/// The memory of each tile.
-pub(super) fn slots(kernel: &Kernel, b: &mut FunctionBuilder<'_>) -> Vec<StackSlot> {
-    let slot = |shape: &TileShape| {
-        let bytes = (shape.rows as i32 * pitch(shape)) as u32;
-        b.create_sized_stack_slot(StackSlotData::new(StackSlotKind::ExplicitSlot, bytes, 4))
-    };
-    kernel.tiles.iter().map(slot).collect()
-}
-
 /// Bytes from row to row: whole vectors, of which those beyond the last element hold anything.
 fn pitch(shape: &TileShape) -> i32 {
     shape.columns.div_ceil(LANES) as i32 * VECTOR
 }
 
 impl Body<'_, '_> {
+    /// The memory of each tile.
+    pub(super) fn tile_slots(kernel: &Kernel, b: &mut FunctionBuilder<'_>) -> Vec<StackSlot> {
+        let slot = |shape: &TileShape| {
+            let bytes = (shape.rows as i32 * pitch(shape)) as u32;
+            b.create_sized_stack_slot(StackSlotData::new(StackSlotKind::ExplicitSlot, bytes, 4))
+        };
+        kernel.tiles.iter().map(slot).collect()
+    }
+
     pub(super) fn tile(&mut self, statement: &TileStatement) {
         match statement {
             TileStatement::Zero(tile) => {
