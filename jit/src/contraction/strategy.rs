@@ -2,12 +2,14 @@
 //! memory, how each contraction is tiled, with the estimated cycles of each. It knows what the parts cost; it does not
 //! know how they are emitted.
 
+mod reading;
+
 use kiln_graph::shape::Shape;
 
 use super::from_op::{Contractions, QUAD};
 use super::problem::{Contraction, Source};
 use super::recipe::{Recipe, Stage, Work};
-use super::stalls::{Stalls, products};
+use super::stalls::Stalls;
 use super::strategies::accumulate::Accumulate;
 use super::strategies::overlap_add::OverlapAdd;
 use super::strategies::packed_panels::PackedPanels;
@@ -19,11 +21,12 @@ use super::strategies::tile_products::{self, TileProduct};
 use super::strategies::transpose_results::TransposeResults;
 use super::strategies::winograd::{Gradient, Products, Winograd};
 use super::tiling::{KBlocking, Tiling};
-use crate::cost::compute;
 use crate::cost::params::search::{NEARLY, ROUNDING};
 use crate::kernel::Access;
 use crate::layout::{Halo, PreferredLayout};
 use crate::target::Target;
+pub use reading::Reading;
+use reading::{copied_cycles, widening};
 
 /// How far to look beyond what is estimated to be the fastest.
 #[derive(Clone, Copy, Debug)]
@@ -80,38 +83,6 @@ impl Search {
     pub fn less(self, cycles: f64) -> Search {
         Search { below: self.below - cycles, ..self }
     }
-}
-
-/// What reading an operand takes beside the tiles' loads.
-#[derive(Clone, Copy, Debug)]
-pub struct Reading {
-    /// What a copy costs, as a part of its cycles.
-    pub copying: f64,
-    /// Whether each load of what is not copied widens elements.
-    pub widens: bool,
-    /// Whether what is read are quads of bytes; their copies to another layout are of single bytes.
-    pub quads: bool,
-}
-
-/// Estimated cycles of the copies.
-fn copied_cycles(copies: &[Option<Relayout>; 2], reading: [Reading; 2], target: &Target) -> f64 {
-    let pack = |(pack, reading): (&Option<Relayout>, Reading)| {
-        pack.as_ref().map_or(0.0, |p| reading.copying * p.cycles(target))
-    };
-    copies.iter().zip(reading).map(pack).sum()
-}
-
-/// Estimated cycles in which a tiling's loads widen elements.
-fn widening(tiling: &Tiling, panels: &[Option<PackedPanels>; 2], reading: [Reading; 2], target: &Target) -> f64 {
-    let widens = |side: usize| reading[side].widens && panels[side].is_none();
-    let [rows, width] = tiling.tile();
-    let vectors = if tiling.fold.is_some() { width } else { width.div_ceil(target.lanes) };
-    // A factor of the left operand serves all vectors of its row, unless it varies along the lanes, too.
-    let apart = tiling.vector.is_some_and(|vector| tiling.contraction.axes[vector].left != 0);
-    let loads = [if apart { rows * vectors } else { rows }, vectors];
-    let loads: usize = (0..2).filter(|&side| widens(side)).map(|side| loads[side]).sum();
-    let lanes = if tiling.fold.is_some() { target.lanes } else { 1 };
-    products(tiling) / lanes as f64 * compute::widening(loads, target)
 }
 
 /// The parts of each of several contractions, which together are to be as fast as is asked for.
