@@ -1,5 +1,11 @@
-//! Numbers of 8 bits: from and to f32, and products of them. Sums of products are computed as f32 in parts that are exact, and
-//! added up as whole numbers.
+//! Numbers of 8 bits: from and to f32, and products of them. Left factors are brought to u8, right ones to i8, whose products
+//! are added up as i32:
+//!
+//! ```text
+//! sum of (a - p) (b - q)  =  sum of a b  -  p * sum of b  -  q * (sum of a - p * places)
+//! ```
+//!
+//! Convolutions by groups of channels that are no whole quads are computed as f32, in parts that are exact.
 
 use kiln_graph::layers::conv::conv as convolution;
 use kiln_graph::op::Convolution;
@@ -103,10 +109,57 @@ pub fn range<'g>(x: Value<'g>) -> (Value<'g>, Value<'g>) {
     (scale, zero)
 }
 
-/// Numbers as whole ones of 8 bits less their zero point, as f32, and their scale.
-pub fn dynamic<'g>(x: Value<'g>) -> (Value<'g>, Value<'g>) {
+/// Numbers as u8, with their zero point and their scale.
+pub fn dynamic<'g>(x: Value<'g>) -> (Factor<'g>, Value<'g>) {
     let (scale, zero) = range(x);
-    (((x / scale).round() + zero).clamp(0.0, 255.0) - zero, scale)
+    let numbers = ((x / scale).round() + zero).convert(DType::U8);
+    (Factor { numbers, zero: Some(zero.convert(DType::I32)) }, scale)
+}
+
+/// Factors of products: numbers of 8 bits, and their zero point, i32, if that is not 0.
+#[derive(Clone, Copy)]
+pub struct Factor<'g> {
+    /// u8 on the left, i8 on the right.
+    pub numbers: Value<'g>,
+    /// One number, or one for each row on the left, for each column on the right, beside which it is broadcast.
+    pub zero: Option<Value<'g>>,
+}
+
+impl<'g> Factor<'g> {
+    /// Whole numbers as a factor on the left, where `is_signed` says that they are i8.
+    fn left(numbers: Value<'g>, zero: Option<Value<'g>>, is_signed: bool) -> Factor<'g> {
+        // -128 to 127 become 0 to 255.
+        Factor::moved(numbers, zero, if is_signed { 128 } else { 0 }, DType::U8)
+    }
+
+    /// Whole numbers as a factor on the right.
+    fn right(numbers: Value<'g>, zero: Option<Value<'g>>, is_signed: bool) -> Factor<'g> {
+        Factor::moved(numbers, zero, if is_signed { 0 } else { -128 }, DType::I8)
+    }
+
+    fn moved(numbers: Value<'g>, zero: Option<Value<'g>>, by: i32, dtype: DType) -> Factor<'g> {
+        if by == 0 {
+            return Factor { numbers: numbers.convert(dtype), zero };
+        }
+        let zero = zero.map_or_else(|| numbers.graph().scalar_of(DType::I32, by.into()), |zero| zero + by);
+        Factor { numbers: (numbers + by).convert(dtype), zero: Some(zero) }
+    }
+}
+
+/// The product of matrices of differences of numbers of 8 bits, as whole numbers.
+pub fn product<'g>(a: Factor<'g>, b: Factor<'g>) -> Value<'g> {
+    let depth = a.numbers.shape().dim(a.numbers.shape().rank() - 1);
+    let mut sum = a.numbers.matmul(b.numbers);
+    if let Some(zero) = a.zero {
+        let columns = b.numbers.convert(DType::I32).sum(-2).unsqueeze(-2);
+        sum = sum - columns * zero;
+    }
+    if let Some(zero) = b.zero {
+        let rows = a.numbers.convert(DType::I32).sum(-1).unsqueeze(-1);
+        let rows = a.zero.map_or(rows, |zero| rows - zero * depth as i32);
+        sum = sum - rows * zero;
+    }
+    sum
 }
 
 fn dynamic_quantize<'g>(c: &Context<'_, 'g>) -> Results<'g> {
@@ -118,45 +171,80 @@ fn dynamic_quantize<'g>(c: &Context<'_, 'g>) -> Results<'g> {
     Ok(vec![c.typed(y, byte), c.typed(scale, Element::F32), c.typed(zero, byte)])
 }
 
-/// An operand less its zero point, as f32. A vector of zero points is that of the rows (of a left operand) or the columns.
-fn centred<'g>(c: &Context<'_, 'g>, position: usize, zero: usize, rows: bool) -> Result<Value<'g>, Fault> {
+/// An operand less its zero point, as f32.
+fn centred<'g>(c: &Context<'_, 'g>, position: usize, zero: usize) -> Result<Value<'g>, Fault> {
     of_bytes(c.element(position)?)?;
     let x = c.number(position)?;
-    let numbers = if c.has(zero) {
-        let offset = c.number(zero)?;
-        let shape = offset.shape();
-        let offset = match shape.rank() {
-            _ if shape.elements() == 1 => offset.reshape([]),
-            1 if rows => offset.unsqueeze(1),
-            _ => offset,
-        };
-        x - offset
-    } else {
-        x
-    };
-    Ok(numbers.convert(DType::F32))
+    Ok(if c.has(zero) { x - c.number(zero)?.reshape([]) } else { x }.convert(DType::F32))
 }
 
-/// The product of matrices of differences of numbers of 8 bits, as whole numbers.
-fn whole_product<'g>(a: Value<'g>, b: Value<'g>) -> Result<Value<'g>, Fault> {
-    if a.shape().rank() == 0 || b.shape().rank() == 0 {
+/// A zero point, unless it is known to be 0.
+pub fn zero_point<'g>(c: &Context<'_, 'g>, position: usize) -> Result<Option<Value<'g>>, Fault> {
+    if !c.has(position) {
+        return Ok(None);
+    }
+    let known = c.constant(position).ok().and_then(|constant| constant.whole());
+    let is_zero = known.is_some_and(|numbers| numbers.iter().all(|&number| number == 0));
+    if is_zero { Ok(None) } else { c.number(position).map(Some) }
+}
+
+/// A factor of a product of matrices. A vector of zero points is that of the rows (of a left operand) or the columns.
+fn factor<'g>(c: &Context<'_, 'g>, position: usize, zero: usize, is_left: bool) -> Result<Factor<'g>, Fault> {
+    let element = c.element(position)?;
+    of_bytes(element)?;
+    let zero = zero_point(c, zero)?.map(|zero| match zero.shape().rank() {
+        _ if zero.shape().elements() == 1 => zero.reshape([]),
+        1 if is_left => zero.unsqueeze(1),
+        _ => zero,
+    });
+    let (numbers, is_signed) = (c.number(position)?, limits(element)?.0 < 0.0);
+    Ok(if is_left { Factor::left(numbers, zero, is_signed) } else { Factor::right(numbers, zero, is_signed) })
+}
+
+/// An operand as a factor on the right, with its zero points.
+pub fn factor_of<'g>(
+    c: &Context<'_, 'g>,
+    position: usize,
+    numbers: Value<'g>,
+    zero: Option<Value<'g>>,
+) -> Result<Factor<'g>, Fault> {
+    let element = c.element(position)?;
+    of_bytes(element)?;
+    Ok(Factor::right(numbers, zero, limits(element)?.0 < 0.0))
+}
+
+/// The product of two operands with their zero points, as whole numbers.
+fn whole_product<'g>(c: &Context<'_, 'g>, left: [usize; 2], right: [usize; 2]) -> Result<Value<'g>, Fault> {
+    let mut a = factor(c, left[0], left[1], true)?;
+    let mut b = factor(c, right[0], right[1], false)?;
+    let ranks = [a, b].map(|factor| factor.numbers.shape().rank());
+    if ranks.contains(&0) {
         return Err(Fault::invalid("a product of matrices of a number without axes"));
     }
-    let inner = a.shape().rank() - 1;
-    let (along, depth) = (b.shape().rank().saturating_sub(2), a.shape().dim(inner));
-    if b.shape().dim(along) != depth {
-        return Err(Fault::invalid(format!("the product of {} and {}", a.shape(), b.shape())));
+    // A vector is a matrix of one row, or of one column.
+    if ranks[0] == 1 {
+        a.numbers = a.numbers.unsqueeze(0);
     }
-    let part = |start: usize| {
-        let end = depth.min(start + EXACT);
-        a.slice(inner, start..end, 1).matmul(b.slice(along, start..end, 1)).convert(DType::I32)
-    };
-    let sum = (0..depth).step_by(EXACT).map(part).reduce(|a, b| a + b);
-    sum.ok_or_else(|| Fault::invalid("a product of empty matrices"))
+    if ranks[1] == 1 {
+        b.numbers = b.numbers.unsqueeze(1);
+    }
+    let (left, right) = (a.numbers.shape(), b.numbers.shape());
+    if left.dim(left.rank() - 1) != right.dim(right.rank() - 2) {
+        return Err(Fault::invalid(format!("the product of {left} and {right}")));
+    }
+    let sum = product(a, b);
+    let shape = sum.shape();
+    let (row, column) = (shape.rank() - 2, shape.rank() - 1);
+    Ok(match ranks {
+        [1, 1] => sum.reshape(shape.remove(column).remove(row)),
+        [1, _] => sum.reshape(shape.remove(row)),
+        [_, 1] => sum.reshape(shape.remove(column)),
+        _ => sum,
+    })
 }
 
 fn matmul_integer<'g>(c: &Context<'_, 'g>) -> Results<'g> {
-    let product = whole_product(centred(c, 0, 2, true)?, centred(c, 1, 3, false)?)?;
+    let product = whole_product(c, [0, 2], [1, 3])?;
     Ok(vec![c.typed(product, Element::I32)])
 }
 
@@ -182,39 +270,77 @@ fn requantised<'g>(c: &Context<'_, 'g>, sum: Value<'g>, factor: Value<'g>, to: [
 }
 
 fn qlinear_matmul<'g>(c: &Context<'_, 'g>) -> Results<'g> {
-    let sum = whole_product(centred(c, 0, 2, true)?, centred(c, 3, 5, false)?)?;
+    let sum = whole_product(c, [0, 2], [3, 5])?;
     requantised(c, sum, scale(c, 1, true)? * scale(c, 4, false)?, [6, 7])
 }
 
-/// The convolution of differences of numbers of 8 bits, as whole numbers: that of parts of the channels, added up.
-fn whole_conv<'g>(c: &Context<'_, 'g>, x: Value<'g>, weight: Value<'g>) -> Result<Value<'g>, Fault> {
+/// The convolution of an operand and a weight with their zero points, as whole numbers.
+fn whole_conv<'g>(c: &Context<'_, 'g>, input: [usize; 2], filter: [usize; 2]) -> Result<Value<'g>, Fault> {
+    let (x, weight) = (c.number(input[0])?, c.number(filter[0])?);
+    let (element, own) = (c.element(input[0])?, c.element(filter[0])?);
+    of_bytes(element)?;
+    of_bytes(own)?;
     let spatial = spatial(x.shape())?;
     let (kernel, groups) = kernel(c, weight.shape(), spatial)?;
-    let sliding = sliding(c, x.shape(), &kernel)?;
-    let window: usize = kernel.iter().product();
-    let channels = weight.shape().dim(1);
-    let part = (EXACT / window.max(1)).max(1);
-    let conv = |x: Value<'g>, weight: Value<'g>| {
-        convolution(x, weight, None, Convolution { sliding, groups }).convert(DType::I32)
+    let mut sliding = sliding(c, x.shape(), &kernel)?;
+    if groups > 1 && !weight.shape().dim(1).is_multiple_of(4) {
+        let (x, weight) = (centred(c, input[0], input[1])?, weight_of(c, filter[0], filter[1])?);
+        return conv_in_parts(x, weight, Convolution { sliding, groups });
+    }
+    let zero = zero_point(c, input[1])?.map(|zero| zero.reshape([]));
+    let is_signed = limits(element)?.0 < 0.0;
+    let mut a = Factor::left(x, zero, is_signed);
+    // What stands around the operand is its zero point, so that it counts as 0.
+    if let (Some(own), Some(moved)) = (zero.or_else(|| a.zero.map(|_| c.g.scalar_of(DType::I32, 0.0))), a.zero) {
+        let (mut low, mut high) = (vec![0; 2 + spatial], vec![0; 2 + spatial]);
+        for axis in 0..spatial {
+            (low[2 + axis], high[2 + axis]) = std::mem::take(&mut sliding.padding[axis]);
+        }
+        a.numbers = ((x - own).pad(&low, &high, 0.0) + moved).convert(DType::U8);
+    }
+    let zero = match zero_point(c, filter[1])? {
+        Some(zero) => Some(of_outputs(zero, weight)?),
+        None => None,
     };
+    let b = Factor::right(weight, zero, limits(own)?.0 < 0.0);
+    let conv = |weight: Value<'g>| convolution(a.numbers, weight, None, Convolution { sliding, groups });
+    let mut sum = conv(b.numbers);
+    // One number for each output, axis 1 of the result.
+    let of_channels = |x: Value<'g>| match x.shape().elements() {
+        1 => x.reshape([]),
+        count => {
+            let mut extents = vec![1; 2 + spatial];
+            extents[1] = count;
+            x.reshape(&extents[..])
+        }
+    };
+    if let Some(zero) = a.zero {
+        let all: Vec<i32> = (1..2 + spatial as i32).collect();
+        sum = sum - of_channels(b.numbers.convert(DType::I32).sum(&all[..])) * zero;
+    }
+    if let Some(zero) = b.zero {
+        // The sums of all windows: products with ones.
+        let ones = c.g.full(weight.shape(), 1.0).convert(DType::I8);
+        let mut windows = conv(ones);
+        if let Some(zero) = a.zero {
+            let places = weight.shape().elements() / weight.shape().dim(0).max(1);
+            windows = windows - zero * places as i32;
+        }
+        sum = sum - windows * of_channels(zero);
+    }
+    Ok(sum)
+}
+
+/// The convolution of whole numbers, as whole numbers: that of parts of the channels, added up.
+fn conv_in_parts<'g>(x: Value<'g>, weight: Value<'g>, conv: Convolution) -> Result<Value<'g>, Fault> {
+    let window = weight.shape().elements() / weight.shape().dim(0).max(1);
     if window > EXACT {
         return Err(Fault::unsupported(format!(
-            "a kernel of {window} places over whole numbers; there are those to {EXACT}"
+            "a convolution by {} groups of {window} products; there are those to {EXACT}",
+            conv.groups
         )));
     }
-    if channels <= part {
-        return Ok(conv(x, weight));
-    }
-    if groups > 1 || x.shape().dim(1) != channels {
-        return Err(Fault::unsupported(format!(
-            "a convolution of {channels} channels with {groups} groups as whole numbers"
-        )));
-    }
-    let sums = (0..channels).step_by(part).map(|start| {
-        let range = start..channels.min(start + part);
-        conv(x.slice(1, range.clone(), 1), weight.slice(1, range, 1))
-    });
-    sums.reduce(|a, b| a + b).ok_or_else(|| Fault::invalid("a convolution without channels"))
+    Ok(convolution(x, weight, None, conv).convert(DType::I32))
 }
 
 /// The zero points of the outputs of a weight.
@@ -242,13 +368,11 @@ fn of_outputs<'g>(x: Value<'g>, weight: Value<'g>) -> Result<Value<'g>, Fault> {
 }
 
 fn conv_integer<'g>(c: &Context<'_, 'g>) -> Results<'g> {
-    let (x, weight) = (centred(c, 0, 2, false)?, weight_of(c, 1, 3)?);
-    Ok(vec![c.typed(whole_conv(c, x, weight)?, Element::I32)])
+    Ok(vec![c.typed(whole_conv(c, [0, 2], [1, 3])?, Element::I32)])
 }
 
 fn qlinear_conv<'g>(c: &Context<'_, 'g>) -> Results<'g> {
-    let (x, weight) = (centred(c, 0, 2, false)?, weight_of(c, 3, 5)?);
-    let sum = whole_conv(c, x, weight)?;
+    let sum = whole_conv(c, [0, 2], [3, 5])?;
     // One for each channel of the result, axis 1.
     let per_channel = |x: Value<'g>| match x.shape().elements() {
         1 => x.reshape([]),

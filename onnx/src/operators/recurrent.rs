@@ -4,7 +4,7 @@
 use kiln_graph::{Builder, DType, Shape, Type, Value, functions};
 
 use super::Row;
-use super::quantise::dynamic;
+use super::quantise::{self, Factor, dynamic, factor_of, zero_point};
 use crate::error::Fault;
 use crate::read::context::{Context, Results, extent};
 
@@ -119,18 +119,27 @@ struct Weights<'b> {
     bias: Option<Value<'b>>,
     /// Of an LSTM, `[3 * hidden]`: of the input, the output, the forget gate.
     peepholes: Option<Value<'b>>,
-    /// Where the weights are whole numbers, their scale.
-    scale: Option<Value<'b>>,
+    /// Where the weights are whole numbers, what these stand for.
+    whole: Option<Whole<'b>>,
+}
+
+/// What whole numbers stand for, of each row of weights.
+#[derive(Clone, Copy)]
+struct Whole<'b> {
+    scale: Value<'b>,
+    /// As of a [`Factor`].
+    zero: Option<Value<'b>>,
 }
 
 /// The product with weights `[rows, columns]`; where these are whole numbers with a scale, that of whole numbers of 8 bits
 /// nearest to the other factor.
-fn product<'b>(x: Value<'b>, matrix: Value<'b>, scale: Option<Value<'b>>) -> Value<'b> {
-    match scale {
+fn product<'b>(x: Value<'b>, matrix: Value<'b>, whole: Option<Whole<'b>>) -> Value<'b> {
+    match whole {
         None => x.matmul(matrix.transpose(0, 1)),
-        Some(scale) => {
+        Some(Whole { scale, zero }) => {
             let (numbers, own) = dynamic(x);
-            numbers.matmul(matrix.transpose(0, 1)) * (own * scale)
+            let weights = Factor { numbers: matrix.transpose(0, 1), zero };
+            quantise::product(numbers, weights).convert(DType::F32) * (own * scale)
         }
     }
 }
@@ -149,7 +158,7 @@ impl Step {
     fn next<'b>(&self, projected: Value<'b>, states: &[Value<'b>], weights: &Weights<'b>) -> Vec<Value<'b>> {
         let h = states[0];
         let rows = |from: usize, to: usize| weights.state.slice(0, from * self.hidden..to * self.hidden, 1);
-        let product = |matrix: Value<'b>| product(h, matrix, weights.scale);
+        let product = |matrix: Value<'b>| product(h, matrix, weights.whole);
         match self.kind {
             Kind::Rnn => vec![self.activated(0, projected + product(weights.state))],
             Kind::Gru => {
@@ -201,7 +210,7 @@ fn expect_shape(position: usize, found: Shape, expected: &[usize]) -> Result<(),
 
 /// Weights of whole numbers `[directions, columns, rows]` as `[directions, rows, columns]` less their zero point, and their
 /// scale: a number for each direction, or for each row.
-fn whole<'g>(c: &Context<'_, 'g>, position: usize, scale: usize) -> Result<(Value<'g>, Option<Value<'g>>), Fault> {
+fn whole<'g>(c: &Context<'_, 'g>, position: usize, scale: usize) -> Result<(Value<'g>, Option<Whole<'g>>), Fault> {
     let weight = c.number(position)?;
     let shape = weight.shape();
     if shape.rank() != 3 {
@@ -214,9 +223,16 @@ fn whole<'g>(c: &Context<'_, 'g>, position: usize, scale: usize) -> Result<(Valu
         }
         _ => Err(Fault::invalid(format!("{} for weights of the shape {shape}", x.shape()))),
     };
-    let zero = spread(c.number(scale + 1)?)?;
-    let scale = spread(c.float(scale)?)?.broadcast_to([shape.dim(0), 1, shape.dim(2)]);
-    Ok(((weight - zero).convert(DType::F32).transpose(1, 2), Some(scale)))
+    let of_rows = [shape.dim(0), 1, shape.dim(2)];
+    let zero = match zero_point(c, scale + 1)? {
+        Some(zero) => Some(spread(zero)?.broadcast_to(of_rows)),
+        None => None,
+    };
+    let scale = spread(c.float(scale)?)?.broadcast_to(of_rows);
+    let Factor { numbers, zero } = factor_of(c, position, weight, zero)?;
+    // What is one number for all was made one by the type.
+    let zero = zero.map(|zero| zero.broadcast_to(of_rows));
+    Ok((numbers.transpose(1, 2), Some(Whole { scale, zero })))
 }
 
 fn recurrent<'g>(c: &Context<'_, 'g>, kind: Kind) -> Results<'g> {
@@ -290,19 +306,21 @@ fn recurrent<'g>(c: &Context<'_, 'g>, kind: Kind) -> Results<'g> {
                 Kind::Gru => of_inputs + c.g.iota([rows], 0).lt((2 * hidden) as i32).select(of_state, 0.0),
             }
         });
-        let scale_of =
-            |scale: Option<Value<'g>>| scale.map(|all| all.slice(0, direction..direction + 1, 1).reshape([rows]));
-        let projected = match scale_of(weight_scale) {
+        let one = |all: Value<'g>| all.slice(0, direction..direction + 1, 1).reshape([rows]);
+        let whole_of = |whole: Option<Whole<'g>>| {
+            whole.map(|Whole { scale, zero }| Whole { scale: one(scale), zero: zero.map(one) })
+        };
+        let projected = match whole_of(weight_scale) {
             None => kiln_graph::layers::linear::linear(x, weight, in_front),
-            Some(scale) => {
-                let sums = product(x, weight, Some(scale));
+            Some(whole) => {
+                let sums = product(x, weight, Some(whole));
                 in_front.map_or(sums, |bias| sums + bias)
             }
         };
         let before: Vec<Value<'g>> =
             starts.iter().map(|start| start.slice(0, direction..direction + 1, 1).reshape([batch, hidden])).collect();
         let bias = of_state.filter(|_| kind == Kind::Gru);
-        let inner = Inner { recurrence, bias, peepholes, lengths, scale: scale_of(recurrence_scale) };
+        let inner = Inner { recurrence, bias, peepholes, lengths, whole: whole_of(recurrence_scale) };
         let (y, states) = loop_over(c.g, &step, projected, &before, &inner, reversed[direction]);
         outputs.push(y.unsqueeze(1));
         last.iter_mut().zip(states).for_each(|(list, state)| list.push(state.unsqueeze(0)));
@@ -374,7 +392,7 @@ struct Inner<'g> {
     bias: Option<Value<'g>>,
     peepholes: Option<Value<'g>>,
     lengths: Option<Value<'g>>,
-    scale: Option<Value<'g>>,
+    whole: Option<Whole<'g>>,
 }
 
 /// The outputs of all steps, `[length, batch, hidden]`, and the states behind the last one. A sequence that is shorter than
@@ -405,7 +423,10 @@ fn loop_over<'g>(
         state: state("weight", inner.recurrence, &mut operands),
         bias: inner.bias.map(|bias| state("bias", bias, &mut operands)),
         peepholes: inner.peepholes.map(|peepholes| state("peepholes", peepholes, &mut operands)),
-        scale: inner.scale.map(|scale| state("scale", scale, &mut operands)),
+        whole: inner.whole.map(|whole| Whole {
+            scale: state("scale", whole.scale, &mut operands),
+            zero: whole.zero.map(|zero| state("zero", zero, &mut operands)),
+        }),
     };
     let lengths = inner.lengths.map(|lengths| state("lengths", lengths, &mut operands));
     let mut new = step.next(row, &states, &weights);
