@@ -108,7 +108,7 @@ fn array(ty: Type, bytes: &[u8]) -> Array {
             let numbers = words.map(|word| f64::from(f32::from_le_bytes(word))).collect();
             Array::Float(ArrayD::from_shape_vec(shape, numbers).expect("as many numbers as elements"))
         }
-        DType::Bf16 => unreachable!("no input or result of a whole graph is bf16"),
+        DType::Bf16 | DType::U8 | DType::I8 => unreachable!("no input or result of a whole graph is narrow"),
         DType::I32 | DType::Bool => {
             let numbers = words.map(|word| i64::from(i32::from_le_bytes(word))).collect();
             Array::Int(ArrayD::from_shape_vec(shape, numbers).expect("as many numbers as elements"))

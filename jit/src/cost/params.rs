@@ -131,16 +131,16 @@ pub mod from_op {
     pub const ACCUMULATING: f64 = 1.1;
 }
 
-/// Products of pairs of bf16 by tile registers (AMX). None of these is measured: they are what Intel's optimization
-/// reference manual says of Sapphire Rapids (248966-050, chapter 20), and guesses around them. 2026-11-29.
+/// Products of pairs of bf16 by tile registers (AMX). None of these is measured: they are what is published of Sapphire
+/// Rapids, as it was remembered and not looked up, and guesses around that. 2026-11-29.
 pub mod tile_products {
-    /// From a product of tiles to the next one. Unit: cycles a product of 16 x 16 sums by 32 bf16. Intel's manual.
+    /// From a product of tiles to the next one. Unit: cycles a product of 16 x 16 sums by 32 bf16. Published.
     pub const DOT: f64 = 16.0;
-    /// From a product to the next one of the same sums. Unit: cycles. Intel's manual.
+    /// From a product to the next one of the same sums. Unit: cycles. Published.
     pub const LATENCY: f64 = 52.0;
-    /// From a load of a tile to the next one, from the first-level cache. Unit: cycles a tile. Intel's manual.
+    /// From a load of a tile to the next one, from the first-level cache. Unit: cycles a tile. Published.
     pub const LOAD: f64 = 8.0;
-    /// From a store of a tile to the next one. Unit: cycles a tile. Intel's manual.
+    /// From a store of a tile to the next one. Unit: cycles a tile. Published.
     pub const STORE: f64 = 16.0;
     /// To take a vector of sums from scratch memory to the epilogue. Unit: cycles a vector. A guess.
     pub const ROW_VECTOR: f64 = 1.5;
