@@ -5,6 +5,8 @@
 //! `train-images-idx3-ubyte` it trains on those and tests on `t10k-images-idx3-ubyte`; where there is only the latter, it
 //! trains on the first 85 % of it and tests on the rest. Everything it writes goes into `target/mnist/`.
 
+#[path = "support/mnist.rs"]
+mod digits;
 #[path = "support/output.rs"]
 mod output;
 #[path = "support/results.rs"]
@@ -13,32 +15,15 @@ mod results;
 mod training;
 
 use std::error::Error;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
 use kiln::prelude::*;
 
+use digits::{LeNet, mnist};
 use training::Schedule;
 
 const SEED: u64 = 42;
-
-// ANCHOR: model
-/// The network of Y. LeCun et al. (1998), in its usual modern form.
-#[derive(Model)]
-#[model(input = [1, 28, 28])]
-struct LeNet {
-    conv1: Conv2d<1, 20, 5>,
-    relu1: ReLU,
-    pool1: MaxPool2d<2>,
-    conv2: Conv2d<20, 64, 5>,
-    relu2: ReLU,
-    pool2: MaxPool2d<2>,
-    flatten: Flatten,
-    fc1: Linear<1024, 128>,
-    relu3: ReLU,
-    fc2: Linear<128, 10>,
-}
-// ANCHOR_END: model
 
 fn main() -> Result<(), Box<dyn Error>> {
     let (folder, epochs, precision) = arguments()?;
@@ -75,18 +60,3 @@ fn arguments() -> Result<(PathBuf, u64, Precision), Box<dyn Error>> {
     }
     Ok((folder.ok_or(USAGE)?, epochs, precision))
 }
-
-// ANCHOR: read
-/// The training and the test set. `Dataset::from_idx` also finds files that are named a little otherwise.
-fn mnist(folder: &Path) -> Result<(Dataset, Dataset), DataError> {
-    let file = |part: &str, name: &str| folder.join(format!("{part}-{name}-ubyte"));
-    let read = |part: &str| Dataset::from_idx(file(part, "images-idx3"), file(part, "labels-idx1"));
-    let test = read("t10k")?;
-    match read("train") {
-        Err(DataError::NotFound { path, .. }) if path == file("train", "images-idx3") => {
-            Ok(test.split_at(test.len() * 85 / 100))
-        }
-        train => Ok((train?, test)),
-    }
-}
-// ANCHOR_END: read

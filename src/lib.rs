@@ -103,7 +103,7 @@ pub use kiln_rt::random;
 /// The crate of the arrays that Kiln takes and gives.
 pub use ndarray;
 pub use predictor::{
-    OutputLoss, Predictor, PredictorBuilder, Quantization, QuantizeError, QuantizeOptions, QuantizedLayer,
+    OutputDifference, Predictor, PredictorBuilder, Quantization, QuantizeError, QuantizeOptions, QuantizedLayer,
 };
 pub use report::{Report, ReportError};
 pub use steps::{StepTrainer, Steps};

@@ -18,7 +18,7 @@ use crate::trainer::{
 };
 pub(crate) use held::Held;
 pub(crate) use lending::Lender;
-pub use quantization::{OutputLoss, Quantization, QuantizeError, QuantizeOptions, QuantizedLayer};
+pub use quantization::{OutputDifference, Quantization, QuantizeError, QuantizeOptions, QuantizedLayer};
 use quantization::{Quantized, calibrate};
 
 /// A model ready to predict, compiled for one batch size.

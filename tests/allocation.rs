@@ -242,6 +242,21 @@ fn check_programs(threads: usize) {
     assert_eq!(COUNT.load(Ordering::Relaxed) - before, 0, "programs with {threads} threads");
 }
 
+/// A step of several shards on one rank, and what is added up over them by the thread beside.
+fn check_shards(wire: Precision) {
+    let world = kiln::distributed::World::of_threads(1).remove(0);
+    let trainer = Trainer::new(Small::init(1), cross_entropy(), Adam::default()).batch(12).threads(1);
+    let mut trainer = trainer.distributed(&world).shards(3).wire(wire).build().unwrap();
+    let x = Array2::from_shape_fn((12, 8), |(i, j)| ((i * 8 + j) as f32).sin());
+    let y: Array1<i64> = (0..12).map(|n| n % 4).collect();
+    trainer.step(&x, &y).unwrap();
+    let before = COUNT.load(Ordering::Relaxed);
+    for _ in 0..10 {
+        trainer.step(&x, &y).unwrap();
+    }
+    assert_eq!(COUNT.load(Ordering::Relaxed) - before, 0, "shards with {wire:?} on the wire");
+}
+
 /// A step with loops.
 fn check_loops(threads: usize) {
     let model = Sequences::init(1);
@@ -503,6 +518,8 @@ fn a_step_allocates_nothing_and_sizes_share_their_memory() {
     check_repeated();
     check_all_sizes();
     check_schedules();
+    check_shards(Precision::F32);
+    check_shards(Precision::Bf16);
     check_transfers();
     check_fit();
     (0..3).for_each(check_loader);

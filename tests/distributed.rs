@@ -270,8 +270,8 @@ fn ranks_that_differ_say_so_on_each_of_them() {
     let cases: [(Settings, &str); 4] = [
         (|_| (8, 0, 0.1), ""),
         (|rank| (8 + 2 * usize::from(rank == 1), 0, 0.1), "batch"),
-        (|rank| (8, u64::from(rank == 1), 0.1), "the parameters"),
-        (|rank| (8, 0, if rank == 1 { 0.2 } else { 0.1 }), "the parameters"),
+        (|rank| (8, u64::from(rank == 1), 0.1), "fc1.bias"),
+        (|rank| (8, 0, if rank == 1 { 0.2 } else { 0.1 }), "optimizer.lr"),
     ];
     for (settings, expected) in cases {
         let found = each_rank(2, |world| {

@@ -5,6 +5,8 @@
 //! process computes its part of every batch; the first one alone shows what comes of it and writes checkpoints, into
 //! `target/mnist-mpi/`, from where a job goes on that was ended, with any number of processes.
 
+#[path = "../../examples/support/mnist.rs"]
+mod digits;
 #[path = "../../examples/support/embedded.rs"]
 mod embedded;
 
@@ -15,21 +17,7 @@ use std::time::Instant;
 use kiln::prelude::*;
 use ndarray::{Array4, ArrayD};
 
-/// The network of Y. LeCun et al. (1998), in its usual modern form.
-#[derive(Model)]
-#[model(input = [1, 28, 28])]
-struct LeNet {
-    conv1: Conv2d<1, 20, 5>,
-    relu1: ReLU,
-    pool1: MaxPool2d<2>,
-    conv2: Conv2d<20, 64, 5>,
-    relu2: ReLU,
-    pool2: MaxPool2d<2>,
-    flatten: Flatten,
-    fc1: Linear<1024, 128>,
-    relu3: ReLU,
-    fc2: Linear<128, 10>,
-}
+use digits::{LeNet, mnist};
 
 fn main() -> Result<(), Box<dyn Error>> {
     // ANCHOR: train
@@ -69,16 +57,7 @@ fn data() -> Result<(Dataset, Dataset), Box<dyn Error>> {
             let images: ArrayD<f32> = enlarged.into_dyn();
             Ok(Dataset::new(images, digits.targets().clone())?.split(0.85, 42))
         }
-        [flag, folder] if flag == "--data" => {
-            let file = |name: &str| Path::new(folder).join(name);
-            let read = |name: &str| {
-                Dataset::from_idx(
-                    file(&format!("{name}-images-idx3-ubyte")),
-                    file(&format!("{name}-labels-idx1-ubyte")),
-                )
-            };
-            Ok((read("train")?, read("t10k")?))
-        }
+        [flag, folder] if flag == "--data" => Ok(mnist(Path::new(folder))?),
         _ => Err("usage: mnist [--data DIR], where DIR holds train-images-idx3-ubyte.gz and the other three".into()),
     }
 }

@@ -79,8 +79,11 @@ pub(crate) struct Bucket {
     blocks: Vec<(Subtree, Vec<f32>)>,
     spare: Vec<Vec<f32>>,
     messages: Messages,
-    /// The blocks of all shards of this rank's piece, in order.
+    /// The blocks that each rank sends, once the first exchange has said how many ranks there are.
+    of_ranks: Vec<Vec<Subtree>>,
+    /// The blocks of all shards of this rank's piece, in order, and the subtrees that they are.
     pieces: Vec<f32>,
+    subtrees: Vec<Subtree>,
     /// The sum.
     pub sum: Vec<f32>,
 }
@@ -121,8 +124,9 @@ impl Bucket {
     /// Of so many numbers for each of so many shards.
     pub fn new(elements: usize, shards: usize, wire: Precision) -> Bucket {
         let sum = vec![0.0; elements];
-        let (blocks, spare, messages, pieces) = Default::default();
-        Bucket { elements, shards, wire, blocks, spare, messages, pieces, sum }
+        let (blocks, spare, messages) = Default::default();
+        let (of_ranks, pieces, subtrees) = Default::default();
+        Bucket { elements, shards, wire, blocks, spare, messages, of_ranks, pieces, subtrees, sum }
     }
 
     /// The numbers of a shard, to be written whole; shards come in order, and [`Bucket::merge`] after each.
@@ -169,23 +173,26 @@ impl Bucket {
             }
             messages.sends.push(first..messages.outgoing.len());
         }
-        let shards = self.shards;
-        let blocks = |of: usize| subtrees(shards_of(of, ranks, shards), wire == Precision::F32);
+        if self.of_ranks.len() != ranks {
+            let blocks = |of: usize| subtrees(shards_of(of, ranks, self.shards), wire == Precision::F32);
+            self.of_ranks = (0..ranks).map(blocks).collect();
+        }
         messages.receives.clear();
         let mut all = 0;
         for of in 0..ranks {
-            let length = if of == rank { 0 } else { blocks(of).len() * words(own.len(), wire) };
+            let length = if of == rank { 0 } else { self.of_ranks[of].len() * words(own.len(), wire) };
             messages.receives.push(all..all + length);
             all += length;
         }
         messages.incoming.resize(all, 0);
         network.swap(messages, limit)?;
         // The pieces of all blocks in the order of shards, then one after the other into the tree.
-        let mut subtrees: Vec<Subtree> = Vec::new();
+        let subtrees = &mut self.subtrees;
+        subtrees.clear();
         self.pieces.clear();
         for of in 0..ranks {
             let mut place = messages.receives[of].start;
-            for (number, subtree) in blocks(of).into_iter().enumerate() {
+            for (number, &subtree) in self.of_ranks[of].iter().enumerate() {
                 let first = self.pieces.len();
                 self.pieces.resize(first + own.len(), 0.0);
                 let to = &mut self.pieces[first..];

@@ -90,7 +90,7 @@ pub struct Quantization {
     /// twice is there twice.
     pub layers: Vec<QuantizedLayer>,
     /// How much each output of the model differs.
-    pub outputs: Vec<OutputLoss>,
+    pub outputs: Vec<OutputDifference>,
     /// The samples of the calibration data.
     pub samples: usize,
     /// Bytes of the model's parameters before and after.
@@ -117,7 +117,7 @@ pub struct QuantizedLayer {
 /// By how much an output differs from that of the model in f32.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
-pub struct OutputLoss {
+pub struct OutputDifference {
     /// The output's name.
     pub name: String,
     /// The difference, as a part of the output: root mean squares.
@@ -372,7 +372,7 @@ fn relative(error: f64, size: f64) -> f32 {
     (error / size.max(f64::MIN_POSITIVE)).sqrt() as f32
 }
 
-fn output_losses<M: Model>(exact: &[Vec<f32>], narrow: &[Vec<f32>], sizes: Sizes) -> Vec<OutputLoss> {
+fn output_losses<M: Model>(exact: &[Vec<f32>], narrow: &[Vec<f32>], sizes: Sizes) -> Vec<OutputDifference> {
     let mut losses = Vec::new();
     for (number, name) in output_names::<M>().into_iter().enumerate() {
         if M::OUTPUTS[number].dtype != DType::F32 {
@@ -386,7 +386,7 @@ fn output_losses<M: Model>(exact: &[Vec<f32>], narrow: &[Vec<f32>], sizes: Sizes
         let largest = |row: &[f32]| row.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1)).map(|(place, _)| place);
         let same = exact.chunks(row).zip(narrow.chunks(row)).filter(|(a, b)| largest(a) == largest(b)).count();
         let agreement = same as f32 / exact.len().div_ceil(row).max(1) as f32;
-        losses.push(OutputLoss { name, loss: relative(error, size), agreement });
+        losses.push(OutputDifference { name, loss: relative(error, size), agreement });
     }
     losses
 }

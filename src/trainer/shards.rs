@@ -15,7 +15,7 @@ use kiln_graph::passes::Precision;
 use kiln_graph::shape::Sizes;
 use kiln_graph::{Role, Shape};
 use kiln_jit::{Arena, Held, Plan, States};
-use ndarray::{ArrayView, arr0};
+use ndarray::{ArrayView, ArrayViewD, IxDyn};
 
 use super::error::TrainError;
 use super::programs::Compiled;
@@ -375,15 +375,20 @@ impl Shards {
     }
 }
 
+/// A number as an array, which allocates nothing.
+fn scalar<T>(number: &[T; 1]) -> ArrayViewD<'_, T> {
+    ArrayView::from_shape(IxDyn(&[]), number).expect("one number")
+}
+
 impl OfShard {
     /// Says which shard it is, and how many rows of it count.
     fn give_shard(&mut self, weight: usize) -> Result<(), TrainError> {
         let session = self.program.session_mut();
         if let Some(rows) = self.rows {
-            session.write_input_f32(rows, arr0(weight as f32).into_dyn().view())?;
+            session.write_input_f32(rows, scalar(&[weight as f32]))?;
         }
         if let Some(number) = self.number {
-            session.write_input_i32(number, arr0(self.shard as i32).into_dyn().view())?;
+            session.write_input_i32(number, scalar(&[self.shard as i32]))?;
         }
         Ok(())
     }

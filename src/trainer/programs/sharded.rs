@@ -129,12 +129,7 @@ impl Programs {
         let Some(shards) = &self.shards else { return Ok(()) };
         let Settings { batch, seed, exact, flush_denormal, precision, sync_batch_norm, wire, .. } = self.settings;
         let plan = self.shards.as_ref().and_then(|shards| shards.any_plan());
-        let states = self.states.names().map(|name| {
-            let value = self.states.read(name).map(|value| value.iter().map(|x| x.to_bits()).collect::<Vec<u32>>());
-            hash(&(name, value))
-        });
-        let parameters: u64 = states.fold(0, |all, of| hash(&(all, of)));
-        let settings = [
+        let mut settings = vec![
             ("version", env!("CARGO_PKG_VERSION").to_owned()),
             ("shards", shards.count().to_string()),
             ("batch", batch.to_string()),
@@ -146,8 +141,15 @@ impl Programs {
             ("wire", format!("{wire:?}")),
             ("KILN_EMITTER", plan.map(|plan| plan.emitter.to_string()).unwrap_or_default()),
             ("the program", format!("{:016x}", hash(&graphs.iter().map(print).collect::<Vec<_>>()))),
-            ("the parameters", format!("{parameters:016x}")),
         ];
+        // Each by its name, so that a rank with another learning rate is told so: numbers as they are, tensors by a hash.
+        for name in self.states.names() {
+            let value = self.states.read(name).map(|value| match value.len() {
+                1 => value.iter().map(f32::to_string).collect(),
+                _ => format!("{:016x}", hash(&value.iter().map(|x| x.to_bits()).collect::<Vec<u32>>())),
+            });
+            settings.push((name, value.unwrap_or_default()));
+        }
         Ok(shards.world().agree(&settings)?)
     }
 }
