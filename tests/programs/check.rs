@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use kiln::graph::interpret::{Real, Results, Tensor, interpret};
 use kiln::graph::optimizers::Optimization;
-use kiln::graph::{Builder, DType, Graph, NodeId, Role, Type};
+use kiln::graph::{Builder, DType, Graph, NodeId, Type};
 use kiln::prelude::*;
 use kiln::steps::StepTrainer;
 use kiln::{Targets, TrainError};
@@ -16,7 +16,9 @@ use ndarray::{Array1, ArrayD, Axis, IxDyn, Slice};
 
 use crate::errors::errors;
 use crate::folder::Folder;
-use crate::program::{Program, Random};
+use crate::program::Program;
+use crate::random::Random;
+use crate::words::{LONGEST, WORDS};
 
 /// How many times as far from the exact value as the analysis of errors says a value may be.
 const SAFETY: f64 = 2.0;
@@ -26,11 +28,14 @@ const SEEN: f64 = 32.0;
 /// By what part of themselves inputs are moved to see how far results go: some roundings.
 const MOVED: f64 = 4.0 * f32::EPSILON as f64;
 
-/// Values by name: in f64, and as the interpreter has them that rounds to f32.
+/// Values by name: in f64, as the interpreter has them that rounds to f32, and of trainings whose every value is moved a little before
+/// each step. What a step updates, each of them updates by itself: so they part as fast as trainings do that round in other
+/// places, also where small differences grow from step to step.
 #[derive(Default)]
 struct Feeds {
     exact: HashMap<String, Tensor<f64>>,
     rounded: HashMap<String, Tensor<f32>>,
+    moved: [HashMap<String, Tensor<f64>>; 2],
 }
 
 impl Feeds {
@@ -43,6 +48,7 @@ impl Feeds {
             Tensor::S(values) => Tensor::S(values.clone()),
             Tensor::B(values) => Tensor::B(values.clone()),
         };
+        self.moved.iter_mut().for_each(|moved| _ = moved.insert(name.to_owned(), value.clone()));
         self.exact.insert(name.to_owned(), value);
         self.rounded.insert(name.to_owned(), rounded);
     }
@@ -81,6 +87,63 @@ impl Rows for Array1<i32> {
     fn tensor(&self) -> Tensor<f64> {
         Tensor::I(self.clone().into_dyn())
     }
+}
+
+/// What a model takes of some samples.
+pub trait Given: Clone {
+    /// Of samples of these extents.
+    fn draw(random: &mut Random, rows: usize, extents: &[usize], scale: f32) -> Self;
+    fn rows(&self, range: Range<usize>) -> Self;
+    /// The same samples with other free extents, if there are any.
+    fn shorter(&self) -> Self;
+    /// For each input.
+    fn tensors(&self) -> Vec<Tensor<f64>>;
+}
+
+impl Given for ArrayD<f32> {
+    fn draw(random: &mut Random, rows: usize, extents: &[usize], scale: f32) -> Self {
+        ArrayD::from_shape_simple_fn(IxDyn(&[&[rows], extents].concat()), || scale * random.number())
+    }
+
+    fn rows(&self, range: Range<usize>) -> Self {
+        Rows::rows(self, range)
+    }
+
+    fn shorter(&self) -> Self {
+        self.clone()
+    }
+
+    fn tensors(&self) -> Vec<Tensor<f64>> {
+        vec![self.tensor()]
+    }
+}
+
+/// Numbers, and words.
+impl Given for (ArrayD<f32>, ArrayD<i32>) {
+    fn draw(random: &mut Random, rows: usize, extents: &[usize], scale: f32) -> Self {
+        let x = Given::draw(random, rows, extents, scale);
+        let length = 1 + random.below(LONGEST);
+        (x, ArrayD::from_shape_simple_fn(IxDyn(&[rows, length]), || random.below(WORDS) as i32))
+    }
+
+    fn rows(&self, range: Range<usize>) -> Self {
+        let words = self.1.slice_axis(Axis(0), Slice::from(range.clone())).to_owned();
+        (Given::rows(&self.0, range), words)
+    }
+
+    fn shorter(&self) -> Self {
+        let length = self.1.len_of(Axis(1)).div_ceil(2);
+        (self.0.clone(), self.1.slice_axis(Axis(1), Slice::from(..length)).to_owned())
+    }
+
+    fn tensors(&self) -> Vec<Tensor<f64>> {
+        vec![self.0.tensor(), Tensor::I(self.1.clone())]
+    }
+}
+
+/// The type with the extents of a tensor.
+fn sized(ty: Type, tensor: &Tensor<f64>) -> Type {
+    Type { shape: tensor.ty().shape, ..ty }
 }
 
 /// What a graph gives in f64: for each output and each updated state.
@@ -139,8 +202,12 @@ impl Exact {
         let mut exact = Exact(all);
         let rounded = interpret(graph, &feeds.rounded).expect("the same feeds");
         exact.see(&rounded);
-        for moved in moved(graph, &feeds.exact) {
-            exact.see(&interpret(graph, &moved).expect("the same feeds"));
+        let mut random = Random::new(1);
+        for moved in &mut feeds.moved {
+            move_all(graph, moved, &mut random);
+            let results = interpret(graph, moved).expect("the same feeds");
+            exact.see(&results);
+            moved.extend(results.updates);
         }
         feeds.exact.extend(results.updates);
         feeds.rounded.extend(rounded.updates);
@@ -164,7 +231,7 @@ impl Exact {
     }
 
     /// That the loss of a later step is as near as it may be: the analysis does not know how far the states are from the
-    /// exact ones.
+    /// exact ones; what was seen of other trainings does.
     fn check_later(&self, found: f32) {
         // A training that has left the range of f64 left that of f32 before.
         if self.0["loss"].values[0].is_infinite() {
@@ -174,20 +241,15 @@ impl Exact {
     }
 }
 
-/// Inputs that are not quite what they are: what that does to the results, roundings on the way do as well, also where
+/// Makes the inputs not quite what they are: what that does to the results, roundings on the way do as well, also where
 /// they turn a comparison.
-fn moved(graph: &Graph, feeds: &HashMap<String, Tensor<f64>>) -> [HashMap<String, Tensor<f64>>; 2] {
-    let mut random = Random::new(1);
-    std::array::from_fn(|_| {
-        let mut all = feeds.clone();
-        // In the order of the inputs, so that it is the same whenever it is looked at.
-        for input in &graph.inputs {
-            if let Some(Tensor::F(values)) = all.get_mut(&input.name) {
-                values.mapv_inplace(|x| x * (1.0 + f64::from(random.number()) * MOVED));
-            }
+fn move_all(graph: &Graph, feeds: &mut HashMap<String, Tensor<f64>>, random: &mut Random) {
+    // In the order of the inputs, so that it is the same whenever it is looked at.
+    for input in &graph.inputs {
+        if let Some(Tensor::F(values)) = feeds.get_mut(&input.name) {
+            values.mapv_inplace(|x| x * (1.0 + f64::from(random.number()) * MOVED));
         }
-        all
-    })
+    }
 }
 
 /// How many results were compared, how many of them could be to three digits, and of how many a comparison turned.
@@ -265,41 +327,44 @@ fn feed_initial(feeds: &mut Feeds, states: Vec<(String, Shape, f32)>) {
 }
 
 /// What is drawn for a program: the sizes, and the samples.
-struct Drawn<Y> {
+struct Drawn<X, Y> {
     rows: usize,
     batch: usize,
-    x: ArrayD<f32>,
+    x: X,
     y: Y,
 }
 
-impl<Y: Rows> Drawn<Y> {
-    fn new(program: &Program, input: &[usize], outputs: usize) -> Drawn<Y> {
+impl<X: Given, Y: Rows> Drawn<X, Y> {
+    fn new(program: &Program, input: &[usize], outputs: usize) -> Drawn<X, Y> {
         let mut random = Random::new(program.seed ^ 0xd1ce);
         let least = if program.takes_one() { 1 } else { 2 };
         let rows = least + random.below(10 - least);
         let batch = 1 + random.below(9);
         let scale = if random.chance(20) { 4.0 } else { 1.0 };
-        let x = ArrayD::from_shape_simple_fn(IxDyn(&[&[rows], input].concat()), || scale * random.number());
+        let x = X::draw(&mut random, rows, input, scale);
         Drawn { rows, batch, x, y: Y::draw(&mut random, rows, outputs) }
     }
 }
 
 /// A model with a loss and an optimizer of a trainer.
-pub fn trained<M, L, O, Y>(program: &Program, make: impl Fn(u64) -> M, loss: L, rule: O)
+pub fn trained<M, L, O, X, Y>(program: &Program, make: impl Fn(u64) -> M, loss: L, rule: O)
 where
-    M: Model<Input = f32, Output = f32>,
+    M: Model<Output = f32>,
     L: Loss + Clone,
     L::Target: kiln::TargetElement,
     O: Optimizer + Clone,
+    X: Given,
+    for<'x> &'x X: kiln::Inputs<M::Input>,
     Y: Rows + Targets<L::Target>,
 {
     let seed = program.seed;
-    let Drawn { rows, batch, x, y } = Drawn::<Y>::new(program, &M::INPUT.dims()[1..], M::OUTPUT.dim(1));
-    let graph = |mode: Mode, model: &M, rows: usize| {
+    let Drawn { rows, batch, x, y } = Drawn::<X, Y>::new(program, &M::INPUTS[0].shape.dims()[1..], M::OUTPUT.dim(1));
+    let graph = |mode: Mode, model: &M, x: &[Tensor<f64>]| {
         let g = Builder::new("exact");
         g.set_mode(mode);
-        let input = g.input("x", M::INPUT.with(0, rows));
-        let prediction = model.forward(&g, input);
+        let inputs = M::INPUT_NAMES.iter().zip(M::INPUTS).zip(x);
+        let inputs: Vec<_> = inputs.map(|((name, ty), x)| g.input_of(name, sized(*ty, x))).collect();
+        let prediction = model.forward_all(&g, &inputs)[0];
         g.output("prediction", prediction);
         let target = g.input_of("y", loss.target_type(prediction.shape()));
         let value = loss.loss(&g, prediction, target);
@@ -309,13 +374,15 @@ where
         g.output("loss", value);
         g.finish().expect("a graph of a model that compiles")
     };
-    let exact = |mode: Mode, model: &M, feeds: &mut Feeds, x: &ArrayD<f32>, y: &Y| {
-        feeds.insert("x", Tensor::F(x.mapv(f64::from)));
+    let exact = |mode: Mode, model: &M, feeds: &mut Feeds, x: &X, y: &Y| {
+        let x = x.tensors();
+        let graph = graph(mode, model, &x);
+        M::INPUT_NAMES.iter().zip(x).for_each(|(name, x)| feeds.insert(name, x));
         feeds.insert("y", y.tensor());
         for (name, values) in loss.states() {
             feeds.insert(&name, Tensor::F(values.mapv(f64::from)));
         }
-        Exact::of(&graph(mode, model, x.shape()[0]), feeds)
+        Exact::of(&graph, feeds)
     };
     let trainer = |batch: usize, threads: usize| {
         Trainer::new(make(seed), loss.clone(), rule.clone()).batch(batch).threads(threads).build().expect("it compiles")
@@ -347,7 +414,7 @@ where
         }
     }
     let fewer = if program.takes_one() { 1.max(rows - 1) } else { 2.max(rows - 1) };
-    for count in [fewer, rows] {
+    for (count, x) in [(fewer, x.shorter()), (rows, x.clone())] {
         let (x, y) = (x.rows(0..count), y.rows(0..count));
         let expected = exact(Mode::Train, &model, &mut of_exact, &x, &y);
         let found = one.step(&x, &y).expect("a step");
@@ -396,33 +463,31 @@ where
 }
 
 /// A model with a `step` that takes samples and targets and an `eval` that takes samples.
-pub fn stepped<M, Y>(
+pub fn stepped<M, X, Y>(
     program: &Program,
     make: impl Fn(u64) -> M,
-    fit: impl Fn(&mut M::Trainer, &ArrayD<f32>, &Y) -> Result<(f32, ArrayD<f32>), TrainError>,
-    apply: impl Fn(&mut M::Trainer, &ArrayD<f32>) -> Result<ArrayD<f32>, TrainError>,
+    fit: impl Fn(&mut M::Trainer, &X, &Y) -> Result<(f32, ArrayD<f32>), TrainError>,
+    apply: impl Fn(&mut M::Trainer, &X) -> Result<ArrayD<f32>, TrainError>,
 ) where
     M: Steps,
     M::Trainer: DerefMut<Target = StepTrainer<M>>,
+    X: Given,
     Y: Rows,
 {
-    let Drawn { rows, batch, x, y } = Drawn::<Y>::new(program, &program.input, program.outputs);
+    let Drawn { rows, batch, x, y } = Drawn::<X, Y>::new(program, &program.input, program.outputs);
     let result = format!("v{}", program.steps.len());
-    let exact = |number: usize, model: &M, feeds: &mut Feeds, x: &ArrayD<f32>, y: &Y| {
+    let exact = |number: usize, model: &M, feeds: &mut Feeds, x: &X, y: &Y| {
         let signature = &M::PROGRAMS[number];
+        let (tensors, rows) = (x.tensors().into_iter().chain([y.tensor()]), x.tensors()[0].ty().shape.dim(0));
         let g = Builder::new(signature.name);
         g.set_mode(signature.mode);
-        let types = signature.inputs.iter().map(|taken| (taken.name, taken.ty));
-        let typed =
-            types.map(|(name, Type { dtype, shape })| (name, Type { dtype, shape: shape.with(0, x.shape()[0]) }));
-        let inputs: Vec<_> = typed.map(|(name, ty)| g.input_of(name, ty)).collect();
-        model.program(number, &g, x.shape()[0], &inputs);
-        let graph = g.finish().expect("a graph of a program that compiles");
-        let data: Vec<&str> = graph.inputs.iter().filter(|i| i.role == Role::Data).map(|i| i.name.as_str()).collect();
-        feeds.insert(data[0], Tensor::F(x.mapv(f64::from)));
-        if data.len() > 1 {
-            feeds.insert(data[1], y.tensor());
+        let mut inputs = Vec::new();
+        for (taken, tensor) in signature.inputs.iter().zip(tensors) {
+            inputs.push(g.input_of(taken.name, sized(taken.ty, &tensor)));
+            feeds.insert(taken.name, tensor);
         }
+        model.program(number, &g, rows, &inputs);
+        let graph = g.finish().expect("a graph of a program that compiles");
         Exact::of(&graph, feeds)
     };
     let trainer = |model: M, batch: usize, threads: usize| {
@@ -449,7 +514,7 @@ pub fn stepped<M, Y>(
         }
     }
     let fewer = if program.takes_one() { 1.max(rows - 1) } else { 2.max(rows - 1) };
-    for count in [fewer, rows] {
+    for (count, x) in [(fewer, x.shorter()), (rows, x.clone())] {
         let (x, y) = (x.rows(0..count), y.rows(0..count));
         let expected = exact(0, &model, &mut of_exact, &x, &y);
         let (loss, values) = fit(&mut one, &x, &y).expect("a step");
@@ -483,41 +548,36 @@ pub fn stepped<M, Y>(
     }
 }
 
-/// What a module of `source.rs` calls: the program of a seed, for targets that are numbers.
-pub fn values<M, L, O>(seed: u64, make: impl Fn(u64) -> M, loss: L, rule: O)
-where
-    M: Model<Input = f32, Output = f32>,
-    L: Loss<Target = f32> + Clone,
-    O: Optimizer + Clone,
-{
-    trained::<M, L, O, ArrayD<f32>>(&Program::random(seed, None, usize::MAX), make, loss, rule);
+/// What a module of `source.rs` calls: the program of a seed, for targets that are numbers or class labels, of one input or with
+/// words, too. Which of them `written.rs` has is up to its seeds.
+macro_rules! checks {
+    ($($name:ident, $steps:ident: $input:ty, $given:ty, $target:ty, $rows:ty;)*) => {$(
+        #[allow(dead_code)]
+        pub fn $name<M, L, O>(seed: u64, make: impl Fn(u64) -> M, loss: L, rule: O)
+        where
+            M: Model<Input = $input, Output = f32>,
+            L: Loss<Target = $target> + Clone,
+            O: Optimizer + Clone,
+        {
+            trained::<M, L, O, $given, $rows>(&Program::random(seed, None, usize::MAX), make, loss, rule);
+        }
+
+        #[allow(dead_code)]
+        pub fn $steps<M: Steps>(seed: u64, make: fn(u64) -> M, fit: Fit<M, $given, $rows>, apply: Apply<M, $given>)
+        where
+            M::Trainer: DerefMut<Target = StepTrainer<M>>,
+        {
+            stepped(&Program::random(seed, None, usize::MAX), make, fit, apply);
+        }
+    )*};
 }
 
-/// As [`values`], for class labels.
-pub fn labels<M, L, O>(seed: u64, make: impl Fn(u64) -> M, loss: L, rule: O)
-where
-    M: Model<Input = f32, Output = f32>,
-    L: Loss<Target = i32> + Clone,
-    O: Optimizer + Clone,
-{
-    trained::<M, L, O, Array1<i32>>(&Program::random(seed, None, usize::MAX), make, loss, rule);
+checks! {
+    values, steps_of_values: f32, ArrayD<f32>, f32, ArrayD<f32>;
+    labels, steps_of_labels: f32, ArrayD<f32>, i32, Array1<i32>;
+    values_with_words, steps_of_values_with_words: (f32, i32), (ArrayD<f32>, ArrayD<i32>), f32, ArrayD<f32>;
+    labels_with_words, steps_of_labels_with_words: (f32, i32), (ArrayD<f32>, ArrayD<i32>), i32, Array1<i32>;
 }
 
-type Fit<M, Y> = fn(&mut <M as Steps>::Trainer, &ArrayD<f32>, &Y) -> Result<(f32, ArrayD<f32>), TrainError>;
-type Apply<M> = fn(&mut <M as Steps>::Trainer, &ArrayD<f32>) -> Result<ArrayD<f32>, TrainError>;
-
-/// As [`values`], for a model with steps.
-pub fn steps_of_values<M: Steps>(seed: u64, make: fn(u64) -> M, fit: Fit<M, ArrayD<f32>>, apply: Apply<M>)
-where
-    M::Trainer: DerefMut<Target = StepTrainer<M>>,
-{
-    stepped(&Program::random(seed, None, usize::MAX), make, fit, apply);
-}
-
-/// As [`labels`], for a model with steps.
-pub fn steps_of_labels<M: Steps>(seed: u64, make: fn(u64) -> M, fit: Fit<M, Array1<i32>>, apply: Apply<M>)
-where
-    M::Trainer: DerefMut<Target = StepTrainer<M>>,
-{
-    stepped(&Program::random(seed, None, usize::MAX), make, fit, apply);
-}
+type Fit<M, X, Y> = fn(&mut <M as Steps>::Trainer, &X, &Y) -> Result<(f32, ArrayD<f32>), TrainError>;
+type Apply<M, X> = fn(&mut <M as Steps>::Trainer, &X) -> Result<ArrayD<f32>, TrainError>;

@@ -5,16 +5,20 @@ use kiln::graph::layers::activation::{elu, hardswish, hardtanh, leaky_relu, mish
 use kiln::graph::layers::conv::conv;
 use kiln::graph::layers::conv_transpose::conv_transpose;
 use kiln::graph::layers::dropout::dropout;
+use kiln::graph::layers::embedding::embedding;
 use kiln::graph::layers::linear::linear;
 use kiln::graph::layers::pool::{Divisor, avg_pool, max_pool};
 use kiln::graph::layers::upsample::upsample;
+use kiln::graph::model::not_of_one;
 use kiln::graph::op::{Convolution, MAX_SPATIAL, Sliding as Windows, Window};
-use kiln::graph::{Builder, DType, Init, Value, functions};
+use kiln::graph::shape::{extent::free, only};
+use kiln::graph::{Builder, DType, Init, Type, Value, functions};
 use kiln::layers::{BatchNormSettings, LayerNormSettings, PerAxis, RecurrentSettings};
 use kiln::prelude::*;
 
 use crate::named::Named;
 use crate::program::{Call, Program, SIZES, Sliding};
+use crate::words::{WORDS, Words};
 
 /// Numbers of a sample; a program takes the first of them.
 pub const MOST: usize = 400;
@@ -27,9 +31,13 @@ pub struct Composed {
     parts: Vec<Part>,
 }
 
+/// A network of a random program that takes words, too.
+pub struct WithWords(pub Composed);
+
 /// What a step has of its own.
 enum Part {
     Nothing,
+    Words { table: Parameter, gru: Option<Box<dyn Layer>> },
     Weights { weight: Parameter, bias: Option<Parameter> },
     Layer(Box<dyn Layer>),
 }
@@ -44,6 +52,42 @@ impl Model for Composed {
     fn new(init: &mut Init) -> Composed {
         let seed = init.uniform([1], 1.0)[[0]].to_bits();
         Composed::of(Program::random(seed.into(), Some(OUTPUTS), MOST), init)
+    }
+}
+
+impl Model for WithWords {
+    type Input = (f32, i32);
+    type Output = f32;
+    const INPUT: Shape = only("WithWords", "inputs", Self::INPUTS);
+    const OUTPUT: Shape = Composed::OUTPUT;
+    const INPUTS: &'static [Type] =
+        &[Type::new(DType::F32, Composed::INPUT), Type::new(DType::I32, Shape::new(&[Shape::N, free("T")]))];
+    const INPUT_NAMES: &'static [&'static str] = &["x", "words"];
+
+    fn new(init: &mut Init) -> WithWords {
+        WithWords(Composed::new(init))
+    }
+
+    fn forward_all<'g>(&self, g: &'g Builder, inputs: &[Value<'g>]) -> Vec<Value<'g>> {
+        vec![self.0.result(g, inputs[0], Some(inputs[1]))]
+    }
+}
+
+impl Layer for WithWords {
+    fn forward<'g>(&self, g: &'g Builder, x: Value<'g>) -> Value<'g> {
+        not_of_one::<WithWords>(g, x)
+    }
+
+    fn visit<'a>(&'a self, path: &mut Path, f: &mut dyn FnMut(&str, &'a Parameter)) {
+        self.0.visit(path, f);
+    }
+
+    fn visit_mut(&mut self, path: &mut Path, f: &mut dyn FnMut(&str, &mut Parameter)) {
+        self.0.visit_mut(path, f);
+    }
+
+    fn describe(&self, path: &mut Path, f: &mut dyn FnMut(&str, &str)) {
+        self.0.describe(path, f);
     }
 }
 
@@ -76,6 +120,11 @@ fn part(call: &Call, init: &mut Init) -> Part {
         Call::Recurrent { name, features, bidirectional } => {
             let settings = RecurrentSettings::new().batch_first(true).bidirectional(*bidirectional);
             Part::Layer(recurrent(name, *features, settings, init))
+        }
+        Call::Words(words) => {
+            let settings = RecurrentSettings::new().batch_first(true);
+            let gru = (words.through == "GRU").then(|| recurrent("GRU", words.row(), settings, init));
+            Part::Words { table: Parameter::trained(init.normal([WORDS, words.row()])), gru }
         }
         _ => Part::Nothing,
     }
@@ -140,8 +189,8 @@ fn recurrent(name: &str, features: usize, settings: RecurrentSettings, init: &mu
     with_size!(features, of)
 }
 
-impl Layer for Composed {
-    fn forward<'g>(&self, g: &'g Builder, x: Value<'g>) -> Value<'g> {
+impl Composed {
+    fn result<'g>(&self, g: &'g Builder, x: Value<'g>, words: Option<Value<'g>>) -> Value<'g> {
         let count = self.program.input.iter().product();
         let mut values = vec![reshaped(functions::narrow(x, 1, 0, count), &self.program.input)];
         for (number, (step, part)) in self.program.steps.iter().zip(&self.parts).enumerate() {
@@ -154,10 +203,21 @@ impl Layer for Composed {
                     let bias = bias.as_ref().map(|bias| g.parameter("bias", bias));
                     weighted(&step.call, a, g.parameter("weight", weight), bias)
                 }
+                Part::Words { table, gru } => {
+                    let Call::Words(made) = &step.call else { unreachable!("{:?} has no table", step.call) };
+                    let words = words.expect("a program that takes words");
+                    of_words(g, made, words, g.parameter("table", table), gru.as_deref())
+                }
                 Part::Nothing => plain(&step.call, a, b),
             });
         }
         values[values.len() - 1]
+    }
+}
+
+impl Layer for Composed {
+    fn forward<'g>(&self, g: &'g Builder, x: Value<'g>) -> Value<'g> {
+        self.result(g, x, None)
     }
 
     fn visit<'a>(&'a self, path: &mut Path, f: &mut dyn FnMut(&str, &'a Parameter)) {
@@ -167,6 +227,10 @@ impl Layer for Composed {
                 Part::Weights { weight, bias } => {
                     f(&path.name("weight"), weight);
                     bias.iter().for_each(|bias| f(&path.name("bias"), bias));
+                }
+                Part::Words { table, gru } => {
+                    f(&path.name("table"), table);
+                    gru.iter().for_each(|gru| gru.visit(path, f));
                 }
                 Part::Layer(layer) => layer.visit(path, f),
             });
@@ -180,6 +244,10 @@ impl Layer for Composed {
                 Part::Weights { weight, bias } => {
                     f(&path.name("weight"), weight);
                     bias.iter_mut().for_each(|bias| f(&path.name("bias"), bias));
+                }
+                Part::Words { table, gru } => {
+                    f(&path.name("table"), table);
+                    gru.iter_mut().for_each(|gru| gru.visit_mut(path, f));
                 }
                 Part::Layer(layer) => layer.visit_mut(path, f),
             });
@@ -222,6 +290,38 @@ fn weighted<'g>(call: &Call, x: Value<'g>, weight: Value<'g>, bias: Option<Value
             conv_transpose(x, weight, bias, conv, [0; MAX_SPATIAL])
         }
         _ => unreachable!("{call:?} has no weight"),
+    }
+}
+
+/// What [`Words`] says, of a table.
+fn of_words<'g>(
+    g: &'g Builder,
+    made: &Words,
+    words: Value<'g>,
+    table: Value<'g>,
+    gru: Option<&dyn Layer>,
+) -> Value<'g> {
+    let h = embedding(words, table, None);
+    let length = h.shape().dim(1);
+    let h = match made.through {
+        "" => h,
+        "cumsum" => h.cumsum(1),
+        "softmax" => h.softmax(1),
+        "attention" => functions::scaled_dot_product_attention(h, h, h, None, 0.0, false, None),
+        "flip" => h + functions::flip(h, &[1]) * 0.5,
+        "places" => h + functions::arange_to(g, length as isize).convert(DType::F32).unsqueeze(1) * 0.125,
+        "turned" => reshaped(h.transpose(1, 2), &[length, made.row()]),
+        "reversed_words" => h * embedding(functions::flip(words, &[1]), table, None),
+        _ => gru.expect("a recurrent layer").forward(g, h),
+    };
+    let dim = [1];
+    match made.then {
+        "mean" => functions::mean(h, Some(&dim), false),
+        "sum" => functions::sum(h, Some(&dim), false),
+        "amax" => functions::amax(h, Some(&dim), false),
+        "logsumexp" => functions::logsumexp(h, 1, false),
+        "last" => functions::select(h, 1, -1),
+        _ => functions::sum(h * words.gt(2).convert(DType::F32).unsqueeze(2), Some(&dim), false),
     }
 }
 

@@ -16,7 +16,9 @@ mod folder;
 mod libraries;
 mod named;
 mod program;
+mod random;
 mod source;
+mod words;
 mod written;
 
 use std::collections::BTreeMap;
@@ -29,19 +31,20 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::{env, thread};
 
-use kiln::graph::optimizers::Optimizer;
+use kiln::graph::optimizers::{Optimizer, Options, Select};
 use kiln::graph::{Builder, Init, Value};
 use kiln::losses::Reduction;
 use kiln::prelude::*;
 use ndarray::{Array1, ArrayD};
 
-use composed::{Composed, MOST, OUTPUTS};
+use check::Given;
+use composed::{Composed, MOST, OUTPUTS, WithWords};
 use folder::Folder;
 use libraries::Libraries;
-use program::{Goal, Program, Rule};
+use program::{Beside, Goal, Program, Rule};
 
 /// The seeds of the programs that are written to `written.rs`.
-const WRITTEN: Range<u64> = 0..18;
+const WRITTEN: Range<u64> = 0..17;
 
 /// The seeds to look at.
 fn seeds(usual: u64) -> Range<u64> {
@@ -65,14 +68,32 @@ enum AnyRule {
     Sgd(Sgd),
     Adam(Adam),
     AdamW(AdamW),
-    RmsProp(RMSprop),
+    RMSprop(RMSprop),
     Adagrad(Adagrad),
     Adamax(Adamax),
     NAdam(NAdam),
 }
 
 impl AnyRule {
-    fn of(rule: Rule) -> AnyRule {
+    fn of(rule: Rule, beside: Beside) -> AnyRule {
+        let rule = AnyRule::alone(rule);
+        macro_rules! with_beside {
+            ($($name:ident),*) => {
+                match rule {
+                    $(AnyRule::$name(rule) => {
+                        let rule = if beside.clip_grad_norm { rule.clip_grad_norm(0.5) } else { rule };
+                        let groups = |rule: kiln::optimizers::$name| {
+                            rule.group(Select::biases_and_norms(), |rule| rule.lr(0.02))
+                        };
+                        AnyRule::$name(if beside.groups { groups(rule) } else { rule })
+                    })*
+                }
+            };
+        }
+        with_beside!(Sgd, Adam, AdamW, RMSprop, Adagrad, Adamax, NAdam)
+    }
+
+    fn alone(rule: Rule) -> AnyRule {
         let decay = |on: bool| if on { 0.125 } else { 0.0 };
         match rule {
             Rule::Sgd { momentum, nesterov, weight_decay } => {
@@ -88,7 +109,7 @@ impl AnyRule {
             Rule::Other(_) => AnyRule::NAdam(NAdam::new(0.05).eps(EPS)),
             Rule::RmsProp { centered, momentum } => {
                 let momentum = if momentum { 0.9 } else { 0.0 };
-                AnyRule::RmsProp(RMSprop::default().lr(0.05).eps(EPS).centered(centered).momentum(momentum))
+                AnyRule::RMSprop(RMSprop::default().lr(0.05).eps(EPS).centered(centered).momentum(momentum))
             }
         }
     }
@@ -98,7 +119,7 @@ impl AnyRule {
             AnyRule::Sgd(rule) => rule,
             AnyRule::Adam(rule) => rule,
             AnyRule::AdamW(rule) => rule,
-            AnyRule::RmsProp(rule) => rule,
+            AnyRule::RMSprop(rule) => rule,
             AnyRule::Adagrad(rule) => rule,
             AnyRule::Adamax(rule) => rule,
             AnyRule::NAdam(rule) => rule,
@@ -122,26 +143,45 @@ impl Optimizer for AnyRule {
     fn check(&self) -> Result<(), kiln::graph::InvalidSetting> {
         self.rule().check()
     }
+
+    fn options(&self) -> &Options {
+        self.rule().options()
+    }
+
+    fn groups(&self) -> Vec<(&Select, &dyn Optimizer)> {
+        self.rule().groups()
+    }
 }
 
 /// A composed program by its seed.
 fn check_composed(seed: u64) {
-    let make = |parameters: u64| {
-        Composed::of(Program::random(seed, Some(OUTPUTS), MOST), &mut Init::new(seed ^ parameters << 32))
-    };
     let program = Program::random(seed, Some(OUTPUTS), MOST);
     if env::var_os("KILN_SEED").is_some() {
         println!("{}", source::module(&program));
     }
-    let rule = AnyRule::of(program.rule);
+    let make = |parameters: u64| {
+        Composed::of(Program::random(seed, Some(OUTPUTS), MOST), &mut Init::new(seed ^ parameters << 32))
+    };
+    if program.takes_words() {
+        check_made::<_, (ArrayD<f32>, ArrayD<i32>)>(&program, |parameters| WithWords(make(parameters)));
+    } else {
+        check_made::<_, ArrayD<f32>>(&program, make);
+    }
+}
+
+fn check_made<M: Model<Output = f32>, X: Given>(program: &Program, make: impl Fn(u64) -> M)
+where
+    for<'x> &'x X: kiln::Inputs<M::Input>,
+{
+    let rule = AnyRule::of(program.rule, program.beside);
     match program.goal {
         Goal::Mse { sum } => {
             let reduction = if sum { Reduction::Sum } else { Reduction::Mean };
-            check::trained::<_, _, _, ArrayD<f32>>(&program, make, mse().reduction(reduction), rule);
+            check::trained::<_, _, _, X, ArrayD<f32>>(program, make, mse().reduction(reduction), rule);
         }
-        Goal::L1 => check::trained::<_, _, _, ArrayD<f32>>(&program, make, l1(), rule),
-        Goal::Huber => check::trained::<_, _, _, ArrayD<f32>>(&program, make, huber(), rule),
-        Goal::Bce => check::trained::<_, _, _, ArrayD<f32>>(&program, make, bce_with_logits(), rule),
+        Goal::L1 => check::trained::<_, _, _, X, ArrayD<f32>>(program, make, l1(), rule),
+        Goal::Huber => check::trained::<_, _, _, X, ArrayD<f32>>(program, make, huber(), rule),
+        Goal::Bce => check::trained::<_, _, _, X, ArrayD<f32>>(program, make, bce_with_logits(), rule),
         Goal::CrossEntropy { label_smoothing, weight, ignore } => {
             let mut loss = cross_entropy().label_smoothing(if label_smoothing { 0.125 } else { 0.0 });
             if weight {
@@ -150,7 +190,7 @@ fn check_composed(seed: u64) {
             if ignore {
                 loss = loss.ignore_index(0);
             }
-            check::trained::<_, _, _, Array1<i32>>(&program, make, loss, rule);
+            check::trained::<_, _, _, X, Array1<i32>>(program, make, loss, rule);
         }
     }
 }
@@ -206,12 +246,14 @@ fn written_programs() {
 }
 
 /// The modules that written programs need, by their files.
-const MODULES: [(&str, &str); 5] = [
+const MODULES: [(&str, &str); 7] = [
     ("check", "programs/check.rs"),
     ("errors", "common/errors.rs"),
     ("folder", "common/folder.rs"),
     ("named", "programs/named.rs"),
     ("program", "programs/program.rs"),
+    ("random", "programs/random.rs"),
+    ("words", "programs/words.rs"),
 ];
 
 /// So many are compiled at once.

@@ -1,7 +1,7 @@
 //! Functions of one tensor with a number or two, as data: what they make of extents, and how a body writes them. It knows
 //! neither how a network is written nor how it is built.
 
-use crate::program::Random;
+use crate::random::Random;
 
 /// A function by its name in a body, or a word for one of its forms. Axes count from 0, the batch axis.
 #[derive(Clone, Debug)]

@@ -2,42 +2,8 @@
 //! rules of shapes, and neither how a network is written nor how it is built.
 
 use crate::named::Named;
-
-/// SplitMix64.
-pub struct Random(u64);
-
-impl Random {
-    pub fn new(seed: u64) -> Random {
-        Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x2545_f491_4f6c_dd1d)
-    }
-
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ z >> 31
-    }
-
-    /// A number below `n`.
-    pub fn below(&mut self, n: usize) -> usize {
-        (self.next() % n as u64) as usize
-    }
-
-    /// True `percent` times in a hundred.
-    pub fn chance(&mut self, percent: usize) -> bool {
-        self.below(100) < percent
-    }
-
-    pub fn pick<T: Copy>(&mut self, from: &[T]) -> T {
-        from[self.below(from.len())]
-    }
-
-    /// From -1 to 1.
-    pub fn number(&mut self) -> f32 {
-        (self.next() >> 40) as f32 / (1u64 << 23) as f32 - 1.0
-    }
-}
+use crate::random::Random;
+use crate::words::Words;
 
 /// Numbers of channels and features.
 pub const SIZES: [usize; 17] = [1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 16, 17, 24, 31, 32, 33, 40];
@@ -215,6 +181,8 @@ pub enum Call {
         bidirectional: bool,
     },
     Named(Named),
+    /// What is made of the second input; its operand is ignored.
+    Words(Words),
 }
 
 /// A call, and the values that it takes: 0 is the input, `i + 1` what step `i` gives.
@@ -222,6 +190,19 @@ pub enum Call {
 pub struct Step {
     pub call: Call,
     pub from: Vec<usize>,
+}
+
+impl Step {
+    /// A group of these without any is refused.
+    fn has_bias_or_norm(&self) -> bool {
+        match &self.call {
+            Call::Linear { bias, .. } | Call::Conv { bias, .. } | Call::ConvTranspose { bias, .. } => *bias,
+            Call::BatchNorm { affine, .. } => *affine,
+            Call::LayerNorm { .. } | Call::Recurrent { .. } => true,
+            Call::Words(words) => words.through == "GRU",
+            _ => false,
+        }
+    }
 }
 
 /// What is minimized.
@@ -255,7 +236,15 @@ pub enum Rule {
     Other(&'static str),
 }
 
-/// A network from an input `[N, input..]` to `[N, outputs]`.
+/// What an optimizer does beside its rule.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Beside {
+    /// Biases and norms are a group with a rate of their own.
+    pub groups: bool,
+    pub clip_grad_norm: bool,
+}
+
+/// A network from an input `[N, input..]`, and one of words `[N, T; i32]` if [`Program::takes_words`], to `[N, outputs]`.
 #[derive(Clone, Debug)]
 pub struct Program {
     pub seed: u64,
@@ -264,6 +253,7 @@ pub struct Program {
     pub outputs: usize,
     pub goal: Goal,
     pub rule: Rule,
+    pub beside: Beside,
 }
 
 impl Program {
@@ -278,9 +268,14 @@ impl Program {
         for _ in 0..count {
             maker.step();
         }
-        maker.finish(outputs);
+        // Numbers of their own, so that a seed has the network that it had without these.
+        let mut more = Random::new(seed ^ 0x3057);
+        let words = more.chance(30).then(|| Words::draw(&mut more));
+        let beside = Beside { groups: more.chance(30), clip_grad_norm: more.chance(20) };
+        maker.finish(outputs, words);
         let Maker { mut random, steps, .. } = maker;
         let steps = needed(steps);
+        let beside = Beside { groups: beside.groups && steps.iter().any(Step::has_bias_or_norm), ..beside };
         let goal = match random.below(6) {
             0 => Goal::Mse { sum: random.chance(30) },
             1 => Goal::L1,
@@ -302,12 +297,16 @@ impl Program {
             3 => Rule::Other(random.pick(&["Adagrad", "Adamax", "NAdam"])),
             _ => Rule::RmsProp { centered: random.chance(30), momentum: random.chance(50) },
         };
-        Program { seed, input, steps, outputs, goal, rule }
+        Program { seed, input, steps, outputs, goal, rule, beside }
     }
 
     /// Whether one sample alone can be trained with: batch norm needs two.
     pub fn takes_one(&self) -> bool {
         !self.steps.iter().any(|step| matches!(step.call, Call::BatchNorm { .. }))
+    }
+
+    pub fn takes_words(&self) -> bool {
+        self.steps.iter().any(|step| matches!(step.call, Call::Words(_)))
     }
 }
 
@@ -381,11 +380,21 @@ impl Maker {
         }
     }
 
-    /// A linear layer to so many results, behind a flattening.
-    fn finish(&mut self, outputs: usize) {
+    /// A linear layer to so many results, behind a flattening, and what is made of words.
+    fn finish(&mut self, outputs: usize, words: Option<Words>) {
         let x = self.values.len() - 1;
-        let inputs = self.values[x].iter().product();
+        let mut inputs = self.values[x].iter().product();
         self.push(Call::Reshape { extents: vec![inputs] }, vec![x], vec![inputs]);
+        let x = match words {
+            None => x,
+            Some(words) => {
+                let features = words.features();
+                inputs += features;
+                self.push(Call::Words(words), vec![0], vec![features]);
+                self.push(Call::Cat { axis: 1 }, vec![x + 1, x + 2], vec![inputs]);
+                x + 2
+            }
+        };
         let bias = self.random.chance(80);
         self.push(Call::Linear { inputs, outputs, bias }, vec![x + 1], vec![outputs]);
     }

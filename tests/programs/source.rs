@@ -3,7 +3,8 @@
 use std::fmt::Write;
 use std::ops::Range;
 
-use crate::program::{Call, Goal, Program, Rule, Sliding, Step};
+use crate::program::{Beside, Call, Goal, Program, Rule, Sliding, Step};
+use crate::words::WORDS;
 
 /// A module with the program and a function `check`. Every second one is a model with steps of its own.
 pub fn module(program: &Program) -> String {
@@ -15,40 +16,54 @@ pub fn module(program: &Program) -> String {
     for (number, step) in program.steps.iter().enumerate() {
         if let Some(layer) = layer(&step.call) {
             writeln!(fields, "            layer{number}: {layer},").unwrap();
-            let trained = ["Linear", "Conv", "LayerNorm"].iter().any(|name| layer.starts_with(name));
+            let trained = ["Linear", "Conv", "LayerNorm", "Embedding"].iter().any(|name| layer.starts_with(name));
             if trained || matches!(step.call, Call::BatchNorm { affine: true, .. }) {
                 parts.push(format!("layer{number}"));
             }
         }
+        if let Call::Words(words) = &step.call
+            && words.through == "GRU"
+        {
+            writeln!(fields, "            gru{number}: GRU({}, 3, batch_first = true),", words.row()).unwrap();
+            parts.push(format!("gru{number}"));
+        }
         writeln!(body, "            let v{} = {};", number + 1, expression(number, step)).unwrap();
     }
     let (input, last, outputs) = (extents(&program.input), program.steps.len(), program.outputs);
-    let (rule, loss) = (rule(program.rule), loss(program.goal));
+    let (rule, loss) = (rule(program.rule, program.beside), loss(program.goal));
+    let (words, worded) = if program.takes_words() { (", words: [N, T; i32]", "_with_words") } else { ("", "") };
     let mut text = format!(
         "/// Seed {seed}.\nmod program_{seed} {{\n    use kiln::prelude::*;\n\n    model! {{\n        struct Net {{\n"
     );
     text += &fields;
     if steps {
-        let (options, name) = (rule.options, rule.name);
+        let (options, name) = (rule.field(), rule.name);
         let (target, call) = match program.goal {
             Goal::CrossEntropy { .. } => ("[N; i32]".to_owned(), "labels"),
             _ => (format!("[N, {outputs}]"), "values"),
         };
         let end = format!("v{last}");
         write!(text, "            opt: {name}(({}){options}),\n        }}\n\n", parts.join(", ")).unwrap();
-        write!(text, "        step fit(v0: [N, {input}], y: {target}) -> (loss, {end}) {{\n{body}").unwrap();
+        write!(text, "        step fit(v0: [N, {input}]{words}, y: {target}) -> (loss, {end}) {{\n{body}").unwrap();
         write!(text, "            let loss = {};\n            opt.minimize(loss);\n        }}\n\n", loss.step(&end))
             .unwrap();
-        write!(text, "        eval apply(v0: [N, {input}]) -> {end} {{\n{body}        }}\n    }}\n\n").unwrap();
+        write!(text, "        eval apply(v0: [N, {input}]{words}) -> {end} {{\n{body}        }}\n    }}\n\n").unwrap();
         text += "    pub fn check() {\n";
-        let (fit, apply) = ("|net, x, y| net.fit(x, y)", "|net, x| net.apply(x)");
-        writeln!(text, "        crate::check::steps_of_{call}::<Net>({seed}, Net::init, {fit}, {apply});").unwrap();
+        let call = format!("        crate::check::steps_of_{call}{worded}::<Net>(");
+        text += &match worded {
+            "" => format!("{call}{seed}, Net::init, |net, x, y| net.fit(x, y), |net, x| net.apply(x));\n"),
+            _ => format!(
+                "{call}\n            {seed},\n            Net::init,\n            |net, (x, words), y| net.fit(x, words, y),\n            \
+                 |net, (x, words)| net.apply(x, words),\n        );\n"
+            ),
+        };
     } else {
-        let declared = format!("        }}\n\n        fn forward(v0: [N, {input}]) -> [N, {outputs}] {{\n{body}");
+        let declared =
+            format!("        }}\n\n        fn forward(v0: [N, {input}]{words}) -> [N, {outputs}] {{\n{body}");
         write!(text, "{declared}            v{last}\n        }}\n    }}\n\n    pub fn check() {{\n").unwrap();
         let (loss, call) = (loss.trainer(outputs), loss.targets);
         writeln!(text, "        let loss = {loss};\n        let rule = {};", rule.trainer()).unwrap();
-        writeln!(text, "        crate::check::{call}({seed}, Net::init, loss, rule);").unwrap();
+        writeln!(text, "        crate::check::{call}{worded}({seed}, Net::init, loss, rule);").unwrap();
     }
     text + "    }\n}\n"
 }
@@ -123,6 +138,7 @@ fn layer(call: &Call) -> Option<String> {
         Call::Recurrent { name, features, bidirectional } => {
             format!("{name}({features}, 3, batch_first = true, bidirectional = {bidirectional})")
         }
+        Call::Words(words) => format!("Embedding({WORDS}, {})", words.row()),
         _ => return None,
     })
 }
@@ -132,6 +148,9 @@ fn expression(number: usize, step: &Step) -> String {
     let b = format!("v{}", step.from[step.from.len() - 1]);
     if let Call::Recurrent { .. } = step.call {
         return format!("{{ let (y, _) = layer{number}({x}); y }}");
+    }
+    if let Call::Words(words) = &step.call {
+        return words.text(&format!("layer{number}"), &format!("gru{number}"));
     }
     if layer(&step.call).is_some() {
         return format!("layer{number}({x})");
@@ -169,10 +188,11 @@ fn expression(number: usize, step: &Step) -> String {
     }
 }
 
-/// An optimizer: its name, and its options as a field has them.
+/// An optimizer: its name, its options, and whether it has a group of its own.
 struct Written {
     name: &'static str,
     options: String,
+    groups: bool,
 }
 
 impl Written {
@@ -183,11 +203,20 @@ impl Written {
             let (name, value) = option.split_once(" = ").expect("an option has a name");
             text += &format!(".{name}({value})");
         }
+        if self.groups {
+            text += ";\n        let rule = rule.group(Select::biases_and_norms(), |opt| opt.lr(0.02))";
+        }
         text
+    }
+
+    /// The options as a field has them.
+    fn field(&self) -> String {
+        let groups = ", groups = [(Select::biases_and_norms(), |opt| opt.lr(0.02))]";
+        format!("{}{}", self.options, if self.groups { groups } else { "" })
     }
 }
 
-fn rule(rule: Rule) -> Written {
+fn rule(rule: Rule, beside: Beside) -> Written {
     let mut options = ", lr = 0.05".to_owned();
     let mut add = |on: bool, option: &str| options += if on { option } else { "" };
     let name = match rule {
@@ -218,7 +247,10 @@ fn rule(rule: Rule) -> Written {
             "RMSprop"
         }
     };
-    Written { name, options }
+    if beside.clip_grad_norm {
+        options += ", clip_grad_norm = 0.5";
+    }
+    Written { name, options, groups: beside.groups }
 }
 
 /// A loss: what it is called, its options, which targets it takes.
