@@ -6,15 +6,17 @@
 //! own.
 
 use std::error::Error;
+use std::f32::consts::LN_2;
 use std::io::{Read, Write, stdout};
 use std::time::Instant;
 
 use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
+use kiln::data::{WeightedRandomSampler, source};
 use kiln::prelude::*;
-use kiln::random::{bits, uniform};
-use ndarray::{Array2, s};
+use kiln::random::uniform;
+use ndarray::{Array2, aview1, s};
 
 /// How many characters the text has that are not learnt from.
 const HELD_OUT: usize = 32_768;
@@ -27,7 +29,9 @@ const BEFORE: usize = PLACES / 2;
 const WIDTH: usize = 128;
 const HEADS: usize = 4;
 const BATCH: usize = 16;
-const STEPS: u64 = 3_200;
+const EPOCHS: u64 = 10;
+/// Of an epoch.
+const STEPS: u64 = 320;
 const RATE: f64 = 3e-3;
 const SEED: u64 = 42;
 /// How many characters are written, and how much the likelier ones are preferred: below 1 they are.
@@ -89,7 +93,7 @@ model! {
             lr = RATE,
             betas = (0.9, 0.99),
             clip_grad_norm = 1.0,
-            schedule = OneCycleLR::new(RATE, STEPS).pct_start(0.05).cycle_momentum(false),
+            schedule = OneCycleLR::new(RATE, EPOCHS * STEPS).pct_start(0.05).cycle_momentum(false),
             groups = [(Select::biases_and_norms(), |opt| opt.weight_decay(0.0))],
         ),
     }
@@ -123,18 +127,20 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut writer = Writer::init(SEED).trainer().batch(BATCH).seed(SEED).build()?;
     println!("compiled in {:.2} s", start.elapsed().as_secs_f64());
 
-    let start = Instant::now();
-    let mut sum = 0.0;
-    for step in 0..STEPS {
-        let begins = |sample: usize| bits(SEED, step as u32, 1, sample as u64) as usize % (learnt - PLACES);
-        let (x, y) = windows(&numbers, (0..BATCH).map(begins));
-        sum += f64::from(writer.learn(&x, &y)?);
-        if (step + 1) % (STEPS / 10) == 0 {
-            let (mean, seconds) = (sum / (STEPS / 10) as f64, start.elapsed().as_secs_f64());
-            println!("step {:4}  {:.3} bits a character  {seconds:.1} s", step + 1, mean / f64::ln(2.0));
-            sum = 0.0;
-        }
-    }
+    // ANCHOR: train
+    // A window of the text from each place, and what follows each of its characters; an epoch draws some of them.
+    let part = numbers[..learnt].to_vec();
+    let windows = source(learnt - PLACES, move |begin| {
+        let [x, y] = [begin, begin + 1].map(|begin| aview1(&part[begin..begin + PLACES]).to_owned());
+        (x, y)
+    });
+    let sampler = WeightedRandomSampler::new(&vec![1.0; windows.len()], BATCH * STEPS as usize, SEED)?;
+    let windows = Loader::new(windows).batch(BATCH).sampler(sampler);
+    kiln::fit(&mut writer, &windows, |writer, (x, y)| Ok([("bits", writer.learn(x, y)? / LN_2)]))
+        .epochs(EPOCHS)
+        .validate_with(|writer| Ok(vec![("bits".to_owned(), held_out(writer, &numbers, learnt)?)]))
+        .run()?;
+    // ANCHOR_END: train
 
     println!("\nbits a character of the held-out text");
     println!("  the model  {:.3}", held_out(&mut writer, &numbers, learnt)?);
@@ -166,14 +172,8 @@ impl Letters {
 }
 
 /// A window of the text from each of these places, and what follows each of its characters.
-fn windows(text: &[i32], begins: impl ExactSizeIterator<Item = usize>) -> (Array2<i32>, Array2<i32>) {
-    let shape = (begins.len(), PLACES);
-    let (mut x, mut y) = (Array2::zeros(shape), Array2::zeros(shape));
-    for (row, begin) in begins.enumerate() {
-        x.row_mut(row).assign(&ndarray::aview1(&text[begin..begin + PLACES]));
-        y.row_mut(row).assign(&ndarray::aview1(&text[begin + 1..begin + PLACES + 1]));
-    }
-    (x, y)
+fn windows(text: &[i32], begins: &[usize]) -> [Array2<i32>; 2] {
+    [0, 1].map(|ahead| Array2::from_shape_fn((begins.len(), PLACES), |(row, place)| text[begins[row] + ahead + place]))
 }
 
 /// The bits that a character of the text from `start` on takes, each seen with at least `BEFORE` that come before it.
@@ -183,7 +183,7 @@ fn held_out(writer: &mut WriterTrainer, text: &[i32], start: usize) -> Result<f6
     let begins: Vec<usize> = (first..text.len() - PLACES).step_by(PLACES - BEFORE).collect();
     let mut nats = 0.0;
     for begins in begins.chunks(BATCH) {
-        let (x, y) = windows(text, begins.iter().copied());
+        let [x, y] = windows(text, begins);
         nats += f64::from(writer.held_out(&x, &y)?) * begins.len() as f64;
     }
     Ok(nats / begins.len() as f64 / f64::ln(2.0))
@@ -202,7 +202,7 @@ fn write(writer: &mut WriterTrainer, letters: &Letters) -> Result<(), Box<dyn Er
         let seen = &written[written.len().saturating_sub(PLACES)..];
         // What stands behind the last place is seen by none before it.
         let mut x = Array2::zeros((1, PLACES));
-        x.slice_mut(s![0, ..seen.len()]).assign(&ndarray::aview1(seen));
+        x.slice_mut(s![0, ..seen.len()]).assign(&aview1(seen));
         // ANCHOR: draw
         let scores = writer.scores(&x)?;
         let scores = scores.slice(s![0, seen.len() - 1, ..letters.0.len()]);

@@ -19,6 +19,7 @@ mod training;
 
 use std::error::Error;
 use std::f32::consts::TAU;
+use std::path;
 use std::time::Instant;
 
 use digit_net::{CLASSES, DigitNet};
@@ -141,41 +142,40 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let start = Instant::now();
     let shown = noise(SAMPLES, u32::MAX);
-    let (mut losses_d, mut losses_g) = (Vec::new(), Vec::new());
+    let mut saved = Ok(());
     // ANCHOR: train
-    for epoch in 1..=EPOCHS {
-        // The rates fall to zero in the second half.
-        let rate = (2.0 * (1.0 - (epoch - 1) as f32 / EPOCHS as f32)).min(1.0);
-        gan.set_learning_rate("opt_g", 7e-4 * rate)?;
-        gan.set_learning_rate("opt_d", 2e-4 * rate)?;
-        for (images, _) in digits.batches(BATCH).shuffled(epoch) {
-            let z = noise(images.len_of(Axis(0)), losses_d.len() as u32);
-            let (loss_d, loss_g) = gan.update(&enlarge.predict(&images)?, &z)?;
-            losses_d.push(loss_d);
-            losses_g.push(loss_g);
+    let steps = EPOCHS * digits.len().div_ceil(BATCH) as u64;
+    let mut step = 0;
+    let history = kiln::fit(&mut gan, &digits, |gan, (images, _)| {
+        let z = noise(images.len_of(Axis(0)), step);
+        step += 1;
+        let (loss_d, loss_g) = gan.update(&enlarge.predict(images)?, &z)?;
+        Ok([("discriminator", loss_d), ("generator", loss_g)])
+    })
+    .epochs(EPOCHS)
+    // The rates fall to zero in the second half.
+    .schedule(LambdaLR::new(move |step| (2.0 * (1.0 - step as f64 / steps as f64)).min(1.0)))
+    .validate_with(|gan| {
+        let Verdict { recognised, kinds, .. } = verdict(&judge, &gan.sample(&shown)?)?;
+        Ok(vec![("recognised".to_owned(), recognised as f64), ("digits".to_owned(), kinds as f64)])
+    })
+    .on_epoch(|epoch| {
+        let file = folder.join(format!("epoch_{:02}.png", epoch.number()));
+        saved = epoch.trainer().sample(&shown).map_err(Into::into).and_then(|samples| save(&samples, &file));
+        if saved.is_err() {
+            epoch.stop();
         }
-        // ANCHOR_END: train
-        let samples = gan.sample(&shown)?;
-        grid(&samples).save_png(folder.join(format!("epoch_{epoch:02}.png")), 2)?;
-        if epoch % 5 == 0 {
-            let mean = |losses: &[f32]| losses.iter().rev().take(28).sum::<f32>() / 28.0;
-            let Verdict { recognised, kinds, .. } = verdict(&judge, &samples)?;
-            println!(
-                "epoch {epoch:2}/{EPOCHS}  loss of the discriminator {:.3}, of the generator {:.3}; {recognised} of {SAMPLES} \
-                 samples recognised, {kinds} digits",
-                mean(&losses_d),
-                mean(&losses_g),
-            );
-        }
-    }
+    })
+    .run()?;
+    // ANCHOR_END: train
+    saved?;
     println!("trained in {:.1} s", start.elapsed().as_secs_f64());
 
-    let points = |losses: &[f32]| -> Vec<(f64, f64)> {
-        losses.iter().enumerate().map(|(step, &loss)| (step as f64, loss.into())).collect()
-    };
+    let points =
+        |loss: &str| -> Vec<_> { history.curve(loss).iter().map(|point| (point.step as f64, point.value)).collect() };
     Chart::new("Training", "step", "binary cross entropy")
-        .line("discriminator", points(&losses_d))
-        .line("generator", points(&losses_g))
+        .line("discriminator", points("step.discriminator"))
+        .line("generator", points("step.generator"))
         .save(folder.join("loss.svg"))?;
     gan.model().save(folder.join("gan.safetensors"))?;
 
@@ -217,7 +217,7 @@ struct Verdict {
     counts: [usize; CLASSES],
 }
 
-fn verdict(judge: &Predictor<DigitNet>, samples: &ArrayD<f32>) -> Result<Verdict, Box<dyn Error>> {
+fn verdict(judge: &Predictor<DigitNet>, samples: &ArrayD<f32>) -> Result<Verdict, TrainError> {
     let small = Predictor::new(Reduce::init(0)).build()?.predict(samples)?;
     let mut counts = [0; CLASSES];
     for scores in judge.predict(&small)?.axis_iter(Axis(0)) {
@@ -232,7 +232,7 @@ fn verdict(judge: &Predictor<DigitNet>, samples: &ArrayD<f32>) -> Result<Verdict
     Ok(Verdict { recognised: counts.iter().sum(), kinds, counts })
 }
 
-fn grid(samples: &ArrayD<f32>) -> ImageGrid {
+fn save(samples: &ArrayD<f32>, file: &path::Path) -> Result<(), Box<dyn Error>> {
     let empty = ImageGrid::new("Samples").columns(20);
-    samples.axis_iter(Axis(0)).fold(empty, |grid, image| grid.tile(&image, ""))
+    Ok(samples.axis_iter(Axis(0)).fold(empty, |grid, image| grid.tile(&image, "")).save_png(file, 2)?)
 }

@@ -11,7 +11,7 @@ mod embedded;
 mod output;
 
 use std::error::Error;
-use std::f32::consts::{PI, TAU};
+use std::f32::consts::TAU;
 use std::time::Instant;
 
 use kiln::prelude::*;
@@ -23,7 +23,7 @@ const SEED: u64 = 42;
 const EPOCHS: u64 = 12;
 const BATCH: usize = 32;
 /// The first learning rate; it falls to zero along half a cosine.
-const RATE: f32 = 2e-3;
+const RATE: f64 = 2e-3;
 /// The standard deviation of the noise; pixels lie between 0 and 1.
 const NOISE: f32 = 0.25;
 
@@ -112,26 +112,28 @@ fn main() -> Result<(), Box<dyn Error>> {
     let smooth = Predictor::new(Smooth::init(0)).build()?;
 
     let start = Instant::now();
-    let mut trainer = Trainer::new(Hourglass::init(SEED), mse(), Adam::default()).batch(BATCH).seed(SEED).build()?;
+    let mut trainer = Trainer::new(Hourglass::init(SEED), mse(), Adam::new(RATE)).batch(BATCH).seed(SEED).build()?;
     println!("compiled in {:.1} ms\n{}\n", start.elapsed().as_secs_f64() * 1e3, trainer.summary()?);
 
     let noisy = with_noise(&test.images().to_owned(), u32::MAX);
     let (before, goal) = (squares.predict(&noisy)?, smooth.predict(&test.images())?);
-    let mut losses = Vec::new();
-    let mut tests = Vec::new();
     let start = Instant::now();
-    for epoch in 0..EPOCHS {
-        trainer.set_learning_rate(RATE * (1.0 + (PI * epoch as f32 / EPOCHS as f32).cos()) / 2.0)?;
-        // ANCHOR: train
-        for (number, (images, _)) in train.batches(BATCH).shuffled(epoch).enumerate() {
-            let noisy = with_noise(&images.to_owned(), (epoch as u32) << 16 | number as u32);
-            losses.push(trainer.step(&squares.predict(&noisy)?, &smooth.predict(&images)?)?);
-        }
-        // ANCHOR_END: train
+    // ANCHOR: train
+    let steps = EPOCHS * train.len().div_ceil(BATCH) as u64;
+    let mut step = 0;
+    let history = kiln::fit(&mut trainer, &train, |trainer, (images, _)| {
+        let noisy = with_noise(&images.to_owned(), step);
+        step += 1;
+        trainer.step(&squares.predict(&noisy)?, &smooth.predict(images)?)
+    })
+    .epochs(EPOCHS)
+    .schedule(CosineAnnealingLR::new(steps))
+    .validate_with(|trainer| {
         let loss = trainer.evaluate(&before, &goal)?.loss;
-        tests.push((losses.len(), loss));
-        println!("epoch {:2}/{EPOCHS}  test error {loss:.5}, {:.2} dB", epoch + 1, decibels(loss));
-    }
+        Ok(vec![("loss".to_owned(), loss.into()), ("decibels".to_owned(), decibels(loss).into())])
+    })
+    .run()?;
+    // ANCHOR_END: train
     println!("trained in {:.2} s", start.elapsed().as_secs_f64());
 
     let after = trainer.predict(&before)?;
@@ -143,9 +145,11 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let folder = output::folder("hourglass")?;
     let curve = folder.join("loss.svg");
+    let points =
+        |loss: &str| -> Vec<_> { history.curve(loss).iter().map(|point| (point.step as f64, point.value)).collect() };
     Chart::new("Training", "step", "mean squared error")
-        .line("training batch", losses.iter().enumerate().map(|(step, &loss)| (step as f64, loss.into())))
-        .line("test set", tests.iter().map(|&(step, loss)| (step as f64, loss.into())))
+        .line("training batch", points("step.loss"))
+        .line("test set", points("valid.loss"))
         .save(&curve)?;
     let picture = folder.join("before_after.png");
     let shown: Vec<usize> =

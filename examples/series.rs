@@ -14,7 +14,7 @@ use std::error::Error;
 use std::f32::consts::TAU;
 use std::time::Instant;
 
-use kiln::data::{BucketBatch, Buckets, pad_sequence};
+use kiln::data::{BucketBatch, Buckets, EpochRequest, TrainingData, pad_sequence};
 use kiln::prelude::*;
 use kiln::random::uniform;
 use ndarray::{Array1, Array2, Array3};
@@ -29,8 +29,7 @@ const HIDDEN: usize = 48;
 const BATCH: usize = 64;
 const TRAINED: usize = 8_000;
 const TESTED: usize = 2_000;
-const EPOCHS: usize = 24;
-const RATE: f32 = 4e-3;
+const EPOCHS: u64 = 24;
 
 // ANCHOR: model
 model! {
@@ -61,23 +60,26 @@ model! {
 /// Signals of one length, the places of their last steps, and their classes.
 type Batch = (Array3<f32>, Array1<i32>, Array1<i32>);
 
-/// Signals with their classes.
+/// Signals with their classes, in groups of similar lengths.
 struct Signals {
     /// Each `[steps, 1]`.
     signals: Vec<Array2<f32>>,
     classes: Vec<i32>,
+    buckets: Buckets,
 }
 
 impl Signals {
     /// So many signals; the classes take turns.
-    fn new(count: usize, seed: u64) -> Signals {
+    fn new(count: usize, seed: u64) -> Result<Signals, DataError> {
         let classes: Vec<i32> = (0..count).map(|place| (place % CLASSES) as i32).collect();
         let signals = classes.iter().enumerate().map(|(place, &class)| signal(class as usize, seed, place as u32));
-        Signals { signals: signals.collect(), classes }
+        let signals: Vec<_> = signals.collect();
+        let lengths: Vec<usize> = signals.iter().map(|signal| signal.nrows()).collect();
+        Ok(Signals { signals, classes, buckets: Buckets::new(&lengths, &BOUNDS)? })
     }
 
-    fn lengths(&self) -> Vec<usize> {
-        self.signals.iter().map(|signal| signal.nrows()).collect()
+    fn steps(&self) -> impl Iterator<Item = usize> {
+        self.signals.iter().map(|signal| signal.nrows())
     }
 
     // ANCHOR: batch
@@ -90,6 +92,26 @@ impl Signals {
     }
     // ANCHOR_END: batch
 }
+
+// ANCHOR: epoch
+/// Batches of one size: others would be programs of their own.
+impl TrainingData for Signals {
+    type Batch = Batch;
+
+    fn epoch(&self, wanted: EpochRequest) -> impl Iterator<Item = Result<(Batch, usize), DataError>> {
+        let batches = self.buckets.shuffled_batches(wanted.size, wanted.epoch).drop_last();
+        batches.skip(wanted.first as usize).map(|batch| Ok((self.batch(&batch)?, batch.positions.len())))
+    }
+
+    fn batches_of(&self, wanted: EpochRequest) -> u64 {
+        self.buckets.batches(wanted.size).drop_last().len() as u64
+    }
+
+    fn samples(&self) -> usize {
+        self.signals.len()
+    }
+}
+// ANCHOR_END: epoch
 
 /// A signal of a class, `[steps, 1]`.
 fn signal(class: usize, seed: u64, number: u32) -> Array2<f32> {
@@ -124,14 +146,13 @@ fn signal(class: usize, seed: u64, number: u32) -> Array2<f32> {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let seed = seed()?;
-    let (training, test) = (Signals::new(TRAINED, seed), Signals::new(TESTED, seed + 1));
-    let buckets = Buckets::new(&training.lengths(), &BOUNDS)?;
-    let steps: usize = training.lengths().iter().sum();
-    let padded: usize = buckets.batches(BATCH).map(|batch| batch.length * batch.positions.len()).sum();
+    let (training, test) = (Signals::new(TRAINED, seed)?, Signals::new(TESTED, seed + 1)?);
+    let steps: usize = training.steps().sum();
+    let padded: usize = training.buckets.batches(BATCH).map(|batch| batch.length * batch.positions.len()).sum();
     println!(
         "{TRAINED} signals, {} to {} steps long; padding is {:.0} % in groups of {BOUNDS:?}, {:.0} % without groups",
-        training.lengths().iter().min().unwrap_or(&0),
-        training.lengths().iter().max().unwrap_or(&0),
+        training.steps().min().unwrap_or(0),
+        training.steps().max().unwrap_or(0),
         100.0 * (1.0 - steps as f32 / padded as f32),
         100.0 * (1.0 - steps as f32 / (TRAINED * BOUNDS[BOUNDS.len() - 1]) as f32),
     );
@@ -140,55 +161,42 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("compiled in {:.1} ms; seed {seed}", start.elapsed().as_secs_f64() * 1e3);
 
     let start = Instant::now();
-    for epoch in 0..EPOCHS {
-        // Half a cosine, from the rate to nearly nothing.
-        let rate = RATE * 0.5 * (1.0 + (0.5 * TAU * epoch as f32 / EPOCHS as f32).cos());
-        series.set_learning_rate("opt", rate)?;
-        let (mut sum, mut batches) = (0.0, 0);
-        // Batches of other sizes would be programs of their own.
-        // ANCHOR: train
-        for batch in buckets.shuffled_batches(BATCH, epoch as u64).drop_last() {
-            let (x, last, class) = training.batch(&batch)?;
-            sum += series.learn(&x, &last, &class)?;
-            batches += 1;
-        }
-        // ANCHOR_END: train
-        if epoch % 4 == 3 {
-            let right = right(&confusion(&mut series, &test)?);
-            let seconds = start.elapsed().as_secs_f64();
-            println!(
-                "epoch {:2}  loss {:.4}  accuracy {:.2} %  {seconds:.1} s",
-                epoch + 1,
-                sum / batches as f32,
-                right
-            );
-        }
-    }
+    let test: Vec<Batch> = test.buckets.batches(BATCH).map(|batch| test.batch(&batch)).collect::<Result<_, _>>()?;
+    // ANCHOR: train
+    let steps = EPOCHS * training.buckets.batches(BATCH).drop_last().len() as u64;
+    kiln::fit(&mut series, &training, |series, (x, last, class)| series.learn(x, last, class))
+        .epochs(EPOCHS)
+        .schedule(CosineAnnealingLR::new(steps))
+        .validate_with(|series| Ok(vec![("accuracy".to_owned(), right(&confusion(series, &test)?))]))
+        .run()?;
+    // ANCHOR_END: train
+    println!("trained in {:.1} s", start.elapsed().as_secs_f64());
+
     let confusion = confusion(&mut series, &test)?;
     println!("\nsignals that it has not seen, by what they are (rows) and what it says (columns):\n");
     println!("{:8}{}", "", NAMES.map(|name| format!("{name:>9}")).concat());
     for (name, row) in NAMES.iter().zip(confusion.rows()) {
         println!("{name:8}{}", row.iter().map(|count| format!("{count:9}")).collect::<String>());
     }
-    println!("\n{:.2} % of {TESTED} are right; what was compiled:\n\n{}", right(&confusion), series.cached_programs());
+    let right = 100.0 * right(&confusion);
+    println!("\n{right:.2} % of {TESTED} are right; what was compiled:\n\n{}", series.cached_programs());
     Ok(())
 }
 
 /// How many signals of each class (rows) are taken for each class (columns).
-fn confusion(series: &mut SeriesTrainer, signals: &Signals) -> Result<Array2<usize>, Box<dyn Error>> {
+fn confusion(series: &mut SeriesTrainer, batches: &[Batch]) -> Result<Array2<usize>, TrainError> {
     let mut counts = Array2::zeros((CLASSES, CLASSES));
-    for batch in Buckets::new(&signals.lengths(), &BOUNDS)?.batches(BATCH) {
-        let (x, last, class) = signals.batch(&batch)?;
-        for (&is, said) in class.iter().zip(series.tell(&x, &last)?) {
+    for (x, last, class) in batches {
+        for (&is, said) in class.iter().zip(series.tell(x, last)?) {
             counts[[is as usize, said as usize]] += 1;
         }
     }
     Ok(counts)
 }
 
-/// The part of all that is right, in percent.
-fn right(confusion: &Array2<usize>) -> f32 {
-    100.0 * confusion.diag().sum() as f32 / confusion.sum() as f32
+/// The part of all that is right.
+fn right(confusion: &Array2<usize>) -> f64 {
+    confusion.diag().sum() as f64 / confusion.sum() as f64
 }
 
 /// `--seed 7`
