@@ -1,19 +1,27 @@
 //! What care for numbers costs. `cargo bench --bench numerics -- --threads 1` prints two tables: whether steps get slower where
 //! moments and running statistics decay to subnormal numbers, with and without `flush_denormal`; and what
-//! `check_numerics(true)` adds to a step of some networks (`--check` prints that table alone, `--subnormal` the other).
+//! `check_numerics(true)` adds to a step of some networks of the suite (`--check` prints that table alone, `--subnormal` the
+//! other).
+
+#[allow(dead_code)]
+#[path = "../suite/networks.rs"]
+mod networks;
 
 use std::env;
 use std::time::Instant;
 
-use kiln::losses::CrossEntropy;
 use kiln::optimizers::Optimizer;
 use kiln::prelude::*;
-use ndarray::{Array1, Array2, Array4};
+use ndarray::{Array1, Array2, ArrayD};
+
+use crate::networks::{Characters, LeNet, MlpMnist, Recurrent, ResNet18, Transformer, VggBn};
 
 /// Half of the features are 0 from this step on: the moments of their weights, and their running statistics, only decay.
 const QUIET_FROM: usize = 100;
 const STEPS: usize = 10_000;
 const WINDOW: usize = 1_000;
+/// For each network that is checked.
+const SECONDS: f64 = 6.0;
 
 model! {
     struct Features {
@@ -24,56 +32,6 @@ model! {
 
     fn forward(x: [N, 512]) -> [N, 10] {
         out(hidden(x + norm(x)).tanh())
-    }
-}
-
-model! {
-    struct LeNet {
-        conv1: Conv2d(1, 20, 5),
-        conv2: Conv2d(20, 50, 5),
-        fc1: Linear(800, 500),
-        fc2: Linear(500, 10),
-    }
-
-    fn forward(x: [N, 1, 28, 28]) -> [N, 10] {
-        let x = max_pool2d(conv1(x), 2);
-        let x = max_pool2d(conv2(x), 2);
-        fc2(fc1(x.flatten(1)).relu())
-    }
-}
-
-model! {
-    struct Convolutions {
-        first: Conv2d(3, 64, 3, padding = 1, bias = false),
-        norm: BatchNorm2d(64),
-        convs: [Conv2d(64, 64, 3, padding = 1, bias = false); 8],
-        norms: [BatchNorm2d(64); 8],
-        out: Linear(64, 10),
-    }
-
-    fn forward(x: [N, 3, 32, 32]) -> [N, 10] {
-        let x = norm(first(x)).relu();
-        for i in 0..4 {
-            let y = norms[2 * i](convs[2 * i](x)).relu();
-            x = (x + norms[2 * i + 1](convs[2 * i + 1](y))).relu();
-        }
-        out(x.mean([2, 3]))
-    }
-}
-
-model! {
-    struct Tokens {
-        table: Embedding(1000, 128),
-        blocks: [TransformerEncoderLayer(128, 4, 512, batch_first = true); 4],
-        out: Linear(128, 10),
-    }
-
-    fn forward(x: [N, 64; i32]) -> [N, 10] {
-        let x = table(x);
-        for block in blocks.iter() {
-            x = block(x);
-        }
-        out(x.mean(1))
     }
 }
 
@@ -130,31 +88,19 @@ fn subnormal(threads: usize) -> Result<(), TrainError> {
     Ok(())
 }
 
-/// The shortest time of a step without and with a check, taken in turns, in milliseconds.
-fn checked<M, X>(
+/// Prints the shortest time of a step without and with a check, taken in turns, in milliseconds.
+fn checked<T>(
     name: &str,
-    model: impl Fn() -> M,
-    x: X,
-    labels: &Array1<i32>,
-    threads: usize,
-) -> Result<(), TrainError>
-where
-    M: Model,
-    for<'x> &'x X: kiln::Inputs<M::Input>,
-    CrossEntropy: kiln::losses::Criterion<M::Output>,
-    for<'y> &'y Array1<i32>: kiln::BatchTargets<<CrossEntropy as kiln::losses::Criterion<M::Output>>::Target>,
-{
-    let build = |check: bool| {
-        let trainer = Trainer::new(model(), cross_entropy(), Adam::default()).batch(labels.len()).threads(threads);
-        trainer.check_numerics(check).build()
-    };
+    build: impl Fn(bool) -> Result<T, TrainError>,
+    step: impl Fn(&mut T) -> Result<f32, TrainError>,
+) -> Result<(), TrainError> {
     let mut trainers = [build(false)?, build(true)?];
     let mut best = [f64::INFINITY; 2];
     let begin = Instant::now();
-    while begin.elapsed().as_secs_f64() < 8.0 {
+    while begin.elapsed().as_secs_f64() < SECONDS {
         for (trainer, best) in trainers.iter_mut().zip(&mut best) {
             let start = Instant::now();
-            trainer.step(&x, labels)?;
+            step(trainer)?;
             *best = best.min(1e3 * start.elapsed().as_secs_f64());
         }
     }
@@ -162,16 +108,33 @@ where
     Ok(())
 }
 
+/// A network that tells classes.
+fn classes<M: Model<Input = f32, Output = f32>>(name: &str, batch: usize, threads: usize) -> Result<(), TrainError> {
+    let mut place = 0.0;
+    let x = ArrayD::from_shape_simple_fn(M::INPUT.with(0, batch).dims(), || {
+        place += 0.37;
+        f32::sin(place)
+    });
+    let labels = Array1::from_shape_fn(batch, |row| (row % 10) as i32);
+    let build = |check: bool| {
+        let trainer = Trainer::new(M::init(1), cross_entropy(), Adam::default()).batch(batch).threads(threads);
+        trainer.check_numerics(check).build()
+    };
+    checked(name, build, |trainer| trainer.step(&x, &labels))
+}
+
 fn checks(threads: usize) -> Result<(), TrainError> {
     println!("milliseconds a step (shortest), Adam: without and with check_numerics(true)");
-    let labels = |count: usize| Array1::from_shape_fn(count, |row| (row % 10) as i32);
-    let image = |shape: (usize, usize, usize, usize)| {
-        Array4::from_shape_fn(shape, |(n, c, y, x)| ((n * 7 + c * 5 + y * 3 + x) as f32 * 0.37).sin())
-    };
-    checked("lenet 64", || LeNet::init(1), image((64, 1, 28, 28)), &labels(64), threads)?;
-    checked("residual 32", || Convolutions::init(1), image((32, 3, 32, 32)), &labels(32), threads)?;
-    let words = Array2::from_shape_fn((16, 64), |(n, t)| ((n * 31 + t * 17) % 1000) as i32);
-    checked("transformer 16", || Tokens::init(1), words, &labels(16), threads)
+    classes::<MlpMnist>("mlp_mnist 64", 64, threads)?;
+    classes::<LeNet>("lenet 64", 64, threads)?;
+    classes::<VggBn>("vgg_bn 32", 32, threads)?;
+    classes::<ResNet18>("resnet18 16", 16, threads)?;
+    classes::<Recurrent>("lstm 32", 32, threads)?;
+    classes::<Transformer>("transformer 16", 16, threads)?;
+    let build = |check: bool| Characters::init(1).trainer().batch(8).threads(threads).check_numerics(check).build();
+    let [x, y] =
+        [0, 1].map(|ahead| Array2::from_shape_fn((8, 128), |(n, t)| ((n * 31 + (t + ahead) * 17) % 65) as i32));
+    checked("gpt 8", build, |trainer| trainer.fit(&x, &y))
 }
 
 fn main() -> Result<(), TrainError> {
