@@ -130,14 +130,18 @@ pub fn interpret_words(kernel: &Kernel, memory: &mut [u32], places: &[usize], ta
     let aligned = |(buffer, place): (&Buffer, &usize)| place.is_multiple_of(buffer.element.bytes());
     assert!(kernel.buffers.iter().zip(places).all(aligned), "elements of kernel {} lie across words", kernel.name);
     let unit = kernel.buffers.iter().map(|buffer| buffer.element.bytes()).min().unwrap_or(size_of::<u32>());
+    let mut users = vec![Users::default(); size_of_val(memory) / unit];
+    let mut variables = vec![0; kernel.variables as usize];
+    let mut values = vec![[0; MAX_LANES]; kernel.values.len()];
     let mut machine = Machine {
         kernel,
+        buffers: &kernel.buffers,
         unit,
-        users: vec![Users::default(); size_of_val(memory) / unit],
+        users: &mut users,
         memory,
         places,
-        variables: vec![0; kernel.variables as usize],
-        values: vec![[0; MAX_LANES]; kernel.values.len()],
+        variables: &mut variables,
+        values: &mut values,
         tiles: [[[0; MOST]; MOST]; TILES],
         task: 0,
     };
@@ -171,20 +175,23 @@ struct Users {
     writer: User,
 }
 
-/// Nobody, one task, or several. Numbers, not an enum: tests of debug builds spend their time with these.
+/// Nobody, one task, or several. Numbers, not an enum, for the time of debug builds.
 type User = usize;
 const NOBODY: User = 0;
 const SEVERAL: User = usize::MAX;
 
+/// Its memory is slices, and what happens to each lane is plain loops: each index into a `Vec`, and each step of an iterator, is
+/// several calls in a debug build, whose tests spend much of their time here.
 struct Machine<'a> {
     kernel: &'a Kernel,
+    buffers: &'a [Buffer],
     memory: &'a mut [u32],
     /// Bytes of the shortest elements.
     unit: usize,
-    users: Vec<Users>,
+    users: &'a mut [Users],
     places: &'a [usize],
-    variables: Vec<i64>,
-    values: Vec<Lanes>,
+    variables: &'a mut [i64],
+    values: &'a mut [Lanes],
     /// The bits of the elements, row by row.
     tiles: [[[u32; MOST]; MOST]; TILES],
     task: usize,
@@ -197,8 +204,10 @@ impl Machine<'_> {
                 Statement::Let(value, operation) => self.values[value.0 as usize] = self.operation(operation),
                 Statement::Store { buffer, index, stride, active, value } => {
                     let (lanes, first) = (self.value(*value), self.index(index));
-                    for (lane, &bits) in lanes.iter().enumerate().take(*active) {
-                        self.write(*buffer, first + lane as i64 * stride, bits);
+                    let mut lane = 0;
+                    while lane < *active {
+                        self.write(*buffer, first + lane as i64 * stride, lanes[lane]);
+                        lane += 1;
                     }
                 }
                 Statement::Prefetch { .. } => {}
@@ -232,7 +241,7 @@ impl Machine<'_> {
             TileStatement::Load { tile, buffer, index, stride } => {
                 let TileShape { rows, columns } = shape(tile);
                 let first = self.index(index);
-                let pairs = self.kernel.buffers[buffer.0 as usize].element == Element::Bf16;
+                let pairs = self.buffers[buffer.0 as usize].element == Element::Bf16;
                 for (row, column) in (0..rows).flat_map(|row| (0..columns).map(move |column| (row, column))) {
                     let start = first + row as i64 * stride;
                     self.tiles[tile.0 as usize][row][column] = match pairs {
@@ -277,8 +286,12 @@ impl Machine<'_> {
 
     fn index(&self, index: &Index) -> i64 {
         let mut affine = index.offset;
-        for (variable, stride) in index.terms.as_slice() {
+        let terms = index.terms.as_slice();
+        let mut term = 0;
+        while term < terms.len() {
+            let (variable, stride) = terms[term];
             affine += self.variables[variable.0 as usize] * stride;
+            term += 1;
         }
         let row = index.row.map_or(0, |row| {
             let number = self.value(row.value)[0] as i32 as i64;
@@ -291,7 +304,7 @@ impl Machine<'_> {
     fn read(&mut self, buffer: BufferId, element: i64) -> u32 {
         let place = self.touch(buffer, element, false);
         let word = self.memory[place / size_of::<u32>()];
-        match self.kernel.buffers[buffer.0 as usize].element {
+        match self.buffers[buffer.0 as usize].element {
             Element::F32 | Element::I32 | Element::U8x4 | Element::I8x4 => word,
             Element::U8 => u32::from((word >> bit(place)) as u8),
             Element::I8 => i32::from((word >> bit(place)) as i8) as u32,
@@ -302,7 +315,7 @@ impl Machine<'_> {
     fn write(&mut self, buffer: BufferId, element: i64, bits: u32) {
         let place = self.touch(buffer, element, true);
         let word = &mut self.memory[place / size_of::<u32>()];
-        match self.kernel.buffers[buffer.0 as usize].element {
+        match self.buffers[buffer.0 as usize].element {
             Element::F32 | Element::I32 | Element::U8x4 | Element::I8x4 => *word = bits,
             Element::U8 | Element::I8 => {
                 *word = *word & !(0xff << bit(place)) | u32::from(bits as u8) << bit(place);
@@ -316,13 +329,13 @@ impl Machine<'_> {
 
     /// Takes note of an access, and gives the element's place in bytes.
     fn touch(&mut self, buffer: BufferId, element: i64, write: bool) -> usize {
-        let declared = &self.kernel.buffers[buffer.0 as usize];
+        let declared = &self.buffers[buffer.0 as usize];
         assert!(element >= 0 && element < declared.elements as i64, "the checker let {element} pass");
         let bytes = declared.element.bytes();
         let place = self.places[buffer.0 as usize] + element as usize * bytes;
         let me: User = 1 + self.task;
-        let mut unit = place / self.unit;
-        while unit < (place + bytes) / self.unit {
+        let (mut unit, end) = (place / self.unit, (place + bytes) / self.unit);
+        while unit < end {
             let users = &mut self.users[unit];
             unit += 1;
             let user = if write { &mut users.writer } else { &mut users.reader };
@@ -352,17 +365,21 @@ impl Machine<'_> {
             Operation::Load { buffer, ref index, stride, active } => {
                 let first = self.index(index);
                 let mut lanes = [0; MAX_LANES];
-                for (lane, bits) in lanes.iter_mut().enumerate().take(active) {
-                    *bits = self.read(buffer, first + lane as i64 * stride);
+                let mut lane = 0;
+                while lane < active {
+                    lanes[lane] = self.read(buffer, first + lane as i64 * stride);
+                    lane += 1;
                 }
                 lanes
             }
             Operation::LoadPairs { buffer, ref index, stride, active } => {
                 let first = self.index(index);
                 let mut lanes = [0; MAX_LANES];
-                for (lane, bits) in lanes.iter_mut().enumerate().take(active) {
+                let mut lane = 0;
+                while lane < active {
                     let even = first + lane as i64 * stride;
-                    *bits = pairs::pair(self.read(buffer, even), self.read(buffer, even + 1));
+                    lanes[lane] = pairs::pair(self.read(buffer, even), self.read(buffer, even + 1));
+                    lane += 1;
                 }
                 lanes
             }
@@ -378,8 +395,15 @@ impl Machine<'_> {
             Operation::Float1(function, a) => self.map1(a, |x| float1(function, f(x)).to_bits()),
             Operation::Float2(function, a, b) => self.map2(a, b, |x, y| float2(function, f(x), f(y)).to_bits()),
             Operation::Fma(a, b, c) => {
-                let [a, b, c] = [a, b, c].map(|value| &self.values[value.0 as usize]);
-                self.each(|lane| f(a[lane]).mul_add(f(b[lane]), f(c[lane])).to_bits())
+                let values = &*self.values;
+                let (a, b, c) = (&values[a.0 as usize], &values[b.0 as usize], &values[c.0 as usize]);
+                let mut lanes = [0; MAX_LANES];
+                let mut lane = 0;
+                while lane < self.kernel.lanes {
+                    lanes[lane] = f(a[lane]).mul_add(f(b[lane]), f(c[lane])).to_bits();
+                    lane += 1;
+                }
+                lanes
             }
             Operation::FmaQuads(a, b, c) => {
                 let (a, b, c) = (self.value(a), self.value(b), self.value(c));
@@ -446,7 +470,7 @@ impl Machine<'_> {
         self.each(|lane| function(a[lane], b[lane]))
     }
 
-    /// A value by its lanes; beyond those of the kernel it is 0. A plain loop: tests of debug builds spend their time here.
+    /// A value by its lanes; beyond those of the kernel it is 0.
     fn each(&self, of: impl Fn(usize) -> u32) -> Lanes {
         let mut lanes = [0; MAX_LANES];
         let mut lane = 0;

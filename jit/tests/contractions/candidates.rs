@@ -6,10 +6,10 @@ use kiln_graph::Op;
 use kiln_graph::op::{Convolution, Sliding};
 use kiln_graph::shape::Shape;
 use kiln_jit::contraction::{Operand, Problem, Recipe, preferred_layouts, recipes};
-use kiln_jit::kernel::Kernel;
+use kiln_jit::kernel::{Element, Kernel};
 use kiln_jit::target::Target;
 
-use super::{By, all, cases, compare, kernel, naive, number, operand, operations, run, small_caches};
+use super::{By, all, cases, compare, kernel, naive, operand, operations, run, small_caches};
 
 /// The kernels of a recipe.
 fn code(recipe: &Recipe, [left, right]: &[Operand; 2], result: &Operand, target: &Target) -> Vec<Kernel> {
@@ -33,8 +33,8 @@ fn names_tell_ways_apart(problem: &Problem, candidates: &[Recipe], result: &Oper
 
 /// The candidates for two of the targets, by the number of the case; how many they were.
 fn check(case: usize, op: &Op, shapes: [Shape; 2], output: Shape) -> usize {
-    let values = shapes.map(|shape| (0..shape.elements()).map(number).collect::<Vec<f32>>());
-    let expected = naive::evaluate(op, shapes, [&values[0], &values[1]], output);
+    let known = naive::reference(Element::F32, op, shapes, output);
+    let naive::Reference { values, expected } = &*known;
     let layouts = preferred_layouts(op, shapes[0], shapes[1], output).expect("a contraction");
     let result = operand(output, &layouts[2]);
     let reversed = shapes.map(cases::reversed);
@@ -66,7 +66,7 @@ fn check(case: usize, op: &Op, shapes: [Shape; 2], output: Shape) -> usize {
         for recipe in &candidates {
             let found =
                 run(recipe, By::Machine, [&operands[0], &operands[1]], [&values[0], &values[1]], &result, &target);
-            compare(output, &found, &expected, || format!("{problem} by {} for {target:?}", recipe.name()));
+            compare(output, &found, expected, || format!("{problem} by {} for {target:?}", recipe.name()));
         }
     }
     count

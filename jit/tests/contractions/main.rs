@@ -208,12 +208,8 @@ fn check(op: &Op, shapes: [Shape; 2], output: Shape, which: Runs) {
 
 /// Of operands of an element type, against the sums of their products as they are in memory.
 fn check_of(element: Element, op: &Op, shapes: [Shape; 2], output: Shape, which: Runs) {
-    let number = |index: usize| match element {
-        Element::Bf16 => f32::from(Bf16::nearest(number(index))),
-        _ => number(index),
-    };
-    let values = shapes.map(|shape| (0..shape.elements()).map(number).collect::<Vec<f32>>());
-    let expected = naive::evaluate(op, shapes, [&values[0], &values[1]], output);
+    let known = naive::reference(element, op, shapes, output);
+    let naive::Reference { values, expected } = &*known;
     let [left, right, result] = preferred_layouts(op, shapes[0], shapes[1], output).expect("a contraction");
     let as_wanted = [left.clone(), right.clone(), result];
     let row_major = [row_major(shapes[0]), row_major(shapes[1]), row_major(output)];
@@ -258,7 +254,7 @@ fn check_of(element: Element, op: &Op, shapes: [Shape; 2], output: Shape, which:
         let another = others.get(number % others.len().max(1)).copied();
         for recipe in [&all[0]].into_iter().chain(another) {
             let found = run(recipe, by, operands, [&values[0], &values[1]], &output, &target);
-            compare(output.shape, &found, &expected, || {
+            compare(output.shape, &found, expected, || {
                 format!("{op:?} of {element} {shapes:?} at {lanes} lanes by {by:?}, {left:?} {right:?}")
             });
         }

@@ -1,10 +1,39 @@
 //! Contractions by their definitions, in f64.
 
-use kiln_graph::Op;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
 use kiln_graph::op::Convolution;
 use kiln_graph::shape::Shape;
+use kiln_graph::{Bf16, Op};
+use kiln_jit::kernel::Element;
 
-use super::indices;
+use super::{indices, number};
+
+/// Operands, and what they give.
+pub struct Reference {
+    pub values: [Vec<f32>; 2],
+    /// Each with the sum of the magnitudes of its products.
+    pub expected: Vec<(f64, f64)>,
+}
+
+/// Of an operation's operands of an element type that are drawn: computed once for all tests that look at the same case.
+pub fn reference(element: Element, op: &Op, shapes: [Shape; 2], output: Shape) -> Arc<Reference> {
+    static KNOWN: Mutex<BTreeMap<String, Arc<Reference>>> = Mutex::new(BTreeMap::new());
+    let key = format!("{element} {op:?} {shapes:?} {output}");
+    if let Some(known) = KNOWN.lock().unwrap().get(&key) {
+        return known.clone();
+    }
+    let drawn = |index: usize| match element {
+        Element::Bf16 => f32::from(Bf16::nearest(number(index))),
+        _ => number(index),
+    };
+    let values = shapes.map(|shape| (0..shape.elements()).map(drawn).collect::<Vec<f32>>());
+    let expected = evaluate(op, shapes, [&values[0], &values[1]], output);
+    let found = Arc::new(Reference { values, expected });
+    KNOWN.lock().unwrap().insert(key, found.clone());
+    found
+}
 
 /// Row-major values, each with the sum of the magnitudes of its products.
 pub fn evaluate(op: &Op, shapes: [Shape; 2], values: [&[f32]; 2], output: Shape) -> Vec<(f64, f64)> {

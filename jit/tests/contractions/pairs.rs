@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use kiln_graph::Op;
 use kiln_graph::shape::Shape;
-use kiln_graph::{Bf16, Op};
 use kiln_jit::contraction::{Operand, Problem, Recipe, preferred_layouts};
 use kiln_jit::kernel::Element;
 use kiln_jit::target::Target;
@@ -36,9 +36,8 @@ fn products_by_pairs() {
     let mut reached = BTreeSet::new();
     let mut count = 0;
     for (case, (op, shapes, output)) in products().chain(all()).enumerate() {
-        let bf16 = |index: usize| f32::from(Bf16::nearest(number(index)));
-        let values = shapes.map(|shape| (0..shape.elements()).map(bf16).collect::<Vec<f32>>());
-        let expected = naive::evaluate(&op, shapes, [&values[0], &values[1]], output);
+        let known = naive::reference(Element::Bf16, &op, shapes, output);
+        let naive::Reference { values, expected } = &*known;
         let [left, right, result] = preferred_layouts(&op, shapes[0], shapes[1], output).expect("a contraction");
         let reversed = [cases::reversed(shapes[0]), right.clone()];
         let result = operand(output, &result);
@@ -64,7 +63,7 @@ fn products_by_pairs() {
                 let read: Recipe = recipe.to_string().parse().expect("a recipe's text");
                 assert!(read == *recipe, "{recipe}");
                 let found = run(recipe, by, operands.each_ref(), [&values[0], &values[1]], &result, &target);
-                compare(output, &found, &expected, || format!("{problem} by {}", recipe.name()));
+                compare(output, &found, expected, || format!("{problem} by {}", recipe.name()));
                 assert_eq!(found.len(), indices(output).count());
             }
         }

@@ -3,13 +3,13 @@
 
 use std::collections::BTreeSet;
 
+use kiln_graph::Op;
 use kiln_graph::shape::Shape;
-use kiln_graph::{Bf16, Op};
 use kiln_jit::contraction::{Operand, Problem, Recipe, preferred_layouts};
 use kiln_jit::kernel::Element;
 use kiln_jit::target::Target;
 
-use super::{By, all, cases, compare, naive, number, operand, row_major, run, small_caches};
+use super::{By, all, cases, compare, naive, operand, row_major, run, small_caches};
 
 fn with_tiles(target: Target) -> Target {
     Target { tile_products: Ok(()), ..target }
@@ -43,9 +43,8 @@ fn products_by_tiles() {
     let mut reached = BTreeSet::new();
     let mut count = 0;
     for (op, shapes, output) in products().chain(all()) {
-        let bf16 = |index: usize| f32::from(Bf16::nearest(number(index)));
-        let values = shapes.map(|shape| (0..shape.elements()).map(bf16).collect::<Vec<f32>>());
-        let expected = naive::evaluate(&op, shapes, [&values[0], &values[1]], output);
+        let known = naive::reference(Element::Bf16, &op, shapes, output);
+        let naive::Reference { values, expected } = &*known;
         let [left, right, result] = preferred_layouts(&op, shapes[0], shapes[1], output).expect("a contraction");
         let reversed = [cases::reversed(shapes[0]), cases::reversed(shapes[1])];
         let result = operand(output, &result);
@@ -66,7 +65,7 @@ fn products_by_tiles() {
                 let read: Recipe = recipe.to_string().parse().expect("a recipe's text");
                 assert!(read == *recipe, "{recipe}");
                 let found = run(recipe, by, operands.each_ref(), [&values[0], &values[1]], &result, &target);
-                compare(output, &found, &expected, || format!("{problem} by {}", recipe.name()));
+                compare(output, &found, expected, || format!("{problem} by {}", recipe.name()));
             }
         }
     }
