@@ -28,7 +28,9 @@ impl<'py> Given<'py> {
         let py = value.py();
         let Ok(array) = value.cast::<PyUntypedArray>() else {
             let found = value.get_type().name()?;
-            return Err(PyTypeError::new_err(format!("`{name}` takes a NumPy array, not {found}: `np.asarray(..)` makes one")));
+            return Err(PyTypeError::new_err(format!(
+                "`{name}` takes a NumPy array, not {found}: `np.asarray(..)` makes one"
+            )));
         };
         let found = array.dtype();
         if found.is_equiv_to(&dtype::<f32>(py)) {

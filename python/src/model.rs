@@ -121,7 +121,9 @@ impl Model {
     #[pyo3(signature = (*names))]
     fn train_only(&self, names: Vec<String>) -> PyResult<Model> {
         let begins = |name: &str| names.iter().any(|wanted| name.starts_with(wanted.as_str()));
-        if let Some(none) = names.iter().find(|wanted| !self.0.parameters().any(|(name, _)| name.starts_with(wanted.as_str()))) {
+        if let Some(none) =
+            names.iter().find(|wanted| !self.0.parameters().any(|(name, _)| name.starts_with(wanted.as_str())))
+        {
             return Err(PyKeyError::new_err(format!("no parameter's name begins with `{none}`")));
         }
         let mut model = self.0.clone();

@@ -26,13 +26,19 @@ const OPTIONS: [&str; 5] = ["clip_grad_norm", "clip_grad_value", "accumulate", "
 impl Optimizer {
     #[new]
     #[pyo3(signature = (name, *, groups=None, **kwargs))]
-    fn new(name: &str, groups: Option<Vec<Bound<'_, PyDict>>>, kwargs: Option<&Bound<'_, PyDict>>) -> PyResult<Optimizer> {
+    fn new(
+        name: &str,
+        groups: Option<Vec<Bound<'_, PyDict>>>,
+        kwargs: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<Optimizer> {
         let (options, own) = settings(kwargs)?.into_iter().partition(|(name, _)| OPTIONS.contains(&name.as_str()));
         let mut of_groups = Vec::new();
         for group in groups.into_iter().flatten() {
             let group = group.copy()?;
             let Some(names) = group.get_item("params")? else {
-                return Err(PyTypeError::new_err("a group says by `params` which parameters it has: names, or what they begin with"));
+                return Err(PyTypeError::new_err(
+                    "a group says by `params` which parameters it has: names, or what they begin with",
+                ));
             };
             group.del_item("params")?;
             let names = names.extract::<String>().map(|name| vec![name]).or_else(|_| names.extract())?;

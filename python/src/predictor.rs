@@ -33,7 +33,12 @@ pub fn named<'py>(
     kwargs: Option<&Bound<'py, PyDict>>,
 ) -> PyResult<Vec<(String, Given<'py>)>> {
     if args.len() > names.len() {
-        return Err(PyTypeError::new_err(format!("{} arrays for {} inputs: {}", args.len(), names.len(), names.join(", "))));
+        return Err(PyTypeError::new_err(format!(
+            "{} arrays for {} inputs: {}",
+            args.len(),
+            names.len(),
+            names.join(", ")
+        )));
     }
     let mut given = Vec::new();
     for (name, value) in names.iter().zip(args.iter()) {

@@ -34,7 +34,9 @@ pub fn settings(given: Option<&Bound<'_, PyDict>>) -> PyResult<Settings> {
             Setting::Numbers(numbers)
         } else {
             let found = value.get_type().name()?;
-            return Err(PyTypeError::new_err(format!("`{name}` takes a number, a flag or a sequence of numbers, not {found}")));
+            return Err(PyTypeError::new_err(format!(
+                "`{name}` takes a number, a flag or a sequence of numbers, not {found}"
+            )));
         };
         Ok((name, setting))
     });
@@ -63,7 +65,11 @@ impl Setting {
     }
 
     pub fn numbers(&self, name: &str) -> PyResult<Vec<f64>> {
-        if let Setting::Numbers(numbers) = self { Ok(numbers.clone()) } else { Err(wrong(name, "a sequence of numbers")) }
+        if let Setting::Numbers(numbers) = self {
+            Ok(numbers.clone())
+        } else {
+            Err(wrong(name, "a sequence of numbers"))
+        }
     }
 
     pub fn pair(&self, name: &str) -> PyResult<[f64; 2]> {

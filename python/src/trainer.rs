@@ -40,7 +40,12 @@ fn by_name<'py>(names: &[String], what: &str, value: &Bound<'py, PyAny>) -> PyRe
         None => PyTuple::new(py, [value])?,
     };
     if args.len() != names.len() {
-        return Err(PyTypeError::new_err(format!("{} arrays for {} {what}: {}", args.len(), names.len(), names.join(", "))));
+        return Err(PyTypeError::new_err(format!(
+            "{} arrays for {} {what}: {}",
+            args.len(),
+            names.len(),
+            names.join(", ")
+        )));
     }
     named(names, &args, None)
 }
@@ -105,7 +110,9 @@ impl Trainer {
             Err(_) => {
                 let [output] = model.0.outputs() else {
                     let names = model.0.outputs().join(", ");
-                    return Err(PyTypeError::new_err(format!("a model of several outputs takes losses by their names: {names}")));
+                    return Err(PyTypeError::new_err(format!(
+                        "a model of several outputs takes losses by their names: {names}"
+                    )));
                 };
                 vec![(output.clone(), loss.extract()?)]
             }
