@@ -4,7 +4,9 @@
 use kiln::graph::{DType, Elements};
 use kiln::ndarray::ArrayD;
 use kiln::onnx::OnnxArray;
-use numpy::{IntoPyArray, PyArrayDyn, PyReadonlyArrayDyn, PyUntypedArray, PyUntypedArrayMethods, dtype};
+use numpy::{
+    IntoPyArray, PyArrayDescrMethods, PyArrayDyn, PyReadonlyArrayDyn, PyUntypedArray, PyUntypedArrayMethods, dtype,
+};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 
@@ -33,6 +35,9 @@ impl<'py> Given<'py> {
             )));
         };
         let found = array.dtype();
+        // Numbers that lie across the borders of their size can not be borrowed.
+        let aligned = value.getattr("flags")?.getattr("aligned")?.is_truthy()?;
+        let value = &if aligned { value.clone() } else { value.call_method0("copy")? };
         if found.is_equiv_to(&dtype::<f32>(py)) {
             return Ok(Given::F32(value.extract()?));
         }

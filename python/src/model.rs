@@ -15,8 +15,7 @@ use crate::arrays::{Given, copied, name_of};
 use crate::errors::{of_checkpoint, of_export, of_model};
 
 /// What a model takes.
-#[pyclass(frozen, get_all, skip_from_py_object, module = "kiln")]
-#[derive(Clone)]
+#[pyclass(frozen, get_all, module = "kiln")]
 pub struct Input {
     /// Its name.
     name: String,

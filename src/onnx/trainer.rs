@@ -276,7 +276,7 @@ impl OnnxTrainer {
     }
 
     /// Begins a call, of a model that takes nothing.
-    pub fn call(&mut self) -> OnnxTrainerCall<'_, '_> {
+    pub fn call<'p>(&mut self) -> OnnxTrainerCall<'_, 'p> {
         let (given, targets) = (Given::new(self.inputs.len()), self.losses.iter().map(|_| None).collect());
         OnnxTrainerCall { trainer: self, given, targets }
     }
@@ -290,8 +290,7 @@ impl OnnxTrainer {
         name: &str,
         value: &'p ArrayRef<T, D>,
     ) -> Result<OnnxTrainerCall<'t, 'p>, OnnxRunError> {
-        let (given, targets) = (Given::new(self.inputs.len()), self.losses.iter().map(|_| None).collect());
-        OnnxTrainerCall { trainer: self, given, targets }.given(name, value)
+        self.call().given(name, value)
     }
 
     /// What targets must be for so many rows.
