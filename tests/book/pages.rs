@@ -219,11 +219,12 @@ fn headings_are_called_as_mdbook_calls_them() {
 }
 
 /// The folders of what a block may take over: it is compiled, run, or compared with what programs print.
-const SOURCES: [&str; 8] = [
+const SOURCES: [&str; 9] = [
     "examples/",
     "build/examples/",
     "build/tests/linked/",
     "mpi/examples/",
+    "python/tests/",
     "tests/book/",
     "tests/trainer/",
     "tests/ui/",
