@@ -146,5 +146,5 @@ fn contractions_of_bytes_by_tiles() {
         let expected = run(&problem, &by_vectors, &operands, 16, &|_, _| ());
         assert_eq!(run(&problem, recipe, &operands, 16, &check), expected, "{problem} by {}", recipe.name());
     }
-    assert!(found >= 20, "{found} contractions by tiles");
+    assert!(found >= 12, "{found} contractions by tiles");
 }
