@@ -12,6 +12,7 @@ mod iterations;
 mod pairs;
 mod parse;
 mod print;
+mod quads;
 pub mod tiles;
 mod visit;
 
@@ -24,7 +25,7 @@ pub use iterations::{Move, Moving, origins};
 pub use parse::{ParseError, parse, parse_all};
 
 use kiln_graph::Few;
-pub use tiles::{Tile, TileShape, TileStatement};
+pub use tiles::{Factors, Tile, TileShape, TileStatement};
 
 /// One function: a grid of independent tasks over buffers.
 ///

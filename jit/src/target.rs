@@ -111,18 +111,19 @@ pub fn has_vnni(emitter: EmitterKind) -> bool {
     return emitter != emitter;
 }
 
-/// Why products of bf16 are not taken by tile registers.
+/// Why products of bf16 and of bytes are not taken by tile registers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum NoTiles {
-    /// There are none, or none that multiply bf16.
-    #[error("the processor has no tile registers for bf16 (AMX)")]
+    /// There are none, or none that multiply both.
+    #[error("the processor has no tile registers for bf16 and bytes (AMX)")]
     Processor,
     /// The system was asked.
     #[error("the system does not permit tile registers (AMX)")]
     System,
 }
 
-/// Whether code with tile registers for bf16 (AMX-TILE, AMX-BF16) runs here; the system is asked for permission, once.
+/// Whether code with tile registers for bf16 and bytes (AMX-TILE, AMX-BF16, AMX-INT8: all processors that have one have
+/// all three) runs here; the system is asked for permission, once.
 ///
 /// # Errors
 /// Why it does not.
@@ -130,10 +131,10 @@ pub fn tile_registers() -> Result<(), NoTiles> {
     #[cfg(target_arch = "x86_64")]
     {
         use std::arch::x86_64::{__cpuid, __cpuid_count};
-        /// Structured extended features, and the bits there in EDX of AMX-BF16 and AMX-TILE.
+        /// Structured extended features, and the bits there in EDX of AMX-BF16, AMX-TILE and AMX-INT8.
         const FEATURES: u32 = 7;
-        const BF16_AND_TILE: u32 = 1 << 22 | 1 << 24;
-        if __cpuid(0).eax >= FEATURES && __cpuid_count(FEATURES, 0).edx & BF16_AND_TILE == BF16_AND_TILE {
+        const AMX: u32 = 1 << 22 | 1 << 24 | 1 << 25;
+        if __cpuid(0).eax >= FEATURES && __cpuid_count(FEATURES, 0).edx & AMX == AMX {
             // What the system permits it has enabled (bits 17 and 18 of XCR0), and saves for every thread.
             return if kiln_rt::tile_registers::permitted() { Ok(()) } else { Err(NoTiles::System) };
         }
@@ -195,8 +196,8 @@ pub struct Target {
     /// as `vfmadd231ps` (0.726 and 0.181 ns with 512 bits, 2026-11-29), so that widened factors are twice as fast as
     /// pairs.
     pub pair_products: bool,
-    /// Whether products of bf16 are taken by tile registers where that is estimated to be faster, or why not: by AMX of
-    /// Intel's servers since Sapphire Rapids, where the system permits it.
+    /// Whether products of bf16 and of bytes are taken by tile registers where that is estimated to be faster, or why
+    /// not: by AMX of Intel's servers since Sapphire Rapids, where the system permits it.
     pub tile_products: Result<(), NoTiles>,
     /// Cycles from a multiply-add to the next one of the same sum.
     pub latency: usize,

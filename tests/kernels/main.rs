@@ -147,28 +147,36 @@ fn products_of_pairs() {
     });
 }
 
-/// Products of tiles of all shapes, of rows of bf16 and of pairs, in a loop, in several tasks, at odd places.
+/// Products of tiles of all shapes, of rows of bf16, of pairs and of quads of bytes, in a loop, in several tasks, at
+/// odd places.
 #[test]
 fn tiles() {
     let mut random = Random(11);
     for number in 0..120 {
         let lanes = LANES[number % LANES.len()];
-        let [rows, pairs, columns] = [0; 3].map(|_| if random.below(3) == 0 { 16 } else { 1 + random.below(16) });
+        let [rows, depth, columns] = [0; 3].map(|_| if random.below(3) == 0 { 16 } else { 1 + random.below(16) });
         let mut b = KernelBuilder::new("tiles", lanes);
         let [tasks, steps] = [1 + random.below(3), 1 + random.below(3)];
-        let element = random.pick(&[Element::Bf16, Element::I32]);
-        let row = if element == Element::Bf16 { 2 * pairs } else { pairs };
+        let (factors, elements) = random.pick(&[
+            (Factors::Bf16, [Element::Bf16, Element::I32]),
+            (Factors::Bf16, [Element::I32, Element::I32]),
+            (Factors::U8I8, [Element::U8x4, Element::I8x4]),
+            (Factors::I8U8, [Element::I8x4, Element::U8x4]),
+        ]);
+        let bf16 = elements[0] == Element::Bf16;
+        let row = if bf16 { 2 * depth } else { depth };
         let [left_apart, right_apart, sums_apart] =
             [row, columns, columns].map(|least| (least + random.below(9)) as i64);
-        let sizes = [rows as i64 * left_apart, pairs as i64 * right_apart, rows as i64 * sums_apart];
+        let sizes = [rows as i64 * left_apart, depth as i64 * right_apart, rows as i64 * sums_apart];
         let room = |each: i64, count: usize| 5 + each as usize * count;
-        let left = b.buffer("left", element, room(sizes[0], steps), Access::Read);
-        let right = b.buffer("right", Element::I32, room(sizes[1], steps * tasks), Access::Read);
-        let sums = b.buffer("sums", Element::F32, room(sizes[2], tasks), Access::ReadWrite);
-        let out = b.buffer("out", Element::F32, tasks * lanes, Access::Write);
+        let left = b.buffer("left", elements[0], room(sizes[0], steps), Access::Read);
+        let right = b.buffer("right", elements[1], room(sizes[1], steps * tasks), Access::Read);
+        let of_sums = if factors == Factors::Bf16 { Element::F32 } else { Element::I32 };
+        let sums = b.buffer("sums", of_sums, room(sizes[2], tasks), Access::ReadWrite);
+        let out = b.buffer("out", of_sums, tasks * lanes, Access::Write);
         let task = b.grid(tasks);
         let [t, u] = [0; 2].map(|_| b.tile(rows, columns));
-        let (a, c) = (b.tile(rows, pairs), b.tile(pairs, columns));
+        let (a, c) = (b.tile(rows, depth), b.tile(depth, columns));
         let place = Index::of(task, sizes[2]).shifted(random.below(5) as i64);
         let before = random.below(2) == 0;
         b.tiles(match before {
@@ -181,12 +189,15 @@ fn tiles() {
             b.tiles(TileStatement::Load { tile: a, buffer: left, index, stride: left_apart });
             let index = Index::of(step, sizes[1]).plus(task, steps as i64 * sizes[1]);
             b.tiles(TileStatement::Load { tile: c, buffer: right, index, stride: right_apart });
-            b.tiles(TileStatement::Dot { sum: t, left: a, right: c });
+            b.tiles(TileStatement::Dot { factors, sum: t, left: a, right: c });
             Vec::new()
         });
         b.tiles(TileStatement::Store { tile: t, buffer: sums, index: place.clone(), stride: sums_apart });
         let first = b.push(Operation::Load { buffer: sums, index: place, stride: 1, active: lanes.min(columns) });
-        let doubled = b.add(first, first);
+        let doubled = match factors {
+            Factors::Bf16 => b.add(first, first),
+            Factors::U8I8 | Factors::I8U8 => b.int2(Int2::Add, first, first),
+        };
         b.store(out, Index::of(task, lanes as i64), 1, lanes, doubled);
         let kernel = b.finish();
         let mut contents = random.contents(&kernel);
@@ -194,15 +205,24 @@ fn tiles() {
         // denormal.
         let any = |random: &mut Random| random.word() >> 16 | random.word() & 0xffff_0000;
         contents[..2].iter_mut().flatten().for_each(|bits| *bits = any(&mut random));
-        if element == Element::Bf16 {
-            contents[0].iter_mut().for_each(|bits| *bits &= 0xffff);
+        if factors != Factors::Bf16 {
+            contents[2].iter_mut().for_each(|bits| *bits = any(&mut random));
+            check(&kernel, &contents);
+            continue;
         }
+        let as_elements = |contents: &mut [Vec<u32>]| {
+            if bf16 {
+                contents[0].iter_mut().for_each(|bits| *bits &= 0xffff);
+            }
+        };
+        as_elements(&mut contents);
         check_emulated(&kernel, Level::Avx512, random.pick(&[Convention::SystemV, Convention::Windows]), &contents);
+        if target::tile_registers().is_ok() && EmitterKind::Avx512.runs_here() {
+            check_native_by(&kernel, EmitterKind::Avx512, &contents);
+        }
         let usual = |bits: &mut u32| *bits = *bits & 0xbfff_bfff | 0x3000_3000;
         contents[..2].iter_mut().flatten().for_each(usual);
-        if element == Element::Bf16 {
-            contents[0].iter_mut().for_each(|bits| *bits &= 0xffff);
-        }
+        as_elements(&mut contents);
         check(&kernel, &contents);
     }
 }
@@ -222,14 +242,15 @@ fn tiles_are_checked() {
         b.tiles(TileStatement::Zero(t));
         b.tiles(load(a, x, 0, 10));
         b.tiles(load(c, x, 0, 61));
-        b.tiles(TileStatement::Dot { sum: t, left: a, right: c });
+        b.tiles(TileStatement::Dot { factors: Factors::Bf16, sum: t, left: a, right: c });
     };
     assert_eq!(kernel(&all), "fine");
     let beyond = kernel(&|b, x, [t, ..]| b.tiles(load(t, x, 32, 10)));
     let expected = "places 32 to 64 of buffer `x`, which has 64 elements, in `tile load t0, x[32] stride 10`";
     assert_eq!(beyond, format!("kernel k: {expected}"));
-    let unwritten = kernel(&|b, _, [sum, left, right]| b.tiles(TileStatement::Dot { sum, left, right }));
-    let expected = "kernel k: there is no t0, or nothing was written to it before, in `tile dot t0, t1, t2`";
+    let unwritten =
+        kernel(&|b, _, [sum, left, right]| b.tiles(TileStatement::Dot { factors: Factors::U8I8, sum, left, right }));
+    let expected = "kernel k: there is no t0, or nothing was written to it before, in `tile dot.u8i8 t0, t1, t2`";
     assert_eq!(unwritten, expected);
     let skipped = kernel(&|b, x, [tile, ..]| {
         let zero = b.f32(0.0);
@@ -243,7 +264,7 @@ fn tiles_are_checked() {
     assert!(skipped.contains("nothing was written to it before"), "{skipped}");
     let shapes = kernel(&|b, x, [t, a, c]| {
         all(b, x, [t, a, c]);
-        b.tiles(TileStatement::Dot { sum: a, left: t, right: c });
+        b.tiles(TileStatement::Dot { factors: Factors::Bf16, sum: a, left: t, right: c });
     });
     assert!(shapes.contains("whose shapes do not fit"), "{shapes}");
     let backwards = kernel(&|b, x, [t, ..]| b.tiles(load(t, x, 40, -8)));

@@ -41,8 +41,8 @@ pub struct Search {
     pub splits: bool,
     /// Whether sums may be K-blocked.
     pub k_blocking: bool,
-    /// Whether products of bf16 may be taken by pairs, by vectors or by tile registers, where the target does that
-    /// fast.
+    /// Whether products of bf16 may be taken by pairs, by vectors or by tile registers, and those of bytes by tile
+    /// registers, where the target does that fast.
     pub pairs: bool,
     /// Whether strategies are left out whose error is another one than that of the definition.
     pub exact: bool,
@@ -156,27 +156,31 @@ impl TiledPart {
     ) -> Vec<TiledPart> {
         let mut parts = TiledPart::near_fastest(contraction, None, reading, search, stalls);
         let target = stalls.target;
+        let near = |parts: &[TiledPart]| {
+            let fastest = parts.iter().map(|part| part.cycles).fold(search.below, f64::min);
+            Search { below: search.within * fastest, ..search }
+        };
+        if search.pairs && reading[0].quads && target.tile_products.is_ok() {
+            let search = near(&parts);
+            parts.extend(TiledPart::by_tiles(TileProduct::of_quads(contraction, target), reading, search, stalls));
+        }
         let may_pair = search.pairs && reading.iter().all(|reading| reading.widens);
         let pairs = if may_pair && (target.pair_products || target.tile_products.is_ok()) {
             Pairs::of(contraction)
         } else {
             None
         };
-        if let Some(pairs) = &pairs {
+        if let Some(Pairs { contraction, axis, distances }) = &pairs {
             // Pairs are read as they are.
             let reading = reading.map(|reading| Reading { widens: false, ..reading });
-            let near = |parts: &[TiledPart]| {
-                let fastest = parts.iter().map(|part| part.cycles).fold(search.below, f64::min);
-                Search { below: search.within * fastest, ..search }
-            };
             if target.pair_products {
-                let Pairs { contraction, distances, .. } = pairs;
                 let search = near(&parts);
                 parts.extend(TiledPart::near_fastest(contraction, Some(*distances), reading, search, stalls));
             }
             if target.tile_products.is_ok() {
+                let products = TileProduct::all(contraction, *axis, Some(*distances), target);
                 let search = near(&parts);
-                parts.extend(TiledPart::by_tiles(pairs, reading, search, stalls));
+                parts.extend(TiledPart::by_tiles(products, reading, search, stalls));
             }
         }
         TiledPart::sorted(parts, search)
@@ -254,13 +258,19 @@ impl TiledPart {
         parts
     }
 
-    /// Those of a contraction of pairs by tile registers, in any order.
-    fn by_tiles(pairs: &Pairs, reading: [Reading; 2], search: Search, stalls: &Stalls<'_>) -> Vec<TiledPart> {
+    /// Those by tile registers, in any order.
+    fn by_tiles(
+        products: Vec<TileProduct>,
+        reading: [Reading; 2],
+        search: Search,
+        stalls: &Stalls<'_>,
+    ) -> Vec<TiledPart> {
         let mut parts = Vec::new();
-        for TileProduct { tiling, panels, distances, cycles } in TileProduct::all(pairs, stalls.target) {
+        for TileProduct { tiling, panels, distances: pairs, cycles } in products {
             let reading = if tiling.swapped { [reading[1], reading[0]] } else { reading };
             let copy = |side: usize| {
-                let cycles = |panels: &PackedPanels| panels.cycles(Some(distances[side]), stalls.target);
+                let apart = pairs.map(|pairs| pairs[side]);
+                let cycles = |panels: &PackedPanels| panels.cycles(apart, stalls.target);
                 panels[side].as_ref().map_or(0.0, |panels| reading[side].copying * cycles(panels))
             };
             let copies = copy(0) + copy(1);
@@ -270,7 +280,7 @@ impl TiledPart {
             let computing = cycles + stalls.cycles(&tiling, cycles, search.below - copies - cycles);
             let cycles = computing + copies;
             if cycles < search.below {
-                let (pairs, accumulate) = (Some(distances), None);
+                let accumulate = None;
                 parts.push(TiledPart { tiling, panels, pairs, tiles: true, accumulate, first: 0, computing, cycles });
             }
         }

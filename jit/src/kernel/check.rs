@@ -387,7 +387,7 @@ impl Checker<'_> {
     fn tile(&mut self, statement: &TileStatement) -> Result<(), Violation> {
         match *statement {
             TileStatement::Zero(tile) => return self.written(tile),
-            TileStatement::Dot { sum, left, right } => {
+            TileStatement::Dot { sum, left, right, .. } => {
                 let [into, a, b] = [self.shape(sum)?, self.shape(left)?, self.shape(right)?];
                 let fits = into.rows == a.rows && into.columns == b.columns && a.columns == b.rows;
                 if !fits || sum == left || sum == right || left == right {

@@ -253,14 +253,14 @@ impl Machine<'_> {
                     };
                 }
             }
-            TileStatement::Dot { sum, left, right } => {
+            TileStatement::Dot { factors, sum, left, right } => {
                 let (TileShape { rows, columns }, depth) = (shape(sum), shape(right).rows);
                 let [left, right] = [left, right].map(|tile| self.tiles[tile.0 as usize]);
                 let sums = &mut self.tiles[sum.0 as usize];
                 for (sums, left) in sums.iter_mut().zip(left).take(rows) {
                     for (column, sum) in sums.iter_mut().enumerate().take(columns) {
                         let right = right.iter().map(|row| row[column]);
-                        *sum = dot(f(*sum), left.into_iter().take(depth), right).to_bits();
+                        *sum = dot(*factors, *sum, left.into_iter().take(depth), right);
                     }
                 }
             }
@@ -407,7 +407,7 @@ impl Machine<'_> {
             }
             Operation::FmaQuads(a, b, c) => {
                 let (a, b, c) = (self.value(a), self.value(b), self.value(c));
-                self.each(|lane| fma_quads(a[lane], b[lane], c[lane]))
+                self.each(|lane| quads::multiply_add(a[lane], b[lane], c[lane]))
             }
             Operation::FmaPairs(a, b, c) => {
                 let (a, b, c) = (self.value(a), self.value(b), self.value(c));
@@ -480,12 +480,6 @@ impl Machine<'_> {
         }
         lanes
     }
-}
-
-/// The sum and the products of four u8 with four i8.
-fn fma_quads(a: u32, b: u32, sum: u32) -> u32 {
-    let products = a.to_le_bytes().into_iter().zip(b.to_le_bytes()).map(|(a, b)| i32::from(a) * i32::from(b as i8));
-    products.fold(sum, |sum, product| sum.wrapping_add(product as u32))
 }
 
 /// The lowest bit of an element within its word, whose first bytes are its low ones.

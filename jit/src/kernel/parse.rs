@@ -261,12 +261,17 @@ impl<'t> Parser<'t> {
         let before = self.words.place();
         match self.words.word("what is done to a tile")? {
             "zero" => self.tile().map(TileStatement::Zero),
-            "dot" => {
+            word @ ("dot" | "dot.u8i8" | "dot.i8u8") => {
+                let factors = match word {
+                    "dot" => Factors::Bf16,
+                    "dot.u8i8" => Factors::U8I8,
+                    _ => Factors::I8U8,
+                };
                 let sum = self.tile()?;
                 self.words.expect(",")?;
                 let left = self.tile()?;
                 self.words.expect(",")?;
-                Ok(TileStatement::Dot { sum, left, right: self.tile()? })
+                Ok(TileStatement::Dot { factors, sum, left, right: self.tile()? })
             }
             word @ ("load" | "store") => {
                 let tile = self.tile()?;

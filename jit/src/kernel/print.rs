@@ -201,7 +201,14 @@ impl<'a> Printer<'a> {
     fn tile(&self, f: &mut Formatter<'_>, statement: &TileStatement) -> fmt::Result {
         match statement {
             TileStatement::Zero(tile) => write!(f, "tile zero {tile}"),
-            TileStatement::Dot { sum, left, right } => write!(f, "tile dot {sum}, {left}, {right}"),
+            TileStatement::Dot { factors, sum, left, right } => {
+                let factors = match factors {
+                    Factors::Bf16 => "",
+                    Factors::U8I8 => ".u8i8",
+                    Factors::I8U8 => ".i8u8",
+                };
+                write!(f, "tile dot{factors} {sum}, {left}, {right}")
+            }
             TileStatement::Load { tile, buffer, index, stride } => {
                 write!(f, "tile load {tile}, ")?;
                 self.place(f, *buffer, index)?;

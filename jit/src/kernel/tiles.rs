@@ -2,20 +2,21 @@
 //! of them as Intel's manual defines it for `tdpbf16ps` (volume 2, "TDPBF16PS"). It knows the kernel IR alone.
 //!
 //! A kernel says the shapes of its tiles once ([`Kernel::tiles`](super::Kernel::tiles)), as a processor's tiles are
-//! configured. They are no values: a statement changes a tile, and loops carry nothing.
+//! configured. They are no values: a statement changes a tile, and loops carry nothing. Products of bytes are those of
+//! `tdpbusd` and `tdpbsud`.
 //!
 //! ```text
 //! tile zero t0                           sums of 14 rows by 16
 //! for i1 in 0..8 {
 //!   tile load t1, x[32*i1] stride 256    14 rows by 16 pairs of bf16
 //!   tile load t2, y[256*i1] stride 16    16 rows of pairs, those of 16 columns
-//!   tile dot t0, t1, t2
+//!   tile dot t0, t1, t2                  of bf16; `dot.u8i8` and `dot.i8u8` of quads of bytes
 //! }
 //! tile store t0, out[0] stride 16
 //! ```
 
 use super::pairs::flushed;
-use super::{BufferId, Index};
+use super::{BufferId, Index, quads};
 use kiln_graph::Bf16;
 
 /// A tile register, by its position in [`Kernel::tiles`](super::Kernel::tiles); prints as `t3`.
@@ -35,6 +36,17 @@ pub struct TileShape {
 pub const TILES: usize = 8;
 /// Rows, and elements of a row, of a tile, at most.
 pub const MOST: usize = 16;
+
+/// What the elements of two tiles hold that are multiplied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Factors {
+    /// Pairs of bf16.
+    Bf16,
+    /// Quads of u8 on the left, of i8 on the right.
+    U8I8,
+    /// Quads of i8 on the left, of u8 on the right.
+    I8U8,
+}
 
 /// A statement about tiles.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -56,13 +68,16 @@ pub enum TileStatement {
     /// `sum += left * right` of pairs of bf16: of each row of `left`, with each column of `right`. Even elements and
     /// odd ones are added up apart, from 0 on, each product in one rounding; then both sums, then those to the tile's
     /// element. Denormal numbers count as 0 wherever they come up, whatever the floating-point mode. That of emitters
-    /// without this instruction holds only where the mode says so, too, as it does in programs.
+    /// without this instruction holds only where the mode says so, too, as it does in programs. Of quads of bytes, the
+    /// products are added to i32 that wrap.
     Dot {
-        /// f32: the rows of `left` by the columns of `right`.
+        /// What is multiplied.
+        factors: Factors,
+        /// f32, or i32 of quads: the rows of `left` by the columns of `right`.
         sum: Tile,
-        /// A row is a row of pairs.
+        /// A row is a row of pairs or quads.
         left: Tile,
-        /// A row holds a pair of each column.
+        /// A row holds a pair or a quad of each column.
         right: Tile,
     },
     /// All elements to memory.
@@ -90,11 +105,20 @@ impl TileStatement {
     }
 }
 
-/// What the product of a row of `left` and a column of `right` adds to a sum.
-pub fn dot(sum: f32, left: impl Iterator<Item = u32>, right: impl Iterator<Item = u32>) -> f32 {
+/// The sum and the product of a row of `left` and a column of `right`, as bits.
+pub fn dot(factors: Factors, sum: u32, left: impl Iterator<Item = u32>, right: impl Iterator<Item = u32>) -> u32 {
+    let both = left.zip(right);
+    match factors {
+        Factors::Bf16 => dot_of_pairs(f32::from_bits(sum), both).to_bits(),
+        Factors::U8I8 => both.fold(sum, |sum, (left, right)| quads::multiply_add(left, right, sum)),
+        Factors::I8U8 => both.fold(sum, |sum, (left, right)| quads::multiply_add(right, left, sum)),
+    }
+}
+
+fn dot_of_pairs(sum: f32, pairs: impl Iterator<Item = (u32, u32)>) -> f32 {
     let half = |pair: u32, half: usize| flushed(Bf16::from_bits((pair >> (16 * half)) as u16).into());
     let mut parts = [0.0, 0.0];
-    for (a, b) in left.zip(right) {
+    for (a, b) in pairs {
         for (number, part) in parts.iter_mut().enumerate() {
             *part = flushed(half(a, number).mul_add(half(b, number), *part));
         }
@@ -104,14 +128,14 @@ pub fn dot(sum: f32, left: impl Iterator<Item = u32>, right: impl Iterator<Item 
 
 #[cfg(test)]
 mod tests {
-    use super::dot;
+    use super::dot_of_pairs;
     use crate::kernel::pairs::pair;
 
     fn check(sum: f32, left: &[(f32, f32)], right: &[(f32, f32)], expected: f32) {
         let pairs = |pairs: &[(f32, f32)]| {
             pairs.iter().map(|(even, odd)| pair(even.to_bits(), odd.to_bits())).collect::<Vec<u32>>()
         };
-        let found = dot(sum, pairs(left).into_iter(), pairs(right).into_iter());
+        let found = dot_of_pairs(sum, pairs(left).into_iter().zip(pairs(right)));
         assert_eq!(found.to_bits(), expected.to_bits(), "{found}, expected {expected}");
     }
 

@@ -1,5 +1,5 @@
 //! Products of bf16 by tile registers, for targets that have them: against sums in f64 of the rounded operands, by the
-//! interpreter and, without AMX's instructions, by Cranelift.
+//! interpreter, without AMX's instructions by Cranelift, and by AMX where this machine has it.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use kiln_graph::Op;
 use kiln_graph::shape::Shape;
 use kiln_jit::contraction::{Operand, Problem, Recipe, preferred_layouts};
 use kiln_jit::kernel::Element;
-use kiln_jit::target::Target;
+use kiln_jit::target::{EmitterKind, Target, tile_registers};
 
 use super::{By, all, cases, compare, naive, operand, row_major, run, small_caches};
 
@@ -48,13 +48,19 @@ fn products_by_tiles() {
         let [left, right, result] = preferred_layouts(&op, shapes[0], shapes[1], output).expect("a contraction");
         let reversed = [cases::reversed(shapes[0]), cases::reversed(shapes[1])];
         let result = operand(output, &result);
-        for (by, target, [left, right]) in [
+        let native = tile_registers().is_ok() && EmitterKind::Avx512.runs_here();
+        let by_amx = [
+            (By::Machine, Target::with_lanes(16), [left.clone(), right.clone()]),
+            (By::Machine, Target::with_lanes(16), [row_major(shapes[0]), row_major(shapes[1])]),
+        ];
+        let others = [
             (By::Interpreter, small_caches(16), [left.clone(), right.clone()]),
             (By::Interpreter, Target::with_lanes(16), [reversed[0].clone(), right.clone()]),
             (By::Interpreter, Target::with_lanes(16), [left.clone(), reversed[1].clone()]),
             (By::Machine, Target::with_lanes(4), [row_major(shapes[0]), row_major(shapes[1])]),
             (By::Machine, small_caches(4), reversed),
-        ] {
+        ];
+        for (by, target, [left, right]) in others.into_iter().chain(by_amx.into_iter().filter(|_| native)) {
             let target = with_tiles(target);
             let operands = [operand(shapes[0], &left), operand(shapes[1], &right)];
             let operands = operands.map(|operand| Operand { element: Element::Bf16, ..operand });

@@ -87,13 +87,21 @@ impl Machine {
                     self.write(first.wrapping_add(row * distance), &row_bytes.collect::<Vec<u8>>());
                 }
             }
-            Mnemonic::Tdpbf16ps => self.tile_dot([i.op0_register(), i.op1_register(), i.op2_register()].map(number)),
+            Mnemonic::Tdpbf16ps | Mnemonic::Tdpbusd | Mnemonic::Tdpbsud => {
+                let tiles = [i.op0_register(), i.op1_register(), i.op2_register()].map(number);
+                self.tile_dot(tiles, |sum, depth, left, right| match i.mnemonic() {
+                    Mnemonic::Tdpbf16ps => dot_of_pairs(sum, depth, left, right),
+                    Mnemonic::Tdpbusd => dot_of_bytes(sum, depth, left, right),
+                    _ => dot_of_bytes(sum, depth, right, left),
+                });
+            }
             _ => return false,
         }
         true
     }
 
-    fn tile_dot(&mut self, [sum, left, right]: [usize; 3]) {
+    /// `dot` is given a sum, the depth, and the elements of a row on the left and of a column on the right.
+    fn tile_dot(&mut self, [sum, left, right]: [usize; 3], dot: impl Fn(u32, usize, &[u32; 16], &[u32; 16]) -> u32) {
         assert!(sum != left && sum != right && left != right, "three tiles");
         let [(rows, bytes), (left_rows, left_bytes), (depth, right_bytes)] =
             [sum, left, right].map(|tile| self.shape(tile));
@@ -102,15 +110,28 @@ impl Machine {
         let sums = &mut self.tiles().tiles[sum];
         for (sums, left) in sums.iter_mut().zip(left).take(rows) {
             for (column, sum) in sums.iter_mut().enumerate().take(bytes / 4) {
-                // The even products and the odd ones.
-                let [even, odd] = [16, 0].map(|up| {
-                    let half = |pair: u32| normal(pair << up & 0xffff_0000);
-                    (0..depth)
-                        .fold(0.0f32, |sum, k| normal(half(left[k]).mul_add(half(right[k][column]), sum).to_bits()))
-                });
-                let both = normal((even + odd).to_bits());
-                *sum = normal((normal(*sum) + both).to_bits()).to_bits();
+                *sum = dot(*sum, depth, &left, &right.map(|row| row[column]));
             }
         }
     }
+}
+
+fn dot_of_pairs(sum: u32, depth: usize, left: &[u32; 16], right: &[u32; 16]) -> u32 {
+    // The even products and the odd ones.
+    let [even, odd] = [16, 0].map(|up| {
+        let half = |pair: u32| normal(pair << up & 0xffff_0000);
+        (0..depth).fold(0.0f32, |sum, k| normal(half(left[k]).mul_add(half(right[k]), sum).to_bits()))
+    });
+    let both = normal((even + odd).to_bits());
+    normal((normal(sum) + both).to_bits()).to_bits()
+}
+
+/// Four products a lane, of the unsigned bytes and the signed ones.
+fn dot_of_bytes(sum: u32, depth: usize, unsigned: &[u32; 16], signed: &[u32; 16]) -> u32 {
+    let product = |k: usize, byte: u32| {
+        let unsigned = (unsigned[k] >> (8 * byte) & 0xff) as i32;
+        let signed = (signed[k] << (24 - 8 * byte)) as i32 >> 24;
+        (unsigned * signed) as u32
+    };
+    (0..depth).flat_map(|k| (0..4).map(move |byte| product(k, byte))).fold(sum, u32::wrapping_add)
 }

@@ -1,12 +1,12 @@
-//! Products of pairs of bf16 by tile registers (AMX): a block of results is up to 2 x 2 tiles of sums, and a step of it
-//! 4 products of 2 tiles of rows and 2 tiles of columns. The sums go to scratch memory of the task's own, and from
-//! there to the epilogue, row by row. It decides how a contraction of pairs is tiled, what that takes, and writes it;
-//! it knows no operation.
+//! Products of pairs of bf16 and of quads of bytes by tile registers (AMX): a block of results is up to 2 x 2 tiles of
+//! sums, and a step of it 4 products of 2 tiles of rows and 2 tiles of columns. The sums go to scratch memory of the
+//! task's own, and from there to the epilogue, row by row. It decides how a contraction of pairs or quads is tiled,
+//! what that takes, and writes it; it knows no operation.
 //!
 //! ```text
 //! for outer axes, blocks of columns, blocks of rows            the grid, as far as they leave nothing over
 //!   t0 .. t3 = 0                                               sums: rows x 16 each
-//!   for reduced axes, the last one in steps of pairs
+//!   for reduced axes, the last one in steps of pairs or quads
 //!     t4, t5 = rows of the left operand                        [row][pair], as it lies or packed (`pairs of A`)
 //!     t6, t7 = columns of the right one                        [panel][pair][column], packed (`pairs of B`)
 //!     t0 .. t3 += t4, t5 x t6, t7
@@ -16,27 +16,27 @@
 //!
 //! All tiles of rows have as many rows, since tiles are configured once a call: the last one of an axis begins where it
 //! ends with the axis, and computes some rows again. Columns beyond the last one are whatever lies in the last panel,
-//! and are left out by the epilogue.
+//! and are left out by the epilogue. Where steps leave pairs over, a last step takes them with tiles of its own, which
+//! are the second ones of either side: then all steps have one tile of rows and one of columns at a time.
 
 use super::emit::times;
 use super::packed_panels::PackedPanels;
-use super::pairs::Pairs;
 use super::position::{Position, coordinates, each};
 use crate::contraction::problem::{Axis, Contraction, Epilogue, Place};
 use crate::contraction::tiling::{Level, Tiling, grid_of, steps};
 use crate::cost::params::tile_products::{BLOCK, DOT, LATENCY, LOAD, ROW_VECTOR, STORE};
 use crate::kernel::tiles::MOST;
-use crate::kernel::{BufferId, Index, KernelBuilder, Tile, TileStatement};
+use crate::kernel::{BufferId, Element, Factors, Index, KernelBuilder, Tile, TileStatement};
 use crate::target::Target;
 
-/// A contraction of pairs, tiled for tile registers.
+/// A contraction of pairs or quads, tiled for tile registers.
 pub struct TileProduct {
-    /// The loops: rows along one axis, columns along the vector axis, the pairs along the last reduced one.
+    /// The loops: rows along one axis, columns along the vector axis, pairs or quads along the last reduced one.
     pub tiling: Tiling,
     /// The copies of the left operand, where its pairs do not lie side by side, and of the right one.
     pub panels: [Option<PackedPanels>; 2],
-    /// How far apart the elements of pairs lie, in the left and the right operand.
-    pub distances: [i64; 2],
+    /// How far apart the elements of pairs lie, in the left and the right operand; none of quads.
+    pub distances: Option<[i64; 2]>,
     /// Estimated cycles, without copies and without waits for memory.
     pub cycles: f64,
 }
@@ -46,9 +46,9 @@ fn tile_rows(extent: usize) -> usize {
     extent.div_ceil(extent.div_ceil(MOST))
 }
 
-/// Pairs of a step: none are left over.
+/// Pairs of a step: as few as cover all of them with the fewest steps, of which the last one may be smaller.
 fn tile_pairs(extent: usize) -> usize {
-    (1..=MOST).rev().find(|&pairs| extent.is_multiple_of(pairs)).unwrap_or(1)
+    tile_rows(extent)
 }
 
 /// Places along an axis that a block covers with two tiles, or with one that is enough.
@@ -57,26 +57,39 @@ fn block(extent: usize, tile: usize) -> usize {
 }
 
 impl TileProduct {
-    /// The tilings of pairs of a contraction with either operand as the left one, in two orders of the loops. None
-    /// where there are no axes of rows and of columns, or where an operand can not be packed.
-    pub fn all(pairs: &Pairs, target: &Target) -> Vec<TileProduct> {
+    /// The tilings of a contraction with either operand as the left one, in two orders of the loops. Along `deep`, a
+    /// reduced axis, lie pairs, whose elements are so far apart in the left and the right operand; or, without
+    /// `distances`, quads. None where there are no axes of rows and of columns, or where an operand can not be packed.
+    pub fn all(
+        contraction: &Contraction,
+        deep: usize,
+        distances: Option<[i64; 2]>,
+        target: &Target,
+    ) -> Vec<TileProduct> {
         let mut all = Vec::new();
         for swapped in [false, true] {
-            let contraction = if swapped { pairs.contraction.swapped() } else { pairs.contraction.clone() };
-            let [left, right] = pairs.distances;
-            let distances = if swapped { [right, left] } else { [left, right] };
+            let contraction = if swapped { contraction.swapped() } else { contraction.clone() };
+            let distances = distances.map(|[left, right]| if swapped { [right, left] } else { [left, right] });
             for columns_first in [false, true] {
-                all.extend(TileProduct::of(&contraction, swapped, pairs.axis, distances, columns_first, target));
+                all.extend(TileProduct::of(&contraction, swapped, deep, distances, columns_first, target));
             }
         }
         all
     }
 
+    /// The same of a contraction of quads, which lie along an axis of both operands.
+    pub fn of_quads(contraction: &Contraction, target: &Target) -> Vec<TileProduct> {
+        let contraction = contraction.simplified().simplified();
+        let is_deep = |axis: &Axis| axis.reduce && axis.left == 1 && axis.right == 1;
+        let deep = contraction.axes.iter().position(is_deep);
+        deep.map_or_else(Vec::new, |deep| TileProduct::all(&contraction, deep, None, target))
+    }
+
     fn of(
         contraction: &Contraction,
         swapped: bool,
-        pair: usize,
-        distances: [i64; 2],
+        deep: usize,
+        distances: Option<[i64; 2]>,
         columns_first: bool,
         target: &Target,
     ) -> Option<TileProduct> {
@@ -106,10 +119,10 @@ impl TileProduct {
         let left = [others(&|axis| axis.left != 0 && axis.right == 0), vec![rows]].concat();
         let levels = if columns_first { [both, right, left] } else { [both, left, right] }.concat();
         let mut reduce: Vec<Level> = (0..axes.len())
-            .filter(|&axis| axes[axis].reduce && axis != pair)
+            .filter(|&axis| axes[axis].reduce && axis != deep)
             .map(|axis| Level { axis, size: 1 })
             .collect();
-        reduce.push(Level { axis: pair, size: tile_pairs(axes[pair].extent) });
+        reduce.push(Level { axis: deep, size: tile_pairs(axes[deep].extent) });
         let tiling = Tiling {
             swapped,
             vector: Some(column),
@@ -127,7 +140,7 @@ impl TileProduct {
         let cycles = cycles(&tiling, target);
         let (right, mut tiling) = PackedPanels::right(&tiling)?;
         let mut left = None;
-        if distances[0] != 1 {
+        if distances.is_some_and(|[left, _]| left != 1) {
             let (panels, packed) = PackedPanels::rows_of_pairs(&tiling)?;
             (left, tiling) = (Some(panels), packed);
         }
@@ -145,20 +158,28 @@ fn cycles(tiling: &Tiling, target: &Target) -> f64 {
         .filter(|&(number, axis)| !axis.reduce && number != row && number != column)
         .map(|(_, axis)| axis.extent)
         .product();
-    let depth: usize = tiling.reduce.iter().map(|level| axes[level.axis].extent / level.size).product();
+    let depth: usize = tiling.reduce.iter().map(|level| axes[level.axis].extent.div_ceil(level.size)).product();
+    let leaves = leaves_over(tiling);
     let [height, width] = tiling.tile();
     let tile = tile_rows(axes[row].extent);
     let mut cycles = 0.0;
     for rows in steps(axes[row].extent, height) {
         for columns in steps(axes[column].extent, width) {
             let (a, b) = (rows.size.div_ceil(tile) as f64, columns.size.div_ceil(MOST) as f64);
-            let step = (a * b * DOT).max((a + b) * LOAD).max(LATENCY);
+            let loads = if leaves { b + a * b } else { a + b };
+            let step = (a * b * DOT).max(loads * LOAD).max(LATENCY);
             let vectors = (rows.size * columns.size.div_ceil(target.lanes)) as f64;
             let block = depth as f64 * step + a * b * STORE + vectors * ROW_VECTOR + BLOCK;
             cycles += (rows.count * columns.count) as f64 * block;
         }
     }
     outer as f64 * cycles
+}
+
+/// Whether steps leave pairs over.
+fn leaves_over(tiling: &Tiling) -> bool {
+    let deep = tiling.reduce.last().expect("an axis of pairs");
+    !tiling.contraction.axes[deep.axis].extent.is_multiple_of(deep.size)
 }
 
 /// Elements of the scratch memory for the sums of all tasks.
@@ -191,7 +212,9 @@ pub struct Emission<'a, 'e> {
 struct Registers {
     /// Of two tiles of rows by two of columns.
     sums: [[Tile; 2]; 2],
+    /// Two tiles of rows; or one of a step, and one of the last step, which is smaller.
     left: [Tile; 2],
+    /// The same of columns.
     right: [Tile; 2],
 }
 
@@ -210,10 +233,14 @@ impl Emission<'_, '_> {
                 position = position.step(level, steps, Some(variable));
             }
         }
-        let (rows, pairs) = (self.rows(), self.pairs().size);
-        let mut two = |rows: usize, columns: usize| [0; 2].map(|_| kernel.tile(rows, columns));
-        let registers =
-            Registers { sums: [two(rows, MOST), two(rows, MOST)], left: two(rows, pairs), right: two(pairs, MOST) };
+        let (rows, Level { axis, size }) = (self.rows(), self.pairs());
+        let rest = if leaves_over(tiling) { tiling.contraction.axes[axis].extent % size } else { size };
+        let mut two = |rows: [usize; 2], columns: [usize; 2]| [0, 1].map(|i| kernel.tile(rows[i], columns[i]));
+        let registers = Registers {
+            sums: [two([rows; 2], [MOST; 2]), two([rows; 2], [MOST; 2])],
+            left: two([rows; 2], [size, rest]),
+            right: two([size, rest], [MOST; 2]),
+        };
         self.nest(kernel, &tiling.levels[tiling.grid..], &position, &start, &registers);
     }
 
@@ -221,7 +248,16 @@ impl Emission<'_, '_> {
         tile_rows(self.tiling.contraction.axes[self.tiling.rows[0]].extent)
     }
 
-    /// The axis along which elements are pairs, and how many of them a tile holds.
+    /// What is multiplied.
+    fn factors(&self, kernel: &KernelBuilder) -> Factors {
+        match [0, 1].map(|side| kernel.element(self.buffers[side])) {
+            [Element::U8x4, _] => Factors::U8I8,
+            [_, Element::U8x4] => Factors::I8U8,
+            _ => Factors::Bf16,
+        }
+    }
+
+    /// The axis along which elements are pairs or quads, and how many of them a tile holds.
     fn pairs(&self) -> Level {
         *self.tiling.reduce.last().expect("an axis of pairs")
     }
@@ -254,7 +290,21 @@ impl Emission<'_, '_> {
         for &(i, j) in &tiles {
             kernel.tiles(TileStatement::Zero(registers.sums[i][j]));
         }
+        let factors = self.factors(kernel);
+        let Level { axis, size } = self.pairs();
         self.reduce(kernel, &self.tiling.reduce, position, &mut |kernel, position| {
+            if leaves_over(self.tiling) {
+                let which = usize::from(position.extent[axis] < size);
+                let (left, right) = (registers.left[which], registers.right[which]);
+                for (j, &column) in columns.iter().enumerate() {
+                    kernel.tiles(self.columns_of_right(position, column, right));
+                    for (i, &row) in rows.iter().enumerate() {
+                        kernel.tiles(self.rows_of_left(position, row, left));
+                        kernel.tiles(TileStatement::Dot { factors, sum: registers.sums[i][j], left, right });
+                    }
+                }
+                return;
+            }
             for (&tile, &row) in registers.left.iter().zip(&rows) {
                 kernel.tiles(self.rows_of_left(position, row, tile));
             }
@@ -263,7 +313,7 @@ impl Emission<'_, '_> {
             }
             for &(i, j) in &tiles {
                 let (sum, left, right) = (registers.sums[i][j], registers.left[i], registers.right[j]);
-                kernel.tiles(TileStatement::Dot { sum, left, right });
+                kernel.tiles(TileStatement::Dot { factors, sum, left, right });
             }
         });
         // The first row of the first tile is the first one of the scratch memory.

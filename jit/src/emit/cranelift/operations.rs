@@ -7,6 +7,9 @@ use super::{Body, Known};
 use crate::emit::addresses::Base;
 use crate::kernel::{Compare, Convert, Float1, Float2, Int2, Mask2, Operation, Shift};
 
+/// The low byte of a lane.
+pub(super) const LOW_BYTE: i32 = 0xff;
+
 impl Body<'_, '_> {
     pub(super) fn operation(&mut self, operation: &Operation) -> ir::Value {
         match *operation {
@@ -60,7 +63,10 @@ impl Body<'_, '_> {
                     self.multiply_add(a, b, sum)
                 })
             }
-            Operation::FmaQuads(a, b, c) => self.fma_quads(self.value(a), self.value(b), self.value(c)),
+            Operation::FmaQuads(a, b, c) => {
+                let low = self.constant_i32(LOW_BYTE);
+                self.fma_quads(low, self.value(a), self.value(b), self.value(c))
+            }
             Operation::Int2(function, a, b) => self.int2(function, self.value(a), self.value(b)),
             Operation::Shift(shift, a, bits) => {
                 let a = self.value(a);
@@ -117,9 +123,8 @@ impl Body<'_, '_> {
         }
     }
 
-    /// To i32 the products of four u8 and four i8 each, byte by byte.
-    fn fma_quads(&mut self, a: ir::Value, b: ir::Value, sum: ir::Value) -> ir::Value {
-        let low = self.constant_i32(0xff);
+    /// To i32 the products of four u8 and four i8 each, byte by byte. `low` has the low byte of each lane.
+    pub(super) fn fma_quads(&mut self, low: ir::Value, a: ir::Value, b: ir::Value, sum: ir::Value) -> ir::Value {
         let top = self.b.ins().iconst(types::I32, 24);
         (0..4).fold(sum, |sum, byte| {
             let [down, up] = [8 * byte, 24 - 8 * byte].map(|bits| self.b.ins().iconst(types::I32, bits));

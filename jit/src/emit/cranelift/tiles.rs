@@ -6,8 +6,9 @@ use cranelift_codegen::ir::{self, InstBuilder, MemFlagsData, StackSlot, StackSlo
 use cranelift_frontend::FunctionBuilder;
 
 use super::Body;
+use super::operations::LOW_BYTE;
 use crate::emit::addresses::Base;
-use crate::kernel::{BufferId, Index, Kernel, Tile, TileShape, TileStatement};
+use crate::kernel::{BufferId, Factors, Index, Kernel, Tile, TileShape, TileStatement};
 
 /// The checker has bounded every access.
 const FLAGS: MemFlagsData = MemFlagsData::new().with_notrap();
@@ -59,7 +60,7 @@ impl Body<'_, '_> {
                     self.b.ins().store(FLAGS, part, address, near);
                 }
             }
-            TileStatement::Dot { sum, left, right } => self.tile_dot(*sum, *left, *right),
+            TileStatement::Dot { factors, sum, left, right } => self.tile_dot(*factors, *sum, *left, *right),
         }
     }
 
@@ -103,12 +104,10 @@ impl Body<'_, '_> {
         parts
     }
 
-    fn tile_dot(&mut self, sum: Tile, left: Tile, right: Tile) {
+    fn tile_dot(&mut self, factors: Factors, sum: Tile, left: Tile, right: Tile) {
         // for row of the sums
-        //   for vector of columns                   unrolled, as the loop over pairs is
-        //     even, odd = 0
-        //     for pair: even += lower(left[row][pair]) * lower(right[pair][vector]), odd += the upper halves
-        //     sums[row][vector] += even + odd
+        //   for vector of columns                   unrolled, as the loop over pairs or quads is
+        //     sums[row][vector] += left[row] * right[..][vector]
         let (shape, sums) = self.tile_of(sum);
         let (left_shape, left) = self.tile_of(left);
         let (right_shape, right) = self.tile_of(right);
@@ -122,32 +121,68 @@ impl Body<'_, '_> {
             body.b.ins().iadd(memory, distance)
         };
         let (sums, left) = (at(self, sums, pitch(&shape)), at(self, left, pitch(&left_shape)));
-        let half = self.b.ins().iconst(types::I32, HALF);
-        let upper = self.b.ins().iconst(types::I32, UPPER);
-        let uppers = self.b.ins().splat(types::I32X4, upper);
         for vector in 0..shape.columns.div_ceil(LANES) as i32 {
-            let nothing = self.b.ins().iconst(types::I32, 0);
-            let nothing = self.b.ins().splat(types::I32X4, nothing);
-            let mut parts = [self.bits(types::F32X4, nothing); 2];
-            for pair in 0..right_shape.rows as i32 {
-                let a = self.b.ins().load(types::I32, FLAGS, left, pair * ELEMENT);
-                let b = self.b.ins().load(types::I32X4, FLAGS, right, pair * pitch(&right_shape) + vector * VECTOR);
-                let even = [self.b.ins().ishl(a, half), self.b.ins().ishl(b, half)];
-                let odd = [self.b.ins().band(a, upper), self.b.ins().band(b, uppers)];
-                for (part, [a, b]) in parts.iter_mut().zip([even, odd]) {
-                    let a = self.b.ins().splat(types::I32X4, a);
-                    let [a, b] = [a, b].map(|bits| self.bits(types::F32X4, bits));
-                    *part = self.multiply_add(a, b, *part);
-                }
-            }
-            let both = self.b.ins().fadd(parts[0], parts[1]);
-            let before = self.b.ins().load(types::F32X4, FLAGS, sums, vector * VECTOR);
-            let after = self.b.ins().fadd(before, both);
+            let column = self.b.ins().iadd_imm_s(right, i64::from(vector * VECTOR));
+            let before = self.b.ins().load(types::I32X4, FLAGS, sums, vector * VECTOR);
+            let after = match factors {
+                Factors::Bf16 => self.dot_of_pairs(left, column, right_shape, before),
+                Factors::U8I8 | Factors::I8U8 => self.dot_of_quads(factors, left, column, right_shape, before),
+            };
             self.b.ins().store(FLAGS, after, sums, vector * VECTOR);
         }
         let next = self.b.ins().iadd_imm_s(row, 1);
         let more = self.b.ins().icmp_imm_s(IntCC::UnsignedLessThan, next, shape.rows as i64);
         self.branch(more, iteration, &[next], after);
         self.b.switch_to_block(after);
+    }
+
+    /// An element of a row on the left, and the vector that it is multiplied with.
+    fn factors(&mut self, left: ir::Value, right: ir::Value, shape: TileShape, number: i32) -> [ir::Value; 2] {
+        let a = self.b.ins().load(types::I32, FLAGS, left, number * ELEMENT);
+        [a, self.b.ins().load(types::I32X4, FLAGS, right, number * pitch(&shape))]
+    }
+
+    fn dot_of_pairs(&mut self, left: ir::Value, right: ir::Value, shape: TileShape, sum: ir::Value) -> ir::Value {
+        // even, odd = 0
+        // for pair: even += lower(left[pair]) * lower(right[pair]), odd += the upper halves
+        // sum + (even + odd)
+        let half = self.b.ins().iconst(types::I32, HALF);
+        let upper = self.b.ins().iconst(types::I32, UPPER);
+        let uppers = self.b.ins().splat(types::I32X4, upper);
+        let nothing = self.b.ins().iconst(types::I32, 0);
+        let nothing = self.b.ins().splat(types::I32X4, nothing);
+        let mut parts = [self.bits(types::F32X4, nothing); 2];
+        for pair in 0..shape.rows as i32 {
+            let [a, b] = self.factors(left, right, shape, pair);
+            let even = [self.b.ins().ishl(a, half), self.b.ins().ishl(b, half)];
+            let odd = [self.b.ins().band(a, upper), self.b.ins().band(b, uppers)];
+            for (part, [a, b]) in parts.iter_mut().zip([even, odd]) {
+                let a = self.b.ins().splat(types::I32X4, a);
+                let [a, b] = [a, b].map(|bits| self.bits(types::F32X4, bits));
+                *part = self.multiply_add(a, b, *part);
+            }
+        }
+        let both = self.b.ins().fadd(parts[0], parts[1]);
+        let before = self.bits(types::F32X4, sum);
+        let after = self.b.ins().fadd(before, both);
+        self.bits(types::I32X4, after)
+    }
+
+    fn dot_of_quads(
+        &mut self,
+        factors: Factors,
+        left: ir::Value,
+        right: ir::Value,
+        shape: TileShape,
+        sum: ir::Value,
+    ) -> ir::Value {
+        let low = self.b.ins().iconst(types::I32, i64::from(LOW_BYTE));
+        let low = self.b.ins().splat(types::I32X4, low);
+        (0..shape.rows as i32).fold(sum, |sum, quad| {
+            let [a, b] = self.factors(left, right, shape, quad);
+            let a = self.b.ins().splat(types::I32X4, a);
+            let [unsigned, signed] = if factors == Factors::U8I8 { [a, b] } else { [b, a] };
+            self.fma_quads(low, unsigned, signed, sum)
+        })
     }
 }

@@ -7,7 +7,7 @@ use super::Body;
 use super::assembly::{Memory, Operand};
 use super::loops::half;
 use super::pointers::ROW;
-use crate::kernel::{BufferId, Index, Tile, TileStatement};
+use crate::kernel::{BufferId, Factors, Index, Tile, TileStatement};
 
 /// Bytes of a configuration.
 const CONFIGURATION: usize = 64;
@@ -42,8 +42,13 @@ impl Body<'_> {
     pub(super) fn tile(&mut self, statement: &TileStatement) {
         match statement {
             TileStatement::Zero(tile) => self.out.push(Code::VEX_Tilezero_tmm, &[name(*tile)]),
-            TileStatement::Dot { sum, left, right } => {
-                self.out.push(Code::VEX_Tdpbf16ps_tmm_tmm_tmm, &[name(*sum), name(*left), name(*right)]);
+            TileStatement::Dot { factors, sum, left, right } => {
+                let code = match factors {
+                    Factors::Bf16 => Code::VEX_Tdpbf16ps_tmm_tmm_tmm,
+                    Factors::U8I8 => Code::VEX_Tdpbusd_tmm_tmm_tmm,
+                    Factors::I8U8 => Code::VEX_Tdpbsud_tmm_tmm_tmm,
+                };
+                self.out.push(code, &[name(*sum), name(*left), name(*right)]);
             }
             TileStatement::Load { tile, buffer, index, stride } => {
                 let rows = self.tile_rows(*buffer, index, *stride);
