@@ -22,18 +22,7 @@ use kiln_graph::passes::Precision;
 
 use super::ExchangeError;
 use super::network::{Messages, Network};
-
-/// The shards of a rank: `shards` are dealt out to `ranks` in order, as evenly as may be.
-pub(crate) fn shards_of(rank: usize, ranks: usize, shards: usize) -> Range<usize> {
-    rank * shards / ranks..(rank + 1) * shards / ranks
-}
-
-/// The rows of a shard of a batch of so many rows: the first shards have one more where they are not even.
-pub(crate) fn rows_of(shard: usize, shards: usize, rows: usize) -> Range<usize> {
-    let (each, more) = (rows / shards, rows % shards);
-    let first = shard * each + shard.min(more);
-    first..first + each + usize::from(shard < more)
-}
+use super::share::Share;
 
 /// A subtree: its first shard, and the number of its shards, which is a power of two.
 type Subtree = (usize, usize);
@@ -174,7 +163,7 @@ impl Bucket {
             messages.sends.push(first..messages.outgoing.len());
         }
         if self.of_ranks.len() != ranks {
-            let blocks = |of: usize| subtrees(shards_of(of, ranks, self.shards), wire == Precision::F32);
+            let blocks = |of: usize| subtrees(Share::of(of, ranks, self.shards).own, wire == Precision::F32);
             self.of_ranks = (0..ranks).map(blocks).collect();
         }
         messages.receives.clear();
@@ -267,7 +256,7 @@ mod tests {
             let mut bucket = Bucket::new(elements, shards, wire);
             // A bucket is used again.
             for _ in 0..2 {
-                for shard in shards_of(network.rank(), ranks, shards) {
+                for shard in Share::of(network.rank(), ranks, shards).own {
                     let block = bucket.shard(shard);
                     block.iter_mut().enumerate().for_each(|(place, to)| *to = number(shard, place));
                     bucket.merge();
@@ -294,25 +283,6 @@ mod tests {
                     }
                 }
             }
-        }
-    }
-
-    #[test]
-    fn rows_are_dealt_out_without_overlap_or_loss() {
-        for (shards, rows) in [(1, 7), (4, 8), (4, 10), (4, 3), (5, 0), (7, 100)] {
-            let mut next = 0;
-            for shard in 0..shards {
-                let part = rows_of(shard, shards, rows);
-                assert_eq!(part.start, next);
-                assert!(part.len().abs_diff(rows / shards) <= 1);
-                next = part.end;
-            }
-            assert_eq!(next, rows);
-        }
-        for (ranks, shards) in [(1, 4), (2, 4), (3, 4), (4, 4), (5, 13)] {
-            let all: Vec<usize> = (0..ranks).flat_map(|rank| shards_of(rank, ranks, shards)).collect();
-            assert_eq!(all, (0..shards).collect::<Vec<_>>());
-            assert!((0..ranks).all(|rank| !shards_of(rank, ranks, shards).is_empty()));
         }
     }
 

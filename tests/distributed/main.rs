@@ -1,8 +1,13 @@
 //! Training by several ranks, which are threads here: the same bits on any number of ranks, the training of one process but
 //! for rounding, and errors that come to all ranks.
 
-#[path = "common/folder.rs"]
+mod accumulation;
+mod data;
+#[path = "../common/folder.rs"]
 mod folder;
+mod loss;
+mod profile;
+mod results;
 
 use std::fs;
 use std::sync::Barrier;
@@ -117,6 +122,15 @@ fn each_rank<T: Send>(ranks: usize, rank: impl Fn(&World) -> T + Sync) -> Vec<T>
                 })
             })
             .collect();
+        running.into_iter().map(|rank| rank.join().unwrap()).collect()
+    })
+}
+
+/// The same, of ranks each of which has its world for itself, so that it ends when the rank does.
+fn each_own<T: Send>(ranks: usize, rank: impl Fn(World) -> T + Sync) -> Vec<T> {
+    let worlds = World::of_threads(ranks);
+    thread::scope(|scope| {
+        let running: Vec<_> = worlds.into_iter().map(|world| scope.spawn(|| rank(world))).collect();
         running.into_iter().map(|rank| rank.join().unwrap()).collect()
     })
 }
