@@ -13,6 +13,7 @@
 //!   (`MPI_THREAD_SERIALIZED`);
 //! - the library stays loaded until the process ends.
 
+use std::error::Error;
 use std::ffi::{c_char, c_int, c_void};
 use std::ptr;
 
@@ -106,7 +107,7 @@ pub fn start(names: &[String]) -> Result<Started, LoadError> {
         // SAFETY: what runs when a library of MPI is loaded is its own set-up. Its parts find its functions only where these are
         // global.
         match unsafe { Library::open(Some(name), RTLD_NOW | RTLD_GLOBAL) } {
-            Err(found) => error = found.to_string(),
+            Err(found) => error = found.source().map_or_else(|| found.to_string(), ToString::to_string),
             Ok(library) => {
                 // It stays loaded: functions and variables of it are used until the process ends.
                 let library: &'static Library = Box::leak(Box::new(library));

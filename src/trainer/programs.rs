@@ -218,6 +218,11 @@ impl Compiled {
         &mut self.session
     }
 
+    /// What it is called.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
     /// What it is compiled for.
     pub fn sizes(&self) -> &Sizes {
         &self.sizes

@@ -127,14 +127,26 @@ impl Shards {
         })
     }
 
-    /// Deals the shards out anew where ranks have been lost: programs are compiled when they are asked for.
+    /// Deals the shards out anew where ranks have been lost. Of programs of shards that this rank had, one of each kind is
+    /// kept, from which others are made; what buckets held is of no use.
     pub fn deal_out(&mut self) {
-        if self.losses != self.world.losses() {
-            self.losses = self.world.losses();
-            self.own = Share::of(self.world.rank(), self.world.ranks(), self.count).own;
-            (self.compiled, self.exchanges) = (Vec::new(), Vec::new());
-            self.values = OwnStates::new(self.own.len());
+        if self.losses == self.world.losses() {
+            return;
         }
+        self.losses = self.world.losses();
+        self.own = Share::of(self.world.rank(), self.world.ranks(), self.count).own;
+        self.values = OwnStates::new(self.own.len());
+        let anew = |exchanges: &Exchanges| Exchanges::new(exchanges.values.clone(), self.count, self.wire);
+        self.exchanges = self.exchanges.iter().map(anew).collect();
+        let mut kept: Vec<OfShard> = Vec::new();
+        for mut of in self.compiled.drain(..) {
+            let is_known = |other: &OfShard| other.program.is(of.program.name(), of.program.sizes());
+            if self.own.contains(&of.shard) || !kept.iter().any(is_known) {
+                of.program.session_mut().detach();
+                kept.push(of);
+            }
+        }
+        self.compiled = kept;
     }
 
     /// The ranks.

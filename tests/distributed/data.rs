@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
+use kiln::Training;
 use kiln::data::{Loader, source};
 use kiln::distributed::World;
 use kiln::fit::Progress;

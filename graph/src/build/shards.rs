@@ -171,7 +171,8 @@ impl Builder {
             match graph.node(id).op {
                 Op::Input => {
                     let input = self.index.borrow().input_of(id);
-                    if input.is_some_and(|input| graph.inputs[input].role == Role::Data) {
+                    let input = input.map(|input| &graph.inputs[input]);
+                    if input.is_some_and(|input| input.role == Role::Data && input.name != BATCH_ROWS) {
                         return true;
                     }
                 }

@@ -13,6 +13,7 @@
 
 use std::borrow::Cow;
 
+use kiln_graph::build::BATCH_ROWS;
 use kiln_graph::op::Op;
 use kiln_graph::{Graph, Input, NodeId, Operands, Output, Role};
 
@@ -117,7 +118,7 @@ pub fn of_shard(graph: &Graph, exchanges: &[Exchanged]) -> OfShard {
         for (number, input) in graph.inputs.iter().enumerate() {
             let is_taken = exchanges.iter().any(|exchange| exchange.input == number);
             depends[input.node.index()] = match input.role {
-                Role::Data => !is_taken,
+                Role::Data => !is_taken && input.name != BATCH_ROWS,
                 Role::State => !exchanges.is_empty() && states.contains(&number),
             };
         }
