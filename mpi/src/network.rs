@@ -13,7 +13,7 @@ use crate::library::{self, Handle, LoadError, Mpi, Started, SwapError};
 /// How long a thread that waits looks again and again, giving way to others, before it sleeps in between, and how long it
 /// sleeps: a message of some kilobytes comes within the former; the latter lets a core compute that the thread shares
 /// (2026-11-29, guessed).
-const AWAKE: Duration = Duration::from_micros(20);
+const AWAKE: Duration = Duration::from_micros(100);
 const SLEEP: Duration = Duration::from_micros(50);
 
 /// Why there is no world of MPI.

@@ -24,8 +24,8 @@ use super::ExchangeError;
 use super::network::{Messages, Network};
 use super::share::Share;
 
-/// Numbers of a message, at most: 256 KiB, so that what is sent, received and added up stays in a second-level cache (of 2
-/// MiB where that was measured; 2026-11-30).
+/// Numbers of a message, at most: 256 KiB, so that what is sent, received and added up fits a second-level cache
+/// (2026-11-30, reckoned for one of 1 MiB; nobody measured others).
 const PART: usize = 1 << 16;
 
 /// A subtree: its first shard, and the number of its shards, which is a power of two.
