@@ -181,7 +181,8 @@ fn job() -> Result<(), Box<dyn Error>> {
         }
         "gpt" => {
             let rows = rows(4);
-            let trainer = Characters::init(1).trainer().batch(rows).distributed(&job.world).shards(job.shards).build()?;
+            let trainer =
+                Characters::init(1).trainer().batch(rows).distributed(&job.world).shards(job.shards).build()?;
             let step = |trainer: &mut CharactersTrainer, step: u64| {
                 trainer.fit(&whole(&[rows, 128], 65, step), &whole(&[rows, 128], 65, 9 + step))
             };

@@ -60,7 +60,8 @@ mod tests {
             assert_eq!(all, (0..shards).collect::<Vec<_>>());
             assert!((0..ranks).all(|rank| !Share::of(rank, ranks, shards).own.is_empty()));
             for rows in [1, shards, 3 * shards + 1] {
-                let reads = |row: usize| (0..ranks).filter(|&rank| Share::of(rank, ranks, shards).reads(row, rows)).count();
+                let reads =
+                    |row: usize| (0..ranks).filter(|&rank| Share::of(rank, ranks, shards).reads(row, rows)).count();
                 let twice = (1..rows).find(|&row| reads(row) != 1);
                 // The first shard's row stands in for that of a shard without one.
                 assert!(twice.is_none() && reads(0) >= 1, "{ranks} ranks, {shards} shards, {rows} rows: {twice:?}");

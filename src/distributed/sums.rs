@@ -165,12 +165,7 @@ impl Bucket {
     }
 
     /// Part of each rank's piece.
-    fn exchange_part(
-        &mut self,
-        part: usize,
-        network: &mut dyn Network,
-        limit: Duration,
-    ) -> Result<(), ExchangeError> {
+    fn exchange_part(&mut self, part: usize, network: &mut dyn Network, limit: Duration) -> Result<(), ExchangeError> {
         let (rank, ranks, wire) = (network.rank(), network.ranks(), self.wire);
         let elements = self.elements;
         let piece = |of: usize| {
@@ -296,7 +291,8 @@ mod tests {
     #[test]
     fn sums_have_the_same_bits_on_any_number_of_ranks() {
         for wire in [Precision::F32, Precision::Bf16] {
-            for (shards, elements) in [(1, 5), (2, 1), (3, 10), (4, 1000), (5, 7), (6, 64), (7, 3), (8, 100), (13, 129), (4, 5 * PART / 2)]
+            for (shards, elements) in
+                [(1, 5), (2, 1), (3, 10), (4, 1000), (5, 7), (6, 64), (7, 3), (8, 100), (13, 129), (4, 5 * PART / 2)]
             {
                 let expected = sums(1, shards, elements, wire).remove(0);
                 for ranks in 2..=shards.min(8) {

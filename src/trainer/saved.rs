@@ -158,7 +158,9 @@ pub(crate) fn load_bytes(
     }
     let mut parts: BTreeMap<&str, BTreeMap<usize, &str>> = BTreeMap::new();
     let tensors = file.names();
-    for (state, shard, name) in tensors.iter().filter_map(|name| of_shard(name).map(|(state, shard)| (state, shard, name))) {
+    for (state, shard, name) in
+        tensors.iter().filter_map(|name| of_shard(name).map(|(state, shard)| (state, shard, name)))
+    {
         parts.entry(state).or_default().insert(shard, name);
     }
     let own: Vec<String> = programs.shards().iter().flat_map(|shards| shards.own_states().iter().cloned()).collect();

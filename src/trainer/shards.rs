@@ -481,7 +481,8 @@ impl OfShard {
         let exchanges = &mut exchanges[self.exchanges];
         let session = self.program.session_mut();
         let calls = session.program().plan().levels[level].clone();
-        let mut run = |session: &mut Session, calls: Range<usize>, timeline: &mut Option<&mut Timeline>| match timeline {
+        let mut run = |session: &mut Session, calls: Range<usize>, timeline: &mut Option<&mut Timeline>| match timeline
+        {
             None => session.run_calls(calls, states),
             Some(timeline) => timeline.run(self.shard, session, calls, states),
         };

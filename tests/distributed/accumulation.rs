@@ -56,8 +56,7 @@ fn sent(accumulate: u32, steps: u64) -> Vec<(usize, usize)> {
     let counts = [(); 2].map(|()| (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0))));
     let ends = [(to_1, from_1), (to_0, from_0)];
     let ranks = ends.into_iter().zip(&counts).enumerate().map(|(rank, ((to, from), (messages, bytes)))| {
-        let network =
-            Counted { rank, to, from: Mutex::new(from), messages: messages.clone(), bytes: bytes.clone() };
+        let network = Counted { rank, to, from: Mutex::new(from), messages: messages.clone(), bytes: bytes.clone() };
         World::new(Box::new(network))
     });
     let worlds: Vec<World> = ranks.collect();

@@ -16,7 +16,13 @@ use super::{Plain, each_rank, images};
 type Reads = Arc<Mutex<BTreeMap<(usize, usize), usize>>>;
 
 /// A training on a loader whose samples of some rows are counted; the validation's loss and the first weight's bits.
-fn train(world: &World, reads: &Reads, (samples, batch): (usize, usize), shares: bool, metrics: bool) -> (f64, Vec<u32>) {
+fn train(
+    world: &World,
+    reads: &Reads,
+    (samples, batch): (usize, usize),
+    shares: bool,
+    metrics: bool,
+) -> (f64, Vec<u32>) {
     let (x, y) = images(samples, 5);
     let rank = world.rank();
     let counts = reads.clone();
@@ -51,7 +57,8 @@ fn each_rank_reads_its_rows_without_overlap_or_loss() {
                 assert_eq!(found, expected, "{ranks} ranks of {samples} samples");
             }
             let reads = reads.lock().unwrap();
-            let of = |sample: usize| (0..ranks).map(|rank| reads.get(&(rank, sample)).copied().unwrap_or(0)).sum::<usize>();
+            let of =
+                |sample: usize| (0..ranks).map(|rank| reads.get(&(rank, sample)).copied().unwrap_or(0)).sum::<usize>();
             // Two epochs, and an evaluation after each. The first sample of a batch of fewer rows than shards stands in for
             // the rows that there are not.
             assert!((0..samples).all(|sample| of(sample) >= 4), "{ranks} ranks of {samples} samples");

@@ -14,7 +14,12 @@ use crate::folder::Folder;
 
 /// A training of three epochs of four steps each, of which one rank dies in a step, if one is to; the state at the end of
 /// ranks that are left.
-fn train(world: World, dies: Option<(usize, u64)>, checkpoints: bool, folder: &Folder) -> Option<Result<Vec<u8>, FitError>> {
+fn train(
+    world: World,
+    dies: Option<(usize, u64)>,
+    checkpoints: bool,
+    folder: &Folder,
+) -> Option<Result<Vec<u8>, FitError>> {
     let (x, y) = images(64, 1);
     let data = Dataset::new(x, y).unwrap();
     let trainer = Trainer::new(LeNet::init(3), cross_entropy(), Adam::default().lr(0.01)).batch(16).threads(1);

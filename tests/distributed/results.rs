@@ -71,7 +71,8 @@ model! {
 
 #[test]
 fn a_result_of_pairs_of_rows_is_refused() {
-    let build = |world: &kiln::distributed::World| Pairs::init(1).trainer().batch(6).threads(1).distributed(world).build();
+    let build =
+        |world: &kiln::distributed::World| Pairs::init(1).trainer().batch(6).threads(1).distributed(world).build();
     for error in each_rank(2, |world| build(world).err()) {
         let Some(TrainError::Exchange(ExchangeError::Result { program, result })) = error else { panic!("{error:?}") };
         assert_eq!((program, result.as_str()), ("fit", "products"));

@@ -354,7 +354,11 @@ impl Session {
                 inputs.filter(|input| plan.states_of_shard.contains(input) == of_shard).filter_map(place).collect()
             };
             let writes = |access: Access| access != Access::Read;
-            LevelStates { written: touched(&writes, false), own: touched(&|_| true, true), kept: touched(&writes, true) }
+            LevelStates {
+                written: touched(&writes, false),
+                own: touched(&|_| true, true),
+                kept: touched(&writes, true),
+            }
         };
         Ok(plan.levels.iter().map(of_level).collect())
     }

@@ -160,7 +160,9 @@ impl Programs {
         graph: impl FnMut(Sizes) -> Result<Graph, TrainError>,
         of_first: &Graph,
     ) -> Result<Profile, TrainError> {
-        self.each_shard((name, Mode::Train), sizes, graph, |program, _| Ok(Profile::draw_inputs(program.session_mut())?))?;
+        self.each_shard((name, Mode::Train), sizes, graph, |program, _| {
+            Ok(Profile::draw_inputs(program.session_mut())?)
+        })?;
         let pool = self.pool.clone();
         let Programs { shards: Some(shards), states, .. } = self else { unreachable!("there are shards") };
         let of_shard = sizes.with_batch(shards.rows(shards.own().start, sizes.batch()).0.len());
