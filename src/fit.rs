@@ -306,6 +306,10 @@ where
                 Ok(history) => return Ok(history),
                 Err(error) => error,
             };
+            if let (false, Some(lost)) = (error.is_loss(), lost.take()) {
+                // There was nothing to go on from.
+                return Err(lost);
+            }
             let world = self.trainer.parts().world().cloned();
             let Some(world) = world.filter(|world| world.ranks() > 1) else { return Err(error) };
             if !error.is_loss() {

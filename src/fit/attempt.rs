@@ -11,6 +11,7 @@ use super::stopping::Stopping;
 use super::{Epoch, Evaluated, Figures, Fit, FitError, Progress, TRAIN, VALID};
 use crate::checkpoints::{Checkpoints, Run};
 use crate::data::{EpochRequest, TrainingData};
+use crate::distributed::ExchangeError;
 use crate::history::History;
 use crate::metrics::Metrics;
 use crate::trainer::TrainError;
@@ -34,7 +35,7 @@ where
         // Others would write the same over it.
         let shows = world.as_ref().is_none_or(|world| world.rank() == 0);
         let progress = if shows { self.progress } else { Progress::Silent };
-        let mut run = self.start(lost)?;
+        let mut run = self.start(lost.is_some())?;
         let request = self.request(&run);
         let logs = if shows { std::mem::take(&mut self.logs) } else { Vec::new() };
         let mut logging = Logging::begin(logs, &run, self.resume, || self.trainer.facts())?;
@@ -97,7 +98,7 @@ where
     }
 
     /// Where the training begins.
-    fn start(&mut self, lost: &mut Option<FitError>) -> Result<Run, FitError> {
+    fn start(&mut self, lost: bool) -> Result<Run, FitError> {
         if let Some(schedule) = &self.schedule {
             schedule.check()?;
             if !self.trainer.parts_mut().set_schedule(schedule) {
@@ -110,9 +111,9 @@ where
             return Ok(Run::default());
         }
         let found = checkpoints.resume(self.trainer)?;
-        if let (None, Some(error)) = (&found, lost.take_if(|_| found.is_none())) {
+        if let (None, true, Some(world)) = (&found, lost, self.trainer.parts().world()) {
             // What the training began with is gone.
-            return Err(error);
+            return Err(ExchangeError::Regrouped { rank: world.rank() }.into());
         }
         let run = found.unwrap_or_default();
         // Within an epoch the order of the samples must be what it was.

@@ -217,7 +217,7 @@ fn shards_train_as_the_whole_batch_does() {
         }
     };
     let folder = Folder::new("distributed-whole");
-    for rows in [&[16_usize; 5][..], &[16, 13, 9, 16, 5]] {
+    for rows in [&[16_usize; 6][..], &[16, 13, 9, 16, 5, 12]] {
         for accumulate in [1, 2] {
             let case = Case { rows, accumulate, clip: true, sync: true, ..CASE };
             let alone = case.train::<Plain>(None, &folder).0;
