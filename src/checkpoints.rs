@@ -4,6 +4,7 @@
 mod folder;
 mod run;
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -12,6 +13,7 @@ pub(crate) use run::{confusion_json, confusion_of};
 
 use crate::checkpoint::CheckpointError;
 use crate::files::replace_file;
+use crate::trainer::OwnValues;
 use crate::training::Training;
 use folder::Folder;
 
@@ -202,17 +204,19 @@ impl Checkpoints {
     /// [`CheckpointError::Differs`] for the checkpoint of another training, with a list of what differs (the training is then
     /// as it was); [`CheckpointError::InUse`]; the last damage where all are damaged; those of the file system.
     pub fn resume(&mut self, training: &mut impl Training) -> Result<Option<Run>, CheckpointError> {
-        let Some(world) = training.parts().world().cloned() else { return self.resume_alone(training) };
+        let Some(world) = training.parts().world().cloned() else {
+            return Ok(self.resume_alone(training)?.map(|(run, _)| run));
+        };
         // Rank 0 alone looks at files, so that the folder need not be there on other machines.
         let found = if world.rank() == 0 { Some(self.resume_alone(training)) } else { None };
         let told = found.as_ref().map(|found| match found {
-            Ok(Some(run)) => training.parts().encode(run.notes(self.best_figure)).map_err(|error| error.to_string()),
+            Ok(Some((_, path))) => fs::read(path).map_err(|error| error.to_string()),
             Ok(None) => Ok(Vec::new()),
             Err(error) => Err(error.to_string()),
         });
         let told = world.tell(told)?;
         if let Some(found) = found {
-            return found;
+            return Ok(found?.map(|(run, _)| run));
         }
         match told {
             Err(reason) => Err(CheckpointError::Rank0 { reason }),
@@ -227,7 +231,8 @@ impl Checkpoints {
         }
     }
 
-    fn resume_alone(&mut self, training: &mut impl Training) -> Result<Option<Run>, CheckpointError> {
+    /// Also the file from which it goes on.
+    fn resume_alone(&mut self, training: &mut impl Training) -> Result<Option<(Run, PathBuf)>, CheckpointError> {
         let folder = self.open()?;
         let mut damages = Vec::new();
         for path in folder.newest_first()? {
@@ -237,7 +242,7 @@ impl Checkpoints {
                     self.best_figure = best;
                     self.last = Last { step: run.step, time: Instant::now() };
                     self.damaged = damages;
-                    return Ok(Some(run));
+                    return Ok(Some((run, path)));
                 }
                 Err(error) if is_damage(&error) => {
                     folder.set_aside(&path);
@@ -286,13 +291,14 @@ impl Checkpoints {
     /// # Errors
     /// [`CheckpointError::Write`]; all that was there still is, and the training can go on.
     pub fn save(&mut self, training: &impl Training, run: &Run) -> Result<PathBuf, CheckpointError> {
+        let own = training.parts().own_values()?;
         if !writes(training) {
             self.last = Last { step: run.step, time: Instant::now() };
             return Ok(self.folder.clone());
         }
-        self.save_best(training, run)?;
+        self.save_best(training, &own, run)?;
         let path = self.open()?.path_of(run.step);
-        self.write(&path, training, run)?;
+        self.write(&path, training, &own, run)?;
         self.last = Last { step: run.step, time: Instant::now() };
         let keep = self.keep;
         self.open()?.keep_newest(keep)?;
@@ -308,7 +314,10 @@ impl Checkpoints {
         if self.is_due(run) {
             return self.save(training, run).map(Some);
         }
-        self.save_best(training, run)?;
+        if self.best.as_ref().is_some_and(|goal| figure(goal, run).is_some()) {
+            let own = training.parts().own_values()?;
+            self.save_best(training, &own, run)?;
+        }
         Ok(None)
     }
 
@@ -327,21 +336,26 @@ impl Checkpoints {
     }
 
     /// Writes `best.safetensors` where a figure of this step is better than all before.
-    fn save_best(&mut self, training: &impl Training, run: &Run) -> Result<(), CheckpointError> {
+    fn save_best(&mut self, training: &impl Training, own: &OwnValues, run: &Run) -> Result<(), CheckpointError> {
         let Some(goal) = self.best.as_ref().filter(|_| writes(training)) else { return Ok(()) };
-        let found = run.history.last(goal.name()).filter(|point| point.step == run.step);
-        let Some(figure) = found.map(|point| point.value) else { return Ok(()) };
+        let Some(figure) = figure(goal, run) else { return Ok(()) };
         if goal.is_better(figure, self.best_figure, 0.0) {
             let before = self.best_figure.replace(figure);
             let path = self.open()?.path.join(BEST);
-            self.write(&path, training, run).inspect_err(|_| self.best_figure = before)?;
+            self.write(&path, training, own, run).inspect_err(|_| self.best_figure = before)?;
         }
         Ok(())
     }
 
-    fn write(&mut self, path: &Path, training: &impl Training, run: &Run) -> Result<(), CheckpointError> {
+    fn write(
+        &mut self,
+        path: &Path,
+        training: &impl Training,
+        own: &OwnValues,
+        run: &Run,
+    ) -> Result<(), CheckpointError> {
         self.open()?;
-        let bytes = training.parts().encode(run.notes(self.best_figure));
+        let bytes = training.parts().encode(own, run.notes(self.best_figure));
         bytes
             .and_then(|bytes| replace_file(path, &bytes))
             .map_err(|source| CheckpointError::Write { path: path.into(), source })
@@ -354,6 +368,11 @@ impl Checkpoints {
         }
         Ok(self.open.as_ref().expect("it was opened just now"))
     }
+}
+
+/// The figure of a goal, where it was measured at this step.
+fn figure(goal: &Goal, run: &Run) -> Option<f64> {
+    run.history.last(goal.name()).filter(|point| point.step == run.step).map(|point| point.value)
 }
 
 /// Whether this process writes files: alone, or as rank 0.

@@ -37,16 +37,20 @@
 mod agree;
 mod error;
 mod network;
+mod share;
 mod sums;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 pub use error::ExchangeError;
 pub use network::{Messages, Network};
-pub(crate) use sums::{Bucket, rows_of, shards_of};
+pub use share::Share;
+pub(crate) use share::rows_of;
+pub(crate) use sums::Bucket;
 
 /// The longest that a rank waits for another one, unless [`World::set_time_limit`] says otherwise.
 const LIMIT: Duration = Duration::from_secs(300);
@@ -61,8 +65,11 @@ const WAITING: usize = 64;
 pub struct World(Arc<Shared>);
 
 struct Shared {
-    rank: usize,
-    ranks: usize,
+    /// The rank, the number of ranks, and how often some were lost: those of [`World::recover`], when it was called last.
+    rank: AtomicUsize,
+    ranks: AtomicUsize,
+    losses: AtomicUsize,
+    recovers: bool,
     limit: Mutex<Duration>,
     /// Nothing once it ends.
     jobs: Option<SyncSender<Job>>,
@@ -92,8 +99,9 @@ enum Job {
     Call(Box<Call>),
 }
 
-/// Something that is done with the network, unless it is of no use any more; what went wrong.
-type Call = dyn FnOnce(Result<&mut dyn Network, ExchangeError>) -> Option<ExchangeError> + Send;
+/// Something that is done with the network, of which the error is given after which it is of no use any more; why it is
+/// of no use behind it.
+type Call = dyn FnOnce(&mut dyn Network, Option<ExchangeError>) -> Option<ExchangeError> + Send;
 
 /// A bucket on its way.
 pub(crate) struct Summing {
@@ -101,6 +109,8 @@ pub(crate) struct Summing {
     pub number: usize,
     pub bucket: Bucket,
     pub result: Result<(), ExchangeError>,
+    /// When it was handed over, when its turn came, and when it was done.
+    pub times: [Instant; 3],
     limit: Duration,
     reply: SyncSender<Box<Summing>>,
 }
@@ -108,14 +118,14 @@ pub(crate) struct Summing {
 impl Summing {
     /// A bucket that comes back by `reply`.
     pub fn new(number: usize, bucket: Bucket, reply: SyncSender<Box<Summing>>) -> Box<Summing> {
-        Box::new(Summing { number, bucket, result: Ok(()), limit: LIMIT, reply })
+        Box::new(Summing { number, bucket, result: Ok(()), times: [Instant::now(); 3], limit: LIMIT, reply })
     }
 }
 
 impl World {
     /// The world of a network.
     pub fn new(network: Box<dyn Network>) -> World {
-        let (rank, ranks) = (network.rank(), network.ranks());
+        let (rank, ranks, recovers) = (network.rank(), network.ranks(), network.recovers());
         let (jobs, waiting) = sync_channel::<Job>(WAITING);
         let carry = move || {
             let mut network = network;
@@ -123,16 +133,15 @@ impl World {
             let mut broken: Option<ExchangeError> = None;
             for job in waiting {
                 match job {
-                    Job::Call(call) => {
-                        let network: Result<&mut dyn Network, _> = broken.clone().map_or(Ok(&mut *network), Err);
-                        broken = broken.or(call(network));
-                    }
+                    Job::Call(call) => broken = call(&mut *network, broken.take()),
                     Job::Sum(mut summing) => {
+                        summing.times[1] = Instant::now();
                         summing.result = match &broken {
                             Some(error) => Err(error.clone()),
                             None => summing.bucket.exchange(&mut *network, summing.limit),
                         };
                         broken = broken.or_else(|| summing.result.clone().err());
+                        summing.times[2] = Instant::now();
                         let reply = summing.reply.clone();
                         // Nobody waits for it any more where the trainer is gone.
                         _ = reply.send(summing);
@@ -142,7 +151,15 @@ impl World {
         };
         let thread = thread::Builder::new().name("kiln-exchange".into()).spawn(carry);
         let thread = Some(thread.expect("the system gives a thread"));
-        World(Arc::new(Shared { rank, ranks, limit: Mutex::new(LIMIT), jobs: Some(jobs), thread }))
+        World(Arc::new(Shared {
+            rank: rank.into(),
+            ranks: ranks.into(),
+            losses: 0.into(),
+            recovers,
+            limit: Mutex::new(LIMIT),
+            jobs: Some(jobs),
+            thread,
+        }))
     }
 
     /// Ranks that are threads of this process, in order: for tests, and to see what a program does before it goes to several
@@ -157,12 +174,12 @@ impl World {
 
     /// The number of this rank, from 0 on. Rank 0 alone writes files and shows progress.
     pub fn rank(&self) -> usize {
-        self.0.rank
+        self.0.rank.load(Ordering::Relaxed)
     }
 
     /// The number of ranks.
     pub fn ranks(&self) -> usize {
-        self.0.ranks
+        self.0.ranks.load(Ordering::Relaxed)
     }
 
     /// How long a rank waits for another one before it gives up with [`ExchangeError::Timeout`]. Default: 300 seconds. It must
@@ -175,8 +192,59 @@ impl World {
         *self.0.limit.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether ranks that are left can go on when others have died: see [`World::recover`].
+    pub fn recovers(&self) -> bool {
+        self.0.recovers
+    }
+
+    /// How often ranks were lost, and others have gone on.
+    pub(crate) fn losses(&self) -> usize {
+        self.0.losses.load(Ordering::Relaxed)
+    }
+
+    /// Lets the ranks that are left go on among themselves after others have died, which all of them ask for once they
+    /// were told so by [`ExchangeError::Lost`]. They are numbered anew; a batch has as many shards as ever. What a training
+    /// holds is of no use then: it goes on from a checkpoint, by [`Checkpoints::resume`](crate::checkpoints::Checkpoints::resume).
+    /// [`Fit`](crate::fit::Fit) does all of this where it has checkpoints.
+    ///
+    /// # Errors
+    /// [`ExchangeError::Lost`] and others, where the network can not do without those that are gone, or none is.
+    pub fn recover(&self) -> Result<(), ExchangeError> {
+        let (limit, rank) = (self.limit(), self.rank());
+        let (reply, result) = sync_channel(1);
+        let call = move |network: &mut dyn Network, broken: Option<ExchangeError>| {
+            let recovered = match broken.clone() {
+                Some(error) if !network.recovers() => Err(error),
+                _ => network.recover(limit),
+            };
+            let error = recovered.as_ref().err().cloned();
+            _ = reply.send(recovered.map(|()| (network.rank(), network.ranks())));
+            error
+        };
+        let ended = || ExchangeError::Network { rank, reason: "the thread of exchanges has ended".into() };
+        if !self.0.send(Job::Call(Box::new(call))) {
+            return Err(ended());
+        }
+        let (rank, ranks) = result.recv().unwrap_or_else(|_| Err(ended()))?;
+        self.0.rank.store(rank, Ordering::Relaxed);
+        self.0.ranks.store(ranks, Ordering::Relaxed);
+        self.0.losses.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Tells the others that this rank takes no further part, so that they need not wait for it until their time limit.
+    pub(crate) fn leave(&self) {
+        let rank = self.rank();
+        let call = move |network: &mut dyn Network, broken: Option<ExchangeError>| {
+            network.leave();
+            Some(broken.unwrap_or(ExchangeError::Network { rank, reason: "it takes no further part".into() }))
+        };
+        self.0.send(Job::Call(Box::new(call)));
+    }
+
     /// Adds a bucket up over all ranks, while this thread goes on.
     pub(crate) fn sum(&self, mut summing: Box<Summing>) {
+        summing.times[0] = Instant::now();
         summing.limit = self.limit();
         // The thread lives as long as there is somebody to send it jobs.
         self.0.send(Job::Sum(summing));
@@ -188,9 +256,9 @@ impl World {
         call: impl FnOnce(&mut dyn Network, Duration) -> Result<T, ExchangeError> + Send + 'static,
     ) -> Result<T, ExchangeError> {
         let (reply, result) = sync_channel(1);
-        let (limit, rank) = (self.limit(), self.0.rank);
-        let job = move |network: Result<&mut dyn Network, ExchangeError>| {
-            let done = network.and_then(|network| call(network, limit));
+        let (limit, rank) = (self.limit(), self.rank());
+        let job = move |network: &mut dyn Network, broken: Option<ExchangeError>| {
+            let done = broken.map_or_else(|| call(network, limit), Err);
             // Settings that differ are no fault of the network.
             let error = done.as_ref().err().filter(|error| !matches!(error, ExchangeError::Differ { .. })).cloned();
             // Who asked waits for it.

@@ -1,6 +1,7 @@
 //! The loop around the steps of a training: epochs, validation, early stopping, checkpoints, progress. It calls what is
 //! public, and knows no more than a loop of a user's own.
 
+mod attempt;
 mod epoch;
 mod error;
 mod interrupt;
@@ -8,9 +9,7 @@ mod logging;
 mod progress;
 mod stopping;
 
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
 
 use kiln_graph::Model;
 use kiln_graph::losses::Criterion;
@@ -20,15 +19,11 @@ use kiln_graph::schedules::Schedule;
 
 pub use epoch::{Epoch, Figures, Validation};
 pub use error::FitError;
-use interrupt::Interrupt;
-use logging::Logging;
 pub use progress::Progress;
-use progress::Shown;
 pub use stopping::EarlyStopping;
-use stopping::Stopping;
 
-use crate::checkpoints::{Checkpoints, Run};
-use crate::data::{EpochRequest, TrainingData};
+use crate::checkpoints::Checkpoints;
+use crate::data::TrainingData;
 use crate::history::History;
 use crate::logs::Log;
 use crate::metrics::{IntoMetrics, MetricError, Metrics};
@@ -69,6 +64,8 @@ pub struct Fit<'t, T, D, S> {
     resume: bool,
     plateau: String,
     progress: Progress,
+    /// Whether each of several ranks reads nothing but its rows of a batch.
+    shares: bool,
 }
 
 impl<M: Model, L: Criterion<M::Output>, O: Optimizer> Trainer<M, L, O> {
@@ -101,14 +98,15 @@ impl<M: Model, L: Criterion<M::Output>, O: Optimizer> Trainer<M, L, O> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
-    /// Batches have the size of the trainer, and come shuffled, in another order each epoch. See [`Fit`] for all settings.
+    /// Batches have the size of the trainer, and come shuffled, in another order each epoch. Of several ranks, each reads its own
+    /// rows of a [`Loader`](crate::data::Loader)'s batches. See [`Fit`] for all settings.
     pub fn fit<'t, D, X, Y>(&'t mut self, data: D) -> Fit<'t, Self, D, OfTrainer<Self, (X, Y)>>
     where
         D: TrainingData<Batch = (X, Y)>,
         for<'x> &'x X: Inputs<M::Input>,
         for<'y> &'y Y: BatchTargets<L::Target>,
     {
-        fit(self, data, |trainer, (x, y)| trainer.step(x, y))
+        Fit { shares: true, ..fit(self, data, |trainer, (x, y)| trainer.step(x, y)) }
     }
 }
 
@@ -163,6 +161,7 @@ where
         resume: false,
         plateau: "loss".to_owned(),
         progress: Progress::Auto,
+        shares: false,
     }
 }
 
@@ -291,7 +290,8 @@ where
         self
     }
 
-    /// Trains; what was measured.
+    /// Trains; what was measured. Of several ranks, those that are left when one dies go on from the newest checkpoint, where
+    /// there are checkpoints and the network [can do that](crate::distributed::World::recovers).
     ///
     /// # Errors
     /// [`FitError`]. The trainer stays as it was after the last whole step, and can be used on.
@@ -300,252 +300,34 @@ where
         if !metrics.is_empty() && !self.validations.iter().any(|evaluated| evaluated.measures) {
             return Err(FitError::NothingToMeasure);
         }
-        let world = self.trainer.parts().world().cloned();
-        if let Some(world) = &world {
-            let count = |number: u64| number.to_string();
-            let (samples, epochs) = (count(self.data.samples() as u64), count(self.epochs));
-            world.agree(&[("the number of samples", samples), ("the number of epochs", epochs)])?;
-        }
-        // Others would write the same over it.
-        let shows = world.is_none_or(|world| world.rank() == 0);
-        if !shows {
-            self.logs.clear();
-        }
-        let progress = if shows { self.progress } else { Progress::Silent };
-        let mut run = self.start()?;
-        let request = self.request(&run);
-        let logs = std::mem::take(&mut self.logs);
-        let mut logging = Logging::begin(logs, &run, self.resume, || self.trainer.facts())?;
-        let interrupt = self.checkpoints.is_some().then(Interrupt::watch).flatten();
-        let mut stopping = self.stopping.take().map(|setting| Stopping::new(setting, &run, self.checkpoints.as_ref()));
-        let mut shown = Shown::new(progress, self.epochs, self.data.batches_of(request), &run);
-        for damaged in self.checkpoints.iter().flat_map(|checkpoints| checkpoints.damaged()) {
-            shown.warn(&format!("passed over: {damaged}"));
-        }
-        let mut unsaved = None;
-        while run.epoch < self.epochs && !stopping.as_ref().is_some_and(Stopping::has_stopped) {
-            let start = Instant::now();
-            let rate = self.batches(&mut run, interrupt.as_ref(), &mut shown, &mut logging, &mut unsaved)?;
-            self.measure(&mut run, &mut metrics, &shown)?;
-            run.history.push("samples_per_second", run.step, rate);
-            run.history.push("seconds", run.step, start.elapsed().as_secs_f64());
-            let stops = self.end_epoch(&mut run, stopping.as_mut(), &mut shown, &mut logging)?;
-            self.save(&run, false, &mut shown, &mut unsaved);
-            if stops {
-                break;
+        let mut lost: Option<FitError> = None;
+        loop {
+            let error = match self.attempt(&mut metrics, &mut lost) {
+                Ok(history) => return Ok(history),
+                Err(error) => error,
+            };
+            if let (false, Some(lost)) = (error.is_loss(), lost.take()) {
+                // There was nothing to go on from.
+                return Err(lost);
             }
-            if let Some(checkpoints) = &mut self.checkpoints
-                && interrupt.as_ref().is_some_and(Interrupt::came)
-            {
-                return Err(interrupted(self.trainer, checkpoints, &run, &mut shown));
-            }
-        }
-        if let Some(best) = stopping.and_then(Stopping::best) {
-            self.trainer.parts_mut().load_bytes(&best)?;
-        }
-        self.save(&run, true, &mut shown, &mut unsaved);
-        shown.finish();
-        match (unsaved, logging.failed) {
-            (Some(error), _) => Err(FitError::Checkpoint(error)),
-            (None, Some(error)) => Err(FitError::Log(error)),
-            (None, None) => Ok(run.history),
-        }
-    }
-
-    /// Where the training begins.
-    fn start(&mut self) -> Result<Run, FitError> {
-        if let Some(schedule) = &self.schedule {
-            schedule.check()?;
-            if !self.trainer.parts_mut().set_schedule(schedule) {
-                return Err(FitError::Momentum);
-            }
-        }
-        let Some(checkpoints) = &mut self.checkpoints else { return Ok(Run::default()) };
-        if !self.resume {
-            checkpoints.start_with(self.trainer)?;
-            return Ok(Run::default());
-        }
-        let run = checkpoints.resume(self.trainer)?.unwrap_or_default();
-        // Within an epoch the order of the samples must be what it was.
-        let of_data = [(SAMPLES, self.data.samples()), (SIZE, self.trainer.batch())];
-        for (what, here) in of_data {
-            let there = run.figures.get(what).copied().unwrap_or(here as f64);
-            if run.batch > 0 && there != here as f64 {
-                return Err(FitError::OtherData { what, here, there: there as usize });
-            }
-        }
-        Ok(run)
-    }
-
-    /// The batches of the run's epoch that are left.
-    fn request(&self, run: &Run) -> EpochRequest {
-        EpochRequest {
-            epoch: run.epoch,
-            size: self.trainer.batch(),
-            first: run.batch,
-            shuffle: self.shuffle,
-            drop_last: self.drop_last,
-        }
-    }
-
-    /// Trains on what is left of an epoch; how many samples a second.
-    fn batches(
-        &mut self,
-        run: &mut Run,
-        interrupt: Option<&Interrupt>,
-        shown: &mut Shown,
-        logging: &mut Logging<'_>,
-        unsaved: &mut Unsaved,
-    ) -> Result<f64, FitError> {
-        let (start, mut count) = (Instant::now(), 0);
-        run.figures.insert(SAMPLES.to_owned(), self.data.samples() as f64);
-        run.figures.insert(SIZE.to_owned(), self.trainer.batch() as f64);
-        run.figures.entry(COUNT.to_owned()).or_default();
-        let request = self.request(run);
-        // The names of figures, so that a step makes no text.
-        let mut names: Vec<[String; 3]> = Vec::new();
-        let Fit { trainer, data, step, checkpoints, .. } = self;
-        for batch in data.epoch(request) {
-            let at = |error| FitError::Step { epoch: run.epoch, batch: run.batch, source: Box::new(error) };
-            let (batch, samples) = batch.map_err(FitError::Data)?;
-            let figures = step(trainer, &batch).map_err(at)?;
-            run.end_batch();
-            count += samples;
-            if let Some(count) = run.figures.get_mut(COUNT) {
-                *count += samples as f64;
-            }
-            figures.each(&mut |name, value| {
-                let known = names.iter().position(|[known, ..]| known == name).unwrap_or_else(|| {
-                    names.push([name.to_owned(), format!("step.{name}"), format!("{SUM}{name}")]);
-                    names.len() - 1
-                });
-                let [_, of_step, sum] = &names[known];
-                run.history.push(of_step, run.step, value.into());
-                match run.figures.get_mut(sum) {
-                    Some(sum) => *sum += f64::from(value) * samples as f64,
-                    None => _ = run.figures.insert(sum.clone(), f64::from(value) * samples as f64),
+            let world = self.trainer.parts().world().cloned();
+            let Some(world) = world.filter(|world| world.ranks() > 1) else { return Err(error) };
+            if !error.is_loss() {
+                // Others may wait for this rank, whose own rows alone were wrong.
+                if self.shares && !matches!(error, FitError::Interrupted { .. }) {
+                    world.leave();
                 }
-            });
-            shown.step(run, samples);
-            logging.step(run, shown);
-            if let Some(checkpoints) = checkpoints {
-                let came = interrupt.is_some_and(Interrupt::came);
-                // What is logged reaches at least as far as what is saved.
-                if came || checkpoints.is_due(run) {
-                    logging.steps(run, shown);
-                }
-                note(checkpoints.save_if_due(trainer, run), shown, unsaved);
-                if came {
-                    return Err(interrupted(trainer, checkpoints, run, shown));
-                }
+                return Err(error);
             }
-        }
-        Ok(count as f64 / start.elapsed().as_secs_f64().max(f64::MIN_POSITIVE))
-    }
-
-    /// Measures an epoch.
-    fn measure(&mut self, run: &mut Run, metrics: &mut Metrics, shown: &Shown) -> Result<(), FitError> {
-        let step = run.step;
-        let count = run.figures.remove(COUNT).unwrap_or_default();
-        let sums: Vec<String> = run.figures.keys().filter(|name| name.starts_with(SUM)).cloned().collect();
-        for name in sums {
-            let sum = run.figures.remove(&name).unwrap_or_default();
-            run.history.push(&format!("train.{}", &name[SUM.len()..]), step, sum / count);
-        }
-        for Evaluated { group, measures, evaluate } in &mut self.validations {
-            shown.validating();
-            metrics.reset();
-            let found = evaluate(self.trainer, metrics).map_err(|error| error.of_epoch(run.epoch))?;
-            for (name, figure) in found.into_iter().filter(|(name, _)| group != TRAIN || name != "loss") {
-                run.history.push(&format!("{group}.{name}"), step, figure);
+            if !world.recovers() || self.checkpoints.is_none() || world.recover().is_err() {
+                return Err(error);
             }
-            if !*measures {
-                continue;
-            }
-            for (name, figure) in metrics.figures() {
-                run.history.push(&format!("{group}.{name}"), step, figure);
-            }
-            if let (VALID, Some(matrix)) = (group.as_str(), metrics.confusion()) {
-                run.history.set_confusion(matrix.clone());
-            }
-        }
-        if let Some(point) = run.history.last(&self.plateau) {
-            self.trainer.parts_mut().report_metric(point.value);
-        }
-        for (optimizer, rate) in self.trainer.parts().rates() {
-            let name = if optimizer.is_empty() { RATE.to_owned() } else { format!("{RATE}.{optimizer}") };
-            run.history.push(&name, step, rate.into());
-        }
-        Ok(())
-    }
-
-    /// Does what depends on an epoch's figures; whether the training stops.
-    fn end_epoch(
-        &mut self,
-        run: &mut Run,
-        stopping: Option<&mut Stopping>,
-        shown: &mut Shown,
-        logging: &mut Logging<'_>,
-    ) -> Result<bool, FitError> {
-        run.end_epoch();
-        let mut epoch = Epoch::new(self.trainer, run);
-        self.hooks.iter_mut().for_each(|hook| hook(&mut epoch));
-        let mut stops = epoch.stops();
-        if let Some(stopping) = stopping {
-            stops |= stopping.judge(self.trainer, run, self.checkpoints.as_ref())?;
-        }
-        if let Some(goal) = self.checkpoints.as_ref().and_then(Checkpoints::goal)
-            && run.history.last(goal.name()).is_none()
-        {
-            return Err(FitError::unknown_figure(goal.name(), &run.history));
-        }
-        logging.epoch(self.trainer, run, shown);
-        shown.epoch(run, self.epochs);
-        Ok(stops)
-    }
-
-    /// Writes a checkpoint if one is due, or in any case.
-    fn save(&mut self, run: &Run, in_any_case: bool, shown: &mut Shown, unsaved: &mut Unsaved) {
-        let Some(checkpoints) = &mut self.checkpoints else { return };
-        if !in_any_case {
-            note(checkpoints.save_if_due(self.trainer, run), shown, unsaved);
-        } else if !checkpoints.is_saved(run) || unsaved.is_some() {
-            note(checkpoints.save(self.trainer, run).map(Some), shown, unsaved);
+            self.resume = true;
+            lost = Some(error);
         }
     }
 }
 
-/// Why the last checkpoint was not written, if it was not.
-type Unsaved = Option<crate::checkpoint::CheckpointError>;
-
-/// What a checkpoint remembers of the data, and of the epoch that is not done.
-const SAMPLES: &str = "samples";
-const SIZE: &str = "samples in a batch";
-const COUNT: &str = "epoch.samples";
-const SUM: &str = "epoch.sum.";
 /// What the names of a validation's figures begin with, and those of the training set.
 const VALID: &str = "valid";
 const TRAIN: &str = "train";
-/// The name of learning rates; of several optimizers their names follow.
-const RATE: &str = "learning_rate";
-
-/// Takes note of whether a checkpoint was written.
-fn note(saved: Result<Option<PathBuf>, crate::checkpoint::CheckpointError>, shown: &mut Shown, unsaved: &mut Unsaved) {
-    match saved {
-        Ok(Some(_)) => *unsaved = None,
-        Ok(None) => {}
-        Err(error) => {
-            shown.warn(&format!("no checkpoint: {error}; the training goes on"));
-            *unsaved = Some(error);
-        }
-    }
-}
-
-/// Saves, for who has interrupted the training; a second Ctrl-C would end it without.
-fn interrupted(trainer: &impl Training, checkpoints: &mut Checkpoints, run: &Run, shown: &mut Shown) -> FitError {
-    shown.finish();
-    match checkpoints.save(trainer, run) {
-        Ok(path) => FitError::Interrupted { path },
-        Err(error) => FitError::Checkpoint(error),
-    }
-}

@@ -12,7 +12,7 @@ mod tuning;
 
 pub use cached::{CachedProgram, CachedPrograms};
 pub use drawing::{DrawError, DrawGraph, Drawing};
-pub use profile::{Profile, ProfileError, ProfileRow};
+pub use profile::{Profile, ProfileError, ProfileExchange, ProfileRow};
 pub(crate) use run::Facts;
 pub use run::{Report, ReportError};
 pub use summary::{LayerRow, Summary};

@@ -7,6 +7,7 @@ mod builder;
 mod call;
 mod reports;
 mod results;
+mod rows;
 
 use std::path::Path;
 
@@ -23,7 +24,7 @@ pub use builder::StepTrainerBuilder;
 pub use call::Call;
 pub use results::{Kind, ResultValue, Results, Returned, check_result, kind};
 
-use crate::checkpoint::{CheckpointError, Notes};
+use crate::checkpoint::CheckpointError;
 use crate::report::{Drawing, Facts};
 use crate::trainer::{
     Programs, Schedulers, Settings, TrainError, guard, load, save, shard, update_bn, update_bn_batches,
@@ -116,6 +117,8 @@ pub struct StepTrainer<M: Steps> {
     stepped: Vec<Vec<usize>>,
     /// For each input of each program, what labels may be.
     classes: Vec<Vec<Option<Classes>>>,
+    /// For each result of each step, the axis of rows, where it has one and batches have shards.
+    axes: Vec<Vec<Option<usize>>>,
     /// The labels of the current call, as programs read them.
     labels: Vec<i32>,
 }
@@ -217,9 +220,9 @@ impl<M: Steps> StepTrainer<M> {
     /// Writes all that the training goes on from to a safetensors file; see [`Trainer::save`](crate::Trainer::save).
     ///
     /// # Errors
-    /// [`CheckpointError::Write`].
+    /// [`CheckpointError::Write`], [`CheckpointError::Between`].
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), CheckpointError> {
-        save(path.as_ref(), &self.programs, &self.schedulers, Notes::new())
+        save(path.as_ref(), &self.programs, &self.schedulers)
     }
 
     /// Goes on from what [`StepTrainer::save`] wrote; see [`Trainer::load`](crate::Trainer::load).
@@ -293,11 +296,13 @@ fn usual(signature: &Signature, settings: Settings) -> Sizes {
     settings.extents.usual(settings.batch, signature.inputs.iter().map(|taken| taken.ty))
 }
 
-/// The graph of a program for some sizes, and what the labels among its inputs may be.
+/// The graph of a program for some sizes, and what the labels among its inputs may be; `axes` are those of
+/// [`rows::axes`] where batches have shards.
 fn graph<M: Steps>(
     model: &M,
     number: usize,
     Settings { seed, sharding, .. }: Settings,
+    axes: &[Option<usize>],
     sizes: Sizes,
 ) -> Result<(Graph, Vec<Option<Classes>>), TrainError> {
     let g = Builder::new(M::PROGRAMS[number].name);
@@ -306,7 +311,7 @@ fn graph<M: Steps>(
         shard(&g, sharding);
     }
     let inputs = compute(&g, model, number, sizes);
-    guard(&g);
+    guard(&g, |result| axes.get(result).is_some_and(Option::is_some));
     let classes = inputs.iter().map(|input| g.classes(*input)).collect();
     Ok((g.finish()?, classes))
 }

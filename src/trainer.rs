@@ -54,9 +54,10 @@ pub use prediction::predict_graph;
 pub use prediction::predict_graph_with_wholes;
 pub(crate) use prediction::{forward, output_names};
 pub use programs::OUTSIDE;
-pub(crate) use programs::{Compiled, EVALUATE, PREDICT, Programs, TRAIN};
+pub(crate) use programs::{Compiled, EVALUATE, OwnValues, PREDICT, Programs, TRAIN};
 pub(crate) use saved::{encode, load, load_bytes, save};
 pub(crate) use schedulers::Schedulers;
+pub(crate) use shards::{Exchange, Shards, Timeline};
 #[cfg(feature = "onnx")]
 pub(crate) use sizes::Extents;
 pub(crate) use sizes::differs;
@@ -64,7 +65,7 @@ pub(crate) use statistics::{update_bn, update_bn_batches};
 pub use targets::{Label, TargetElement, Targets};
 pub(crate) use targets::{Rules, check_finite};
 
-use crate::checkpoint::{CheckpointError, Notes};
+use crate::checkpoint::CheckpointError;
 use crate::distributed::rows_of;
 use crate::history::History;
 use crate::metrics::Metrics;
@@ -436,15 +437,15 @@ impl<M: Model, L: Criterion<M::Output>, O: Optimizer> Trainer<M, L, O> {
         update_bn_batches(&mut self.programs, &*self.model, &self.settings, batches)
     }
 
-    /// Writes all that the training goes on from to a safetensors file: parameters, what the optimizer keeps, averages,
+    /// Writes all that the training goes on from to a safetensors file, on each rank that calls it: parameters, what the optimizer keeps, averages,
     /// where the schedule stands, and what random numbers follow. [`Trainer::load`] of a trainer that was built the same way
     /// goes on as if there had been no break. For the network alone there is `trainer.model().save(path)`, which PyTorch
     /// reads.
     ///
     /// # Errors
-    /// [`CheckpointError::Write`].
+    /// [`CheckpointError::Write`], [`CheckpointError::Between`].
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), CheckpointError> {
-        saved::save(path.as_ref(), &self.programs, &self.schedulers, Notes::new())
+        saved::save(path.as_ref(), &self.programs, &self.schedulers)
     }
 
     /// Goes on from what [`Trainer::save`] wrote, for the same model, optimizer and groups. (Rates that a schedule gives are
@@ -500,14 +501,21 @@ impl<M: Model, L: Criterion<M::Output>, O: Optimizer> Trainer<M, L, O> {
 
     /// Times each kernel of the training step of a full batch: its operations and layers, its speed, and what part of the
     /// machine's measured limit that is. It prints as a table, and [`Profile::save_trace`] writes a trace for viewers. Takes
-    /// about a second; the model is afterwards what it was before.
+    /// about a second; the model is afterwards what it was before. Of several ranks, all do it at once, and it shows what goes
+    /// between them beside the computation.
     ///
     /// # Errors
     /// [`TrainError::Profile`].
     pub fn profile(&mut self) -> Result<Profile, TrainError> {
-        let graph = self.graph()?;
-        let (program, states) = self.programs.get(TRAIN, self.step_sizes(), || Ok(graph.clone()))?;
-        program.profile(states, &graph)
+        let of_first = self.graph()?;
+        if self.programs.shards().is_some() {
+            let (sizes, seed, sharding) = (self.settings.usual(M::INPUTS), self.settings.seed, self.settings.sharding);
+            let Trainer { model, loss, optimizer, programs, .. } = self;
+            let graph = |sizes: Sizes| step_graph(&**model, loss, optimizer, sizes, (seed, sharding));
+            return programs.profile_step((TRAIN, sizes), graph, &of_first);
+        }
+        let (program, states) = self.programs.get(TRAIN, self.step_sizes(), || Ok(of_first.clone()))?;
+        program.profile(states, &of_first)
     }
 
     /// What is kept compiled: for which sizes, in how much memory, and how often it has run; it prints as a table. The bound

@@ -10,9 +10,9 @@ use kiln_graph::schedules::Schedule;
 use ndarray::ArrayD;
 
 use crate::checkpoint::{CheckpointError, Notes};
-use crate::distributed::World;
+use crate::distributed::{ExchangeError, Share, World};
 use crate::report::Facts;
-use crate::trainer::{Programs, Schedulers, encode, load, load_bytes};
+use crate::trainer::{OwnValues, Programs, Schedulers, encode, load, load_bytes};
 
 /// A training with a state that can be kept: a [`Trainer`](crate::Trainer), or a trainer that `model!` declares.
 pub trait Training {
@@ -26,6 +26,12 @@ pub trait Training {
 
     /// The number of samples of a full step.
     fn batch(&self) -> usize;
+
+    /// What this rank computes of each batch, where several train together: for
+    /// [`Loader::share`](crate::data::Loader::share).
+    fn share(&self) -> Option<Share> {
+        self.parts().0.shards().map(|shards| shards.share())
+    }
 
     /// What a report says of the model, where it can say something.
     #[doc(hidden)]
@@ -48,9 +54,14 @@ impl Parts<'_> {
         self.0.shards().map(|shards| shards.world())
     }
 
+    /// The values of all shards of states of which each has its own, which go into a file, too. All ranks ask at once.
+    pub(crate) fn own_values(&self) -> Result<OwnValues, ExchangeError> {
+        self.0.own_values()
+    }
+
     /// The bytes of a file with the state of the training, and notes.
-    pub(crate) fn encode(&self, notes: Notes) -> io::Result<Vec<u8>> {
-        encode(self.0, self.1, notes)
+    pub(crate) fn encode(&self, own: &OwnValues, notes: Notes) -> io::Result<Vec<u8>> {
+        encode(self.0, self.1, own, notes)
     }
 
     /// Calls `f` with each state of numbers: parameters, and what optimizers keep.

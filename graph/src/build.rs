@@ -32,7 +32,7 @@ pub(crate) use movement::whole;
 pub use notes::{Classes, Range};
 pub use random::RUN;
 pub(crate) use scan::unused;
-pub use shards::{SHARD_NUMBER, SHARD_ROWS};
+pub use shards::{BATCH_ROWS, SHARD_NUMBER, SHARD_ROWS};
 pub use states::OnlyWhere;
 pub use value::Value;
 
@@ -85,6 +85,8 @@ pub struct Builder {
     condition: Cell<Option<NodeId>>,
     /// What the program knows of the shards of a batch, where it computes one; see [`Builder::set_shards`].
     shards: Cell<Option<Shards>>,
+    /// The states of which each shard has its own value, by the inputs' positions.
+    of_shard: RefCell<Vec<usize>>,
     /// What values are as a whole, if somebody asks for it; see [`Builder::keep_wholes`].
     wholes: RefCell<Option<Vec<Noted>>>,
 }

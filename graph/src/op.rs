@@ -305,7 +305,8 @@ pub enum Op {
     /// The operand's value; its gradient stops here.
     Detach,
     /// The sum of the operand over the shards of a batch, of which a program computes one: with one shard the operand
-    /// itself. What reads it waits for all shards.
+    /// itself. What reads it waits for all shards. With a second operand, a flag that is the same in all shards, they are
+    /// added up where that is true; elsewhere nobody waits, and what it gives is of no meaning.
     Exchange {
         /// Which of the graph's exchanges this is: the same in the programs of all shards, whatever their sizes are.
         number: u32,

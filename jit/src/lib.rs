@@ -25,6 +25,6 @@ pub mod tune;
 pub use machine::Machine;
 pub use plan::{Choice, Choices, Plan, PlanError};
 pub use program::{
-    Arena, CompileError, CompileOptions, Held, Program, RunError, Session, Snapshot, StateError, States,
+    Arena, CompileError, CompileOptions, Held, LevelStates, Program, RunError, Session, Snapshot, StateError, States,
 };
 pub use target::Target;

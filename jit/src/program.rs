@@ -14,7 +14,7 @@ use std::sync::Arc;
 use kiln_graph::Graph;
 
 pub use arena::Arena;
-pub use session::{RunError, Session};
+pub use session::{LevelStates, RunError, Session};
 pub use states::{Held, Snapshot, StateError, States};
 
 use crate::code::{Code, CodeError};

@@ -3,7 +3,9 @@
 //!
 //! `job NETWORK STEPS SHARDS`, and by the environment: `JOB_FOLDER` for checkpoints, from which it goes on; `JOB_PAUSE`,
 //! milliseconds after each step; `JOB_STALL`, a rank that stops in its second step; `JOB_DIFFER`, a rank with another learning
-//! rate; `JOB_LIMIT`, seconds that ranks wait for each other; `JOB_TIME`, to print the shortest step.
+//! rate; `JOB_LIMIT`, seconds that ranks wait for each other; `JOB_TIME`, to print the shortest step; `JOB_ACCUMULATE`, of how
+//! many batches a step is; `JOB_PROFILE`, a folder to which rank 0 writes the profile of a step and its trace; `JOB_ROWS`,
+//! rows of a batch. With checkpoints, and an MPI that can do that, those that are left go on when a rank has died.
 
 #[path = "../../benches/suite/networks.rs"]
 #[allow(dead_code)] // Other networks of the suite.
@@ -19,7 +21,7 @@ use std::time::{Duration, Instant};
 
 use kiln::Training;
 use kiln::checkpoints::{Checkpoints, Every};
-use kiln::distributed::World;
+use kiln::distributed::{ExchangeError, World};
 use kiln::graph::Parameters;
 use kiln::prelude::*;
 use kiln::random::uniform;
@@ -82,14 +84,24 @@ impl Job {
         let mut checkpoints = folder.map(|folder| Checkpoints::new(folder).every(Every::Steps(2)));
         let resumed = checkpoints.as_mut().map(|checkpoints| checkpoints.resume(&mut trainer)).transpose()?;
         let mut run = resumed.flatten().unwrap_or_default();
-        let rank = self.world.rank();
         let mut shortest = Duration::MAX;
+        println!("rank {} is process {}", self.world.rank(), std::process::id());
         while run.step < self.steps {
+            let rank = self.world.rank();
             if run.step == 1 && number("JOB_STALL") == Some(rank as u64) {
                 thread::sleep(Duration::from_secs(600));
             }
             let start = Instant::now();
-            let loss = step(&mut trainer, run.step)?;
+            let loss = match (step(&mut trainer, run.step), &mut checkpoints) {
+                (Err(TrainError::Exchange(ExchangeError::Lost { .. })), Some(checkpoints)) if self.world.recovers() => {
+                    self.world.recover()?;
+                    run = checkpoints.resume(&mut trainer)?.ok_or("no checkpoint to go on from")?;
+                    let (rank, ranks) = (self.world.rank(), self.world.ranks());
+                    println!("recovered: rank {rank} of {ranks} goes on from step {}", run.step);
+                    continue;
+                }
+                (loss, _) => loss?,
+            };
             shortest = shortest.min(start.elapsed());
             println!("rank {rank} step {} loss {:08x}", run.step, loss.to_bits());
             run.end_batch();
@@ -98,6 +110,7 @@ impl Job {
             }
             thread::sleep(Duration::from_millis(number("JOB_PAUSE").unwrap_or(0)));
         }
+        let rank = self.world.rank();
         if number("JOB_TIME").is_some() {
             println!("rank {rank} shortest step {:.3} ms", shortest.as_secs_f64() * 1e3);
         }
@@ -110,8 +123,16 @@ impl Job {
         batch: usize,
         mut give: impl FnMut(&mut Trained<M>, u64) -> Result<f32, TrainError>,
     ) -> Result<(), Box<dyn Error>> {
-        let trainer = Trainer::new(M::init(1), cross_entropy(), Adam::default().lr(self.rate)).batch(batch);
-        let trainer = trainer.distributed(&self.world).shards(self.shards).build()?;
+        let adam = Adam::default().lr(self.rate).accumulate(number("JOB_ACCUMULATE").unwrap_or(1) as u32);
+        let trainer = Trainer::new(M::init(1), cross_entropy(), adam).batch(batch);
+        let mut trainer = trainer.distributed(&self.world).shards(self.shards).build()?;
+        if let Some(folder) = env::var_os("JOB_PROFILE").map(PathBuf::from) {
+            let profile = trainer.profile()?;
+            if self.world.rank() == 0 {
+                profile.save_trace(folder.join("trace.json"))?;
+                std::fs::write(folder.join("profile.txt"), profile.to_string())?;
+            }
+        }
         self.run(trainer, |trainer, number| give(trainer, number), |trainer| hash(trainer.model()))
     }
 }
@@ -145,19 +166,25 @@ fn job() -> Result<(), Box<dyn Error>> {
     let differs = number("JOB_DIFFER") == Some(world.rank() as u64);
     let rate = if differs { 0.5 } else { 0.001 };
     let job = Job { world, steps: steps.parse()?, shards: shards.parse()?, rate };
+    let rows = |usual: u64| number("JOB_ROWS").unwrap_or(usual) as usize;
     let labels = |rows: usize, step: u64| -> Array1<i32> {
         whole(&[rows], 10, 99 + step).into_dimensionality().expect("one axis")
     };
     match network.as_str() {
-        "lenet" => job.train::<LeNet>(32, |t, step| t.step(&numbers(&[32, 1, 28, 28], step), &labels(32, step))),
+        "lenet" => {
+            let rows = rows(32);
+            job.train::<LeNet>(rows, |t, step| t.step(&numbers(&[rows, 1, 28, 28], step), &labels(rows, step)))
+        }
         "resnet18" => {
-            let rows = number("JOB_ROWS").unwrap_or(8) as usize;
+            let rows = rows(8);
             job.train::<ResNet18>(rows, |t, step| t.step(&numbers(&[rows, 3, 32, 32], step), &labels(rows, step)))
         }
         "gpt" => {
-            let trainer = Characters::init(1).trainer().batch(4).distributed(&job.world).shards(job.shards).build()?;
+            let rows = rows(4);
+            let trainer =
+                Characters::init(1).trainer().batch(rows).distributed(&job.world).shards(job.shards).build()?;
             let step = |trainer: &mut CharactersTrainer, step: u64| {
-                trainer.fit(&whole(&[4, 128], 65, step), &whole(&[4, 128], 65, 9 + step))
+                trainer.fit(&whole(&[rows, 128], 65, step), &whole(&[rows, 128], 65, 9 + step))
             };
             job.run(trainer, step, |trainer| hash(trainer.model()))
         }

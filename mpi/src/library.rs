@@ -13,6 +13,7 @@
 //!   (`MPI_THREAD_SERIALIZED`);
 //! - the library stays loaded until the process ends.
 
+use std::error::Error;
 use std::ffi::{c_char, c_int, c_void};
 use std::ptr;
 
@@ -40,6 +41,9 @@ struct Handles<H> {
     word: H,
     errors_return: H,
     no_request: H,
+    /// The classes of errors that say that a process has died, or that others say so: MPI_ERR_PROC_FAILED,
+    /// MPI_ERR_PROC_FAILED_PENDING, MPI_ERR_REVOKED.
+    losses: [c_int; 3],
 }
 
 type Call0 = unsafe extern "C" fn() -> c_int;
@@ -49,6 +53,8 @@ type Dup<H> = unsafe extern "C" fn(H, *mut H) -> c_int;
 type SetHandler<H> = unsafe extern "C" fn(H, H) -> c_int;
 type Transfer<H> = unsafe extern "C" fn(*mut c_void, c_int, H, c_int, c_int, H, *mut H) -> c_int;
 type Test<H> = unsafe extern "C" fn(*mut H, *mut c_int, *mut c_void) -> c_int;
+type Revoke<H> = unsafe extern "C" fn(H) -> c_int;
+type Class = unsafe extern "C" fn(c_int, *mut c_int) -> c_int;
 type Text = unsafe extern "C" fn(c_int, *mut c_char, *mut c_int) -> c_int;
 
 /// A library that is loaded and started.
@@ -62,7 +68,14 @@ pub struct Mpi<H> {
     receive: Transfer<H>,
     test: Test<H>,
     text: Text,
+    class: Class,
     finalize: Call0,
+    rank_of: OfComm<H>,
+    size_of: OfComm<H>,
+    set_handler: SetHandler<H>,
+    /// What lets processes go on without those that have died: `MPIX_Comm_revoke` and `MPIX_Comm_shrink`, of libraries that
+    /// have user-level fault mitigation.
+    mitigation: Option<(Revoke<H>, Dup<H>)>,
     /// Requests that are not done.
     requests: Vec<(usize, H)>,
 }
@@ -94,7 +107,7 @@ pub fn start(names: &[String]) -> Result<Started, LoadError> {
         // SAFETY: what runs when a library of MPI is loaded is its own set-up. Its parts find its functions only where these are
         // global.
         match unsafe { Library::open(Some(name), RTLD_NOW | RTLD_GLOBAL) } {
-            Err(found) => error = found.to_string(),
+            Err(found) => error = found.source().map_or_else(|| found.to_string(), ToString::to_string),
             Ok(library) => {
                 // It stays loaded: functions and variables of it are used until the process ends.
                 let library: &'static Library = Box::leak(Box::new(library));
@@ -106,6 +119,7 @@ pub fn start(names: &[String]) -> Result<Started, LoadError> {
                             word: variable("ompi_mpi_unsigned")?,
                             errors_return: variable("ompi_mpi_errors_return")?,
                             no_request: variable("ompi_request_null")?,
+                            losses: [75, 76, 77],
                         };
                         Mpi::start(library, handles).map(Started::OpenMpi)
                     }
@@ -113,7 +127,8 @@ pub fn start(names: &[String]) -> Result<Started, LoadError> {
                         // As MPICH's `mpi.h` has them, and all that keep to its ABI: MPI_COMM_WORLD, MPI_UNSIGNED,
                         // MPI_ERRORS_RETURN, MPI_REQUEST_NULL.
                         let (world, word) = (0x4400_0000, 0x4c00_0406);
-                        let handles = Handles { world, word, errors_return: 0x5400_0001, no_request: 0x2c00_0000 };
+                        let (errors_return, no_request, losses) = (0x5400_0001, 0x2c00_0000, [101, 102, 103]);
+                        let handles = Handles { world, word, errors_return, no_request, losses };
                         Mpi::start(library, handles).map(Started::Mpich)
                     }
                 };
@@ -139,10 +154,8 @@ fn function<F: Copy>(library: &'static Library, name: &'static str) -> Result<F,
 impl<H: Handle> Mpi<H> {
     fn start(library: &'static Library, handles: Handles<H>) -> Result<Mpi<H>, LoadError> {
         let init: Init = function(library, "MPI_Init_thread")?;
-        let (rank, size): (OfComm<H>, OfComm<H>) =
-            (function(library, "MPI_Comm_rank")?, function(library, "MPI_Comm_size")?);
-        let (dup, set): (Dup<H>, SetHandler<H>) =
-            (function(library, "MPI_Comm_dup")?, function(library, "MPI_Comm_set_errhandler")?);
+        let dup: Dup<H> = function(library, "MPI_Comm_dup")?;
+        let revoke = function(library, "MPIX_Comm_revoke").ok();
         let mut mpi = Mpi {
             comm: handles.world,
             handles,
@@ -152,10 +165,15 @@ impl<H: Handle> Mpi<H> {
             receive: function(library, "MPI_Irecv")?,
             test: function(library, "MPI_Test")?,
             text: function(library, "MPI_Error_string")?,
+            class: function(library, "MPI_Error_class")?,
+            rank_of: function(library, "MPI_Comm_rank")?,
+            size_of: function(library, "MPI_Comm_size")?,
+            set_handler: function(library, "MPI_Comm_set_errhandler")?,
+            mitigation: revoke.zip(function(library, "MPIX_Comm_shrink").ok()),
             finalize: function(library, "MPI_Finalize")?,
             requests: Vec::new(),
         };
-        let (mut provided, mut found) = (0, [0; 2]);
+        let mut provided = 0;
         // SAFETY: the functions of MPI's standard, which are given places to write to that live; the first is called once, as
         // a process has one such library and `world` says so.
         unsafe {
@@ -165,14 +183,57 @@ impl<H: Handle> Mpi<H> {
             }
             let world = mpi.handles.world;
             let mut comm = world;
+            mpi.check((mpi.set_handler)(world, mpi.handles.errors_return))?;
             mpi.check(dup(world, &mut comm))?;
-            mpi.comm = comm;
-            mpi.check(set(mpi.comm, mpi.handles.errors_return))?;
-            mpi.check(rank(mpi.comm, &mut found[0]))?;
-            mpi.check(size(mpi.comm, &mut found[1]))?;
+            mpi.take(comm)?;
         }
-        [mpi.rank, mpi.ranks] = found.map(|number| number as usize);
         Ok(mpi)
+    }
+
+    /// Takes a communicator, whose errors are told from now on.
+    fn take(&mut self, comm: H) -> Result<(), LoadError> {
+        let mut found = [0; 2];
+        // SAFETY: functions of MPI's standard, of a communicator of this library, which are given places to write to that
+        // live.
+        unsafe {
+            self.check((self.set_handler)(comm, self.handles.errors_return))?;
+            self.check((self.rank_of)(comm, &mut found[0]))?;
+            self.check((self.size_of)(comm, &mut found[1]))?;
+        }
+        self.comm = comm;
+        [self.rank, self.ranks] = found.map(|number| number as usize);
+        Ok(())
+    }
+
+    /// Whether processes can go on without those that have died.
+    pub fn mitigates(&self) -> bool {
+        self.mitigation.is_some()
+    }
+
+    /// Whether an error says that a process has died.
+    pub fn is_loss(&self, code: c_int) -> bool {
+        let mut class = code;
+        // SAFETY: the code is one of this library; the class is written.
+        unsafe { (self.class)(code, &mut class) };
+        self.handles.losses.contains(&class)
+    }
+
+    /// Tells all that nothing comes of what is under way.
+    pub fn revoke(&mut self) {
+        if let Some((revoke, _)) = self.mitigation {
+            // SAFETY: a communicator of this library, which may be revoked by several, and twice.
+            unsafe { revoke(self.comm) };
+        }
+    }
+
+    /// Goes on with the processes that are left, which all do; they are numbered anew.
+    pub fn shrink(&mut self) -> Result<(), LoadError> {
+        let Some((_, shrink)) = self.mitigation else { return Err(LoadError::Lacks("MPIX_Comm_shrink")) };
+        self.revoke();
+        let mut comm = self.comm;
+        // SAFETY: a communicator of this library; the new one is written.
+        self.check(unsafe { shrink(self.comm, &mut comm) })?;
+        self.take(comm)
     }
 
     /// The number of this process.

@@ -134,11 +134,34 @@ impl<H: Handle> Network for Ranks<H> {
         (messages.outgoing, messages.incoming) = swapped.map_err(|error| match error {
             SwapError::Part => network("a message is too long for MPI".into()),
             SwapError::Ended { rank: from } => ExchangeError::Timeout { rank, from, limit },
+            SwapError::Failed { rank: from, code } if self.mpi.is_loss(code) => {
+                // Others wait for this rank, and not for the one that is gone.
+                self.mpi.revoke();
+                ExchangeError::Lost { rank, from }
+            }
             SwapError::Failed { rank: from, code } => {
                 network(format!("MPI says of messages with rank {from}: {}", self.mpi.describe(code)))
             }
         })?;
         Ok(())
+    }
+
+    fn recovers(&self) -> bool {
+        self.mpi.mitigates()
+    }
+
+    fn recover(&mut self, _: Duration) -> Result<(), ExchangeError> {
+        let rank = self.mpi.rank();
+        self.broken = true;
+        let reason = |error| ExchangeError::Network { rank, reason: MpiError::from(error).to_string() };
+        self.mpi.shrink().map_err(reason)?;
+        self.broken = false;
+        Ok(())
+    }
+
+    fn leave(&mut self) {
+        // A process that ends without ending MPI is one that has died, to the launcher and to others.
+        self.broken = true;
     }
 }
 

@@ -183,6 +183,15 @@ pub enum CheckpointError {
         /// The error there.
         reason: String,
     },
+    /// Between the batches of which several make one step, each rank holds gradients of its own.
+    #[error(
+        "gradients of several batches are being added up, of which each of {ranks} ranks holds its own part: save after \
+         the last of these batches, or by `Checkpoints`, on all ranks"
+    )]
+    Between {
+        /// How many ranks there are.
+        ranks: usize,
+    },
     /// Ranks that train together could not bring their values together.
     #[error(transparent)]
     Exchange(#[from] ExchangeError),

@@ -1,9 +1,11 @@
 //! What a training loop takes its batches from, epoch by epoch. It knows no trainer.
 
+use crate::distributed::Share;
+
 use super::{BatchOf, DataError, Dataset, Loader, Samples, Source, number_of_order};
 
 /// Which batches of an epoch are wanted.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct EpochRequest {
     /// The number of the epoch, from 0 on.
     pub epoch: u64,
@@ -15,6 +17,9 @@ pub struct EpochRequest {
     pub shuffle: Option<u64>,
     /// Whether a last batch of fewer samples is left out.
     pub drop_last: bool,
+    /// What this rank computes of each batch, where several train together: other rows may hold anything. Nothing where all
+    /// are wanted.
+    pub share: Option<Share>,
 }
 
 /// Data that gives batches epoch by epoch: what [`Trainer::fit`](crate::Trainer::fit) takes.
@@ -66,7 +71,8 @@ impl<S: Source + 'static> TrainingData for Loader<S> {
         let (size, samples) = (self.size(), self.samples());
         let first = usize::try_from(wanted.first).unwrap_or(usize::MAX);
         let left = samples.saturating_sub(first.saturating_mul(size));
-        let batches = Loader::epoch(self, wanted.epoch).skip_to(wanted.first);
+        let share = wanted.share.or_else(|| self.own_share().cloned());
+        let batches = Loader::epoch(self, wanted.epoch).share(share).skip_to(wanted.first);
         batches.zip(sizes(left, size)).map(|(batch, rows)| Ok((batch?, rows)))
     }
 

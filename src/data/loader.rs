@@ -12,6 +12,7 @@ pub use epoch::Epoch;
 
 use super::sampler::{RandomSampler, Sampler, SequentialSampler};
 use super::{Sample, Source};
+use crate::distributed::Share;
 
 /// The batch of a source's samples: `(inputs [batch, ..], targets [batch, ..])`.
 pub type BatchOf<S> = (<<S as Source>::Input as Sample>::Batch, <<S as Source>::Target as Sample>::Batch);
@@ -62,6 +63,7 @@ pub struct Loader<S> {
     drop_last: bool,
     workers: usize,
     prefetch: usize,
+    share: Option<Share>,
 }
 
 /// Where in the data a training stands: which batch comes next. For a checkpoint, with [`Epoch::position`] and
@@ -85,6 +87,7 @@ impl<S: Source + 'static> Loader<S> {
             drop_last: false,
             workers: 0,
             prefetch: 2,
+            share: None,
         }
     }
 
@@ -131,6 +134,21 @@ impl<S: Source + 'static> Loader<S> {
         self
     }
 
+    /// Reads nothing but the rows of each batch that this rank computes, where several train together: other rows hold zeros,
+    /// or what was there before. For loops and steps of one's own that do not look at other rows, `.share(trainer.share())`;
+    /// [`Trainer::fit`](crate::Trainer::fit) does it by itself. All rows for `None`.
+    ///
+    /// What is wrong with a sample is then an error on its rank alone, and the others wait for it until it ends.
+    pub fn share(mut self, share: impl Into<Option<Share>>) -> Loader<S> {
+        self.share = share.into();
+        self
+    }
+
+    /// What [`Loader::share`] was told.
+    pub(super) fn own_share(&self) -> Option<&Share> {
+        self.share.as_ref()
+    }
+
     /// The number of samples of a batch but the last.
     pub fn size(&self) -> usize {
         self.batch
@@ -166,6 +184,7 @@ impl<S: Source + 'static> Loader<S> {
             order,
             size: self.batch,
             epoch,
+            share: self.share.clone(),
         });
         Epoch::new(plan, epoch, self.len(), self.workers, self.prefetch)
     }
@@ -178,7 +197,9 @@ impl<S: Source + 'static> Loader<S> {
 
 impl<S> Clone for Loader<S> {
     fn clone(&self) -> Loader<S> {
-        Loader { source: self.source.clone(), sampler: self.sampler.clone(), ..*self }
+        let Loader { batch, drop_last, workers, prefetch, .. } = *self;
+        let (source, sampler, share) = (self.source.clone(), self.sampler.clone(), self.share.clone());
+        Loader { source, sampler, batch, drop_last, workers, prefetch, share }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// Why ranks could not bring their values together. After any of these a [`World`](super::World) is of no use any more, on
-/// any rank: a training goes on from its last checkpoint in a new run.
+/// any rank, unless it [recovers](super::World::recover): a training goes on from its last checkpoint in a new run.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ExchangeError {
@@ -27,6 +27,12 @@ pub enum ExchangeError {
         /// The one that is gone.
         from: usize,
     },
+    /// Other ranks were lost, and those that are left go on: what the training holds is of no use.
+    #[error("ranks were lost: rank {rank} goes on from a checkpoint, by `Checkpoints::resume`")]
+    Regrouped {
+        /// The rank.
+        rank: usize,
+    },
     /// Ranks were started with something that should be the same and is not.
     #[error(
         "{what} is `{expected}` on rank 0 and `{found}` on rank {rank}: all ranks must run the same program on the same data"
@@ -48,6 +54,17 @@ pub enum ExchangeError {
         shards: usize,
         /// The number of ranks.
         ranks: usize,
+    },
+    /// A result of a step of which no shard has a whole part.
+    #[error(
+        "the result `{result}` of the step `{program}` has the rows of the batch along several axes, of which a shard has a \
+         block in the middle alone: give something else, or have one shard"
+    )]
+    Result {
+        /// The step.
+        program: &'static str,
+        /// The result.
+        result: String,
     },
     /// A setting that does not go with several ranks.
     #[error("`{setting}` does not go with `.distributed(..)`: {reason}")]

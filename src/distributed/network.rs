@@ -3,6 +3,7 @@
 
 use std::ops::Range;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::ExchangeError;
@@ -22,6 +23,23 @@ pub trait Network: Send {
     /// [`ExchangeError::Timeout`], [`ExchangeError::Lost`], [`ExchangeError::Network`]. Messages may then be lost, and the
     /// network be of no use any more.
     fn swap(&mut self, messages: &mut Messages, limit: Duration) -> Result<(), ExchangeError>;
+
+    /// Whether the ranks that are left can go on when others have died.
+    fn recovers(&self) -> bool {
+        false
+    }
+
+    /// Leaves out the ranks that have died, and numbers the others anew; all of them call it, within the limit.
+    ///
+    /// # Errors
+    /// Those of [`Network::swap`], and [`ExchangeError::Network`] where it can not be done.
+    fn recover(&mut self, limit: Duration) -> Result<(), ExchangeError> {
+        let reason = format!("this network does not go on without a rank, however long it is given ({limit:?})");
+        Err(ExchangeError::Network { rank: self.rank(), reason })
+    }
+
+    /// This rank takes no further part, which others are to hear of.
+    fn leave(&mut self) {}
 }
 
 /// What a rank sends to all others and receives from them. Of this rank itself both are empty.
@@ -39,22 +57,77 @@ pub struct Messages {
 
 /// A rank among threads.
 struct Threads {
+    /// Its number at the start.
+    id: usize,
     rank: usize,
+    ends: Ends,
+    meeting: Arc<Meeting>,
+}
+
+/// The channels of a rank to all others, and from them.
+#[derive(Default)]
+struct Ends {
     to: Vec<Sender<Vec<u32>>>,
     from: Vec<Receiver<Vec<u32>>>,
 }
 
+impl Ends {
+    /// Those of so many ranks, in order.
+    fn of(ranks: usize) -> Vec<Ends> {
+        let mut receivers: Vec<Vec<Receiver<Vec<u32>>>> = (0..ranks).map(|_| Vec::new()).collect();
+        let mut senders: Vec<Vec<Sender<Vec<u32>>>> = Vec::new();
+        for _ in 0..ranks {
+            let (to, from): (Vec<_>, Vec<_>) = (0..ranks).map(|_| channel()).unzip();
+            receivers.iter_mut().zip(from).for_each(|(receivers, from)| receivers.push(from));
+            senders.push(to);
+        }
+        senders.into_iter().zip(receivers).map(|(to, from)| Ends { to, from }).collect()
+    }
+}
+
+/// Where ranks that are left wait for one another.
+struct Meeting {
+    state: Mutex<Met>,
+    changed: Condvar,
+}
+
+/// Who is there, by the numbers at the start.
+struct Met {
+    alive: Vec<bool>,
+    waits: Vec<bool>,
+    /// What those that waited take with them: the new rank, and the channels.
+    ends: Vec<Option<(usize, Ends)>>,
+}
+
+impl Meeting {
+    /// Nothing that can panic runs while the state is locked.
+    fn lock(&self) -> MutexGuard<'_, Met> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Met {
+    /// Gives all new channels, once all that live are waiting.
+    fn begin_anew(&mut self) {
+        if (0..self.alive.len()).any(|id| self.alive[id] && !self.waits[id]) {
+            return;
+        }
+        let living: Vec<usize> = (0..self.alive.len()).filter(|&id| self.alive[id]).collect();
+        for (rank, (id, ends)) in living.iter().zip(Ends::of(living.len())).enumerate() {
+            self.ends[*id] = Some((rank, ends));
+        }
+        self.waits.fill(false);
+    }
+}
+
 /// Ranks that are threads of this process, in order.
 pub(super) fn threads(ranks: usize) -> impl Iterator<Item = Box<dyn Network>> {
-    let mut receivers: Vec<Vec<Receiver<Vec<u32>>>> = (0..ranks).map(|_| Vec::new()).collect();
-    let mut senders: Vec<Vec<Sender<Vec<u32>>>> = Vec::new();
-    for _ in 0..ranks {
-        let (to, from): (Vec<_>, Vec<_>) = (0..ranks).map(|_| channel()).unzip();
-        receivers.iter_mut().zip(from).for_each(|(receivers, from)| receivers.push(from));
-        senders.push(to);
-    }
-    let ends = senders.into_iter().zip(receivers).enumerate();
-    ends.map(|(rank, (to, from))| Box::new(Threads { rank, to, from }) as Box<dyn Network>)
+    let met = Met { alive: vec![true; ranks], waits: vec![false; ranks], ends: (0..ranks).map(|_| None).collect() };
+    let meeting = Arc::new(Meeting { state: Mutex::new(met), changed: Condvar::new() });
+    let ends = Ends::of(ranks).into_iter().enumerate();
+    ends.map(move |(rank, ends)| {
+        Box::new(Threads { id: rank, rank, ends, meeting: meeting.clone() }) as Box<dyn Network>
+    })
 }
 
 impl Network for Threads {
@@ -63,19 +136,19 @@ impl Network for Threads {
     }
 
     fn ranks(&self) -> usize {
-        self.to.len()
+        self.ends.to.len()
     }
 
     fn swap(&mut self, messages: &mut Messages, limit: Duration) -> Result<(), ExchangeError> {
         let rank = self.rank;
         for (to, part) in messages.sends.iter().enumerate().filter(|(_, part)| !part.is_empty()) {
-            let sent = self.to[to].send(messages.outgoing[part.clone()].to_vec());
+            let sent = self.ends.to[to].send(messages.outgoing[part.clone()].to_vec());
             sent.map_err(|_| ExchangeError::Lost { rank, from: to })?;
         }
         let end = Instant::now() + limit;
         for (from, part) in messages.receives.iter().enumerate().filter(|(_, part)| !part.is_empty()) {
             let left = end.saturating_duration_since(Instant::now());
-            let message = self.from[from].recv_timeout(left).map_err(|error| match error {
+            let message = self.ends.from[from].recv_timeout(left).map_err(|error| match error {
                 RecvTimeoutError::Timeout => ExchangeError::Timeout { rank, from, limit },
                 RecvTimeoutError::Disconnected => ExchangeError::Lost { rank, from },
             })?;
@@ -86,5 +159,47 @@ impl Network for Threads {
             messages.incoming[part.clone()].copy_from_slice(&message);
         }
         Ok(())
+    }
+
+    fn recovers(&self) -> bool {
+        true
+    }
+
+    fn recover(&mut self, limit: Duration) -> Result<(), ExchangeError> {
+        let rank = self.rank;
+        // Whoever waits for this rank hears that it does not come.
+        self.ends = Ends::default();
+        let mut met = self.meeting.lock();
+        met.waits[self.id] = true;
+        met.begin_anew();
+        self.meeting.changed.notify_all();
+        let end = Instant::now() + limit;
+        loop {
+            if let Some((rank, ends)) = met.ends[self.id].take() {
+                (self.rank, self.ends) = (rank, ends);
+                return Ok(());
+            }
+            let left = end.saturating_duration_since(Instant::now());
+            let missing = (0..met.alive.len()).find(|&id| met.alive[id] && !met.waits[id]);
+            if left.is_zero() {
+                met.waits[self.id] = false;
+                return Err(ExchangeError::Timeout { rank, from: missing.unwrap_or(rank), limit });
+            }
+            met = self.meeting.changed.wait_timeout(met, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    fn leave(&mut self) {
+        self.ends = Ends::default();
+        let mut met = self.meeting.lock();
+        met.alive[self.id] = false;
+        met.begin_anew();
+        self.meeting.changed.notify_all();
+    }
+}
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        self.leave();
     }
 }

@@ -11,6 +11,7 @@ use crate::data::{Dataset, Loader, Sample, Samples, Source};
 use crate::history::History;
 use crate::metrics::Metrics;
 use crate::trainer::{BatchTargets, Evaluation, Trainer};
+use crate::training::Training;
 
 /// What a step gives: a loss, `f32`, or several figures with names, `[("d", d), ("g", g)]`.
 pub trait Figures {
@@ -70,7 +71,10 @@ where
     for<'y> &'y <D::Target as Sample>::Batch: BatchTargets<L::Target>,
 {
     fn evaluate(&self, trainer: &mut Trainer<M, L, O>, metrics: &mut Metrics) -> Result<Vec<(String, f64)>, FitError> {
-        let batches = self.epoch(0).map(|batch| batch.map_err(FitError::Data));
+        // Metrics are told of all rows; larger batches are cut into several, of which each has shards.
+        let shares = metrics.is_empty() && self.size() <= trainer.batch();
+        let share = if shares { trainer.share() } else { None };
+        let batches = self.epoch(0).share(share).map(|batch| batch.map_err(FitError::Data));
         Ok(figures(trainer.evaluate_batches_with(batches, metrics)?))
     }
 }

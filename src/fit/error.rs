@@ -105,6 +105,18 @@ impl FitError {
         }
     }
 
+    /// Whether another rank has died.
+    pub(super) fn is_loss(&self) -> bool {
+        let is_loss = |error: &ExchangeError| matches!(error, ExchangeError::Lost { .. });
+        match self {
+            FitError::Step { source, .. } | FitError::Validation { source, .. } => {
+                matches!(&**source, TrainError::Exchange(error) if is_loss(error))
+            }
+            FitError::Exchange(error) | FitError::Checkpoint(CheckpointError::Exchange(error)) => is_loss(error),
+            _ => false,
+        }
+    }
+
     pub(super) fn unknown_figure(found: &str, history: &History) -> FitError {
         let known = history.curves().iter().map(|curve| curve.name.clone()).collect();
         FitError::UnknownFigure { found: found.to_owned(), known }

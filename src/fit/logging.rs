@@ -42,6 +42,11 @@ impl<'t> Logging<'t> {
         Ok(Logging { logs, written, when: Instant::now(), failed: None })
     }
 
+    /// The logs, of which more may be written later.
+    pub fn end(self) -> Vec<Box<dyn Log + 't>> {
+        self.logs
+    }
+
     /// A step is done.
     pub fn step(&mut self, run: &Run, shown: &Shown) {
         if !self.logs.is_empty() && self.when.elapsed() >= REFRESH {

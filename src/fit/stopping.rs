@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use super::FitError;
 use crate::checkpoint::CheckpointError;
 use crate::checkpoints::{Checkpoints, Goal, Run};
+use crate::distributed::{ExchangeError, World};
 use crate::files::replace_file;
 use crate::training::Training;
 
@@ -61,12 +62,26 @@ const WAITED: &str = "stopping.waited";
 const FILE: &str = "early-stopping.safetensors";
 
 impl Stopping {
-    pub fn new(setting: EarlyStopping, run: &Run, checkpoints: Option<&Checkpoints>) -> Stopping {
+    /// Of several ranks, those other than the first hear from it what is in its folder.
+    ///
+    /// # Errors
+    /// Those of the network.
+    pub fn new(
+        setting: EarlyStopping,
+        run: &Run,
+        checkpoints: Option<&Checkpoints>,
+        world: Option<&World>,
+    ) -> Result<Stopping, ExchangeError> {
         let best_figure = run.figures.get(BEST).copied();
         let kept = checkpoints.filter(|_| setting.restore_best && best_figure.is_some());
-        let best = kept.and_then(|checkpoints| fs::read(file(checkpoints)).ok());
+        let reads = world.is_none_or(|world| world.rank() == 0);
+        let mut best = kept.filter(|_| reads).and_then(|checkpoints| fs::read(file(checkpoints)).ok());
+        if let (Some(world), Some(_)) = (world, kept) {
+            let told = world.tell(reads.then(|| Ok(best.take().unwrap_or_default())))?;
+            best = told.ok().filter(|bytes| !bytes.is_empty());
+        }
         let waited = run.figures.get(WAITED).map_or(0, |&waited| waited as u64);
-        Stopping { setting, best_figure, waited, best }
+        Ok(Stopping { setting, best_figure, waited, best })
     }
 
     /// Whether the patience is over.
@@ -106,8 +121,10 @@ impl Stopping {
     fn keep(&mut self, trainer: &impl Training, checkpoints: Option<&Checkpoints>) -> Result<(), CheckpointError> {
         let path = checkpoints.map(file).unwrap_or_default();
         let failed = |source| CheckpointError::Write { path: path.clone(), source };
-        let bytes = trainer.parts().encode(Default::default()).map_err(failed)?;
-        if checkpoints.is_some() {
+        let parts = trainer.parts();
+        let bytes = parts.encode(&parts.own_values()?, Default::default()).map_err(failed)?;
+        let writes = parts.world().is_none_or(|world| world.rank() == 0);
+        if checkpoints.is_some() && writes {
             replace_file(&path, &bytes).map_err(failed)?;
         }
         self.best = Some(bytes);

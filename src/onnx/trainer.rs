@@ -15,7 +15,7 @@ use ndarray::{ArrayD, ArrayRef, Dimension};
 use super::given::{Given, type_of, unknown};
 use super::outputs::OnnxOutputs;
 use super::predictor::OnnxRunError;
-use crate::checkpoint::{CheckpointError, Notes};
+use crate::checkpoint::CheckpointError;
 use crate::report::Summary;
 use crate::trainer::{
     Buffer, EVALUATE, PREDICT, Programs, Schedulers, Settings, TRAIN, TrainError, guard, load, read_target, save,
@@ -185,7 +185,7 @@ fn graph(
         optimization(model, optimizer).minimize(&g, value);
     }
     g.output("loss", value);
-    guard(&g);
+    guard(&g, |_| false);
     Ok(g.finish()?)
 }
 
@@ -244,7 +244,7 @@ impl OnnxTrainerBuilder {
         programs.get(TRAIN, sizes, || graph(&model, &losses, rule, (Purpose::Step, settings.batch, settings.seed)))?;
         let held = [optimization(&model, rule)];
         programs.fill(held[0].initial_state())?;
-        programs.keep_averages(&held, vec![TRAIN])?;
+        programs.note_optimizers(&held, vec![TRAIN])?;
         let schedulers = Schedulers::new(&held);
         for (output, loss) in &losses {
             for (name, value) in loss.states() {
@@ -348,7 +348,7 @@ impl OnnxTrainer {
     /// # Errors
     /// [`CheckpointError::Write`].
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), CheckpointError> {
-        save(path.as_ref(), &self.programs, &self.schedulers, Notes::new())
+        save(path.as_ref(), &self.programs, &self.schedulers)
     }
 
     /// Goes on from what [`OnnxTrainer::save`] wrote, for the same model, optimizer and groups.

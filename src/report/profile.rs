@@ -1,8 +1,11 @@
 //! Where the time of a compiled program goes: a table of its kernels, and a trace for viewers.
 
+mod exchanges;
+
 use std::collections::BTreeSet;
 use std::fmt;
 use std::io;
+use std::ops::Range;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -16,6 +19,7 @@ use serde_json::json;
 
 use super::text::{places, si};
 use crate::files::save_report;
+pub use exchanges::ProfileExchange;
 
 /// Runs before the first that counts.
 const WARM_UP: usize = 3;
@@ -87,6 +91,10 @@ pub struct Profile {
     pub threads: usize,
     /// The limits of one thread, and of all.
     pub machines: [Machine; 2],
+    /// What went between ranks beside the calls, in the shortest run, where several train together.
+    pub exchanges: Vec<ProfileExchange>,
+    /// When which of the rows ran in that run, in seconds; nothing where calls simply follow one another.
+    timeline: Vec<(usize, Range<f64>)>,
 }
 
 impl Profile {
@@ -116,7 +124,8 @@ impl Profile {
         let mut prologue: Vec<ProfileRow> = rows.collect();
         let rows = prologue.split_off(plan.prologue);
         let (name, threads) = (plan.name.clone(), pool.threads());
-        Ok(Profile { name, rows, prologue, seconds, runs: later.len(), threads, machines })
+        let (exchanges, timeline) = Default::default();
+        Ok(Profile { name, rows, prologue, seconds, runs: later.len(), threads, machines, exchanges, timeline })
     }
 
     /// The time of all calls of a stage.
@@ -137,16 +146,26 @@ impl Profile {
         let name =
             |kind: &str, name: &str| json!({"name": kind, "ph": "M", "pid": 1, "tid": 1, "args": {"name": name}});
         let mut events = vec![name("process_name", "kiln"), name("thread_name", &self.name)];
-        let mut start = 0.0;
-        for row in &self.rows {
+        let one_by_one = || {
+            let mut start = 0.0;
+            let next = |(place, row): (usize, &ProfileRow)| {
+                let begin = start;
+                start += row.seconds;
+                (place, begin..start)
+            };
+            self.rows.iter().enumerate().map(next).collect()
+        };
+        let times = if self.timeline.is_empty() { one_by_one() } else { self.timeline.clone() };
+        for (place, time) in times {
+            let row = &self.rows[place];
             events.push(json!({
                 "name": row.name,
                 "cat": stage_name(row.stage),
                 "ph": "X",
                 "pid": 1,
                 "tid": 1,
-                "ts": 1e6 * start,
-                "dur": 1e6 * row.seconds,
+                "ts": 1e6 * time.start,
+                "dur": 1e6 * (time.end - time.start),
                 "args": {
                     "layers": row.layers,
                     "operations": row.operations,
@@ -158,8 +177,8 @@ impl Profile {
                     "percent of the limit": 100.0 * row.limit,
                 },
             }));
-            start += row.seconds;
         }
+        events.extend(exchanges::events(&self.exchanges));
         json!({"traceEvents": events, "displayTimeUnit": "ns"}).to_string()
     }
 }
@@ -172,7 +191,8 @@ struct Times {
     later: Vec<Vec<f64>>,
 }
 
-fn time(session: &mut Session, states: &mut States, held: &Snapshot) -> Result<Times, RunError> {
+/// Gives a program random numbers, and class 0.
+fn draw_inputs(session: &mut Session) -> Result<(), RunError> {
     let inputs: Vec<_> = session.program().plan().inputs.clone();
     for (position, input) in inputs.iter().enumerate().filter(|(_, input)| input.role == Role::Data) {
         let shape = IxDyn(input.ty.shape.dims());
@@ -187,6 +207,11 @@ fn time(session: &mut Session, states: &mut States, held: &Snapshot) -> Result<T
             DType::I32 | DType::Bool => session.write_input_i32(position, ArrayD::zeros(shape).view())?,
         }
     }
+    Ok(())
+}
+
+fn time(session: &mut Session, states: &mut States, held: &Snapshot) -> Result<Times, RunError> {
+    draw_inputs(session)?;
     let mut run = |states: &mut States| -> Result<Vec<f64>, RunError> {
         Ok(session.run_timed(states)?.iter().map(Duration::as_secs_f64).collect())
     };
@@ -315,6 +340,7 @@ impl fmt::Display for Profile {
         let rest = sum(&mut rows[shown..].iter().map(|row| row.seconds));
         let count = rows.len() - shown;
         write!(f, "{:>5.1}%  {:>11.2}  {count} shorter kernels", 100.0 * rest / total, 1e6 * rest)?;
+        exchanges::write(&self.exchanges, f)?;
         if !self.prologue.is_empty() {
             let seconds = sum(&mut self.prologue.iter().map(|row| row.seconds));
             let count = self.prologue.len();

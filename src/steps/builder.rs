@@ -3,7 +3,7 @@
 use kiln_graph::shape::Sizes;
 use kiln_graph::{GraphError, Mode, ShapeError};
 
-use super::{StepTrainer, Steps, graph, taken, usual};
+use super::{StepTrainer, Steps, graph, rows, taken, usual};
 use crate::distributed::World;
 use crate::trainer::{Schedulers, Settings, TrainError, setter};
 
@@ -60,11 +60,18 @@ impl<M: Steps> StepTrainerBuilder<M> {
         let mut classes = Vec::new();
         let mut refused = Vec::new();
         let mut graphs = Vec::new();
+        let mut axes = Vec::new();
         for (number, signature) in M::PROGRAMS.iter().enumerate() {
             let sizes = usual(signature, settings);
             let is_step = signature.mode == Mode::Train;
             let of_shard = if is_step { programs.of_shard_0(sizes) } else { sizes };
-            match graph(&*model, number, settings, of_shard) {
+            let of_results = rows::axes(&*model, number, settings, of_shard);
+            let of_results = match of_results {
+                Err(TrainError::Exchange(error)) => return Err(error.into()),
+                // What is wrong with the program is told when it is built for training.
+                found => found.unwrap_or_default(),
+            };
+            match graph(&*model, number, settings, &of_results, of_shard) {
                 Ok((of_first, of_inputs)) => {
                     stepped.push(schedulers.stepped(of_first.inputs.iter().map(|input| input.name.as_str())));
                     if is_step && programs.shards().is_some() {
@@ -73,7 +80,7 @@ impl<M: Steps> StepTrainerBuilder<M> {
                     let mut of_first = Some(of_first);
                     let build = |sizes: Sizes| match of_first.take_if(|_| sizes == of_shard) {
                         Some(first) => Ok(first),
-                        None => Ok(graph(&*model, number, settings, sizes)?.0),
+                        None => Ok(graph(&*model, number, settings, &of_results, sizes)?.0),
                     };
                     programs.each_shard((signature.name, signature.mode), sizes, build, |_, _| Ok(()))?;
                     classes.push(of_inputs);
@@ -85,6 +92,7 @@ impl<M: Steps> StepTrainerBuilder<M> {
                 }
                 Err(error) => return settings.at(&sizes, Err(error)),
             }
+            axes.push(of_results);
         }
         if refused.len() == M::PROGRAMS.len()
             && let Some(error) = refused.into_iter().next()
@@ -97,10 +105,10 @@ impl<M: Steps> StepTrainerBuilder<M> {
             programs.fill(optimizer.initial_state())?;
         }
         let training = M::PROGRAMS.iter().filter(|signature| signature.mode == Mode::Train);
-        programs.keep_averages(&optimizers, training.map(|signature| signature.name).collect())?;
+        programs.note_optimizers(&optimizers, training.map(|signature| signature.name).collect())?;
         drop(optimizers);
         programs.agree(&graphs)?;
-        Ok(StepTrainer { model, settings, programs, schedulers, stepped, classes, labels: Vec::new() }.into())
+        Ok(StepTrainer { model, settings, programs, schedulers, stepped, classes, axes, labels: Vec::new() }.into())
     }
 }
 

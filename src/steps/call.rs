@@ -102,8 +102,9 @@ impl<'t, M: Steps> Call<'t, M> {
     fn write<T: Element>(&mut self, x: ArrayViewD<'_, T>) -> Result<(), TrainError> {
         let (signature, given) = (&M::PROGRAMS[self.program], self.given);
         let has_rows = signature.inputs[given].ty.shape.dims().first() == Some(&Shape::N);
-        let StepTrainer { programs, model, settings, .. } = &mut *self.trainer;
-        let build = |sizes: Sizes| Ok(graph(&**model, self.program, *settings, sizes)?.0);
+        let StepTrainer { programs, model, settings, axes, .. } = &mut *self.trainer;
+        let axes = &axes[self.program];
+        let build = |sizes: Sizes| Ok(graph(&**model, self.program, *settings, axes, sizes)?.0);
         programs.each_shard((signature.name, signature.mode), self.sizes, build, |program, rows| {
             let mut x = x.view();
             if has_rows {
@@ -165,16 +166,18 @@ impl<'t, M: Steps> Call<'t, M> {
     pub fn run(self) -> Result<Results<'t>, TrainError> {
         let signature = &M::PROGRAMS[self.program];
         assert_eq!(self.given, signature.inputs.len(), "inputs of `{}`", signature.name);
-        let StepTrainer { programs, model, settings, schedulers, stepped, .. } = self.trainer;
+        let StepTrainer { programs, model, settings, schedulers, stepped, axes, .. } = self.trainer;
+        let axes = &axes[self.program][..];
         let sizes = if signature.inputs.is_empty() { usual(signature, *settings) } else { self.sizes };
-        let build = |sizes: Sizes| Ok(graph(&**model, self.program, *settings, sizes)?.0);
+        let build = |sizes: Sizes| Ok(graph(&**model, self.program, *settings, axes, sizes)?.0);
         let step = (signature.name, signature.mode);
         if signature.inputs.is_empty() {
             programs.each_shard(step, sizes, build, |_, _| Ok(()))?;
         }
         schedulers.hand_over(&stepped[self.program], programs.states_mut())?;
-        let program = programs.run_step(step, sizes, || build(sizes))?;
+        programs.run_step(step, sizes, || build(sizes))?;
         schedulers.advance(&stepped[self.program]);
-        Ok(Results { program: signature.name, session: program.session() })
+        let (session, shards) = programs.ran(step, sizes)?;
+        Ok(Results { program: signature.name, session, shards, sizes, axes })
     }
 }

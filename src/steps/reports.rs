@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
-use kiln_graph::Graph;
+use kiln_graph::shape::Sizes;
+use kiln_graph::{Graph, Mode};
 
-use super::{StepTrainer, Steps, graph};
+use super::{StepTrainer, Steps, graph, usual};
 use crate::report::{CachedPrograms, DrawError, Drawing, Profile, Tuning};
 use crate::trainer::TrainError;
 
@@ -36,6 +37,11 @@ impl<M: Steps> StepTrainer<M> {
     pub fn profile(&mut self, program: &str) -> Result<Profile, TrainError> {
         let (number, graph) = self.graph(program)?;
         let signature = &M::PROGRAMS[number];
+        if signature.mode == Mode::Train && self.programs.shards().is_some() {
+            let StepTrainer { programs, model, settings, axes, .. } = self;
+            let build = |sizes: Sizes| Ok(super::graph(&**model, number, *settings, &axes[number], sizes)?.0);
+            return programs.profile_step((signature.name, usual(signature, *settings)), build, &graph);
+        }
         let sizes = self.usual(signature);
         let (program, states) = self.programs.get(signature.name, sizes, || Ok(graph.clone()))?;
         program.profile(states, &graph)
@@ -57,6 +63,6 @@ impl<M: Steps> StepTrainer<M> {
         let number = M::PROGRAMS.iter().position(|signature| signature.name == program);
         let number = number.ok_or_else(|| Self::unknown(program))?;
         let sizes = self.usual(&M::PROGRAMS[number]);
-        Ok((number, self.settings.at(&sizes, graph(&*self.model, number, self.settings, sizes))?.0))
+        Ok((number, self.settings.at(&sizes, graph(&*self.model, number, self.settings, &self.axes[number], sizes))?.0))
     }
 }

@@ -5,18 +5,26 @@
 //! | --- | --- |
 //! | `[]`: a loss, a sum, a count | `f32`, `i32` or `bool` |
 //! | `[N, ..]` and any other tensor | `ArrayD<f32>`, `ArrayD<i32>` or `ArrayD<bool>` |
+//!
+//! Where batches have shards, a tensor with rows is that of this rank's rows: of all of its shards, in order.
 
-use kiln_graph::shape::Message;
+use kiln_graph::shape::{Message, Sizes};
 use kiln_graph::{DType, Type};
 use kiln_jit::Session;
-use ndarray::ArrayD;
+use ndarray::{ArrayD, Axis, concatenate};
 
-use crate::trainer::TrainError;
+use crate::trainer::{Shards, TrainError};
 
 /// The results of a call, by their positions in the declaration.
 pub struct Results<'t> {
     pub(super) program: &'static str,
+    /// The program that ran; of several shards' that of the last one.
     pub(super) session: &'t Session,
+    /// All of them, for a batch of such sizes.
+    pub(super) shards: Option<&'t Shards>,
+    pub(super) sizes: Sizes,
+    /// Of each result the axis of rows, where it has one.
+    pub(super) axes: &'t [Option<usize>],
 }
 
 impl Results<'_> {
@@ -33,7 +41,20 @@ impl Results<'_> {
         if found != expected {
             return Err(TrainError::StepResult { program, result: output.name.clone(), expected, found });
         }
-        Ok(R::read(self.session, result))
+        Ok(R::read(self, result))
+    }
+
+    /// A tensor, as `read` has it of one program: of several shards one behind the other.
+    fn tensor<T: Clone>(&self, result: usize, read: impl Fn(&Session) -> ArrayD<T>) -> ArrayD<T> {
+        let (Some(shards), Some(&Some(axis))) = (self.shards, self.axes.get(result)) else { return read(self.session) };
+        let parts: Vec<ArrayD<T>> = shards.sessions(self.program, &self.sizes).map(&read).collect();
+        let views: Vec<_> = parts.iter().map(|part| part.view()).collect();
+        // Without a shard that has rows, none.
+        concatenate(Axis(axis), &views).unwrap_or_else(|_| {
+            let mut none = read(self.session);
+            none.slice_axis_inplace(Axis(axis), (0..0).into());
+            none
+        })
     }
 }
 
@@ -49,7 +70,7 @@ mod private {
         const NAME: &'static str;
 
         /// Reads a result of this type.
-        fn read(session: &kiln_jit::Session, result: usize) -> Self;
+        fn read(results: &super::Results<'_>, result: usize) -> Self;
     }
 }
 
@@ -110,7 +131,7 @@ pub const fn check_result<R: ResultValue>(result: &str, found: Type) {
 }
 
 macro_rules! results {
-    ($($number:literal $name:literal $ty:ty, |$session:ident, $result:ident| $read:expr;)*) => {
+    ($($number:literal $name:literal $ty:ty, |$results:ident, $result:ident| $read:expr;)*) => {
         $(
             impl Returned for Kind<$number> {
                 type Type = $ty;
@@ -119,7 +140,7 @@ macro_rules! results {
             impl private::Read for $ty {
                 const NAME: &'static str = $name;
 
-                fn read($session: &Session, $result: usize) -> $ty {
+                fn read($results: &Results<'_>, $result: usize) -> $ty {
                     $read
                 }
             }
@@ -128,15 +149,18 @@ macro_rules! results {
 }
 
 results! {
-    0 "ArrayD<f32>" ArrayD<f32>, |session, result| session.output(result).as_standard_layout().into_owned();
-    1 "f32" f32, |session, result| session.scalar(result);
-    2 "ArrayD<i32>" ArrayD<i32>, |session, result| session.output_i32(result).as_standard_layout().into_owned();
-    3 "i32" i32, |session, result| session.output_i32(result).sum();
-    4 "ArrayD<bool>" ArrayD<bool>, |session, result| {
-        let flags = session.output_i32(result);
-        flags.as_standard_layout().mapv(|flag| flag != 0)
+    0 "ArrayD<f32>" ArrayD<f32>, |results, result| {
+        results.tensor(result, |session| session.output(result).as_standard_layout().into_owned())
     };
-    5 "bool" bool, |session, result| session.output_i32(result).sum() != 0;
+    1 "f32" f32, |results, result| results.session.scalar(result);
+    2 "ArrayD<i32>" ArrayD<i32>, |results, result| {
+        results.tensor(result, |session| session.output_i32(result).as_standard_layout().into_owned())
+    };
+    3 "i32" i32, |results, result| results.session.output_i32(result).sum();
+    4 "ArrayD<bool>" ArrayD<bool>, |results, result| {
+        results.tensor(result, |session| session.output_i32(result).as_standard_layout().mapv(|flag| flag != 0))
+    };
+    5 "bool" bool, |results, result| results.session.output_i32(result).sum() != 0;
 }
 
 #[cfg(test)]

@@ -429,7 +429,7 @@ impl<M: Model, L: Criterion<M::Output>, O: Optimizer> TrainerBuilder<M, L, O> {
         programs.each_shard((TRAIN, Mode::Train), sizes, graph, |_, _| Ok(()))?;
         let held = [optimization(&*model, &optimizer)];
         programs.fill(held[0].initial_state())?;
-        programs.keep_averages(&held, vec![TRAIN])?;
+        programs.note_optimizers(&held, vec![TRAIN])?;
         let schedulers = Schedulers::new(&held);
         let names = output_names::<M>();
         for (name, value) in loss.states(&names.iter().map(String::as_str).collect::<Vec<_>>()) {

@@ -98,7 +98,7 @@ pub fn evaluate_graph<M: Model, L: Criterion<M::Output>>(
             g.output(&format!("metric.{number}.{part}"), value);
         }
     }
-    guard(&g);
+    guard(&g, |_| false);
     Ok(g.finish()?)
 }
 
@@ -135,7 +135,7 @@ pub(crate) fn step_graph<M: Model, L: Criterion<M::Output>>(
     let value = losses.into_iter().reduce(|all, loss| all + loss).unwrap_or_else(|| g.scalar(f64::NAN));
     optimization(model, optimizer).minimize(&g, value);
     g.output("loss", value);
-    guard(&g);
+    guard(&g, |_| false);
     Ok(g.finish()?)
 }
 
@@ -147,9 +147,9 @@ pub(crate) fn shard(g: &Builder, sharding: Option<Sharding>) {
 }
 
 /// Makes results and states those of all shards, and lets a program change nothing where a function is given numbers that it does not take, and say so: see
-/// [`super::Compiled::run`]. The last thing that is built.
-pub fn guard(g: &Builder) {
-    g.gather_shards();
+/// [`super::Compiled::run`]. `has_rows` says which results have an axis of rows. The last thing that is built.
+pub fn guard(g: &Builder, has_rows: impl Fn(usize) -> bool) {
+    g.gather_shards(has_rows);
     let counts: Vec<_> = g.outside().into_iter().map(|(range, count)| (range, g.exchange(count))).collect();
     let Some(all) = counts.iter().map(|(_, count)| *count).reduce(|all, count| all + count) else { return };
     if g.training() {

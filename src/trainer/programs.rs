@@ -4,10 +4,12 @@
 
 mod sharded;
 
+pub use sharded::OwnValues;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use kiln_graph::build::{SHARD_NUMBER, SHARD_ROWS};
+use kiln_graph::build::{BATCH_ROWS, SHARD_NUMBER, SHARD_ROWS};
 use kiln_graph::indices::{IndexRule, index_rule};
 use kiln_graph::optimizers::Optimization;
 use kiln_graph::passes::in_precision;
@@ -39,7 +41,7 @@ pub const OUTSIDE: &str = "outside.";
 
 /// Whether a data input is none that a user gives.
 fn is_of_shards(name: &str) -> bool {
-    [SHARD_ROWS, SHARD_NUMBER].contains(&name) || name.starts_with(EXCHANGE)
+    [SHARD_ROWS, BATCH_ROWS, SHARD_NUMBER].contains(&name) || name.starts_with(EXCHANGE)
 }
 
 /// A compiled program of the model, with its memory.
@@ -216,6 +218,11 @@ impl Compiled {
         &mut self.session
     }
 
+    /// What it is called.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
     /// What it is compiled for.
     pub fn sizes(&self) -> &Sizes {
         &self.sizes
@@ -238,6 +245,8 @@ pub struct Programs {
     averages: Averages,
     /// The steps of this rank's shards, where batches have shards.
     shards: Option<Shards>,
+    /// The states that count batches of which several make one step.
+    counters: Vec<String>,
 }
 
 /// The averages of parameters that optimizers keep.
@@ -284,6 +293,7 @@ impl Programs {
             tuner,
             averages: Averages::default(),
             shards: None,
+            counters: Vec::new(),
         }
     }
 
@@ -428,13 +438,14 @@ impl Programs {
         Ok(())
     }
 
-    /// Takes note of the averages that optimizers keep of parameters, which begin with these, and of the programs that
-    /// train.
-    pub fn keep_averages(
+    /// Takes note of what optimizers count, of the averages that they keep of parameters, which begin with these, and of the
+    /// programs that train.
+    pub fn note_optimizers(
         &mut self,
         optimizers: &[Optimization<'_>],
         training: Vec<&'static str>,
     ) -> Result<(), TrainError> {
+        self.counters = optimizers.iter().filter_map(Optimization::counter).collect();
         let averages = optimizers.iter().flat_map(|optimizer| optimizer.averages());
         // An average is no state where no loss reaches the parameter.
         let kept: Vec<_> = averages.filter(|(_, average)| self.states.ty(average).is_some()).collect();

@@ -2,7 +2,7 @@
 //! notes of whoever saves. Knows names and arrays, and nothing of what they are for.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::{fs, io};
 
@@ -10,7 +10,7 @@ use kiln_graph::{DType, Shape, Type, counter};
 use ndarray::ArrayD;
 use safetensors::tensor::{Dtype, SafeTensors, View};
 
-use super::programs::Programs;
+use super::programs::{OwnValues, Programs};
 use super::schedulers::Schedulers;
 use crate::checkpoint::{CheckpointError, Notes, check_seal, open_noted, seal, serialize};
 use crate::files::replace_file;
@@ -54,12 +54,36 @@ fn stored_type(ty: Type) -> (Dtype, Shape) {
     }
 }
 
-/// The bytes of a file with the state of a training, its seed, and some notes.
-pub(crate) fn encode(programs: &Programs, schedulers: &Schedulers, mut notes: Notes) -> io::Result<Vec<u8>> {
+/// What the name of a state ends with, of a further shard that has its own value of it; the first one's has the state's
+/// name.
+const SHARD: &str = ".shard_";
+
+/// The state of which a tensor is a further shard's value, and the shard's number.
+fn of_shard(name: &str) -> Option<(&str, usize)> {
+    let (state, number) = name.rsplit_once(SHARD)?;
+    Some((state, number.parse().ok().filter(|&number| number > 0)?))
+}
+
+/// The bytes of a file with the state of a training, its seed, and some notes; `own` are the values of states of which
+/// each shard has its own.
+pub(crate) fn encode(
+    programs: &Programs,
+    schedulers: &Schedulers,
+    own: &OwnValues,
+    mut notes: Notes,
+) -> io::Result<Vec<u8>> {
     let mut tensors = Vec::new();
     let states = programs.states();
     for name in states.names() {
         let Some((dtype, shape)) = states.ty(name).map(stored_type) else { continue };
+        if let Some((_, values)) = own.iter().find(|(of_shards, _)| of_shards == name) {
+            for (shard, value) in values.iter().enumerate() {
+                let name = if shard == 0 { name.to_owned() } else { format!("{name}{SHARD}{shard}") };
+                let bytes = value.iter().flat_map(|number| number.to_le_bytes()).collect();
+                tensors.push((name, Stored { dtype, shape: shape.dims().to_vec(), bytes }));
+            }
+            continue;
+        }
         let floats = states.read(name).into_iter().flatten().flat_map(f32::to_le_bytes);
         let integers = states.read_i32(name).into_iter().flatten().flat_map(i32::to_le_bytes);
         let bytes = floats.chain(integers).collect();
@@ -75,14 +99,13 @@ pub(crate) fn encode(programs: &Programs, schedulers: &Schedulers, mut notes: No
     serialize(tensors, &notes)
 }
 
-/// Writes the state of a training.
-pub(crate) fn save(
-    path: &Path,
-    programs: &Programs,
-    schedulers: &Schedulers,
-    notes: Notes,
-) -> Result<(), CheckpointError> {
-    let bytes = encode(programs, schedulers, notes);
+/// Writes the state of a training, which this process alone does.
+pub(crate) fn save(path: &Path, programs: &Programs, schedulers: &Schedulers) -> Result<(), CheckpointError> {
+    let ranks = programs.shards().map_or(1, |shards| shards.world().ranks());
+    if ranks > 1 && programs.is_between() {
+        return Err(CheckpointError::Between { ranks });
+    }
+    let bytes = encode(programs, schedulers, &programs.own_values()?, Notes::new());
     bytes
         .and_then(|bytes| replace_file(path, &bytes))
         .map_err(|source| CheckpointError::Write { path: path.into(), source })
@@ -112,6 +135,7 @@ pub(crate) fn load_bytes(
     let notes = check_seal(path, &file, notes)?;
     let schedules: HashMap<String, usize> = schedulers.state().map(|(name, numbers)| (name, numbers.len())).collect();
     check(path, &file, &notes, programs, &schedules)?;
+    programs.deal_out();
     let words = |name: &str| file.tensor(name).map(|tensor| tensor.data().as_chunks::<4>().0).unwrap_or_default();
     let states = programs.states_mut();
     let names: Vec<String> = states.names().map(str::to_owned).collect();
@@ -132,6 +156,26 @@ pub(crate) fn load_bytes(
         };
         debug_assert!(matches!(written, Ok(Ok(()))), "{name}");
     }
+    let mut parts: BTreeMap<&str, BTreeMap<usize, &str>> = BTreeMap::new();
+    let tensors = file.names();
+    for (state, shard, name) in
+        tensors.iter().filter_map(|name| of_shard(name).map(|(state, shard)| (state, shard, name)))
+    {
+        parts.entry(state).or_default().insert(shard, name);
+    }
+    let own: Vec<String> = programs.shards().iter().flat_map(|shards| shards.own_states().iter().cloned()).collect();
+    for state in parts.keys().copied().chain(own.iter().map(String::as_str)) {
+        let Some(shape) = programs.states().ty(state).map(|ty| ty.shape) else { continue };
+        let names = std::iter::once(&state).chain(parts.get(state).into_iter().flat_map(BTreeMap::values));
+        let value = |name: &&str| {
+            let values = words(name).iter().map(|&word| f32::from_le_bytes(word)).collect();
+            ArrayD::from_shape_vec(shape.dims(), values).ok()
+        };
+        let values: Vec<ArrayD<f32>> = names.filter_map(value).collect();
+        if !values.is_empty() {
+            programs.set_own_state(state, &values);
+        }
+    }
     schedulers.set_state(|name| {
         let tensor = file.tensor(name).ok()?;
         Some(tensor.data().as_chunks::<8>().0.iter().map(|&word| f64::from_le_bytes(word)).collect())
@@ -150,7 +194,8 @@ fn check(
     let states = programs.states();
     let wanted = |name: &str| match schedules.get(name) {
         Some(&count) => Some((Dtype::F64, Shape::new(&[count]))),
-        None => states.ty(name).map(stored_type),
+        // A further shard's value is as that of the first one.
+        None => states.ty(of_shard(name).map_or(name, |(state, _)| state)).map(stored_type),
     };
     let mut differences = Vec::new();
     for name in states.names().chain(schedules.keys().map(String::as_str)) {
@@ -168,7 +213,11 @@ fn check(
             Ok(_) => {}
         }
     }
-    let unknown = file.names().into_iter().filter(|name| wanted(name).is_none());
+    let is_known = |name: &str| {
+        let found = file.tensor(name).ok().map(|tensor| (tensor.dtype(), Shape::from(tensor.shape())));
+        wanted(name).is_some_and(|wanted| of_shard(name).is_none() || found == Some(wanted))
+    };
+    let unknown = file.names().into_iter().filter(|name| !is_known(name));
     differences.extend(unknown.map(|name| format!("{} is in the file alone", shown(name))));
     differences.sort();
     if let Some(seed) = notes.get(SEED).filter(|seed| **seed != programs.seed().to_string()) {

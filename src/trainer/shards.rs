@@ -8,22 +8,26 @@
 //! the thread beside                  [ sum 0 .... ][ sum 1 ... ]
 //! ```
 
+mod exchanges;
+mod own;
+mod timeline;
+
+use std::collections::BTreeSet;
 use std::ops::Range;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::Instant;
 
 use kiln_graph::passes::Precision;
 use kiln_graph::shape::Sizes;
 use kiln_graph::{Role, Shape};
-use kiln_jit::{Arena, Held, Plan, States};
-use ndarray::{ArrayView, ArrayViewD, IxDyn};
+use kiln_jit::{Arena, Held, LevelStates, Plan, Session, States};
+use ndarray::{ArrayD, ArrayView, ArrayViewD, IxDyn};
 
 use super::error::TrainError;
 use super::programs::Compiled;
-use crate::distributed::{Bucket, ExchangeError, Summing, World, rows_of, shards_of};
-
-/// Numbers of a bucket, at most, where it holds several values: 4 MiB (2026-11-29, as many as let 2 ranks of one core hand
-/// over resnet18's gradients in 11 buckets; nobody measured others).
-const BUCKET: usize = 1 << 20;
+use crate::distributed::{ExchangeError, Share, World};
+use exchanges::Exchanges;
+use own::OwnStates;
+pub(crate) use timeline::{Exchange, Timeline};
 
 /// How a batch is computed.
 #[derive(Clone, Copy, Debug)]
@@ -39,12 +43,19 @@ pub(crate) struct Shards {
     world: World,
     count: usize,
     wire: Precision,
+    /// How often ranks have been lost so far.
+    losses: usize,
     /// Those of this rank.
     own: Range<usize>,
     compiled: Vec<OfShard>,
     exchanges: Vec<Exchanges>,
     /// What states held before the calls of a level.
     held: Held,
+    /// States of which each shard has its own value: their names, and the values of this rank's shards.
+    names: BTreeSet<String>,
+    values: OwnStates,
+    /// When what happens, where somebody wants to know.
+    timeline: Option<Timeline>,
 }
 
 /// A program of one shard.
@@ -54,14 +65,22 @@ struct OfShard {
     /// Which of the exchanges are its own.
     exchanges: usize,
     /// For each bucket what of it the program gives and takes.
-    parts: Vec<Vec<Part>>,
+    parts: Vec<BucketParts>,
     /// For each level where its calls are stopped, in order.
     stops: Vec<Vec<(usize, Stop)>>,
-    /// For each level the states that its calls write.
-    writes: Vec<Vec<usize>>,
-    /// The inputs of the number of rows and of the shard's number, where it has them.
-    rows: Option<usize>,
+    /// For each level the states that its calls touch.
+    states: Vec<LevelStates>,
+    /// The inputs of the numbers of rows, of the shard and of the batch, and of the shard's number, where it has them.
+    rows: [Option<usize>; 2],
     number: Option<usize>,
+}
+
+/// What of a bucket a program gives and takes.
+struct BucketParts {
+    /// The output that says whether it does in this run, where it does not always.
+    when: Option<usize>,
+    bytes: usize,
+    values: Vec<Part>,
 }
 
 /// A value in a bucket.
@@ -81,78 +100,6 @@ enum Stop {
     Take(usize),
 }
 
-/// What is added up of some programs: of all sizes alike.
-struct Exchanges {
-    /// Of each value, in the order of buckets: the level, the number, how many elements.
-    values: Vec<[usize; 3]>,
-    /// The values of each bucket.
-    buckets: Vec<Range<usize>>,
-    /// The buckets that are here.
-    here: Vec<Option<Box<Summing>>>,
-    back: Receiver<Box<Summing>>,
-}
-
-impl Exchanges {
-    /// What a plan exchanges, in the order in which it is handed over: that of the numbers, the last first, as gradients
-    /// come. It does not depend on the plan's calls, so that all ranks have the same.
-    fn values(plan: &Plan) -> Vec<[usize; 3]> {
-        let value = |(place, exchange): (usize, &kiln_jit::plan::Exchange)| {
-            let elements = plan.outputs[exchange.output].ty.shape.elements();
-            [plan.level_of(place), exchange.number as usize, elements]
-        };
-        let mut values: Vec<[usize; 3]> = plan.exchanges.iter().enumerate().map(value).collect();
-        values.sort_unstable_by_key(|&[level, number, _]| (level, std::cmp::Reverse(number)));
-        values
-    }
-
-    fn new(values: Vec<[usize; 3]>, shards: usize, wire: Precision) -> Exchanges {
-        let mut buckets: Vec<Range<usize>> = Vec::new();
-        let mut elements = 0;
-        for (place, &[level, _, more]) in values.iter().enumerate() {
-            let joins = |bucket: &&mut Range<usize>| values[bucket.start][0] == level && elements + more <= BUCKET;
-            match buckets.last_mut().filter(joins) {
-                Some(bucket) => bucket.end = place + 1,
-                None => {
-                    buckets.push(place..place + 1);
-                    elements = 0;
-                }
-            }
-            elements += more;
-        }
-        let (reply, back) = sync_channel(buckets.len().max(1));
-        let bucket = |(number, bucket): (usize, &Range<usize>)| {
-            let elements = values[bucket.clone()].iter().map(|value| value[2]).sum();
-            Some(Summing::new(number, Bucket::new(elements, shards, wire), SyncSender::clone(&reply)))
-        };
-        let here = buckets.iter().enumerate().map(bucket).collect();
-        Exchanges { values, buckets, here, back }
-    }
-
-    /// Waits for a bucket.
-    fn await_bucket(&mut self, bucket: usize, world: &World) -> Result<&Bucket, ExchangeError> {
-        while self.here[bucket].is_none() {
-            let ended =
-                || ExchangeError::Network { rank: world.rank(), reason: "the thread of exchanges has ended".into() };
-            let summing = self.back.recv().map_err(|_| ended())?;
-            let number = summing.number;
-            self.here[number] = Some(summing);
-        }
-        let summing = self.here[bucket].as_ref().expect("it is here");
-        summing.result.clone()?;
-        Ok(&summing.bucket)
-    }
-
-    /// Waits for all buckets: those that nobody takes, and all after an error.
-    fn await_all(&mut self, world: &World) -> Result<(), ExchangeError> {
-        let mut result = Ok(());
-        for bucket in 0..self.buckets.len() {
-            let found = self.await_bucket(bucket, world).map(|_| ());
-            result = result.and(found);
-        }
-        result
-    }
-}
-
 impl Shards {
     /// None compiled yet.
     ///
@@ -163,8 +110,43 @@ impl Shards {
         if count < ranks {
             return Err(ExchangeError::Shards { shards: count, ranks });
         }
-        let own = shards_of(world.rank(), ranks, count);
-        Ok(Shards { world, count, wire, own, compiled: Vec::new(), exchanges: Vec::new(), held: Held::default() })
+        let own = Share::of(world.rank(), ranks, count).own;
+        let (losses, values) = (world.losses(), OwnStates::new(own.len()));
+        Ok(Shards {
+            world,
+            count,
+            wire,
+            losses,
+            own,
+            compiled: Vec::new(),
+            exchanges: Vec::new(),
+            held: Held::default(),
+            names: BTreeSet::new(),
+            values,
+            timeline: None,
+        })
+    }
+
+    /// Deals the shards out anew where ranks have been lost. Of programs of shards that this rank had, one of each kind is
+    /// kept, from which others are made; what buckets held is of no use.
+    pub fn deal_out(&mut self) {
+        if self.losses == self.world.losses() {
+            return;
+        }
+        self.losses = self.world.losses();
+        self.own = Share::of(self.world.rank(), self.world.ranks(), self.count).own;
+        self.values = OwnStates::new(self.own.len());
+        let anew = |exchanges: &Exchanges| Exchanges::new(exchanges.values.clone(), self.count, self.wire);
+        self.exchanges = self.exchanges.iter().map(anew).collect();
+        let mut kept: Vec<OfShard> = Vec::new();
+        for mut of in self.compiled.drain(..) {
+            let is_known = |other: &OfShard| other.program.is(of.program.name(), of.program.sizes());
+            if self.own.contains(&of.shard) || !kept.iter().any(is_known) {
+                of.program.session_mut().detach();
+                kept.push(of);
+            }
+        }
+        self.compiled = kept;
     }
 
     /// The ranks.
@@ -182,12 +164,63 @@ impl Shards {
         self.own.clone()
     }
 
-    /// The rows of a batch that a shard computes, and with which weight. A shard without rows computes those of the first
-    /// one, which count for nothing.
+    /// What this rank computes of a batch.
+    pub fn share(&self) -> Share {
+        Share { own: self.own.clone(), shards: self.count }
+    }
+
+    /// The rows of a batch that a shard computes, and with which weight.
     pub fn rows(&self, shard: usize, rows: usize) -> (Range<usize>, usize) {
-        let part = rows_of(shard, self.count, rows);
-        let weight = part.len();
-        if weight > 0 { (part, weight) } else { (rows_of(0, self.count, rows), 0) }
+        self.share().rows_of(shard, rows)
+    }
+
+    /// The names of states of which each shard has its own value.
+    pub fn own_states(&self) -> &BTreeSet<String> {
+        &self.names
+    }
+
+    /// The values of such a state of all shards, in order; all ranks ask at once.
+    ///
+    /// # Errors
+    /// Those of the network.
+    pub fn gather_state(&self, name: &str, states: &States) -> Result<Vec<ArrayD<f32>>, ExchangeError> {
+        let Some(position) = states.position(name) else { return Ok(Vec::new()) };
+        let (mut words, mut shape, mut length): (Vec<u32>, Vec<usize>, usize) = Default::default();
+        for shard in 0..self.own.len() {
+            let held = if self.own.len() > 1 { self.values.held(shard, position) } else { None };
+            let zeros = || states.ty(name).map(|ty| ArrayD::zeros(ty.shape.dims()));
+            let value = match held {
+                Some(held) => states.read_held(name, held),
+                None if self.own.len() > 1 => zeros(),
+                None => states.read(name),
+            };
+            let value = value.unwrap_or_default();
+            (shape, length) = (value.shape().to_vec(), value.len());
+            words.extend(value.iter().map(|number| number.to_bits()));
+        }
+        let ranks = self.world.ranks();
+        words.resize(self.count.div_ceil(ranks) * length, 0);
+        let mut values = Vec::new();
+        for (rank, words) in self.world.gather(words)?.into_iter().enumerate() {
+            let own = Share::of(rank, ranks, self.count).own.len();
+            for words in words.chunks(length.max(1)).take(own) {
+                let numbers = words.iter().map(|&word| f32::from_bits(word)).collect();
+                values.extend(ArrayD::from_shape_vec(shape.clone(), numbers));
+            }
+        }
+        Ok(values)
+    }
+
+    /// Sets such a state of this rank's shards: `value` is asked for each of them.
+    pub fn set_state(&mut self, name: &str, states: &mut States, value: impl Fn(usize) -> ArrayD<f32>) {
+        let Some(position) = states.position(name) else { return };
+        for shard in self.own.clone() {
+            let written = states.write(name, value(shard).view());
+            debug_assert!(written.is_ok(), "{name}");
+            if self.own.len() > 1 {
+                self.values.take(shard - self.own.start, &[position], states);
+            }
+        }
     }
 
     /// The sums over all shards of some numbers of each, in their order; of those of this rank's shards.
@@ -206,7 +239,7 @@ impl Shards {
         let mut totals = vec![0.0; length];
         for (rank, words) in self.world.gather(words)?.into_iter().enumerate() {
             let numbers = words.chunks(2).map(|word| f64::from_bits(u64::from(word[0]) | u64::from(word[1]) << 32));
-            let of_rank = numbers.take(shards_of(rank, ranks, self.count).len() * length);
+            let of_rank = numbers.take(Share::of(rank, ranks, self.count).own.len() * length);
             of_rank.enumerate().for_each(|(place, number)| totals[place % length] += number);
         }
         Ok(totals)
@@ -265,8 +298,9 @@ impl Shards {
     /// # Errors
     /// [`TrainError::Run`] for states that are not there.
     pub fn add(&mut self, shard: usize, program: Compiled, states: &States) -> Result<(), TrainError> {
-        let writes = program.session().written_by_level(states)?;
+        let of_levels = program.session().states_by_level(states)?;
         let plan = program.session().program().plan();
+        self.names.extend(plan.states_of_shard.iter().map(|&input| plan.inputs[input].name.clone()));
         let values = Exchanges::values(plan);
         let known = self.exchanges.iter().position(|exchanges| exchanges.values == values);
         let exchanges = known.unwrap_or_else(|| {
@@ -274,24 +308,25 @@ impl Shards {
             self.exchanges.len() - 1
         });
         let of = &self.exchanges[exchanges];
-        let mut parts: Vec<Vec<Part>> = Vec::new();
+        let mut parts: Vec<BucketParts> = Vec::new();
         let mut stops: Vec<Vec<(usize, Stop)>> = plan.levels.iter().map(|_| Vec::new()).collect();
         let mut given = 0;
         for (number, bucket) in of.buckets.iter().enumerate() {
             let (mut of_bucket, mut place, mut needed) = (Vec::new(), 0, plan.calls.len());
-            let level = of.values[bucket.start][0];
+            let first = &of.values[bucket.start];
+            let level = first.level;
             given = plan.levels[level].start.max(given);
-            for &[_, number, elements] in &of.values[bucket.clone()] {
-                let exchange = plan.exchanges.iter().find(|exchange| exchange.number as usize == number);
+            for value in &of.values[bucket.clone()] {
+                let exchange = plan.exchanges.iter().find(|exchange| exchange.number == value.number);
                 let exchange = exchange.expect("the values are those of the plan");
                 let shape = plan.outputs[exchange.output].ty.shape;
                 let (output, input) = (exchange.output, exchange.input);
-                of_bucket.push(Part { output, input, shape, place: place..place + elements });
-                place += elements;
+                of_bucket.push(Part { output, input, shape, place: place..place + value.elements });
+                place += value.elements;
                 given = given.max(exchange.ready);
                 needed = needed.min(exchange.needed);
             }
-            parts.push(of_bucket);
+            parts.push(BucketParts { when: first.when, bytes: size_of::<f32>() * place, values: of_bucket });
             // Buckets are handed over in order, on all ranks.
             stops[level].push((given, Stop::Give(number)));
             if let Some(next) = plan.levels.get(level + 1) {
@@ -303,9 +338,39 @@ impl Shards {
             stops.sort_by_key(|&(call, stop)| (call, matches!(stop, Stop::Take(_))));
         }
         let data = |name: &str| plan.inputs.iter().position(|input| input.role == Role::Data && input.name == name);
-        let (rows, number) = (data(kiln_graph::build::SHARD_ROWS), data(kiln_graph::build::SHARD_NUMBER));
-        self.compiled.push(OfShard { shard, program, exchanges, parts, stops, writes, rows, number });
+        let rows = [kiln_graph::build::SHARD_ROWS, kiln_graph::build::BATCH_ROWS].map(data);
+        let number = data(kiln_graph::build::SHARD_NUMBER);
+        self.compiled.push(OfShard { shard, program, exchanges, parts, stops, states: of_levels, rows, number });
         Ok(())
+    }
+
+    /// The session of this rank's last shard, for a batch of some sizes.
+    pub fn last(&self, name: &str, sizes: &Sizes) -> Option<&Session> {
+        let last = self.own.end - 1;
+        let position = self.position(last, name, &sizes.with_batch(self.rows(last, sizes.batch()).0.len()))?;
+        Some(self.compiled[position].program.session())
+    }
+
+    /// The sessions of this rank's shards that have rows of a batch of some sizes, in order: after a step, with its
+    /// results.
+    pub fn sessions(&self, name: &str, sizes: &Sizes) -> impl Iterator<Item = &Session> {
+        let with_rows = self.own.clone().filter_map(move |shard| {
+            let (part, weight) = self.rows(shard, sizes.batch());
+            let position = self.position(shard, name, &sizes.with_batch(part.len())).filter(|_| weight > 0)?;
+            Some(self.compiled[position].program.session())
+        });
+        with_rows
+    }
+
+    /// Runs a step as [`Shards::run`] does, and says when what happened.
+    ///
+    /// # Errors
+    /// As of [`Shards::run`].
+    pub fn run_timed(&mut self, (name, sizes): (&str, &Sizes), states: &mut States) -> Result<Timeline, TrainError> {
+        self.timeline = Some(Timeline::new());
+        let done = self.run((name, sizes), sizes.batch(), states).map(|_| ());
+        let timeline = self.timeline.take().unwrap_or_else(Timeline::new);
+        done.map(|()| timeline)
     }
 
     /// Runs a step of which all shards have their inputs, of a batch of so many rows; the program of the last shard, which
@@ -319,6 +384,10 @@ impl Shards {
         rows: usize,
         states: &mut States,
     ) -> Result<&Compiled, TrainError> {
+        if self.losses != self.world.losses() {
+            // What states hold after a loss is of no use.
+            return Err(ExchangeError::Regrouped { rank: self.world.rank() }.into());
+        }
         let done = self.run_shards((name, sizes), rows, states);
         let last = self.own.end - 1;
         let position = self.position(last, name, &sizes.with_batch(self.rows(last, rows).0.len()));
@@ -354,18 +423,24 @@ impl Shards {
                     continue;
                 }
                 if level == 0 {
-                    of.give_shard(weight)?;
+                    of.give_shard(weight, rows)?;
                     of.program.session_mut().begin(states)?;
                 }
+                let number = shard - self.own.start;
                 // Each shard's program writes the same new states, from the same old ones.
                 if self.own.len() > 1 && !once {
                     if shard == self.own.start {
-                        states.hold(&of.writes[level], &mut self.held);
+                        states.hold(&of.states[level].written, &mut self.held);
                     } else {
                         states.put_back(&self.held);
                     }
+                    self.values.put(number, &of.states[level].own, states);
                 }
-                of.run_level(level, (&mut self.exchanges, &self.world), is_last, states)?;
+                let between = (&mut self.exchanges[..], &self.world, self.timeline.as_mut());
+                of.run_level(level, between, is_last, states)?;
+                if self.own.len() > 1 && !once {
+                    self.values.take(number, &of.states[level].kept, states);
+                }
             }
             level += 1;
             if level == levels {
@@ -381,11 +456,13 @@ fn scalar<T>(number: &[T; 1]) -> ArrayViewD<'_, T> {
 }
 
 impl OfShard {
-    /// Says which shard it is, and how many rows of it count.
-    fn give_shard(&mut self, weight: usize) -> Result<(), TrainError> {
+    /// Says which shard it is, how many rows of it count, and how many the batch has.
+    fn give_shard(&mut self, weight: usize, batch: usize) -> Result<(), TrainError> {
         let session = self.program.session_mut();
-        if let Some(rows) = self.rows {
-            session.write_input_f32(rows, scalar(&[weight as f32]))?;
+        for (input, rows) in self.rows.into_iter().zip([weight, batch]) {
+            if let Some(input) = input {
+                session.write_input_f32(input, scalar(&[rows as f32]))?;
+            }
         }
         if let Some(number) = self.number {
             session.write_input_i32(number, scalar(&[self.shard as i32]))?;
@@ -397,24 +474,34 @@ impl OfShard {
     fn run_level(
         &mut self,
         level: usize,
-        (exchanges, world): (&mut [Exchanges], &World),
+        (exchanges, world, mut timeline): (&mut [Exchanges], &World, Option<&mut Timeline>),
         is_last: bool,
         states: &mut States,
     ) -> Result<(), TrainError> {
         let exchanges = &mut exchanges[self.exchanges];
         let session = self.program.session_mut();
         let calls = session.program().plan().levels[level].clone();
+        let mut run = |session: &mut Session, calls: Range<usize>, timeline: &mut Option<&mut Timeline>| match timeline
+        {
+            None => session.run_calls(calls, states),
+            Some(timeline) => timeline.run(self.shard, session, calls, states),
+        };
         let mut next = calls.start;
         for &(call, stop) in &self.stops[level] {
             if call > next {
-                session.run_calls(next..call, states)?;
+                run(session, next..call, &mut timeline)?;
                 next = call;
+            }
+            let (Stop::Give(bucket) | Stop::Take(bucket)) = stop;
+            let BucketParts { when, bytes, values } = &self.parts[bucket];
+            if when.is_some_and(|flag| session.output_i32(flag).sum() == 0) {
+                continue;
             }
             match stop {
                 Stop::Give(bucket) => {
-                    let summing = exchanges.here[bucket].as_mut().expect("it was taken since it was given");
-                    let block = summing.bucket.shard(self.shard);
-                    for Part { output, place, .. } in &self.parts[bucket] {
+                    let of_bucket = exchanges.to_give(bucket);
+                    let block = of_bucket.shard(self.shard);
+                    for Part { output, place, .. } in values {
                         let to = &mut block[place.clone()];
                         let value = session.output(*output);
                         match value.as_slice() {
@@ -422,22 +509,26 @@ impl OfShard {
                             None => to.iter_mut().zip(&value).for_each(|(to, from)| *to = *from),
                         }
                     }
-                    summing.bucket.merge();
-                    if is_last && let Some(summing) = exchanges.here[bucket].take() {
-                        world.sum(summing);
+                    of_bucket.merge();
+                    if is_last {
+                        exchanges.give(bucket, world);
                     }
                 }
                 Stop::Take(bucket) => {
-                    let sum = &exchanges.await_bucket(bucket, world)?.sum;
-                    for Part { input, shape, place, .. } in &self.parts[bucket] {
-                        let sum = ArrayView::from_shape(shape.dims(), &sum[place.clone()]);
+                    let asked = Instant::now();
+                    let summing = exchanges.await_bucket(bucket, world)?;
+                    if let Some(timeline) = &mut timeline {
+                        timeline.took(bucket, *bytes, asked, summing);
+                    }
+                    for Part { input, shape, place, .. } in values {
+                        let sum = ArrayView::from_shape(shape.dims(), &summing.bucket.sum[place.clone()]);
                         session.write_input_f32(*input, sum.expect("as many as its shape says"))?;
                     }
                 }
             }
         }
         if calls.end > next {
-            session.run_calls(next..calls.end, states)?;
+            run(session, next..calls.end, &mut timeline)?;
         }
         Ok(())
     }

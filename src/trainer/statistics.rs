@@ -29,7 +29,7 @@ fn statistics_graph<M: Model>(model: &M, sizes: Sizes, seed: u64) -> Result<Grap
     g.set_seed(seed);
     g.set_cumulative_statistics(true);
     forward(&g, model, sizes);
-    guard(&g);
+    guard(&g, |_| false);
     Ok(g.finish()?)
 }
 

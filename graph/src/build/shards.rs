@@ -12,6 +12,9 @@ use crate::shape::{DType, Shape};
 /// The data input that holds the number of rows of the shard, an f32 scalar.
 pub const SHARD_ROWS: &str = "shard.rows";
 
+/// The data input that holds the number of rows of the whole batch, an f32 scalar.
+pub const BATCH_ROWS: &str = "batch.rows";
+
 /// The data input that holds the shard's number, an i32 scalar.
 pub const SHARD_NUMBER: &str = "shard.number";
 
@@ -24,15 +27,13 @@ pub(super) struct Shards {
     sync_batch_norm: bool,
     /// The number of exchanges so far.
     exchanges: u32,
-    /// The rows of all shards.
-    rows: Option<NodeId>,
 }
 
 impl Builder {
     /// Says that the program computes one of so many shards of a batch: gradients of losses are those of the mean over
     /// all shards. Said before anything is built. `sync_batch_norm`: batch norms take the statistics of the whole batch.
     pub fn set_shards(&self, count: usize, sync_batch_norm: bool) {
-        self.shards.set(Some(Shards { count, sync_batch_norm, exchanges: 0, rows: None }));
+        self.shards.set(Some(Shards { count, sync_batch_norm, exchanges: 0 }));
     }
 
     /// Whether the program computes a shard.
@@ -47,11 +48,23 @@ impl Builder {
 
     /// The sum of an f32 value over all shards.
     pub fn exchange<'g>(&'g self, value: Value<'g>) -> Value<'g> {
+        self.exchange_where(value, None)
+    }
+
+    /// The sum of an f32 value over all shards where a flag is true that is the same in all of them; elsewhere nobody may
+    /// use it.
+    pub fn exchange_where<'g>(&'g self, value: Value<'g>, when: Option<Value<'g>>) -> Value<'g> {
         let Some(mut shards) = self.shards.get() else { return value };
         let number = shards.exchanges;
         shards.exchanges += 1;
         self.shards.set(Some(shards));
-        self.apply(Op::Exchange { number }, &[value])
+        let operands: Vec<Value<'g>> = std::iter::once(value).chain(when).collect();
+        self.apply(Op::Exchange { number }, &operands)
+    }
+
+    /// Lets each shard have its own value of a state: [`Builder::gather_shards`] leaves it alone.
+    pub(crate) fn keep_of_shard(&self, state: Value<'_>) {
+        self.of_shard.borrow_mut().extend(self.state_index(state));
     }
 
     /// The number of rows of this shard, an f32 scalar.
@@ -68,14 +81,7 @@ impl Builder {
 
     /// The number of rows of all shards, an f32 scalar.
     pub(crate) fn batch_rows(&self) -> Value<'_> {
-        if let Some(rows) = self.shards.get().and_then(|shards| shards.rows) {
-            return self.value(rows);
-        }
-        let rows = self.exchange(self.shard_rows());
-        if let Some(shards) = self.shards.get() {
-            self.shards.set(Some(Shards { rows: Some(rows.id()), ..shards }));
-        }
-        rows
+        self.shard_input(BATCH_ROWS, Type::f32(Shape::SCALAR))
     }
 
     /// A counter of runs as random numbers take it: another number for each shard of each run.
@@ -98,23 +104,32 @@ impl Builder {
             return gradients;
         }
         let _stage = self.stage(Stage::Update);
-        let sums: Vec<Value<'g>> = gradients.into_iter().map(|gradient| self.exchange(gradient)).collect();
-        // The last of these numbers: exchanges begin with the last, as gradients do, and all updates wait for it.
         let share = 1.0 / self.batch_rows();
-        sums.into_iter().map(|sum| sum * share).collect()
+        gradients.into_iter().map(|gradient| self.exchange(gradient) * share).collect()
+    }
+
+    /// What a shard contributes to the gradients of [`Builder::gradients_of_batch`]: for those that are added up over
+    /// several batches first.
+    pub(crate) fn parts_of_gradients<'g>(&'g self, gradients: Vec<Value<'g>>) -> Vec<Value<'g>> {
+        if !self.is_sharded() {
+            return gradients;
+        }
+        let share = 1.0 / self.batch_rows();
+        gradients.into_iter().map(|gradient| gradient * share).collect()
     }
 
     /// Makes results and states those of the batch: f32 scalars are the mean over shards, whole numbers the sum, a flag
     /// is whether one has it; new values of states that depend on the shard's data (running statistics) are the mean over
-    /// shards. Other results are those of the shard. What comes later is not looked at.
-    pub fn gather_shards(&self) {
+    /// shards. So it is with tensors that have no axis of rows, which `has_rows` says of each result by its position;
+    /// others are those of the shard's rows. What comes later is not looked at.
+    pub fn gather_shards(&self, has_rows: impl Fn(usize) -> bool) {
         if !self.is_sharded() {
             return;
         }
         let outputs = self.graph.borrow().outputs.clone();
         for (position, output) in outputs.iter().enumerate() {
             let value = self.value(output.node);
-            if value.shape().rank() == 0 && self.depends_on_shard(output.node) {
+            if !has_rows(position) && self.depends_on_shard(output.node) {
                 let gathered = self.gathered(value);
                 self.graph.borrow_mut().outputs[position].node = gathered.id();
             }
@@ -122,7 +137,8 @@ impl Builder {
         let updates = self.graph.borrow().updates.clone();
         for (position, update) in updates.iter().enumerate() {
             let value = self.value(update.node);
-            if !self.depends_on_shard(update.node) {
+            let is_own = self.of_shard.borrow().contains(&update.input);
+            if is_own || !self.depends_on_shard(update.node) {
                 continue;
             }
             if value.dtype() != DType::F32 {
@@ -155,7 +171,8 @@ impl Builder {
             match graph.node(id).op {
                 Op::Input => {
                     let input = self.index.borrow().input_of(id);
-                    if input.is_some_and(|input| graph.inputs[input].role == Role::Data) {
+                    let input = input.map(|input| &graph.inputs[input]);
+                    if input.is_some_and(|input| input.role == Role::Data && input.name != BATCH_ROWS) {
                         return true;
                     }
                 }

@@ -87,7 +87,7 @@ table! {
     Op::ScatterRows { .. } => "scatter_rows", Some(2), vec![Op::ScatterRows { rows: 0 }];
     Op::Random { .. } => "random", None, vec![Op::Random { shape: Shape::SCALAR, seed: 0, stream: 0 }];
     Op::Detach => "detach", Some(1), vec![Op::Detach];
-    Op::Exchange { .. } => "exchange", Some(1), vec![Op::Exchange { number: 0 }];
+    Op::Exchange { .. } => "exchange", None, vec![Op::Exchange { number: 0 }];
     Op::Scan { .. } => "scan", None, vec![Op::Scan { body: 0, length: 1, reverse: false }];
     Op::ScanResult { .. } => "scan_result", Some(1), vec![Op::ScanResult { index: 0 }];
 }

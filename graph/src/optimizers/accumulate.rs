@@ -4,10 +4,11 @@ use super::{moment, scalar_state};
 use crate::build::{Builder, Value};
 
 /// The state that counts the batches since the last step.
-const BATCHES: &str = "optimizer.batches";
+pub const BATCHES: &str = "optimizer.batches";
 
 /// The mean gradients of the last batches, whose sums are kept as `{parameter}.grad`, and whether this is the last of
-/// `count` batches, after which the sums begin anew.
+/// `count` batches, after which the sums begin anew. Each shard of a batch keeps sums of its own, which are added up over
+/// all shards with the last batch alone.
 pub fn accumulate<'g>(
     g: &'g Builder,
     parameters: &[(String, Value<'g>)],
@@ -22,7 +23,8 @@ pub fn accumulate<'g>(
         let sum = moment(g, parameter, "grad");
         let mean = g.current(sum) + gradient * (1.0 / f64::from(count));
         g.update(sum, due.select(0.0, mean));
-        mean
+        g.keep_of_shard(sum);
+        g.exchange_where(mean, Some(due))
     });
     (means.collect(), due)
 }

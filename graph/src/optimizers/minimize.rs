@@ -3,7 +3,7 @@
 
 use rustc_hash::FxHashSet;
 
-use super::accumulate::accumulate;
+use super::accumulate::{BATCHES, accumulate};
 use super::averages::averaged_name;
 use super::{LEARNING_RATE, MOMENTUM, Optimizer, clip_grad_norm, clip_grad_value, moment, moment_name, scalar_state};
 use crate::build::{Builder, GraphError, Value};
@@ -118,6 +118,11 @@ impl<'a> Optimization<'a> {
         self.rule.options().accumulate
     }
 
+    /// The full name of the state that counts the calls since the last step, where several make one.
+    pub fn counter(&self) -> Option<String> {
+        (self.accumulates() > 1).then(|| self.state(BATCHES))
+    }
+
     /// The parameters of which it keeps averages, each with the name of the state that holds it. Averages begin with the
     /// parameters.
     pub fn averages(&self) -> Vec<(String, String)> {
@@ -188,7 +193,8 @@ impl<'a> Optimization<'a> {
             return g.fail(error);
         }
         let _scope = (!self.name.is_empty()).then(|| g.enter(self.name));
-        let gradients = g.gradients_of_batch(sums);
+        let several = self.rule.options().accumulate > 1;
+        let gradients = if several { g.parts_of_gradients(sums) } else { g.gradients_of_batch(sums) };
         self.update(g, &reached, gradients, &groups);
     }
 

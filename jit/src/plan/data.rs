@@ -36,6 +36,9 @@ pub struct Plan {
     /// For each level whether something of it depends on data, other than through an exchange: all else is the same in
     /// the programs of all shards.
     pub of_shard: Vec<bool>,
+    /// The states, by their inputs' numbers, whose new values depend on data other than through an exchange: each shard
+    /// has its own.
+    pub states_of_shard: Vec<usize>,
     /// What is added up over the shards of a batch, in the order of their numbers.
     pub exchanges: Vec<Exchange>,
     /// The distinct contractions and how each is computed, in the order of their first calls.
@@ -104,6 +107,9 @@ pub struct Exchange {
     pub output: usize,
     /// The input that takes the sum, an index into [`Plan::inputs`].
     pub input: usize,
+    /// The flag that says whether shards are added up in this run, an index into [`Plan::outputs`]; always where there
+    /// is none. Where they are not, the input holds anything.
+    pub when: Option<usize>,
     /// So many of the calls have run when the output is there.
     pub ready: usize,
     /// The first call that reads the sum; the number of all calls, if none does.

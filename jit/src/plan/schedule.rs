@@ -14,7 +14,7 @@ use super::choices::Recipes;
 use super::data::{Argument, Call, Exchange, Location, Loop, Plan, Slot};
 use super::drafts::{Draft, Drafts};
 use super::pieces::Purpose;
-use super::split::{Exchanged, of_shard};
+use super::split::{Exchanged, OfShard, of_shard};
 use super::{invariant, prepack};
 use crate::cost::sharing::worth_sharing;
 use crate::kernel::{Access, Kernel};
@@ -53,6 +53,7 @@ pub fn schedule(graph: &Graph, drafts: Drafts, exchanges: &[Exchanged], recipes:
         // its own.
         Argument { name: name.to_owned(), role, ty: graph.ty(node), slot: owner[storage.0 as usize], layout }
     };
+    let OfShard { levels: of_shard, states: states_of_shard } = of_shard(graph, exchanges);
     let mut plan = Plan {
         name: graph.name.clone(),
         emitter: target.emitter,
@@ -62,7 +63,8 @@ pub fn schedule(graph: &Graph, drafts: Drafts, exchanges: &[Exchanged], recipes:
         prologue,
         loops: Vec::new(),
         levels,
-        of_shard: of_shard(graph, exchanges),
+        of_shard,
+        states_of_shard,
         exchanges: Vec::new(),
         contractions: recipes.finish(),
         slots,
@@ -113,16 +115,20 @@ fn calls_of_levels(drafts: &[Draft], prologue: usize) -> Vec<Range<usize>> {
 }
 
 /// An exchange, with the calls between which it takes place.
-fn timed(plan: &Plan, Exchanged { number, output, input }: Exchanged) -> Exchange {
-    let (given, taken) = (plan.outputs[output].slot, plan.inputs[input].slot);
-    let writes = |call: &Call| {
-        let buffers = &plan.kernels[call.kernel].buffers;
-        let mut arguments = call.arguments.iter().zip(buffers);
-        arguments.any(|(&slot, buffer)| slot == given && buffer.access != Access::Read)
+fn timed(plan: &Plan, Exchanged { number, output, input, when }: Exchanged) -> Exchange {
+    let taken = plan.inputs[input].slot;
+    let ready = |output: usize| {
+        let given = plan.outputs[output].slot;
+        let writes = |call: &Call| {
+            let buffers = &plan.kernels[call.kernel].buffers;
+            let mut arguments = call.arguments.iter().zip(buffers);
+            arguments.any(|(&slot, buffer)| slot == given && buffer.access != Access::Read)
+        };
+        plan.calls.iter().rposition(writes).map_or(0, |call| call + 1)
     };
-    let ready = plan.calls.iter().rposition(writes).map_or(0, |call| call + 1);
     let needed = plan.calls.iter().position(|call| call.arguments.contains(&taken));
-    Exchange { number, output, input, ready, needed: needed.unwrap_or(plan.calls.len()) }
+    let ready = when.map_or(0, ready).max(ready(output));
+    Exchange { number, output, input, when, ready, needed: needed.unwrap_or(plan.calls.len()) }
 }
 
 /// The distinct kernels of a plan, with their positions.

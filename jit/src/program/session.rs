@@ -328,18 +328,39 @@ impl Session {
         Ok(())
     }
 
-    /// The states, by their positions in the store, that the calls of each level write.
-    pub fn written_by_level(&self, states: &States) -> Result<Vec<Vec<usize>>, RunError> {
+    /// Some calls, one after the other, but those of a loop, which run together: first and last behind it.
+    pub fn runnable(&self, calls: Range<usize>) -> Vec<(usize, usize)> {
+        let mut parts = Vec::new();
+        let mut next = calls.start;
+        while next < calls.end {
+            let looped = self.program.plan().loops.iter().find(|looped| looped.calls.start == next);
+            let end = looped.map_or(next + 1, |looped| looped.calls.end);
+            parts.push((next, end));
+            next = end;
+        }
+        parts
+    }
+
+    /// For each level the states that its calls touch.
+    pub fn states_by_level(&self, states: &States) -> Result<Vec<LevelStates>, RunError> {
         let plan = self.program.plan();
         let used = states.positions(&wanted(&plan.inputs))?;
         let of_states = plan.inputs.iter().enumerate().filter(|(_, input)| input.role == Role::State);
         let numbers: Vec<usize> = of_states.map(|(number, _)| number).collect();
-        let written = |calls: &Range<usize>| {
-            let inputs = plan.states_of(&plan.calls[calls.clone()], |access| access != Access::Read);
-            let place = |input: usize| Some(used[numbers.iter().position(|&number| number == input)?]);
-            inputs.into_iter().filter_map(place).collect()
+        let place = |input: usize| Some(used[numbers.iter().position(|&number| number == input)?]);
+        let of_level = |calls: &Range<usize>| {
+            let touched = |counts: &dyn Fn(Access) -> bool, of_shard: bool| -> Vec<usize> {
+                let inputs = plan.states_of(&plan.calls[calls.clone()], counts).into_iter();
+                inputs.filter(|input| plan.states_of_shard.contains(input) == of_shard).filter_map(place).collect()
+            };
+            let writes = |access: Access| access != Access::Read;
+            LevelStates {
+                written: touched(&writes, false),
+                own: touched(&|_| true, true),
+                kept: touched(&writes, true),
+            }
         };
-        Ok(plan.levels.iter().map(written).collect())
+        Ok(plan.levels.iter().map(of_level).collect())
     }
 
     /// Takes each sum over shards from this shard alone, which is the only one: of the exchanges of a level.
@@ -486,6 +507,17 @@ impl Session {
         }
         Err(RunError::Detached { program: self.program.plan().name.clone() })
     }
+}
+
+/// The states that the calls of a level touch, by their positions in the store.
+#[derive(Clone, Debug, Default)]
+pub struct LevelStates {
+    /// Those that all shards of a batch write, the same from the same.
+    pub written: Vec<usize>,
+    /// Those of which each shard has its own value,
+    pub own: Vec<usize>,
+    /// and such of these as are written.
+    pub kept: Vec<usize>,
 }
 
 /// What a session is given to compute in.

@@ -381,6 +381,24 @@ impl States {
         }
     }
 
+    /// Where a state stands, by its name.
+    pub fn position(&self, name: &str) -> Option<usize> {
+        self.entry(name).map(|(position, _)| position)
+    }
+
+    /// Fills a state with zeros, by its position.
+    pub fn clear(&mut self, position: usize) {
+        self.touch(&[position]);
+        self.buffers[position].i32_mut().fill(0);
+    }
+
+    /// What an f32 state held when [`States::hold`] copied it, in row-major order; nothing where it was not among those.
+    pub fn read_held(&self, name: &str, held: &Held) -> Option<ArrayD<f32>> {
+        let (position, entry) = self.entry(name).filter(|(_, entry)| entry.ty.dtype == DType::F32)?;
+        let place = held.positions.iter().position(|&of| of == position)?;
+        Some(entry.read(held.buffers[place].f32()))
+    }
+
     /// Gives states what they held when [`States::hold`] copied it.
     pub fn put_back(&mut self, held: &Held) {
         self.touch(&held.positions);

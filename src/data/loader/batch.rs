@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::BatchOf;
 use crate::data::source::{Pair, check_index};
 use crate::data::{DataError, Sample, Source};
+use crate::distributed::Share;
 
 /// Which samples make up the batches of an epoch.
 pub struct Plan<S> {
@@ -17,6 +18,8 @@ pub struct Plan<S> {
     pub repeats: Vec<u32>,
     pub size: usize,
     pub epoch: u64,
+    /// Which rows of a batch are read; all of them for nothing.
+    pub share: Option<Share>,
 }
 
 /// How often each sample came before; nothing where none comes twice. Of indices that are not there it says nothing.
@@ -51,26 +54,28 @@ impl<S: Source> Plan<S> {
 
     /// Makes a batch in the buffers. Where it is told to stop it leaves the batch as it is.
     pub fn make(&self, number: usize, making: &mut Making<S>, stop: &AtomicBool) -> Result<(), DataError> {
-        let start = number * self.size;
-        for row in 0..self.rows(number) {
+        let (start, rows) = (number * self.size, self.rows(number));
+        let mut is_first = true;
+        for row in (0..rows).filter(|&row| self.share.as_ref().is_none_or(|share| share.reads(row, rows))) {
             if stop.load(Ordering::Relaxed) {
                 return Ok(());
             }
             let place = start + row;
             let index = self.order[place];
-            let read = || self.put(place, row, making);
+            let read = || self.put(place, (row, is_first), making);
             let result = catch_unwind(AssertUnwindSafe(read))
                 .unwrap_or_else(|panic| Err(DataError::Panicked { message: message(&*panic) }));
             if let Err(error) = result {
                 making.sample = None;
                 return Err(error.of_sample(index));
             }
+            is_first = false;
         }
         Ok(())
     }
 
-    /// Reads one sample into a row; the first one into new buffers where it does not fit into those that are there.
-    fn put(&self, place: usize, row: usize, making: &mut Making<S>) -> Result<(), DataError> {
+    /// Reads one sample into a row; the first one of a batch into new buffers where it does not fit into those that are there.
+    fn put(&self, place: usize, (row, is_first): (usize, bool), making: &mut Making<S>) -> Result<(), DataError> {
         let index = self.order[place];
         check_index(index, self.source.len())?;
         let repeated = self.repeats.get(place).copied().unwrap_or_default();
@@ -84,7 +89,7 @@ impl<S: Source> Plan<S> {
             None => self.source.read(index, epoch, &mut making.sample)?,
         }
         let (input, target) = making.sample.as_ref().ok_or_else(|| DataError::other("the source gave no sample"))?;
-        if let (Some((inputs, targets)), true) = (&making.buffers, row > 0) {
+        if let (Some((inputs, targets)), false) = (&making.buffers, is_first) {
             let shown = |input: String, target: String| format!("{input} (target {target})");
             return Err(DataError::Unlike {
                 expected: shown(S::Input::shown_of(inputs), S::Target::shown_of(targets)),

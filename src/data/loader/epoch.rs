@@ -8,6 +8,7 @@ use super::batch::{Making, Plan};
 use super::workers::Workers;
 use super::{BatchOf, Position};
 use crate::data::{DataError, Sample, Source};
+use crate::distributed::Share;
 
 /// The batches of an epoch: `Ok((inputs, targets))`, or what is wrong with a sample of that batch. Workers start with
 /// the first batch that is asked for, and end when this is dropped, each when it is done with its sample.
@@ -50,6 +51,15 @@ impl<S: Source + 'static> Epoch<S> {
     pub fn skip_to(mut self, batch: u64) -> Epoch<S> {
         self.maker = Maker::Nobody;
         self.next = usize::try_from(batch).unwrap_or(usize::MAX).min(self.end);
+        self
+    }
+
+    /// Reads nothing but a rank's rows of each batch; all of them for nothing.
+    pub(crate) fn share(mut self, share: Option<Share>) -> Epoch<S> {
+        // Nobody else has the plan before the first batch.
+        if let Some(plan) = self.plan.as_mut().and_then(Arc::get_mut) {
+            plan.share = share;
+        }
         self
     }
 

@@ -6,11 +6,18 @@ use std::ops::Range;
 use kiln_graph::passes::in_precision;
 use kiln_graph::shape::Sizes;
 use kiln_graph::{Graph, Mode, print};
+use kiln_jit::{RunError, Session};
+use ndarray::ArrayD;
 
 use super::{Compiled, Programs};
+use crate::distributed::ExchangeError;
+use crate::report::{Profile, ProfileError};
 use crate::trainer::builder::Settings;
 use crate::trainer::error::TrainError;
 use crate::trainer::shards::Shards;
+
+/// By their names, the values of all shards of states of which each has its own.
+pub type OwnValues = Vec<(String, Vec<ArrayD<f32>>)>;
 
 /// A number that stands for a value in messages to other ranks, which run the same program.
 fn hash(value: &impl Hash) -> u64 {
@@ -23,6 +30,54 @@ impl Programs {
     /// Lets steps compute the shards of this rank from now on.
     pub fn set_shards(&mut self, shards: Option<Shards>) {
         self.shards = shards;
+    }
+
+    /// The values of all shards of each state of which every shard has its own, where these are not all zeros: between the
+    /// batches of which several make a step. All ranks ask at once.
+    ///
+    /// # Errors
+    /// Those of the network.
+    pub fn own_values(&self) -> Result<OwnValues, ExchangeError> {
+        if !self.is_between() {
+            return Ok(OwnValues::new());
+        }
+        let Some(shards) = &self.shards else { return Ok(OwnValues::new()) };
+        let value = |name: &String| Ok((name.clone(), shards.gather_state(name, &self.states)?));
+        shards.own_states().iter().map(value).collect()
+    }
+
+    /// Whether gradients of batches are kept for a step that is to come.
+    pub fn is_between(&self) -> bool {
+        let is_open = |counter: &String| self.states.read(counter).is_some_and(|count| count.sum() > 0.0);
+        self.counters.iter().any(is_open)
+    }
+
+    /// Sets a state of which every shard has its own value, to the values of a training of as many shards; of others they
+    /// are added up.
+    pub fn set_own_state(&mut self, name: &str, values: &[ArrayD<f32>]) {
+        let Programs { shards, states, .. } = self;
+        let sum = || values.iter().skip(1).fold(values[0].clone(), |sum, value| sum + value);
+        match shards {
+            Some(shards) if shards.own_states().contains(name) => {
+                let fits = values.len() == shards.count();
+                shards.set_state(name, states, |shard| match shard {
+                    _ if fits => values[shard].clone(),
+                    0 => sum(),
+                    _ => ArrayD::zeros(values[0].raw_dim()),
+                });
+            }
+            _ => {
+                let written = states.write(name, sum().view());
+                debug_assert!(written.is_ok(), "{name}");
+            }
+        }
+    }
+
+    /// Deals the shards out anew where ranks have been lost.
+    pub fn deal_out(&mut self) {
+        if let Some(shards) = &mut self.shards {
+            shards.deal_out();
+        }
     }
 
     /// The shards of this rank, where batches have shards.
@@ -97,6 +152,31 @@ impl Programs {
         Ok(())
     }
 
+    /// Times the step of this rank's shards, whose inputs are random numbers; the states are afterwards what they were. All
+    /// ranks do it at once.
+    pub fn profile_step(
+        &mut self,
+        (name, sizes): (&'static str, Sizes),
+        graph: impl FnMut(Sizes) -> Result<Graph, TrainError>,
+        of_first: &Graph,
+    ) -> Result<Profile, TrainError> {
+        self.each_shard((name, Mode::Train), sizes, graph, |program, _| {
+            Ok(Profile::draw_inputs(program.session_mut())?)
+        })?;
+        let pool = self.pool.clone();
+        let Programs { shards: Some(shards), states, .. } = self else { unreachable!("there are shards") };
+        let of_shard = sizes.with_batch(shards.rows(shards.own().start, sizes.batch()).0.len());
+        let held = states.snapshot();
+        let mut timelines = Vec::new();
+        for _ in 0..Profile::STEPS {
+            states.restore(&held);
+            timelines.push(shards.run_timed((name, &sizes), states)?);
+        }
+        states.restore(&held);
+        let plan = shards.plan(name, &of_shard).expect("it was run");
+        Ok(Profile::of_timelines(plan, &timelines, of_first, &pool).map_err(ProfileError::Machine)?)
+    }
+
     /// Runs a step whose inputs were given by [`Programs::each_shard`]; the program has the results.
     pub fn run_step(
         &mut self,
@@ -111,6 +191,22 @@ impl Programs {
         }
         let shards = self.shards.as_mut().expect("there are shards");
         shards.run((name, &sizes), sizes.batch(), &mut self.states)
+    }
+
+    /// The program of a step that has run, which has the results; where batches have shards, that of the last one, and all.
+    ///
+    /// # Errors
+    /// [`TrainError::Run`] where it has not.
+    pub fn ran(
+        &self,
+        (name, mode): (&'static str, Mode),
+        sizes: Sizes,
+    ) -> Result<(&Session, Option<&Shards>), TrainError> {
+        let detached = || RunError::Detached { program: name.to_owned() };
+        match self.shards.as_ref().filter(|_| mode == Mode::Train) {
+            Some(shards) => Ok((shards.last(name, &sizes).ok_or_else(detached)?, Some(shards))),
+            None => Ok((self.compiled.first().ok_or_else(detached)?.session(), None)),
+        }
     }
 
     /// The sizes of the first of all shards, for a batch of some sizes.

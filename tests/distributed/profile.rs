@@ -1,0 +1,37 @@
+//! The profile of a step of several ranks: what goes between them stands beside the calls.
+
+use kiln::prelude::*;
+
+use super::{LeNet, each_rank};
+use crate::folder::Folder;
+
+#[test]
+fn a_profile_shows_what_goes_between_ranks() {
+    let folder = Folder::new("distributed-profile");
+    let profiles = each_rank(2, |world| {
+        let trainer = Trainer::new(LeNet::init(3), cross_entropy(), Adam::default()).batch(16).threads(1);
+        let mut trainer = trainer.distributed(world).shards(4).build().unwrap();
+        let before = trainer.model().fc1.weight.value.clone();
+        let profile = trainer.profile().unwrap();
+        assert_eq!(trainer.model().fc1.weight.value, before);
+        profile
+    });
+    let mut parameters = 0;
+    LeNet::init(3).each_parameter(&mut |_, parameter| parameters += parameter.value.len());
+    for profile in profiles {
+        let bytes: usize = profile.exchanges.iter().map(|exchange| exchange.bytes).sum();
+        // The gradients, the loss, and perhaps a number or two more.
+        assert!((4 * parameters..4 * parameters + 64).contains(&bytes), "{bytes} bytes for {parameters} parameters");
+        for exchange in &profile.exchanges {
+            assert!(exchange.given <= exchange.start && exchange.start < exchange.end, "{exchange:?}");
+            assert!(exchange.end <= profile.seconds && exchange.waited >= 0.0, "{exchange:?}");
+        }
+        let shown = profile.to_string();
+        assert!(shown.contains("between ranks") && shown.contains("waited us"), "{shown}");
+        profile.save_trace(folder.path("trace.json")).unwrap();
+        let trace = std::fs::read_to_string(folder.path("trace.json")).unwrap();
+        let trace: serde_json::Value = serde_json::from_str(&trace).unwrap();
+        let of_exchanges = trace["traceEvents"].as_array().unwrap().iter().filter(|event| event["cat"] == "exchange");
+        assert_eq!(of_exchanges.count(), profile.exchanges.len());
+    }
+}

@@ -1,0 +1,82 @@
+//! What a step of several shards gives: rows of all of a rank's shards, in order; what has no rows is the mean over shards.
+
+use kiln::distributed::ExchangeError;
+use kiln::prelude::*;
+use ndarray::{Array2, ArrayD, Axis, concatenate};
+
+use super::{each_rank, numbers};
+
+model! {
+    struct Scores {
+        fc: Linear(4, 3),
+        opt: Sgd(fc, lr = 0.0),
+    }
+
+    step fit(x: [N, 4], y: [N, 3]) -> (loss, scores, turned, best, above, means) {
+        let scores = fc(x);
+        let loss = mse(scores, y);
+        opt.minimize(loss);
+        let turned = scores.transpose(0, 1);
+        let best = scores.argmax(1);
+        let above = scores.gt(0.0);
+        let means = scores.mean(0);
+    }
+}
+
+type Given = (f32, ArrayD<f32>, ArrayD<f32>, ArrayD<i32>, ArrayD<bool>, ArrayD<f32>);
+
+#[test]
+fn tensors_are_of_all_shards() {
+    for rows in [12, 7, 2] {
+        let (x, y) = (numbers(&[rows, 4], 1), numbers(&[rows, 3], 2));
+        let mut alone = Scores::init(1).trainer().batch(12).threads(1).build().unwrap();
+        let expected: Given = alone.fit(&x, &y).unwrap();
+        for ranks in 1..=3 {
+            let found: Vec<Given> = each_rank(ranks, |world| {
+                let trainer = Scores::init(1).trainer().batch(12).threads(1);
+                trainer.distributed(world).shards(5).build().unwrap().fit(&x, &y).unwrap()
+            });
+            let message = format!("{rows} rows on {ranks} ranks");
+            let joined = |axis: usize, of: &dyn Fn(&Given) -> ArrayD<f32>| {
+                let parts: Vec<ArrayD<f32>> = found.iter().map(of).collect();
+                let views: Vec<_> = parts.iter().map(|part| part.view()).collect();
+                concatenate(Axis(axis), &views).unwrap()
+            };
+            assert_eq!(joined(0, &|given| given.1.clone()), expected.1, "{message}");
+            assert_eq!(joined(1, &|given| given.2.clone()), expected.2, "{message}");
+            assert_eq!(joined(0, &|given| given.3.mapv(|best| best as f32)), expected.3.mapv(|best| best as f32));
+            let flags = |flags: &ArrayD<bool>| flags.mapv(|flag| f32::from(u8::from(flag)));
+            assert_eq!(joined(0, &|given| flags(&given.4)), flags(&expected.4), "{message}");
+            for given in &found {
+                let near = |(a, b): (&f32, &f32)| (a - b).abs() < 1e-5;
+                assert!(given.5.iter().zip(&expected.5).all(near), "{message}: {} for {}", given.5, expected.5);
+                assert!((given.0 - expected.0).abs() < 1e-5, "{message}");
+            }
+        }
+    }
+}
+
+model! {
+    struct Pairs {
+        fc: Linear(4, 3),
+        opt: Sgd(fc, lr = 0.1),
+    }
+
+    step fit(x: [N, 4]) -> (loss, products) {
+        let products = fc(x).matmul(fc(x).transpose(0, 1));
+        let loss = products.mean();
+        opt.minimize(loss);
+    }
+}
+
+#[test]
+fn a_result_of_pairs_of_rows_is_refused() {
+    let build =
+        |world: &kiln::distributed::World| Pairs::init(1).trainer().batch(6).threads(1).distributed(world).build();
+    for error in each_rank(2, |world| build(world).err()) {
+        let Some(TrainError::Exchange(ExchangeError::Result { program, result })) = error else { panic!("{error:?}") };
+        assert_eq!((program, result.as_str()), ("fit", "products"));
+    }
+    let products = each_rank(1, |world| build(world).unwrap().fit(&Array2::ones((6, 4))).unwrap().1.shape().to_vec());
+    assert_eq!(products, [[6, 6]]);
+}
