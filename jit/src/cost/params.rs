@@ -450,12 +450,18 @@ pub mod loops {
     /// Vectors that an inner loop handles in one iteration, so that several chains of operations are in flight. Unit:
     /// vectors. Zen 4, 2026-11-23.
     pub const UNROLL: usize = 4;
+    /// Operands of a concatenation that one kernel computes, at most: each is a run of memory that is written. Unit:
+    /// operands. Emerald Rapids, 2026-11-29.
+    pub const CONCATENATED: usize = 4;
 }
 
 /// Look-ups by index, and additions at indices.
 pub mod indexing {
     /// Places from which on the outermost axis is the grid. Unit: places. Zen 4, 2026-11-23.
     pub const SHARED_PLACES: usize = 4096;
+    /// Parts of a row to which is added at indices, at most: each task reads all indices. Unit: parts. A guess,
+    /// 2026-11-29.
+    pub const ROW_PARTS: usize = 4;
 }
 
 /// Reductions.
