@@ -18,14 +18,17 @@ pub mod caches {
 
 /// How work is shared among threads.
 pub mod sharing {
-    /// What one thread computes, about, where it is asked whether a call is worth waking another one. Unit:
-    /// floating-point operations a nanosecond. Zen 4, 2026-11-23.
+    /// What one thread computes, about, where it is asked whether a call is worth waking another one. Unit: weight (an
+    /// addition being 1) a nanosecond. Zen 4, 2026-11-23.
     pub const FLOPS: u64 = 50;
     /// What one thread moves, about, where it is asked for that. Unit: bytes a nanosecond. Zen 4, 2026-11-23.
     pub const BYTES: u64 = 40;
     /// Calls that are estimated to take less time on one thread ([`FLOPS`] and [`BYTES`]) are not worth waking another
     /// one, which takes about 2 microseconds. Unit: nanoseconds. Zen 3, 2026-11-26.
     pub const PARALLEL_NANOSECONDS: u64 = 7_000;
+    /// The same of calls in a loop, whose threads are awake: a call of 6 microseconds takes 3.5. Unit: nanoseconds.
+    /// Emerald Rapids, 2026-11-30.
+    pub const LOOP_NANOSECONDS: u64 = 4_000;
     /// Tasks of a grid from which on threads share the work. Unit: tasks. Zen 3, 2026-11-26.
     pub const SHARED: usize = 4;
     /// How much dearer work is that is worth sharing and can not be shared. Unit: ratio. Zen 3, 2026-11-26.
