@@ -188,6 +188,10 @@ pub mod register_tiles {
     pub const SHARES: f64 = 0.75;
     /// What a broadcast takes of the time of a step's multiply-adds. Unit: cycles a row. Zen 3, 2026-11-26.
     pub const BROADCAST: f64 = 0.02;
+    /// What each vector of the right operand takes of it with so many lanes or more: tiles of 14 x 2 vectors take some 5 %
+    /// less than those of 6 x 4, which have the same sums, but for this. Unit: lanes, cycles a vector. Emerald Rapids,
+    /// 2026-11-30.
+    pub const LOADED: (usize, f64) = (16, 0.02);
     /// Instructions by which a load of 16-bit elements is widened, on the ports of multiply-adds (`vpmovzxwd` or
     /// `vpbroadcastw`, and `vpslld`). Unit: instructions a load. Emerald Rapids, 2026-11-29.
     pub const WIDENING: f64 = 2.0;
@@ -344,9 +348,9 @@ pub mod relayout {
     /// 2026-11-26.
     pub const SQUARES: f64 = 0.9;
     /// The same in squares of more than [`LANES`] lanes a side: 4 shuffles for each 16 elements instead of 3 for each
-    /// 8. 0.4 within the second-level cache, 0.8 where lines crowd a set. Unit: cycles an element. Emerald Rapids,
-    /// 2026-11-29.
-    pub const WIDE_SQUARES: f64 = 0.5;
+    /// 8. 0.4 alone within the second-level cache, 0.8 where lines crowd a set, and 0.9 before the product that reads the
+    /// copy of 256 x 1024. Unit: cycles an element. Emerald Rapids, 2026-11-30.
+    pub const WIDE_SQUARES: f64 = 1.0;
     /// See [`WIDE_SQUARES`]. Unit: lanes. As Zen 3 has.
     pub const LANES: usize = 8;
     /// The same from and to memory beyond the caches. Unit: cycles an element. Zen 3, 2026-11-26.

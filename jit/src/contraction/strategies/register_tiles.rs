@@ -124,6 +124,8 @@ struct Shape<'a> {
     interleaved: Vec<usize>,
     /// Whether a register's results lie side by side in the output, most likely.
     contiguous: bool,
+    /// Whether the left operand has more elements than the right one.
+    rows_outweigh: bool,
     /// Cycles to load a vector of the right operand, read so.
     right_load: f64,
     right_reads: RightReads,
@@ -164,6 +166,7 @@ impl<'a> Shape<'a> {
         // About: a left operand whose windows overlap has fewer elements than places, and is small beside the products.
         let results: usize = axes.iter().filter(|a| !a.reduce).map(|a| a.extent).product();
         let bytes = size_of::<f32>() * (right + results);
+        let extents: Vec<usize> = axes.iter().map(|a| a.extent).collect();
         Shape {
             contraction,
             swapped,
@@ -176,6 +179,7 @@ impl<'a> Shape<'a> {
             outer,
             interleaved,
             contiguous,
+            rows_outweigh: contraction.left_elements(&extents) > right,
             right_load: along.map_or(compute::vector_load(target), |v| compute::load(v.right, target)),
             right_reads: RightReads::AsItLies,
             left_load: along
@@ -361,16 +365,17 @@ impl<'a> Shape<'a> {
     fn tiling(&self, chosen: &Tile, by_rows: bool) -> (Tiling, f64) {
         let cycles = chosen.cycles * self.repeats();
         let strip = chosen.vectors * self.unit;
-        let (mut levels, mut grid, mut tasks) = self.levels(&chosen.sizes, strip, by_rows, None);
+        let (mut levels, mut grid, tasks) = self.levels(&chosen.sizes, strip, by_rows, None);
+        let cut = if by_rows { None } else { self.cut(&chosen.sizes, strip, &levels[..grid], tasks) };
         // Long work in a few tasks is dearer than its cycles: several threads can not share it, unless its rows are cut
         // for that alone.
-        let mut alone = 1.0;
-        if tasks < SHARED && self.is_long {
-            if !by_rows {
-                let parts = self.parts(&chosen.sizes, tasks);
-                (levels, grid, tasks) = self.levels(&chosen.sizes, strip, by_rows, Some(&parts));
-            }
-            alone = if tasks < SHARED { ALONE } else { CUT };
+        let alone = match (tasks < SHARED && self.is_long, &cut) {
+            (true, None) => ALONE,
+            (true, Some(_)) => CUT,
+            (false, _) => 1.0,
+        };
+        if let Some(cut) = cut {
+            (levels, grid) = cut;
         }
         let tiling = Tiling {
             contraction: self.contraction.clone(),
@@ -387,6 +392,21 @@ impl<'a> Shape<'a> {
             k_blocking: None,
         };
         (tiling, cycles * alone)
+    }
+
+    /// The loops with rows cut for several threads, and how many of them are the grid, where otherwise `grid` would make
+    /// too few tasks; or each thread would take some strips over all rows, half of which another one has just written,
+    /// and rows are more than the strips that each task of rows reads anew.
+    fn cut(&self, sizes: &[usize], strip: usize, grid: &[Level], tasks: usize) -> Option<(Vec<Level>, usize)> {
+        let across = grid.iter().position(|level| Some(level.axis) == self.vector).unwrap_or(grid.len());
+        let of_rows = grid_of(&self.contraction.axes, &grid[..across]).1;
+        let few = tasks < SHARED;
+        if !self.is_long || !few && (of_rows >= SHARED || !self.rows_outweigh) {
+            return None;
+        }
+        let parts = self.parts(sizes, if few { tasks } else { of_rows });
+        let (levels, grid, tasks) = self.levels(sizes, strip, false, Some(&parts));
+        (tasks >= SHARED).then_some((levels, grid))
     }
 
     /// Into how many parts each row axis is cut, innermost first, where there are too few tasks otherwise: of one image
