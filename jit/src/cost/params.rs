@@ -26,8 +26,8 @@ pub mod sharing {
     /// Calls that are estimated to take less time on one thread ([`FLOPS`] and [`BYTES`]) are not worth waking another
     /// one, which takes about 2 microseconds. Unit: nanoseconds. Zen 3, 2026-11-26.
     pub const PARALLEL_NANOSECONDS: u64 = 7_000;
-    /// The same of calls in a loop, whose threads are awake: a call of 6 microseconds takes 3.5. Unit: nanoseconds.
-    /// Emerald Rapids, 2026-11-30.
+    /// The same of calls in a loop, whose threads are awake: they wait for the next call. Unit: nanoseconds. A guess,
+    /// 2026-11-30.
     pub const LOOP_NANOSECONDS: u64 = 4_000;
     /// Tasks of a grid from which on threads share the work. Unit: tasks. Zen 3, 2026-11-26.
     pub const SHARED: usize = 4;
