@@ -234,8 +234,9 @@ fn cut_rows(expression: &Expression, indexed: &Indexed, lanes: usize) -> (Expres
     (expression, indexed)
 }
 
-/// Loops over the space. With `parallel` the outermost axis of several places is the grid, and lanes may have indices of
-/// their own; else, as two might add to one place, the outermost of those along which places move whatever their index.
+/// Loops over the space. With `parallel` the outermost axis of several places is the grid, and lanes may have indices
+/// of their own; else, as two might add to one place, the outermost of those along which places move whatever their
+/// index.
 fn lower(
     name: &str,
     expression: &Expression,

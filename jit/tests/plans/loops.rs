@@ -84,7 +84,8 @@ fn weights_are_packed_before_the_loop() {
     }
 }
 
-/// The gates of a step, functions of many instructions, and their gradients, which are one call, are shared among threads.
+/// The gates of a step, functions of many instructions, and their gradients, which are one call, are shared among
+/// threads.
 #[test]
 fn gates_are_shared_among_threads() {
     let plan = CompileOptions::default().plan(&graph(Recurrence::Lstm, 7, [32, 64, 128], true)).unwrap();
