@@ -26,9 +26,6 @@ pub mod sharing {
     /// Calls that are estimated to take less time on one thread ([`FLOPS`] and [`BYTES`]) are not worth waking another
     /// one, which takes about 2 microseconds. Unit: nanoseconds. Zen 3, 2026-11-26.
     pub const PARALLEL_NANOSECONDS: u64 = 7_000;
-    /// The same of calls in a loop, whose threads are awake: they wait for the next call. Unit: nanoseconds. A guess,
-    /// 2026-11-30.
-    pub const LOOP_NANOSECONDS: u64 = 4_000;
     /// Tasks of a grid from which on threads share the work. Unit: tasks. Zen 3, 2026-11-26.
     pub const SHARED: usize = 4;
     /// How much dearer work is that is worth sharing and can not be shared. Unit: ratio. Zen 3, 2026-11-26.
@@ -457,18 +454,12 @@ pub mod loops {
     /// Vectors that an inner loop handles in one iteration, so that several chains of operations are in flight. Unit:
     /// vectors. Zen 4, 2026-11-23.
     pub const UNROLL: usize = 4;
-    /// Operands of a concatenation that one kernel computes, at most: each is a run of memory that is written. Unit:
-    /// operands. Emerald Rapids, 2026-11-29.
-    pub const CONCATENATED: usize = 4;
 }
 
 /// Look-ups by index, and additions at indices.
 pub mod indexing {
     /// Places from which on the outermost axis is the grid. Unit: places. Zen 4, 2026-11-23.
     pub const SHARED_PLACES: usize = 4096;
-    /// Parts of a row to which is added at indices, at most: each task reads all indices. Unit: parts. A guess,
-    /// 2026-11-29.
-    pub const ROW_PARTS: usize = 4;
 }
 
 /// Reductions.

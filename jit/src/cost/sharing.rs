@@ -1,6 +1,6 @@
 //! How work is cut into tasks that threads share.
 
-use crate::cost::params::sharing::{BYTES, FLOPS, LOOP_NANOSECONDS, PARALLEL_NANOSECONDS};
+use crate::cost::params::sharing::{BYTES, FLOPS, PARALLEL_NANOSECONDS};
 
 /// The largest divisor of `n` that is at most `limit`, and at least 1.
 pub fn divisor(n: usize, limit: usize) -> usize {
@@ -10,18 +10,8 @@ pub fn divisor(n: usize, limit: usize) -> usize {
 /// Whether the tasks of a call with so much work (what it computes, an addition being 1, and bytes moved) are shared
 /// among threads.
 pub fn worth_sharing(tasks: usize, weight: u64, bytes: u64) -> bool {
-    tasks > 1 && nanoseconds(weight, bytes) > PARALLEL_NANOSECONDS
-}
-
-/// The same of a call in a loop, where the other threads wait for the next one.
-pub fn worth_sharing_in_loop(tasks: usize, weight: u64, bytes: u64) -> bool {
-    tasks > 1 && nanoseconds(weight, bytes) > LOOP_NANOSECONDS
-}
-
-/// What one thread takes, about.
-fn nanoseconds(weight: u64, bytes: u64) -> u64 {
-    // Both are added: a kernel rarely computes and waits at one time.
-    weight / FLOPS + bytes / BYTES
+    // Nanoseconds of one thread. Both are added: a kernel rarely computes and waits at one time.
+    tasks > 1 && weight / FLOPS + bytes / BYTES > PARALLEL_NANOSECONDS
 }
 
 /// The divisors of `n`, the smallest first, in time that grows with its root: `n` may be any batch.

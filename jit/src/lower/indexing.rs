@@ -1,7 +1,6 @@
 //! Reads and additions at places that are known only at run time. An index may vary along some axes of the space; the
 //! lanes lie along an axis on which it does not. Where there is none each lane of a read has an index of its own, and
-//! of additions, which may meet at one place, only one lane works. Additions that may meet are one task's, in the order
-//! of the space, so that the sums have the same bits on any number of threads.
+//! of additions, which may meet at one place, only one lane works.
 
 use kiln_graph::op::Scalar;
 use kiln_graph::{DType, NodeId};
@@ -12,8 +11,7 @@ use super::expression::{
 use super::group::{Context, Group};
 use super::loops::{nest, vectors};
 use super::lowered::Lowered;
-use crate::cost::params::indexing::{ROW_PARTS, SHARED_PLACES};
-use crate::cost::sharing::divisor;
+use crate::cost::params::indexing::SHARED_PLACES;
 use crate::kernel::{Convert, Index, Int2, KernelBuilder, Operation, Row, Value};
 use crate::target::Target;
 
@@ -193,7 +191,6 @@ pub fn lower_scatter(
     update: TermId,
     target: &Target,
 ) -> Vec<Lowered> {
-    let (expression, indexed) = &cut_rows(expression, indexed, target.lanes);
     lower(name, expression, indexed, target, false, &mut |kernel, evaluation, point| {
         let mut scope = evaluation.clone();
         let (index, lanes) = indexed.at(kernel, &mut scope, point);
@@ -208,35 +205,8 @@ pub fn lower_scatter(
     })
 }
 
-/// Additions to rows `[v, d]`, where all places but those of a row may meet: the row is cut, so that tasks share it.
-///
-/// ```text
-/// grid: parts of a row       d
-///   indices                  a row of v each
-///     part of the row        added to what is there
-/// ```
-fn cut_rows(expression: &Expression, indexed: &Indexed, lanes: usize) -> (Expression, Indexed) {
-    let (mut expression, mut indexed) = (expression.clone(), indexed.clone());
-    let several = |&axis: &usize| expression.extents[axis] > 1 && indexed.access.strides[axis] != 0;
-    let mut apart = (0..expression.rank()).filter(several);
-    if expression.places(|_| true) > SHARED_PLACES
-        && let (Some(row), None) = (apart.next(), apart.next())
-        && indexed.is_same_along(&expression, row)
-        && expression.extents[row].is_multiple_of(lanes)
-    {
-        let parts = divisor(expression.extents[row] / lanes, ROW_PARTS);
-        if parts > 1 {
-            let (inner, stride) = (expression.extents[row] / parts, indexed.access.strides[row]);
-            expression.split_axis(row, parts);
-            indexed.access.strides.insert(row, stride * inner as i64);
-        }
-    }
-    (expression, indexed)
-}
-
-/// Loops over the space. With `parallel` the outermost axis of several places is the grid, and lanes may have indices
-/// of their own; else, as two might add to one place, the outermost of those along which places move whatever their
-/// index.
+/// Loops over the space; with `parallel`, the outermost axis of several places is the grid and lanes may have indices of their own (else
+/// two might add to one place).
 fn lower(
     name: &str,
     expression: &Expression,
@@ -261,9 +231,9 @@ fn lower(
     };
     let mut kernel = KernelBuilder::new(name, target.lanes);
     let mut coordinates = vec![Index::default(); rank];
-    let apart = |axis: usize| parallel || indexed.access.strides[axis] != 0;
-    let several = || (0..rank).find(|&axis| expression.extents[axis] > 1 && Some(axis) != along && apart(axis));
-    let grid = if expression.places(|_| true) > SHARED_PLACES { several() } else { None };
+    // Not for additions: two tasks could add to one place at the same time.
+    let several = || (0..rank).find(|&axis| expression.extents[axis] > 1 && Some(axis) != along);
+    let grid = if parallel && expression.places(|_| true) > SHARED_PLACES { several() } else { None };
     if let Some(axis) = grid {
         coordinates[axis] = Index::of(kernel.grid(expression.extents[axis]), 1);
     }

@@ -5,7 +5,6 @@ use kiln_graph::NodeId;
 
 use super::expression::{Affine, Expression, ExpressionBuilder, identity};
 use super::group::Context;
-use crate::cost::params::loops::CONCATENATED;
 
 /// A node's value over a box of a stored value, whose first element has the given coordinates.
 fn fill(context: &Context<'_>, to: NodeId, start: &[usize], extents: &[usize], value: NodeId) -> Expression {
@@ -50,34 +49,17 @@ pub fn describe_pad(context: &Context<'_>, root: NodeId, low: &[usize]) -> Vec<E
     boxes
 }
 
-/// The boxes of a concatenation: an operand each, or some side by side that have one shape.
+/// The boxes of a concatenation: an operand each.
 pub fn describe_concat(context: &Context<'_>, root: NodeId, axis: usize) -> Vec<Expression> {
     let graph = context.graph;
-    let mut start = 0;
+    let mut start = vec![0; graph.shape(root).rank()];
     let mut boxes = Vec::new();
-    // The operands side by side along the axis: no place asks which operand it belongs to. What some are computed of
-    // (the gradients of an LSTM's gates) is read once for all that a kernel computes.
-    for alike in graph.node(root).inputs.chunk_by(|&a, &b| graph.shape(a) == graph.shape(b)) {
-        for together in alike.chunks(CONCATENATED) {
-            boxes.push(side_by_side(context, root, axis, start, together));
-            start += together.iter().map(|&operand| graph.shape(operand).dim(axis)).sum::<usize>();
-        }
+    // The operands side by side along the axis, each with a kernel of its own: no place asks which operand it belongs
+    // to.
+    for &operand in &graph.node(root).inputs {
+        let shape = graph.shape(operand);
+        boxes.push(fill(context, root, &start, shape.dims(), operand));
+        start[axis] += shape.dim(axis);
     }
     boxes
-}
-
-/// Operands of one shape, the first of which begins at a place of an axis, each behind the one before.
-fn side_by_side(context: &Context<'_>, to: NodeId, axis: usize, start: usize, operands: &[NodeId]) -> Expression {
-    let graph = context.graph;
-    let located = |id| if id == to { None } else { context.located(id) };
-    let shape = graph.shape(operands[0]);
-    let at = identity(shape.rank());
-    let mut builder = ExpressionBuilder::new(graph, &located, shape.dims().to_vec());
-    for (number, &operand) in operands.iter().enumerate() {
-        let term = builder.node(operand, &at);
-        let mut place = at.clone();
-        place[axis] = place[axis].clone().shifted((start + number * shape.dim(axis)) as i64);
-        builder.store(term, context.place(to), &place);
-    }
-    builder.finish()
 }

@@ -16,7 +16,7 @@ use super::drafts::{Draft, Drafts};
 use super::pieces::Purpose;
 use super::split::{Exchanged, of_shard};
 use super::{invariant, prepack};
-use crate::cost::sharing::{worth_sharing, worth_sharing_in_loop};
+use crate::cost::sharing::worth_sharing;
 use crate::kernel::{Access, Kernel};
 use crate::lower::Lowered;
 use crate::lower::expression::Located;
@@ -88,7 +88,6 @@ pub fn schedule(graph: &Graph, drafts: Drafts, exchanges: &[Exchanged], recipes:
         // Grid and sharing follow from shapes alone, never from the number of threads: a plan computes the same bits
         // with any.
         let tasks: usize = kernel.grid.iter().product();
-        let worth = if in_loop.is_some() { worth_sharing_in_loop } else { worth_sharing };
         plan.calls.push(Call {
             kernel: kernels.number(kernel),
             arguments: arguments.iter().map(|storage| owner[storage.0 as usize]).collect(),
@@ -97,7 +96,7 @@ pub fn schedule(graph: &Graph, drafts: Drafts, exchanges: &[Exchanged], recipes:
             parts,
             flops: flops * iterations as u64,
             bytes: bytes * iterations as u64,
-            parallel: worth(tasks, weight, bytes),
+            parallel: worth_sharing(tasks, weight, bytes),
         });
     }
     plan.kernels = kernels.list.into_iter().map(Arc::unwrap_or_clone).collect();

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 
 use kiln_graph::losses::{Loss, cross_entropy};
-use kiln_graph::op::Op;
 use kiln_graph::optimizers::{Adam, Optimizer};
 use kiln_graph::passes::{Precision, in_precision};
 use kiln_graph::{Builder, Graph, Type, Value};
@@ -147,25 +146,5 @@ fn one_image_is_many_tasks() {
             let long = call.flops > 500_000 || call.bytes > 500_000;
             assert!(!long || call.parallel && plan.kernels[call.kernel].tasks() >= 3, "{lanes} lanes: {plan}");
         }
-    }
-}
-
-/// Additions at indices are shared by what never meets: images and channels, or parts of a row.
-#[test]
-fn additions_at_indices_are_many_tasks() {
-    let g = Builder::new("additions");
-    let image = g.input_of("image", Type::i32([2, 8, 1024]));
-    let values = g.input("values", [2, 8, 1024]);
-    g.output("planes", g.apply(Op::ScatterAdd { axis: 2, extent: 4096 }, &[image, values]));
-    let words = g.input_of("words", Type::i32([512]));
-    let rows = g.input("rows", [512, 128]);
-    g.output("table", g.apply(Op::ScatterRows { rows: 100 }, &[words, rows]));
-    let graph = g.finish().expect("a graph");
-    for lanes in [4, 8, 16] {
-        let plan = plan(&graph, &Target::with_lanes(lanes), &HashMap::new()).expect("a plan");
-        let additions = plan.calls.iter().filter(|call| call.label.contains("scatter"));
-        let tasks: Vec<usize> = additions.map(|call| plan.kernels[call.kernel].tasks()).collect();
-        assert_eq!(tasks, [2, 4], "{lanes} lanes: {plan}");
-        plan.disjoint().unwrap_or_else(|error| panic!("{error}, in\n{plan}"));
     }
 }
