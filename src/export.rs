@@ -12,11 +12,12 @@ use kiln_graph::{Model, ParameterError, counter};
 use kiln_onnx::Bytes;
 use kiln_onnx::proto::ModelProto;
 use kiln_onnx::write::{self, Source, WriteError};
+use kiln_onnx::{OnnxError, OnnxModel};
 
 use crate::files::replace_file;
 use crate::steps::Steps;
 use crate::trainer::{Extents, TrainError};
-use prediction::{Eval, Forward, Prediction};
+use prediction::{Eval, Forward, Imported, Prediction};
 
 /// The most bytes of parameters that are written into the file itself: messages of Protocol Buffers have at most 2 GiB.
 const MOST_INSIDE: usize = 2_000_000_000;
@@ -31,6 +32,9 @@ pub enum ExportError {
     /// The layers do not go together, or an extent is named that no input has.
     #[error(transparent)]
     Model(#[from] TrainError),
+    /// A model of another file, which can not be made a graph.
+    #[error(transparent)]
+    File(#[from] OnnxError),
     /// A parameter's value has another shape than its layer has declared.
     #[error(transparent)]
     Parameter(#[from] ParameterError),
@@ -175,6 +179,14 @@ impl<'m> OnnxExport<'m> {
     /// [`TrainError::UnknownProgram`] for the name of no program, [`ExportError::Step`] for that of a step.
     pub fn of_eval<S: Steps>(model: &'m S, name: &str) -> Result<OnnxExport<'m>, ExportError> {
         Ok(OnnxExport::of(Eval::find(model, name)?))
+    }
+
+    /// A model of another file, with its present parameters: after another training, or with a new head.
+    ///
+    /// # Errors
+    /// [`ExportError::File`] for an input with an open extent beside the number of rows.
+    pub fn of_onnx(model: &'m OnnxModel) -> Result<OnnxExport<'m>, ExportError> {
+        Ok(OnnxExport::of(Imported::new(model)?))
     }
 
     fn of(model: impl Prediction + 'm) -> OnnxExport<'m> {

@@ -1,5 +1,5 @@
 //! ONNX files as models: [`OnnxModel`] reads one, [`OnnxPredictor`] computes with it by the names of its inputs and outputs;
-//! [`ExportOnnx`] and [`OnnxExport`] write models as such files; [`Description`] says what a file holds.
+//! [`OnnxTrainer`] trains it; [`ExportOnnx`] and [`OnnxExport`] write models as such files; [`Description`] says what a file holds.
 //! What the operators mean stands in the crate `kiln-onnx`.
 //!
 //! ```no_run
@@ -16,8 +16,12 @@
 //! A model of a file is a [`Layer`](crate::graph::Layer), too, whose parameters are the file's tensors: it stands in a model of
 //! one's own, beside a new head, and is trained with it, whole or in parts ([`OnnxModel::set_trained`]).
 
+mod array;
 mod description;
+mod given;
+mod outputs;
 mod predictor;
+mod trainer;
 mod weights;
 
 /// A model of the user's crate from an ONNX file, which is read while the crate is compiled: a struct that implements
@@ -79,9 +83,12 @@ macro_rules! onnx_model {
 
 pub use crate::export::{ExportError, ExportOnnx, ExportOnnxEval, OnnxExport};
 pub use crate::onnx_model;
+pub use array::OnnxArray;
 pub use description::{Described, Description};
 pub use kiln_onnx::{Constant, Data, Dim, Element, Fault, Input, OnnxError, OnnxModel};
 #[doc(hidden)]
 pub use kiln_onnx_macros::onnx_model_of;
-pub use predictor::{OnnxCall, OnnxOutputs, OnnxPredictor, OnnxPredictorBuilder, OnnxRunError};
+pub use outputs::OnnxOutputs;
+pub use predictor::{OnnxCall, OnnxPredictor, OnnxPredictorBuilder, OnnxRunError};
+pub use trainer::{OnnxTrainer, OnnxTrainerBuilder, OnnxTrainerCall};
 pub use weights::OnnxWeights;

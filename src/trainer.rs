@@ -37,7 +37,9 @@ pub use error::TrainError;
 use evaluation::Sums;
 pub use evaluation::{Evaluation, OutputEvaluation};
 pub use given::BatchTargets;
-use given::Buffer;
+pub(crate) use given::Buffer;
+#[cfg(feature = "onnx")]
+pub(crate) use given::read_elements as read_target;
 use graphs::optimization;
 pub use graphs::{evaluate_graph, train_graph};
 pub(crate) use graphs::{guard, shard, step_graph};
@@ -52,8 +54,7 @@ pub use prediction::predict_graph;
 pub use prediction::predict_graph_with_wholes;
 pub(crate) use prediction::{forward, output_names};
 pub use programs::OUTSIDE;
-pub(crate) use programs::{Compiled, PREDICT, Programs};
-use programs::{EVALUATE, TRAIN};
+pub(crate) use programs::{Compiled, EVALUATE, PREDICT, Programs, TRAIN};
 pub(crate) use saved::{encode, load, load_bytes, save};
 pub(crate) use schedulers::Schedulers;
 #[cfg(feature = "onnx")]

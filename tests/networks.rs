@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use kiln::graph::DType;
-use kiln::onnx::{Element, Input, OnnxModel, OnnxPredictor};
+use kiln::onnx::{Element, Input, OnnxArray, OnnxModel, OnnxPredictor};
 use ndarray::{ArrayD, IxDyn};
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
@@ -68,12 +68,6 @@ fn main() -> ExitCode {
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-enum Given {
-    F32(ArrayD<f32>),
-    I32(ArrayD<i32>),
-    Bool(ArrayD<bool>),
-}
-
 fn run(path: &Path) -> Result<(f64, Duration, Duration), String> {
     let text = |error: &dyn std::fmt::Display| error.to_string();
     let mut model = OnnxModel::load(path).map_err(|error| text(&error))?;
@@ -94,11 +88,11 @@ fn run(path: &Path) -> Result<(f64, Duration, Duration), String> {
         let carrier = element.and_then(Element::carrier);
         let value = match carrier {
             Some(DType::F32 | DType::Bf16) => {
-                array(&shape, numbers.iter().map(|&x| x as f32).collect()).map(Given::F32)
+                array(&shape, numbers.iter().map(|&x| x as f32).collect()).map(OnnxArray::F32)
             }
-            Some(DType::Bool) => array(&shape, numbers.iter().map(|&x| x != 0.0).collect()).map(Given::Bool),
+            Some(DType::Bool) => array(&shape, numbers.iter().map(|&x| x != 0.0).collect()).map(OnnxArray::Bool),
             Some(DType::I32 | DType::U8 | DType::I8) | None => {
-                array(&shape, numbers.iter().map(|&x| x as i32).collect()).map(Given::I32)
+                array(&shape, numbers.iter().map(|&x| x as i32).collect()).map(OnnxArray::I32)
             }
         };
         given.push((name.clone(), value?));
@@ -109,12 +103,7 @@ fn run(path: &Path) -> Result<(f64, Duration, Duration), String> {
     let call = || {
         let mut call = predictor.call();
         for (name, value) in &given {
-            call = match value {
-                Given::F32(array) => call.given(name, array),
-                Given::I32(array) => call.given(name, array),
-                Given::Bool(array) => call.given(name, array),
-            }
-            .map_err(|error| text(&error))?;
+            call = call.given_elements(name, value.elements()).map_err(|error| text(&error))?;
         }
         call.run().map_err(|error| text(&error))
     };
@@ -123,13 +112,7 @@ fn run(path: &Path) -> Result<(f64, Duration, Duration), String> {
     for name in predictor.outputs() {
         let expected = tensors.tensor(&format!("output.{name}")).map_err(|error| text(&error))?;
         let wanted = numbers(&expected);
-        let whole = |array: &ArrayD<i32>| array.iter().map(|&x| f64::from(x)).collect();
-        let found: Vec<f64> = outputs
-            .numbers(name)
-            .map(|array| array.iter().map(|&x| f64::from(x)).collect())
-            .or_else(|_| outputs.whole_numbers(name).map(whole))
-            .or_else(|_| outputs.flags(name).map(|array| array.iter().map(|&x| f64::from(u8::from(x))).collect()))
-            .map_err(|error| text(&error))?;
+        let found = outputs.get(name).map_err(|error| text(&error))?.numbers();
         if found.len() != wanted.len() {
             return Err(format!("{name}: {} elements for {}", found.len(), wanted.len()));
         }

@@ -64,8 +64,8 @@ fn root() -> &'static Path {
 fn sources() -> Vec<(String, String)> {
     let mut files = Vec::new();
     let mut folders: Vec<PathBuf> = [
-        "src", "build", "cli", "macros", "graph", "jit", "mpi", "onnx", "runtime", "tests", "benches", "examples",
-        "fuzz",
+        "src", "build", "cli", "macros", "graph", "jit", "mpi", "onnx", "python", "runtime", "tests", "benches",
+        "examples", "fuzz",
     ]
     .map(|name| root().join(name))
     .into();

@@ -52,7 +52,7 @@ pub fn run(arguments: &Bench, output: &mut Output) -> Result<(), Failure> {
     }
     output.line(&output.styled(Style::Strong, &arguments.file.display().to_string()))?;
     for Given { name, value } in &inputs {
-        output.line(&format!("  {name}  {} {:?}", value.type_name(), value.shape()))?;
+        output.line(&format!("  {name}  {} {:?}", value.dtype(), value.shape()))?;
     }
     let lines = [
         ("compiled in", span(compiled)),

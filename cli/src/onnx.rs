@@ -5,7 +5,7 @@ use std::path::Path;
 use kiln::data::read_npy;
 use kiln::graph::{DType, Shape};
 use kiln::ndarray::ArrayD;
-use kiln::onnx::{Constant, OnnxError, OnnxModel, OnnxOutputs, OnnxPredictor, OnnxRunError};
+use kiln::onnx::{Constant, OnnxArray, OnnxError, OnnxModel, OnnxPredictor, OnnxRunError};
 
 use crate::arguments::Given;
 use crate::failure::Failure;
@@ -25,41 +25,6 @@ impl From<OnnxError> for Failure {
 impl From<OnnxRunError> for Failure {
     fn from(error: OnnxRunError) -> Failure {
         Failure::told(error)
-    }
-}
-
-/// An array of one of the types that a graph has.
-#[derive(Clone, Debug)]
-pub enum Array {
-    F32(ArrayD<f32>),
-    I32(ArrayD<i32>),
-    Bool(ArrayD<bool>),
-}
-
-impl Array {
-    pub fn shape(&self) -> &[usize] {
-        match self {
-            Array::F32(array) => array.shape(),
-            Array::I32(array) => array.shape(),
-            Array::Bool(array) => array.shape(),
-        }
-    }
-
-    pub fn type_name(&self) -> &'static str {
-        match self {
-            Array::F32(_) => "f32",
-            Array::I32(_) => "i32",
-            Array::Bool(_) => "bool",
-        }
-    }
-
-    /// The elements as numbers.
-    pub fn numbers(&self) -> Vec<f64> {
-        match self {
-            Array::F32(array) => array.iter().map(|&number| f64::from(number)).collect(),
-            Array::I32(array) => array.iter().map(|&number| f64::from(number)).collect(),
-            Array::Bool(array) => array.iter().map(|&holds| f64::from(u8::from(holds))).collect(),
-        }
     }
 }
 
@@ -110,43 +75,27 @@ pub fn compile(model: OnnxModel, rows: usize, threads: Option<usize>) -> Result<
 }
 
 /// An array of a file, of the type that an input takes.
-pub fn read(path: &Path, dtype: DType) -> Result<Array, Failure> {
+pub fn read(path: &Path, dtype: DType) -> Result<OnnxArray, Failure> {
     there("file", path)?;
     Ok(match dtype {
-        DType::F32 => Array::F32(read_npy(path).map_err(Failure::told)?),
+        DType::F32 => OnnxArray::F32(read_npy(path).map_err(Failure::told)?),
         DType::Bf16 | DType::U8 | DType::I8 => unreachable!("no input of a file is narrow in the graph"),
-        DType::I32 => Array::I32(read_npy(path).map_err(Failure::told)?),
-        DType::Bool => Array::Bool(read_npy::<i32>(path).map_err(Failure::told)?.mapv(|number| number != 0)),
+        DType::I32 => OnnxArray::I32(read_npy(path).map_err(Failure::told)?),
+        DType::Bool => OnnxArray::Bool(read_npy::<i32>(path).map_err(Failure::told)?.mapv(|number| number != 0)),
     })
 }
 
 /// The outputs of a call, by name.
-pub fn call(predictor: &OnnxPredictor, inputs: &[Given<Array>]) -> Result<Vec<Given<Array>>, Failure> {
+pub fn call(predictor: &OnnxPredictor, inputs: &[Given<OnnxArray>]) -> Result<Vec<Given<OnnxArray>>, Failure> {
     let mut call = predictor.call();
     for Given { name, value } in inputs {
-        call = match value {
-            Array::F32(array) => call.given(name, array)?,
-            Array::I32(array) => call.given(name, array)?,
-            Array::Bool(array) => call.given(name, array)?,
-        };
+        call = call.given_elements(name, value.elements())?;
     }
-    let outputs = call.run()?;
-    let names: Vec<&str> = outputs.names().collect();
-    names.into_iter().map(|name| Ok(Given { name: name.to_owned(), value: output(&outputs, name)? })).collect()
-}
-
-fn output(outputs: &OnnxOutputs, name: &str) -> Result<Array, Failure> {
-    if let Ok(array) = outputs.numbers(name) {
-        return Ok(Array::F32(array.clone()));
-    }
-    if let Ok(array) = outputs.whole_numbers(name) {
-        return Ok(Array::I32(array.clone()));
-    }
-    Ok(Array::Bool(outputs.flags(name)?.clone()))
+    Ok(call.run()?.into_iter().map(|(name, value)| Given { name, value }).collect())
 }
 
 /// Numbers for an input that nobody gave, of so many rows: from -1 to 1, whole numbers of 0 and 1, flags that hold.
-pub fn anything(shape: Shape, dtype: DType, rows: usize) -> Array {
+pub fn anything(shape: Shape, dtype: DType, rows: usize) -> OnnxArray {
     let extents: Vec<usize> =
         shape.dims().iter().map(|&extent| if extent == Shape::N { rows } else { extent }).collect();
     let random = |place: usize| kiln::random::uniform(0, 0, 0, place as u64);
@@ -154,9 +103,9 @@ pub fn anything(shape: Shape, dtype: DType, rows: usize) -> Array {
     let filled = |numbers: Vec<f32>| ArrayD::from_shape_vec(extents.clone(), numbers).expect("one for each element");
     let floats = filled((0..count).map(|place| 2.0 * random(place) - 1.0).collect());
     match dtype {
-        DType::F32 => Array::F32(floats),
+        DType::F32 => OnnxArray::F32(floats),
         DType::Bf16 | DType::U8 | DType::I8 => unreachable!("no input of a file is narrow in the graph"),
-        DType::I32 => Array::I32(floats.mapv(|number| i32::from(number > 0.0))),
-        DType::Bool => Array::Bool(floats.mapv(|_| true)),
+        DType::I32 => OnnxArray::I32(floats.mapv(|number| i32::from(number > 0.0))),
+        DType::Bool => OnnxArray::Bool(floats.mapv(|_| true)),
     }
 }

@@ -3,12 +3,13 @@
 use std::path::Path;
 
 use kiln::data::write_npy;
+use kiln::onnx::OnnxArray;
 use serde_json::json;
 
 use crate::arguments::{Given, Run};
 use crate::failure::Failure;
 use crate::hints::instead;
-use crate::onnx::{Array, call, compile, known, open, read};
+use crate::onnx::{call, compile, known, open, read};
 use crate::output::{Output, Style, cut, short};
 
 /// As many numbers of an output are shown.
@@ -59,14 +60,14 @@ pub fn run(arguments: &Run, output: &mut Output) -> Result<(), Failure> {
         let each = outputs.iter().map(|Given { name, value }| {
             let numbers = Some(value.numbers()).filter(|numbers| numbers.len() <= PRINTED);
             let file = written.iter().find(|(of, _)| of == name).map(|(_, path)| path);
-            json!({ "name": name, "type": value.type_name(), "shape": value.shape(), "numbers": numbers, "file": file })
+            json!({ "name": name, "type": value.dtype().to_string(), "shape": value.shape(), "numbers": numbers, "file": file })
         });
         return Ok(output.line(&json!({ "outputs": each.collect::<Vec<_>>() }).to_string())?);
     }
     for Given { name, value } in &outputs {
         let shown = output.styled(Style::Strong, &cut(name, output.width() / 2));
         let file = written.iter().find(|(of, _)| of == name).map_or(String::new(), |(_, path)| format!("  -> {path}"));
-        output.line(&format!("{shown}  {} {:?}{file}", value.type_name(), value.shape()))?;
+        output.line(&format!("{shown}  {} {:?}{file}", value.dtype(), value.shape()))?;
         let numbers = value.numbers();
         let first: Vec<String> = numbers.iter().take(SHOWN).map(|&number| short(number)).collect();
         let rest = if numbers.len() > SHOWN { " .." } else { "" };
@@ -75,11 +76,11 @@ pub fn run(arguments: &Run, output: &mut Output) -> Result<(), Failure> {
     Ok(())
 }
 
-fn write(path: &Path, value: &Array) -> Result<(), Failure> {
+fn write(path: &Path, value: &OnnxArray) -> Result<(), Failure> {
     match value {
-        Array::F32(array) => write_npy(path, array),
-        Array::I32(array) => write_npy(path, array),
-        Array::Bool(array) => write_npy(path, array),
+        OnnxArray::F32(array) => write_npy(path, array),
+        OnnxArray::I32(array) => write_npy(path, array),
+        OnnxArray::Bool(array) => write_npy(path, array),
     }
     .map_err(Failure::told)
 }

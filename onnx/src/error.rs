@@ -32,6 +32,14 @@ pub enum OnnxError {
         /// The name given.
         name: String,
     },
+    /// A new last layer that does not go with the model.
+    #[error("head `{}`: {}", shown(name), line(reason))]
+    Head {
+        /// Its name.
+        name: String,
+        /// Why.
+        reason: String,
+    },
     /// A tensor of the file.
     #[error("tensor `{}`: {}", shown(name), line(reason))]
     Tensor {

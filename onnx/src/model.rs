@@ -1,5 +1,7 @@
 //! [`OnnxModel`]: a model from a file, with what is said of its inputs; a layer of Kiln's. Knows no operators.
 
+mod head;
+
 use std::path::Path as FilePath;
 use std::sync::Arc;
 
@@ -37,6 +39,8 @@ pub struct OnnxModel {
     parameters: Vec<(String, Parameter)>,
     inputs: Vec<Input>,
     given: Vec<(String, Arc<Constant>)>,
+    /// Whether steps of training normalize by the batch's statistics.
+    batch_statistics: bool,
 }
 
 #[derive(Debug)]
@@ -82,7 +86,7 @@ impl OnnxModel {
         let parameters = parameters(&mut stored, &uses);
         let inputs = graph.inputs.clone();
         let contents = Arc::new(Contents { graph, stored, opset });
-        Ok(OnnxModel { contents, parameters, inputs, given: Vec::new() })
+        Ok(OnnxModel { contents, parameters, inputs, given: Vec::new(), batch_statistics: false })
     }
 
     /// The version of ONNX's operators that the file asks for.
@@ -148,6 +152,13 @@ impl OnnxModel {
                 (Kind::Trained | Kind::Frozen | Kind::Buffer | Kind::Counter, _) => {}
             }
         }
+    }
+
+    /// Whether `BatchNormalization` nodes do in training what PyTorch's batch norms do in `train()`: normalize by the mean and the
+    /// variance of the batch, and take them into the file's, which evaluation takes. Default: no, they stay as they are, as in
+    /// `eval()`. A file in which they were folded into the weights before them has no such nodes any more.
+    pub fn set_batch_statistics(&mut self, of_batch: bool) {
+        self.batch_statistics = of_batch;
     }
 
     /// Gives an input a value, which shapes may then depend on.
@@ -274,7 +285,7 @@ impl OnnxModel {
     /// # Errors
     /// [`OnnxError::Input`] for a value that does not fit; [`OnnxError::Node`] for a node that is not computed.
     pub fn build<'g>(&self, g: &'g Builder, values: &[Value<'g>]) -> Result<Vec<Value<'g>>, OnnxError> {
-        let evaluator = Evaluator::new(g, &self.contents.stored, &self.parameters);
+        let evaluator = Evaluator::new(g, &self.contents.stored, &self.parameters, self.batch_statistics);
         let results = self.items(&evaluator, values)?;
         let mut found = Vec::with_capacity(results.len());
         for (item, name) in results.iter().zip(&self.contents.graph.outputs) {
@@ -331,15 +342,21 @@ impl OnnxModel {
     /// As for [`OnnxModel::input_types`] and [`OnnxModel::build`].
     pub fn predict_graph(&self, rows: usize) -> Result<kiln_graph::Graph, OnnxError> {
         let g = Builder::new("predict");
+        for (name, value) in self.contents.graph.outputs.iter().zip(self.results(&g, rows)?) {
+            g.output(name, value);
+        }
+        Ok(g.finish()?)
+    }
+
+    /// The results for so many rows of inputs of the graph, which are under their names.
+    ///
+    /// # Errors
+    /// As for [`OnnxModel::predict_graph`].
+    pub fn results<'g>(&self, g: &'g Builder, rows: usize) -> Result<Vec<Value<'g>>, OnnxError> {
         let (types, sizes) = (self.input_types()?, Sizes::of_batch(rows));
         let values: Vec<Value<'_>> =
             self.inputs.iter().zip(types).map(|(input, ty)| g.input_of(&input.name, sizes.ty(ty))).collect();
-        let results = self.build(&g, &values)?;
-        for (name, value) in self.contents.graph.outputs.iter().zip(&results) {
-            g.output(name, *value);
-        }
-        drop((values, results));
-        Ok(g.finish()?)
+        self.build(g, &values)
     }
 }
 
@@ -403,6 +420,8 @@ struct Use {
     value: bool,
     /// As a weight.
     weight: bool,
+    /// As statistics, which training may change.
+    statistics: bool,
 }
 
 /// The names of constants around a graph.
@@ -436,6 +455,7 @@ fn mark(graph: &Graph, outer: Option<&Names<'_>>, uses: &mut [Use]) {
             let weight = node.row.is_some_and(|row| row.weights.contains(&position));
             uses[number].value |= !fixed;
             uses[number].weight |= weight;
+            uses[number].statistics |= node.row.is_some_and(|row| row.statistics.contains(&position));
         }
         for (_, attribute) in &node.attributes {
             if let Attribute::Graph(inner) = attribute {
@@ -468,7 +488,9 @@ fn parameters(stored: &mut [Stored], uses: &[Use]) -> Vec<(String, Parameter)> {
         }
         let many = constant.data.len() > 16 && constant.uniform().is_none();
         match &constant.data {
-            Data::Floats(list) if used.weight || many || (list.len() > 1 && constant.uniform().is_none()) => {
+            Data::Floats(list)
+                if used.weight || used.statistics || many || (list.len() > 1 && constant.uniform().is_none()) =>
+            {
                 let numbers = list.clone();
                 tensor.place = Place::Parameter(add(tensor.name.clone(), &tensor.shape, numbers, used.weight));
                 if list.len() > KNOWN {

@@ -63,12 +63,14 @@ pub struct Row {
     pub statics: &'static [usize],
     /// Which operands are weights, which training changes.
     pub weights: &'static [usize],
+    /// Which operands are statistics of batches, which training may follow.
+    pub statistics: &'static [usize],
 }
 
 impl Row {
     /// An operator of a name since a version.
     const fn new(name: &'static str, since: i64, apply: Operator) -> Row {
-        Row { name, since, apply, fold: Fold::Compute, statics: &[], weights: &[] }
+        Row { name, since, apply, fold: Fold::Compute, statics: &[], weights: &[], statistics: &[] }
     }
 
     const fn fold(self, fold: Fold) -> Row {
@@ -81,6 +83,10 @@ impl Row {
 
     const fn weights(self, weights: &'static [usize]) -> Row {
         Row { weights, ..self }
+    }
+
+    const fn statistics(self, statistics: &'static [usize]) -> Row {
+        Row { statistics, ..self }
     }
 }
 

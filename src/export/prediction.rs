@@ -1,12 +1,14 @@
-//! What can be written as a file: the `forward` of a model, and the `eval`s beside steps. Knows no sizes.
+//! What can be written as a file: the `forward` of a model, the `eval`s beside steps, a model of another file. Knows no
+//! sizes.
 
 use kiln_graph::shape::Sizes;
 use kiln_graph::whole::Noted;
-use kiln_graph::{Graph, Mode, Model, Parameter, ParameterError, Parameters, Type};
+use kiln_graph::{Builder, Graph, GraphError, Mode, Model, Parameter, ParameterError, Parameters, Type};
+use kiln_onnx::{OnnxError, OnnxModel};
 
 use super::ExportError;
 use crate::steps::{Steps, eval_graph_with_wholes};
-use crate::trainer::{TrainError, predict_graph_with_wholes};
+use crate::trainer::{PREDICT, TrainError, predict_graph_with_wholes};
 
 /// A graph that predicts, with its parameters.
 pub(super) trait Prediction {
@@ -53,6 +55,51 @@ impl<M: Model> Prediction for Forward<'_, M> {
 
     fn each_layer(&self, f: &mut dyn FnMut(&str, &str)) {
         self.0.each_layer(f);
+    }
+}
+
+/// A model of a file.
+pub(super) struct Imported<'m> {
+    model: &'m OnnxModel,
+    inputs: Vec<Type>,
+}
+
+impl<'m> Imported<'m> {
+    /// One whose open extents are rows alone.
+    pub fn new(model: &'m OnnxModel) -> Result<Imported<'m>, OnnxError> {
+        Ok(Imported { model, inputs: model.input_types()? })
+    }
+}
+
+impl Prediction for Imported<'_> {
+    fn inputs(&self) -> Vec<Type> {
+        self.inputs.clone()
+    }
+
+    fn graph(&self, sizes: Sizes) -> Result<(Graph, Vec<Noted>), TrainError> {
+        let g = Builder::new(PREDICT);
+        g.keep_wholes();
+        let results = self.model.results(&g, sizes.batch());
+        let results = results.map_err(|error| GraphError::Foreign(error.to_string()))?;
+        self.model.outputs().iter().zip(results).for_each(|(name, value)| g.output(name, value));
+        let wholes = g.take_wholes();
+        Ok((g.finish()?, wholes))
+    }
+
+    fn name(&self) -> String {
+        "model".to_owned()
+    }
+
+    fn check_shapes(&self) -> Result<(), ParameterError> {
+        self.model.check_shapes()
+    }
+
+    fn each_parameter<'a>(&'a self, f: &mut dyn FnMut(&str, &'a Parameter)) {
+        self.model.each_parameter(f);
+    }
+
+    fn each_layer(&self, f: &mut dyn FnMut(&str, &str)) {
+        self.model.each_layer(f);
     }
 }
 

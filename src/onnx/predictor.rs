@@ -7,11 +7,13 @@ use kiln_graph::shape::Sizes;
 use kiln_graph::{DType, Element, Elements, Graph, GraphError, Shape, Type};
 use kiln_jit::{Plan, States};
 use kiln_onnx::{OnnxError, OnnxModel};
-use ndarray::{ArrayD, ArrayRef, Dimension};
+use ndarray::{ArrayRef, Dimension};
 
+use super::given::Given;
+use super::outputs::OnnxOutputs;
 use crate::predictor::{Held, Lender};
 use crate::report::{CachedPrograms, DrawError, Drawing, Profile, Summary, Tuning};
-use crate::trainer::{Compiled, Settings, TrainError, setter, take_parameters};
+use crate::trainer::{Settings, TrainError, setter, take_parameters};
 
 /// A model of a file ready to predict. Any number of threads call it at once, as a [`Predictor`](crate::Predictor).
 ///
@@ -147,7 +149,7 @@ impl OnnxPredictor {
 
     /// Begins a call, of a model that takes nothing more.
     pub fn call(&self) -> OnnxCall<'_> {
-        OnnxCall { predictor: self, given: (0..self.inputs.len()).map(|_| None).collect() }
+        OnnxCall { predictor: self, given: Given::new(self.inputs.len()) }
     }
 
     /// Begins a call with the value of an input. Whole numbers of all types are i32.
@@ -219,7 +221,7 @@ impl OnnxPredictor {
 #[must_use = "a call does nothing until it runs"]
 pub struct OnnxCall<'p> {
     predictor: &'p OnnxPredictor,
-    given: Vec<Option<Elements<'p>>>,
+    given: Given<'p>,
 }
 
 impl<'p> OnnxCall<'p> {
@@ -228,24 +230,19 @@ impl<'p> OnnxCall<'p> {
     /// # Errors
     /// [`OnnxRunError::Unknown`], [`OnnxRunError::Given`].
     pub fn given<T: Element, D: Dimension>(
-        mut self,
+        self,
         name: &str,
         value: &'p ArrayRef<T, D>,
     ) -> Result<OnnxCall<'p>, OnnxRunError> {
-        let inputs = &self.predictor.inputs;
-        let Some(position) = inputs.iter().position(|(known, _)| known == name) else {
-            return Err(unknown("input", name, inputs.iter().map(|(name, _)| name)));
-        };
-        let expected = inputs[position].1;
-        let fits = |(&declared, &found): (&usize, &usize)| declared == found || declared == Shape::N && found > 0;
-        let extents = expected.shape.dims();
-        let alike = value.ndim() == extents.len() && extents.iter().zip(value.shape()).all(fits);
-        if expected.dtype != T::DTYPE || !alike {
-            let found =
-                Type::new(T::DTYPE, Shape::new(&value.shape()[..value.ndim().min(kiln_graph::shape::MAX_RANK)]));
-            return Err(OnnxRunError::Given { name: name.to_owned(), expected, found });
-        }
-        self.given[position] = Some(T::elements(value.view().into_dyn()));
+        self.given_elements(name, T::elements(value.view().into_dyn()))
+    }
+
+    /// As [`OnnxCall::given`], of elements whose type is known when the program runs: those of an [`OnnxArray`].
+    ///
+    /// # Errors
+    /// As for [`OnnxCall::given`].
+    pub fn given_elements(mut self, name: &str, value: Elements<'p>) -> Result<OnnxCall<'p>, OnnxRunError> {
+        self.given.set(&self.predictor.inputs, name, value)?;
         Ok(self)
     }
 
@@ -255,117 +252,10 @@ impl<'p> OnnxCall<'p> {
     /// [`OnnxRunError::Missing`]; [`OnnxRunError::Given`] for inputs of several numbers of rows; [`OnnxRunError::Run`].
     pub fn run(self) -> Result<OnnxOutputs, OnnxRunError> {
         let OnnxCall { predictor, given } = self;
-        let mut values = Vec::with_capacity(given.len());
-        let mut rows = None;
-        for ((name, ty), given) in predictor.inputs.iter().zip(given) {
-            let Some(value) = given else {
-                return Err(OnnxRunError::Missing { name: name.clone(), expected: *ty });
-            };
-            if ty.shape.dims().first() == Some(&Shape::N) {
-                let own = value.shape()[0];
-                if *rows.get_or_insert(own) != own {
-                    let expected = Type::new(ty.dtype, ty.shape.with(0, rows.unwrap_or(own)));
-                    let found = Type::new(ty.dtype, Shape::from(value.shape()));
-                    return Err(OnnxRunError::Given { name: name.clone(), expected, found });
-                }
-            }
-            values.push(value);
-        }
-        let rows = rows.unwrap_or(predictor.settings.batch);
+        let rows = given.rows(&predictor.inputs)?.unwrap_or(predictor.settings.batch);
         let mut program = predictor.programs.lend(Sizes::of_batch(rows), || predictor.graph(rows))?;
-        for (position, value) in values.into_iter().enumerate() {
-            program.write_elements(position, value)?;
-        }
+        given.write(&mut program)?;
         program.run()?;
-        let read = |(position, name): (usize, &String)| (name.clone(), Found::read(&program, position));
-        Ok(OnnxOutputs { outputs: predictor.outputs.iter().enumerate().map(read).collect() })
+        Ok(OnnxOutputs::read(&program, &predictor.outputs))
     }
-}
-
-fn unknown<'a>(wanted: &'static str, name: &str, known: impl Iterator<Item = &'a String>) -> OnnxRunError {
-    let known: Vec<String> = known.map(|name| format!("`{name}`")).collect();
-    let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-    OnnxRunError::Unknown { wanted, name: name.to_owned(), known }
-}
-
-/// What a call gives.
-#[derive(Clone, Debug)]
-pub struct OnnxOutputs {
-    outputs: Vec<(String, Found)>,
-}
-
-#[derive(Clone, Debug)]
-enum Found {
-    F32(ArrayD<f32>),
-    I32(ArrayD<i32>),
-    Bool(ArrayD<bool>),
-}
-
-impl Found {
-    fn read(program: &Compiled, position: usize) -> Found {
-        let session = program.session();
-        match session.program().plan().outputs[position].ty.dtype {
-            DType::F32 => Found::F32(session.output(position).to_owned()),
-            DType::Bf16 | DType::U8 | DType::I8 => unreachable!("neither inputs nor results of a program are narrow"),
-            DType::I32 => Found::I32(session.output_i32(position).to_owned()),
-            DType::Bool => Found::Bool(session.output_i32(position).mapv(|flag| flag != 0)),
-        }
-    }
-
-    fn dtype(&self) -> DType {
-        match self {
-            Found::F32(_) => DType::F32,
-            Found::I32(_) => DType::I32,
-            Found::Bool(_) => DType::Bool,
-        }
-    }
-}
-
-impl OnnxOutputs {
-    /// The names, in the order of the file.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.outputs.iter().map(|(name, _)| name.as_str())
-    }
-
-    fn find(&self, name: &str) -> Result<&Found, OnnxRunError> {
-        let found = self.outputs.iter().find(|(known, _)| known == name).map(|(_, found)| found);
-        found.ok_or_else(|| unknown("output", name, self.outputs.iter().map(|(name, _)| name)))
-    }
-
-    /// An output of f32.
-    ///
-    /// # Errors
-    /// [`OnnxRunError::Unknown`], [`OnnxRunError::Holds`].
-    pub fn numbers(&self, name: &str) -> Result<&ArrayD<f32>, OnnxRunError> {
-        match self.find(name)? {
-            Found::F32(array) => Ok(array),
-            other => Err(holds(name, other, DType::F32)),
-        }
-    }
-
-    /// An output of whole numbers, of whatever type in the file.
-    ///
-    /// # Errors
-    /// [`OnnxRunError::Unknown`], [`OnnxRunError::Holds`].
-    pub fn whole_numbers(&self, name: &str) -> Result<&ArrayD<i32>, OnnxRunError> {
-        match self.find(name)? {
-            Found::I32(array) => Ok(array),
-            other => Err(holds(name, other, DType::I32)),
-        }
-    }
-
-    /// An output of bool.
-    ///
-    /// # Errors
-    /// [`OnnxRunError::Unknown`], [`OnnxRunError::Holds`].
-    pub fn flags(&self, name: &str) -> Result<&ArrayD<bool>, OnnxRunError> {
-        match self.find(name)? {
-            Found::Bool(array) => Ok(array),
-            other => Err(holds(name, other, DType::Bool)),
-        }
-    }
-}
-
-fn holds(name: &str, found: &Found, wanted: DType) -> OnnxRunError {
-    OnnxRunError::Holds { name: name.to_owned(), found: found.dtype(), wanted }
 }

@@ -4,6 +4,8 @@
 use std::marker::PhantomData;
 use std::ops::Range;
 
+#[cfg(feature = "onnx")]
+use kiln_graph::Elements;
 use kiln_graph::losses::TargetRule;
 use kiln_graph::{DType, Shape};
 
@@ -150,4 +152,14 @@ pub fn read(given: &dyn OneTarget, rule: TargetRule, finite: bool, to: &mut Buff
     given.read(Rules { classes: rule.classes, ignored: rule.ignored, finite }, to)?;
     to.rule = Some(rule);
     Ok(())
+}
+
+/// As [`read`], of elements whose type is known when the program runs; they have the rule's type.
+#[cfg(feature = "onnx")]
+pub fn read_elements(given: &Elements<'_>, rule: TargetRule, to: &mut Buffer) -> Result<(), TrainError> {
+    match given {
+        Elements::F32(numbers) => read(&Of::<f32, _>(numbers, PhantomData), rule, false, to),
+        Elements::I32(labels) => read(&Of::<i32, _>(labels, PhantomData), rule, false, to),
+        Elements::Bool(_) => unreachable!("no loss has targets of bool"),
+    }
 }

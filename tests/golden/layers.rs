@@ -107,7 +107,7 @@ pub fn apply<'g>(
                 Some(batch_norm::Running {
                     mean: parameter("running_mean")?,
                     variance: parameter("running_var")?,
-                    batches: parameter("num_batches_tracked")?,
+                    batches: Some(parameter("num_batches_tracked")?),
                 })
             };
             let statistics = batch_norm::Statistics {
@@ -140,7 +140,7 @@ pub fn apply<'g>(
                 Some(batch_norm::Running {
                     mean: parameter("running_mean")?,
                     variance: parameter("running_var")?,
-                    batches: parameter("num_batches_tracked")?,
+                    batches: Some(parameter("num_batches_tracked")?),
                 })
             };
             let (eps, momentum) = (attributes.f64("eps").unwrap_or(1e-5), attributes.f64("momentum").unwrap_or(0.1));

@@ -194,7 +194,7 @@ fn check_batch_norm(
         let running = Running {
             mean: state("mean"),
             variance: state("variance"),
-            batches: g.state("batches", Type::f32(Shape::SCALAR)),
+            batches: Some(g.state("batches", Type::f32(Shape::SCALAR))),
         };
         let z = batch_norm(y, None, None, Some(running), Statistics { eps: 1e-5, momentum: Some(1.0) });
         g.output("y", y);

@@ -7,5 +7,6 @@ mod folder;
 #[allow(dead_code)]
 mod libraries;
 mod mistakes;
+mod trainer;
 mod tuned;
 mod verbs;

@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 use kiln::data::CsvOptions;
 use kiln::graph::{Builder, Init, Value};
 use kiln::onnx::OnnxModel;
+use kiln::optimizers::Select;
 use kiln::prelude::*;
 use ndarray::{Array1, Array4, ArrayD, Axis, s};
 
@@ -135,15 +136,15 @@ fn tuned<M: Model<Input = f32, Output = f32>>(
     trained: impl Fn(&mut M, bool),
     (x, y): (&Array4<f32>, &Array1<i32>),
     (batch, epochs): (usize, usize),
-    rates: [f64; 2],
+    optimizers: [Adam; 2],
 ) -> [f32; 2] {
     let before = values(&model);
-    [(false, rates[0]), (true, rates[1])].map(|(old, rate)| {
+    let mut old = false;
+    optimizers.map(|optimizer| {
         trained(&mut model, old);
         // (As `std::mem::replace`: a trainer takes the model.)
         let taken = std::mem::replace(&mut model, M::init(0));
-        let mut trainer =
-            Trainer::new(taken, cross_entropy(), Adam::new(rate)).batch(batch).threads(1).build().unwrap();
+        let mut trainer = Trainer::new(taken, cross_entropy(), optimizer).batch(batch).threads(1).build().unwrap();
         let mut loss = f32::NAN;
         for _ in 0..epochs {
             let steps = (0..y.len()).step_by(batch).map(|start| {
@@ -164,6 +165,7 @@ fn tuned<M: Model<Input = f32, Output = f32>>(
                 false => assert!(!same, "{name} is new"),
             }
         }
+        old = true;
         loss
     })
 }
@@ -183,8 +185,13 @@ fn a_residual_network_learns_the_digits_frozen_and_then_not() {
     }
     trainer.into_model().export_onnx(&path).unwrap();
     MADE.set(path).unwrap();
-    let [frozen, whole] =
-        tuned(Small::init(1), |model, old| model.body.0.set_trained(|_| old), (&x, &y), (64, 15), [0.003; 2]);
+    let [frozen, whole] = tuned(
+        Small::init(1),
+        |model, old| model.body.0.set_trained(|_| old),
+        (&x, &y),
+        (64, 15),
+        [Adam::new(0.003), Adam::new(0.003)],
+    );
     // By chance: 2.30.
     assert!(frozen < 1.8 && whole < 0.5 * frozen, "{frozen} {whole}");
 }
@@ -202,9 +209,13 @@ fn a_thin_resnet_learns_digits_frozen_and_then_not() {
     THIN.set(path).unwrap();
     let (x, y) = digits(32);
     let large = Array4::from_shape_fn((32, 224, 224, 3), |(n, i, j, _)| x[[n, 0, i / 28, j / 28]] * 255.0 - 110.0);
-    // By chance: 2.30. That the loss falls further is not held here: it takes more steps than a test has.
+    // The norms of this file were folded into its weights, so that its gradients are large (their norm is 4,700 here): old
+    // layers learn at a ten thousandth of the head's rate. At a rate of 1e-5 the second step's loss is 2.97, in PyTorch, too.
+    let head = Adam::new(0.003);
+    let whole = head.clone().group(Select::name("body"), |rule| rule.lr(3e-7));
     let [frozen, whole] =
-        tuned(Large::init(1), |model, old| model.body.0.set_trained(|_| old), (&large, &y), (16, 6), [0.003, 1e-5]);
+        tuned(Large::init(1), |model, old| model.body.0.set_trained(|_| old), (&large, &y), (16, 6), [head, whole]);
     println!("thin ResNet-50: mean loss {frozen} frozen, {whole} whole");
-    assert!(frozen < 2.2 && whole.is_finite(), "{frozen} {whole}");
+    // By chance: 2.30. PyTorch ends with 1.67 and 1.09 from another head.
+    assert!(frozen < 2.0 && whole < 0.8 * frozen, "{frozen} {whole}");
 }

@@ -4,7 +4,7 @@ use ndarray::{ArrayD, IxDyn};
 
 use super::layer_norm::{visit_affine, visit_affine_mut};
 use super::resample::before_axes;
-use crate::build::{AxisList, Builder, Value};
+use crate::build::{AxisList, Builder, GraphError, Value};
 use crate::counter;
 use crate::model::{Init, Layer, Parameter, Path};
 use crate::shape::{Shape, ShapeError, rules};
@@ -17,8 +17,9 @@ pub struct Running<'g> {
     pub mean: Value<'g>,
     /// The average of the batches' unbiased variances, `[C]`.
     pub variance: Value<'g>,
-    /// The number of batches so far: the state of a [counter], or a scalar.
-    pub batches: Value<'g>,
+    /// The number of batches so far: the state of a [counter], or a scalar; where nothing counts them, batches have the weight of
+    /// the momentum, which there must be.
+    pub batches: Option<Value<'g>>,
 }
 
 /// How much a batch counts in the running statistics, and what keeps the root from 0.
@@ -138,11 +139,15 @@ pub fn by_statistics<'g>(
 /// Takes a batch into the running statistics.
 fn update<'g>(running: Running<'g>, mean: Value<'g>, variance: Value<'g>, momentum: Option<f64>) {
     let g = mean.graph();
-    let batches = counter::next(g.current(running.batches));
-    g.update(running.batches, batches);
-    let newest = match momentum.filter(|_| !g.cumulative_statistics()) {
-        Some(momentum) => g.scalar(momentum),
-        None => counter::number(batches).reciprocal(),
+    let batches = running.batches.map(|state| {
+        let batches = counter::next(g.current(state));
+        g.update(state, batches);
+        batches
+    });
+    let newest = match (momentum.filter(|_| !g.cumulative_statistics()), batches) {
+        (Some(momentum), _) => g.scalar(momentum),
+        (None, Some(batches)) => counter::number(batches).reciprocal(),
+        (None, None) => return g.fail(GraphError::Foreign("the batches of running statistics are not counted".into())),
     };
     for (state, found) in [(running.mean, mean), (running.variance, variance)] {
         let before = g.current(state);
@@ -239,7 +244,7 @@ impl BatchNorm {
         let bias = self.bias.as_ref().map(|bias| g.parameter("bias", bias));
         let running = self.running.as_ref().map(|running| {
             let [mean, variance, batches] = std::array::from_fn(|i| g.parameter_state(RUNNING[i], &running[i]));
-            Running { mean, variance, batches }
+            Running { mean, variance, batches: Some(batches) }
         });
         let BatchNormSettings { eps, momentum, .. } = self.settings;
         batch_norm(x, weight, bias, running, Statistics { eps, momentum })

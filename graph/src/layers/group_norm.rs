@@ -352,7 +352,7 @@ macro_rules! instance_norms {
                 let bias = self.norm.bias.as_ref().map(|bias| g.parameter("bias", bias));
                 let running = self.norm.running.as_ref().map(|running| {
                     let [mean, variance, batches] = std::array::from_fn(|i| g.parameter_state(RUNNING[i], &running[i]));
-                    Running { mean, variance, batches }
+                    Running { mean, variance, batches: Some(batches) }
                 });
                 instance_norm(x, weight, bias, running, self.settings.eps, self.settings.momentum)
             }

@@ -6,7 +6,8 @@
 //! each step of an iterator is several calls.
 
 use super::params::stalls::{
-    ALTERNATING, FAR_RUN, FAR_SCATTERED, HIDDEN, HINDERING, LINE, PAGE, PAGES, PASSING_WAYS, RUN, SCATTERED, WALK,
+    ALTERNATING, DEEP_LANES, DEEP_SCATTERED, DEEP_WALK, FAR_RUN, FAR_SCATTERED, HIDDEN, HINDERING, LINE, PAGE, PAGES,
+    PASSING_WAYS, RUN, SCATTERED, WALK,
 };
 use crate::target::{self, Target};
 
@@ -179,12 +180,14 @@ pub fn again(
     // top.
     let near = count * beyond(lines, target.l1_bytes);
     let far = count * beyond(lines, target.l2_bytes) * (runs * FAR_RUN + (1.0 - runs) * FAR_SCATTERED);
-    let walks = if all_pages.unwrap_or(pages) > PAGES { WALK * pages as f64 } else { 0.0 };
+    let deep = target.lanes >= DEEP_LANES;
+    let (scattered, walk) = if deep { (DEEP_SCATTERED, DEEP_WALK) } else { (SCATTERED, WALK) };
+    let walks = if all_pages.unwrap_or(pages) > PAGES { walk * pages as f64 } else { 0.0 };
     let walks = if dense { 0.0 } else { walks };
     let waiting = far + walks;
     match dense {
         true => Fetched { runs: near, waiting },
-        false => Fetched { runs: 0.0, waiting: waiting + near * (runs * ALTERNATING + (1.0 - runs) * SCATTERED) },
+        false => Fetched { runs: 0.0, waiting: waiting + near * (runs * ALTERNATING + (1.0 - runs) * scattered) },
     }
 }
 

@@ -1,6 +1,8 @@
 //! What tiles of sums take of a processor's ports, and how long a sum waits for its predecessor. It knows no tiling.
 
-use super::params::register_tiles::{BROADCAST, FOLD, FOLDED, LOADED, SCATTERED_STORE, SUM, VECTOR_STORE, WIDENING};
+use super::params::register_tiles::{
+    BROADCAST, CHAINED, FOLD, FOLDED, LOADED, SCATTERED_STORE, SUM, VECTOR_STORE, WIDENING,
+};
 use crate::target::Target;
 
 /// Cycles to load a vector whose elements are so far apart: each by itself, unless they are neighbours or one.
@@ -37,7 +39,8 @@ pub fn finish(contiguous: bool, folded: bool, target: &Target) -> f64 {
 pub fn step(rows: f64, vectors: f64, loads: f64, folded: bool, target: &Target) -> f64 {
     // The slowest of three: rows x vectors multiply-adds over so many units; the loads; and the chain of one sum, whose
     // multiply-adds wait for one another. A tile of 2 x 1 sums is bound by the last: 4 cycles for 2 of them, on Zen 3.
+    let chain = target.latency as f64 * if target.lanes >= CHAINED.0 { CHAINED.1 } else { 1.0 };
     let loaded = if target.lanes >= LOADED.0 { LOADED.1 * vectors } else { 0.0 };
     let reading = if folded { FOLDED * (rows + vectors) } else { BROADCAST * rows + loaded };
-    (rows * vectors / target.multiply_adds as f64).max(loads).max(target.latency as f64) + reading
+    (rows * vectors / target.multiply_adds as f64).max(loads).max(chain) + reading
 }

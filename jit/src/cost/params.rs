@@ -72,6 +72,13 @@ pub mod stalls {
     pub const FAR_SCATTERED: f64 = 6.0;
     /// Cycles that a page takes, where there are more than [`PAGES`]. Unit: cycles a page. Zen 4, 2026-11-23.
     pub const WALK: f64 = 4.0;
+    /// Lanes from which on a processor is taken to hold twice as many instructions in flight (512, Zen 3 has 256), behind
+    /// which most waits are hidden. Unit: lanes. As Intel's servers with AVX-512 have.
+    pub const DEEP_LANES: usize = 16;
+    /// [`SCATTERED`] there. Unit: cycles a line. Emerald Rapids, 2026-11-30.
+    pub const DEEP_SCATTERED: f64 = 0.3;
+    /// [`WALK`] there. Unit: cycles a page. Emerald Rapids, 2026-11-30.
+    pub const DEEP_WALK: f64 = 1.0;
     /// Places looked at, at most. Unit: places. Zen 4, 2026-11-24.
     pub const PLACES: usize = 1 << 10;
     /// Iterations of the innermost loops over which the left operand's lines are counted. Unit: iterations. Zen 4,
@@ -189,6 +196,10 @@ pub mod register_tiles {
     /// less than those of 6 x 4, which have the same sums, but for this. Unit: lanes, cycles a vector. Emerald Rapids,
     /// 2026-11-30.
     pub const LOADED: (usize, f64) = (16, 0.02);
+    /// How many times the latency of a multiply-add a step takes that is bound by it, with so many lanes or more: tiles of
+    /// 4 x 2 vectors, just as many sums as are in flight, take 1.18 times as long as those of 8 x 2. Unit: lanes, ratio.
+    /// Emerald Rapids, 2026-11-30.
+    pub const CHAINED: (usize, f64) = (16, 1.15);
     /// Instructions by which a load of 16-bit elements is widened, on the ports of multiply-adds (`vpmovzxwd` or
     /// `vpbroadcastw`, and `vpslld`). Unit: instructions a load. Emerald Rapids, 2026-11-29.
     pub const WIDENING: f64 = 2.0;

@@ -1,6 +1,6 @@
 //! Normalizations.
 
-use kiln_graph::layers::batch_norm::by_statistics;
+use kiln_graph::layers::batch_norm::{Running, Statistics, batch_norm, by_statistics};
 use kiln_graph::layers::group_norm::{group_norm, instance_norm};
 use kiln_graph::layers::layer_norm::layer_norm as by_layer;
 use kiln_graph::layers::rms_norm::rms_norm as by_square;
@@ -11,7 +11,7 @@ use crate::error::Fault;
 use crate::read::context::{Context, Results, axes, axis, extent};
 
 pub const TABLE: &[Row] = &[
-    Row::new("BatchNormalization", 7, batch).weights(&[1, 2]),
+    Row::new("BatchNormalization", 7, batch).weights(&[1, 2]).statistics(&[3, 4]),
     Row::new("GroupNormalization", 18, group).weights(&[1, 2]),
     Row::new("InstanceNormalization", 6, instance).weights(&[1, 2]),
     Row::new("LRN", 1, local_response),
@@ -39,7 +39,7 @@ fn per_channel(c: &Context<'_, '_>, x: Shape, positions: &[usize]) -> Result<(),
 }
 
 /// In training mode by the mean and the variance of the batch, with the running ones as results; else by those that are
-/// given.
+/// given, which steps of training may follow where the user says so.
 fn batch<'g>(c: &Context<'_, 'g>) -> Results<'g> {
     let x = c.float(0)?;
     per_channel(c, x.shape(), &[1, 2, 3, 4])?;
@@ -49,10 +49,15 @@ fn batch<'g>(c: &Context<'_, 'g>) -> Results<'g> {
         return Err(Fault::unsupported("`spatial` of 0"));
     }
     let training = c.version() >= 14 && c.flag("training_mode", false)?;
+    let momentum = c.float_attribute("momentum", 0.9)?;
     if !training {
+        if let Some([mean, variance]) = c.evaluator.followed([c.tensor(3)?, c.tensor(4)?]) {
+            let statistics = Statistics { eps, momentum: Some(1.0 - momentum) };
+            let running = Running { mean, variance, batches: None };
+            return c.like(0, batch_norm(x, Some(scale), Some(bias), Some(running), statistics));
+        }
         return c.like(0, by_statistics(x, mean, variance, Some(scale), Some(bias), eps));
     }
-    let momentum = c.float_attribute("momentum", 0.9)?;
     let others: Vec<usize> = (0..x.shape().rank()).filter(|&axis| axis != 1).collect();
     let (own_mean, own_variance) = (x.mean(&others[..]), x.var(&others[..], 0.0));
     let y = by_statistics(x, own_mean, own_variance, Some(scale), Some(bias), eps);

@@ -30,6 +30,8 @@ pub struct Evaluator<'m, 'g> {
     pub g: &'g Builder,
     stored: &'m [Stored],
     parameters: &'m [(String, Parameter)],
+    /// Whether steps of training normalize by the batch's statistics.
+    batch_statistics: bool,
     left: Cell<usize>,
 }
 
@@ -64,13 +66,18 @@ impl<'a, 'g> Scope<'a, 'g> {
 
 impl<'m, 'g> Evaluator<'m, 'g> {
     /// Over the tensors and the parameters of a model.
-    pub fn new(g: &'g Builder, stored: &'m [Stored], parameters: &'m [(String, Parameter)]) -> Evaluator<'m, 'g> {
-        Evaluator { g, stored, parameters, left: Cell::new(MOST_NODES) }
+    pub fn new(
+        g: &'g Builder,
+        stored: &'m [Stored],
+        parameters: &'m [(String, Parameter)],
+        batch_statistics: bool,
+    ) -> Evaluator<'m, 'g> {
+        Evaluator { g, stored, parameters, batch_statistics, left: Cell::new(MOST_NODES) }
     }
 
     /// The same over another graph.
     pub fn beside<'h>(&self, g: &'h Builder) -> Evaluator<'m, 'h> {
-        Evaluator { g, stored: self.stored, parameters: self.parameters, left: Cell::new(self.left.get()) }
+        Evaluator { g, left: Cell::new(self.left.get()), ..*self }
     }
 
     /// Whether a tensor of the file is a parameter, whose value may change.
@@ -103,6 +110,21 @@ impl<'m, 'g> Evaluator<'m, 'g> {
                 Some(high * 65536 + low)
             }
         }
+    }
+
+    /// The states of running statistics, in a step of training that follows them.
+    pub fn followed(&self, tensors: [&Tensor<'g>; 2]) -> Option<[Value<'g>; 2]> {
+        if !self.batch_statistics || !self.g.training() {
+            return None;
+        }
+        let state = |tensor: &Tensor<'g>| match self.stored[tensor.number()?].place {
+            Place::Parameter(parameter) => {
+                let (name, parameter) = &self.parameters[parameter];
+                Some(self.g.parameter_state(name, parameter))
+            }
+            Place::Written | Place::Halves(_) => None,
+        };
+        Some([state(tensors[0])?, state(tensors[1])?])
     }
 
     /// What a graph gives for its operands.

@@ -1,0 +1,153 @@
+//! `OnnxTrainer`: a model that is known when the program runs learns as the same one does that is declared, bit by bit; heads,
+//! groups, statistics of batches, files, mistakes.
+
+use kiln::onnx::{OnnxArray, OnnxExport, OnnxModel, OnnxPredictor, OnnxTrainer};
+use kiln::optimizers::Select;
+use kiln::prelude::*;
+use ndarray::{Array1, Array2, Array4};
+
+use crate::folder::Folder;
+
+model! {
+    struct Normed {
+        conv: Conv2d(1, 4, 3, padding = 1, bias = false),
+        bn: BatchNorm2d(4),
+        fc: Linear(4, 3),
+    }
+
+    fn forward(x: [N, 1, 6, 6]) -> [N, 3] {
+        fc(bn(conv(x)).relu().mean((2, 3)))
+    }
+}
+
+fn batch(rows: usize) -> (Array4<f32>, Array1<i32>) {
+    let x = Array4::from_shape_fn((rows, 1, 6, 6), |(n, _, y, x)| ((n * 17 + y * 5 + x * 3) % 13) as f32 / 13.0);
+    (x, Array1::from_shape_fn(rows, |n| (n % 3) as i32))
+}
+
+/// A file of `Normed`, for ONNX Runtime as for Kiln.
+fn file(folder: &Folder) -> std::path::PathBuf {
+    let path = folder.path("normed.onnx");
+    Normed::init(3).export_onnx(&path).unwrap();
+    path
+}
+
+fn parameter(model: &OnnxModel, name: &str) -> Vec<f32> {
+    let (_, parameter) = model.parameters().find(|(own, _)| *own == name).unwrap();
+    parameter.value.iter().copied().collect()
+}
+
+#[test]
+fn batch_statistics_are_those_of_the_layer() {
+    let folder = Folder::new("statistics");
+    let path = file(&folder);
+    let (x, y) = batch(8);
+    let mut declared =
+        Trainer::new(Normed::init(3), cross_entropy(), Sgd::new(0.1)).batch(8).threads(1).build().unwrap();
+    let trainer = |of_batch: bool| {
+        let mut model = OnnxModel::load(&path).unwrap();
+        model.set_batch_statistics(of_batch);
+        let name = model.outputs()[0].clone();
+        let builder = OnnxTrainer::new(model, Sgd::new(0.1)).loss(name.clone(), cross_entropy());
+        (builder.batch(8).threads(1).build().unwrap(), name)
+    };
+    let ((mut imported, name), (mut fixed, _)) = (trainer(true), trainer(false));
+    for step in 0..5 {
+        let expected = declared.step(&x, &y).unwrap();
+        let found = imported.given("x", &x).unwrap().target(&name, &y).unwrap().step().unwrap();
+        // The same arithmetic; only the order of the nodes in the graph may differ.
+        assert!((expected - found).abs() < 1e-5, "step {step}: {expected} {found}");
+        fixed.given("x", &x).unwrap().target(&name, &y).unwrap().step().unwrap();
+    }
+    let mean = declared.model().bn.running_mean().unwrap().value.to_owned();
+    let found = parameter(imported.model(), "bn.running_mean");
+    assert!(mean.iter().zip(&found).all(|(a, b)| (a - b).abs() < 1e-5), "{mean} {found:?}");
+    assert!(found.iter().any(|mean| *mean != 0.0));
+    assert!(parameter(fixed.model(), "bn.running_mean").iter().all(|mean| *mean == 0.0), "as the file has them");
+    // What is predicted is what the layer predicts.
+    let expected = declared.predict(&x).unwrap();
+    let found = imported.given("x", &x).unwrap().run().unwrap();
+    let difference = (found.numbers(&name).unwrap() - &expected).mapv(f32::abs);
+    assert!(difference.iter().all(|x| *x < 1e-5), "{difference}");
+}
+
+#[test]
+fn a_new_head_learns_first_alone_and_then_with_the_rest() {
+    let folder = Folder::new("head");
+    let (x, y) = batch(8);
+    let mut model = OnnxModel::load(file(&folder)).unwrap();
+    let features = model.outputs()[0].clone();
+    let refused = model.clone().with_head("conv.weight", &features, 2, 0).unwrap_err();
+    assert_eq!(refused.to_string(), "head `conv.weight`: the name is taken");
+    model = model.with_head("head", &features, 3, 0).unwrap();
+    assert_eq!(model.outputs(), ["head"]);
+    model.set_trained(|name| name.starts_with("head"));
+    let before = parameter(&model, "conv.weight");
+    let build = |model: OnnxModel, optimizer: Adam| {
+        OnnxTrainer::new(model, optimizer).loss("head", cross_entropy()).batch(8).threads(1).build().unwrap()
+    };
+    let train = |trainer: &mut OnnxTrainer, steps: usize| {
+        let step = |_| trainer.given("x", &x).unwrap().target("head", &y).unwrap().step().unwrap();
+        (0..steps).map(step).collect::<Vec<f32>>()
+    };
+    let mut trainer = build(model, Adam::new(0.02));
+    let frozen = train(&mut trainer, 40);
+    assert!(frozen[39] < frozen[0], "{frozen:?}");
+    let mut model = trainer.into_model();
+    assert_eq!(parameter(&model, "conv.weight"), before, "it was frozen");
+    model.set_trained(|_| true);
+    // The old layers at a tenth of the head's rate.
+    let slow = Select::by(|name, _| !name.starts_with("head"));
+    let mut trainer = build(model, Adam::new(0.02).group(slow, |rule| rule.lr(0.002)));
+    let free = train(&mut trainer, 40);
+    assert!(free[39] < frozen[39], "{free:?}");
+    let evaluated = trainer.given("x", &x).unwrap().target("head", &y).unwrap().loss().unwrap();
+    let predicted = trainer.given("x", &x).unwrap().run().unwrap();
+    assert!((evaluated - train(&mut trainer, 1)[0]).abs() < 1e-5, "the statistics are the file's in both");
+    // On from a file, and as an ONNX file of its own.
+    let (checkpoint, path) = (folder.path("run.safetensors"), folder.path("tuned.onnx"));
+    trainer.save(&checkpoint).unwrap();
+    let next = train(&mut trainer, 2);
+    trainer.load(&checkpoint).unwrap();
+    assert_eq!(train(&mut trainer, 2), next);
+    trainer.load(&checkpoint).unwrap();
+    OnnxExport::of_onnx(trainer.model()).unwrap().save(&path).unwrap();
+    let now = trainer.given("x", &x).unwrap().run().unwrap();
+    let predictor = OnnxPredictor::new(OnnxModel::load(&path).unwrap()).threads(1).build().unwrap();
+    let again = predictor.given("x", &x).unwrap().run().unwrap();
+    let difference = (again.numbers("head").unwrap() - now.numbers("head").unwrap()).mapv(f32::abs);
+    assert!(difference.iter().all(|x| *x < 1e-4), "{difference}");
+    assert!(matches!(predicted.get("head").unwrap(), OnnxArray::F32(array) if array.shape() == [8, 3]));
+}
+
+#[test]
+fn mistakes_name_the_input_the_output_or_the_target() {
+    let folder = Folder::new("trainer-mistakes");
+    let path = file(&folder);
+    let load = || OnnxModel::load(&path).unwrap();
+    let name = load().outputs()[0].clone();
+    let unknown = OnnxTrainer::new(load(), Sgd::new(0.1)).loss("y", mse()).threads(1).build().err().unwrap();
+    assert_eq!(unknown.to_string(), format!("the model has no output `y`; it has `{name}`"));
+    let none = OnnxTrainer::new(load(), Sgd::new(0.1)).threads(1).build().err().unwrap();
+    assert!(none.to_string().contains("loss"), "{none}");
+    let mut trainer = OnnxTrainer::new(load(), Sgd::new(0.1))
+        .loss(name.clone(), cross_entropy())
+        .batch(4)
+        .threads(1)
+        .build()
+        .unwrap();
+    let (x, y) = batch(4);
+    let said = |result: Result<f32, kiln::onnx::OnnxRunError>| result.unwrap_err().to_string();
+    let missing = said(trainer.given("x", &x).unwrap().step());
+    assert_eq!(missing, format!("input `loss.{name}.target` was not given: i32[4]"));
+    let wrong = said(trainer.given("x", &x).unwrap().target(&name, &Array2::<f32>::zeros((4, 3))).unwrap().step());
+    assert!(wrong.contains("is i32[4]") && wrong.ends_with("f32[4, 3]"), "{wrong}");
+    let label = said(trainer.given("x", &x).unwrap().target(&name, &(&y + 3)).unwrap().step());
+    assert!(label.contains('3'), "{label}");
+    let (more, labels) = batch(5);
+    let large = said(trainer.given("x", &more).unwrap().target(&name, &labels).unwrap().step());
+    assert!(large.contains('5') && large.contains('4'), "{large}");
+    // An evaluation takes any number, and all is as it was.
+    assert!(trainer.given("x", &more).unwrap().target(&name, &labels).unwrap().loss().unwrap().is_finite());
+    assert!(trainer.given("x", &x).unwrap().target(&name, &y).unwrap().step().unwrap().is_finite());
+}
