@@ -18,8 +18,8 @@ pub mod caches {
 
 /// How work is shared among threads.
 pub mod sharing {
-    /// What one thread computes, about, where it is asked whether a call is worth waking another one. Unit:
-    /// floating-point operations a nanosecond. Zen 4, 2026-11-23.
+    /// What one thread computes, about, where it is asked whether a call is worth waking another one. Unit: weight (an
+    /// addition being 1) a nanosecond. Zen 4, 2026-11-23.
     pub const FLOPS: u64 = 50;
     /// What one thread moves, about, where it is asked for that. Unit: bytes a nanosecond. Zen 4, 2026-11-23.
     pub const BYTES: u64 = 40;

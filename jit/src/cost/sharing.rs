@@ -7,10 +7,11 @@ pub fn divisor(n: usize, limit: usize) -> usize {
     (1..=limit.clamp(1, n.max(1))).rev().find(|d| n.is_multiple_of(*d)).unwrap_or(1)
 }
 
-/// Whether the tasks of a call with so much work (floating-point operations, and bytes moved) are shared among threads.
-pub fn worth_sharing(tasks: usize, flops: u64, bytes: u64) -> bool {
+/// Whether the tasks of a call with so much work (what it computes, an addition being 1, and bytes moved) are shared
+/// among threads.
+pub fn worth_sharing(tasks: usize, weight: u64, bytes: u64) -> bool {
     // Nanoseconds of one thread. Both are added: a kernel rarely computes and waits at one time.
-    tasks > 1 && flops / FLOPS + bytes / BYTES > PARALLEL_NANOSECONDS
+    tasks > 1 && weight / FLOPS + bytes / BYTES > PARALLEL_NANOSECONDS
 }
 
 /// The divisors of `n`, the smallest first, in time that grows with its root: `n` may be any batch.

@@ -114,7 +114,8 @@ pub fn lower(
         // An epilogue may read an operand at the place that it writes (`x + dot(x, w)`), but the products read it
         // everywhere: a result over x would change the products of later tiles.
         in_place.retain(|&(_, from)| from != left.storage && from != right.storage);
-        kernels.push(Lowered { kernel: kernel.finish().into(), arguments, role, flops, bytes, in_place });
+        let kernel = kernel.finish().into();
+        kernels.push(Lowered { kernel, arguments, role, flops, weight: flops, bytes, in_place });
     }
     kernels
 }

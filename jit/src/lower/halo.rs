@@ -74,5 +74,13 @@ pub fn lower(to: Located, shape: Shape, halo: &Halo, target: &Target) -> Option<
         }
     }
     let (arguments, bytes) = (vec![to.storage], (element.bytes() * written) as u64);
-    Some(Lowered { kernel: kernel.finish().into(), arguments, role: Role::Halo, flops: 0, bytes, in_place: Vec::new() })
+    Some(Lowered {
+        kernel: kernel.finish().into(),
+        arguments,
+        role: Role::Halo,
+        flops: 0,
+        weight: 0,
+        bytes,
+        in_place: Vec::new(),
+    })
 }

@@ -44,6 +44,9 @@ pub struct Lowered {
     pub role: Role,
     /// Floating-point operations.
     pub flops: u64,
+    /// What it computes in a thread's time, an addition being 1: a function that takes twenty instructions counts one
+    /// among `flops`, and twenty here.
+    pub weight: u64,
     /// Bytes that must be read or written at least.
     pub bytes: u64,
     /// Pairs of arguments `(written, read)` that may be one piece of memory: every place is read for the last time when
@@ -60,6 +63,7 @@ impl Lowered {
             arguments,
             role: Role::Results,
             flops,
+            weight: flops,
             bytes: expression.bytes(),
             in_place: Vec::new(),
         }

@@ -101,6 +101,11 @@ fn one(name: &str, mut expression: Expression, target: &Target) -> Lowered {
     // go side by side.
     let unroll = if weight > UNROLL_WEIGHT { 1 } else { UNROLL };
     let rank = expression.rank();
+    let lowered = |kernel: KernelBuilder, expression: &Expression| Lowered {
+        weight: weight * expression.places(|_| true) as u64,
+        in_place: expression.in_place(),
+        ..Lowered::new(kernel, expression, expression.flops())
+    };
     // In places of a plain copy.
     let grid = split_tasks(&mut expression, rank, 1 + weight as usize / MOVING_WEIGHT, UNROLL * target.lanes);
     let rank = expression.rank();
@@ -111,7 +116,7 @@ fn one(name: &str, mut expression: Expression, target: &Target) -> Lowered {
     // Every axis has become the grid, or there is none: a task is one place.
     if grid == rank {
         evaluation.store(&mut kernel, &Point::single(coordinates), &[]);
-        return Lowered { in_place: expression.in_place(), ..Lowered::new(kernel, &expression, expression.flops()) };
+        return lowered(kernel, &expression);
     }
     let inner = rank - 1;
     // grid: tasks            the leading axes
@@ -131,5 +136,5 @@ fn one(name: &str, mut expression: Expression, target: &Target) -> Lowered {
         });
         Vec::new()
     });
-    Lowered { in_place: expression.in_place(), ..Lowered::new(kernel, &expression, expression.flops()) }
+    lowered(kernel, &expression)
 }

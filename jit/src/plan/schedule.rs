@@ -75,7 +75,10 @@ pub fn schedule(graph: &Graph, drafts: Drafts, exchanges: &[Exchanged], recipes:
     };
     let mut kernels = Distinct::default();
     let mut begun = None;
-    for Draft { lowered: Lowered { kernel, arguments, flops, bytes, .. }, label, parts, in_loop, moves, .. } in drafts {
+    for Draft {
+        lowered: Lowered { kernel, arguments, flops, weight, bytes, .. }, label, parts, in_loop, moves, ..
+    } in drafts
+    {
         let iterations = in_loop.map_or(1, |number| loops[number]);
         let number = plan.calls.len();
         match plan.loops.last_mut().filter(|_| in_loop.is_some() && in_loop == begun) {
@@ -95,7 +98,7 @@ pub fn schedule(graph: &Graph, drafts: Drafts, exchanges: &[Exchanged], recipes:
             parts,
             flops: flops * iterations as u64,
             bytes: bytes * iterations as u64,
-            parallel: worth_sharing(tasks, flops, bytes),
+            parallel: worth_sharing(tasks, weight, bytes),
         });
     }
     plan.kernels = kernels.list.into_iter().map(Arc::unwrap_or_clone).collect();

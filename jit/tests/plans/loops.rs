@@ -84,6 +84,15 @@ fn weights_are_packed_before_the_loop() {
     }
 }
 
+/// The gates of a step, functions of many instructions, are shared among threads.
+#[test]
+fn gates_are_shared_among_threads() {
+    let plan = CompileOptions::default().plan(&graph(Recurrence::Lstm, 7, [32, 64, 128], true)).unwrap();
+    let gates = plan.calls.iter().filter(|call| call.label.contains("tanh"));
+    let shared: Vec<bool> = gates.map(|call| call.parallel).collect();
+    assert_eq!(shared, [true], "{plan}");
+}
+
 #[test]
 fn any_number_of_threads_gives_the_same_bits() {
     let graph = graph(Recurrence::Lstm, 7, [16, 8, 48], true);
