@@ -285,8 +285,8 @@ impl Checkpoints {
         &self.damaged
     }
 
-    /// Writes a checkpoint now; its file. Of several ranks, rank 0 alone does, and the others give the folder. If the [goal](Checkpoints::best)'s figure was measured at this step and is the best so
-    /// far, `best.safetensors` too.
+    /// Writes a checkpoint now; its file. If the [goal](Checkpoints::best)'s figure was measured at this step and is the best
+    /// so far, `best.safetensors` too. Of several ranks all call it; rank 0 alone writes, and the others give the folder.
     ///
     /// # Errors
     /// [`CheckpointError::Write`]; all that was there still is, and the training can go on.
@@ -311,7 +311,7 @@ impl Checkpoints {
     /// # Errors
     /// As of [`Checkpoints::save`].
     pub fn save_if_due(&mut self, training: &impl Training, run: &Run) -> Result<Option<PathBuf>, CheckpointError> {
-        if self.is_due(run) {
+        if self.is_due(training, run) {
             return self.save(training, run).map(Some);
         }
         if self.best.as_ref().is_some_and(|goal| figure(goal, run).is_some()) {
@@ -327,11 +327,15 @@ impl Checkpoints {
     }
 
     /// Whether one is to be written now.
-    pub(crate) fn is_due(&self, run: &Run) -> bool {
+    pub(crate) fn is_due(&self, training: &impl Training, run: &Run) -> bool {
         match self.every {
             Every::Epochs(count) => run.batch == 0 && run.epoch > 0 && run.epoch.is_multiple_of(count.max(1)),
             Every::Steps(count) => run.step > self.last.step && run.step.is_multiple_of(count.max(1)),
-            Every::Time(time) => run.step > self.last.step && self.last.time.elapsed() >= time,
+            // Clocks differ from rank to rank: not where all of them have to write at once.
+            Every::Time(time) => {
+                let due = run.step > self.last.step && self.last.time.elapsed() >= time;
+                due && !training.parts().is_of_ranks_between()
+            }
         }
     }
 

@@ -181,7 +181,9 @@ impl<'m> OnnxExport<'m> {
         Ok(OnnxExport::of(Eval::find(model, name)?))
     }
 
-    /// A model of another file, with its present parameters: after another training, or with a new head.
+    /// A model of another file, with its present parameters: after another training, or with a new head. Its interface is
+    /// Kiln's: whole numbers are int32 and floating-point ones f32, whatever they were; values that were given by `with` are
+    /// no inputs any more; the number of rows is `N`.
     ///
     /// # Errors
     /// [`ExportError::File`] for an input with an open extent beside the number of rows.

@@ -314,7 +314,7 @@ where
             let Some(world) = world.filter(|world| world.ranks() > 1) else { return Err(error) };
             if !error.is_loss() {
                 // Others may wait for this rank, whose own rows alone were wrong.
-                if self.shares && !matches!(error, FitError::Interrupted { .. }) {
+                if self.shares && error.is_of_rows() {
                     world.leave();
                 }
                 return Err(error);

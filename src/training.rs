@@ -54,6 +54,12 @@ impl Parts<'_> {
         self.0.shards().map(|shards| shards.world())
     }
 
+    /// Whether each of several ranks holds gradients of its own, for a step that is to come: a file then takes all of them.
+    /// The same on all ranks.
+    pub(crate) fn is_of_ranks_between(&self) -> bool {
+        self.world().is_some_and(|world| world.ranks() > 1) && self.0.is_between()
+    }
+
     /// The values of all shards of states of which each has its own, which go into a file, too. All ranks ask at once.
     pub(crate) fn own_values(&self) -> Result<OwnValues, ExchangeError> {
         self.0.own_values()

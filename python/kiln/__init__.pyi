@@ -113,6 +113,8 @@ class Trainer:
     def evaluate(self, x: Arrays, y: Arrays) -> float:
         """The mean loss of samples, as in evaluation."""
     def predict(self, *args: Array, **kwargs: Array) -> Any: ...
+    def use_averaged(self, averaged: bool = True) -> None:
+        """Whether predictions, evaluations and the model have the averages of an optimizer with ema, not the parameters."""
     def gradient(self, parameter: str) -> npt.NDArray[np.float32] | None:
         """The gradient of a parameter in the last step, with keep_gradients=True of the optimizer."""
     def model(self) -> Model:

@@ -1,5 +1,7 @@
 //! Arrays of NumPy's as Kiln's calls take them, and Kiln's as NumPy's own. Arrays of the type that is taken are borrowed, and
-//! what Kiln gives is handed over: neither is copied.
+//! what Kiln gives is handed over: neither is copied here.
+
+use std::fmt::Display;
 
 use kiln::graph::{DType, Elements};
 use kiln::ndarray::ArrayD;
@@ -48,19 +50,10 @@ impl<'py> Given<'py> {
             return Ok(Given::Bool(value.extract()?));
         }
         if found.kind() == b'i' || found.kind() == b'u' {
-            // One call of NumPy's for all integer types; unsigned ones of 64 bits beyond i64 become negative and are refused
-            // below, as none of them fits.
-            let wide: PyReadonlyArrayDyn<'py, i64> = value.call_method1("astype", (dtype::<i64>(py),))?.extract()?;
-            let wide = wide.as_array();
-            let refused = |number: &i64| {
-                PyValueError::new_err(format!(
-                    "`{name}` holds the whole number {number}, which does not fit an i32: Kiln carries whole numbers so"
-                ))
+            return match found.kind() {
+                b'i' => narrowed::<i64>(name, value),
+                _ => narrowed::<u64>(name, value),
             };
-            if let Some(number) = wide.iter().find(|number| i32::try_from(**number).is_err()) {
-                return Err(refused(number));
-            }
-            return Ok(Given::Converted(wide.mapv(|number| number as i32)));
         }
         Err(PyTypeError::new_err(format!(
             "`{name}` holds {found}; Kiln computes with float32, whole numbers and bool: `.astype(np.float32)` makes a copy"
@@ -76,6 +69,22 @@ impl<'py> Given<'py> {
             Given::Converted(array) => Elements::I32(array.view()),
         }
     }
+}
+
+/// Whole numbers of another type as i32, by way of the widest type of their kind.
+fn narrowed<'py, T: numpy::Element + Copy + Display>(name: &str, value: &Bound<'py, PyAny>) -> PyResult<Given<'py>>
+where
+    i32: TryFrom<T>,
+{
+    let wide: PyReadonlyArrayDyn<'py, T> = value.call_method1("astype", (dtype::<T>(value.py()),))?.extract()?;
+    let wide = wide.as_array();
+    if let Some(number) = wide.iter().find(|number| i32::try_from(**number).is_err()) {
+        return Err(PyValueError::new_err(format!(
+            "`{name}` holds the whole number {number}, which does not fit an i32: Kiln carries whole numbers so"
+        )));
+    }
+    // All of them fit, as was just seen.
+    Ok(Given::Converted(wide.mapv(|number| i32::try_from(number).unwrap_or_default())))
 }
 
 /// An array of NumPy's that has the memory of one of Kiln's.

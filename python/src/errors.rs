@@ -34,7 +34,8 @@ pub fn of_run(error: OnnxRunError) -> PyErr {
         OnnxRunError::Model(error) => of_model(error),
         OnnxRunError::Unknown { .. } => PyKeyError::new_err(text),
         OnnxRunError::Given { expected, found, .. } if expected.dtype != found.dtype => PyTypeError::new_err(text),
-        OnnxRunError::Missing { .. } => PyTypeError::new_err(text),
+        OnnxRunError::Target { expected, found, .. } if expected.dtype != found.dtype => PyTypeError::new_err(text),
+        OnnxRunError::Missing { .. } | OnnxRunError::MissingTarget { .. } => PyTypeError::new_err(text),
         OnnxRunError::Run(error) => of_training(error),
         _ => PyValueError::new_err(text),
     }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use kiln::graph::{Kind, Shape};
 use kiln::onnx::{Constant, Dim, OnnxExport, OnnxModel};
 use kiln::{Checkpoint, LoadOptions};
-use numpy::PyArrayDyn;
+use numpy::{PyArrayDyn, PyUntypedArray};
 use pyo3::exceptions::{PyKeyError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -80,16 +80,16 @@ impl Model {
 
     /// With the value of an input on which shapes depend: a number or an array.
     fn with_(&self, name: &str, value: &Bound<'_, PyAny>) -> PyResult<Model> {
-        let constant = if let Ok(number) = value.extract::<i64>() {
-            Constant::int(number)
-        } else if let Ok(number) = value.extract::<f32>() {
-            Constant::from(number)
-        } else {
-            match Given::new(name, value)?.elements() {
+        // A vector of one number passes for a number, too.
+        let is_array = value.cast::<PyUntypedArray>().is_ok();
+        let constant = match (is_array, value.extract::<i64>(), value.extract::<f32>()) {
+            (false, Ok(number), _) => Constant::int(number),
+            (false, _, Ok(number)) => Constant::from(number),
+            _ => match Given::new(name, value)?.elements() {
                 kiln::graph::Elements::F32(array) => Constant::from(&*array),
                 kiln::graph::Elements::I32(array) => Constant::from(&*array),
                 kiln::graph::Elements::Bool(array) => Constant::from(&*array),
-            }
+            },
         };
         self.0.clone().with(name, constant).map(Model).map_err(of_model)
     }
@@ -112,8 +112,8 @@ impl Model {
 
     /// With a new linear layer of the features that a value holds, as its only output.
     #[pyo3(signature = (name, *, of, outputs, seed=0))]
-    fn with_head(&self, name: &str, of: &str, outputs: usize, seed: u64) -> PyResult<Model> {
-        self.0.clone().with_head(name, of, outputs, seed).map(Model).map_err(of_model)
+    fn with_head(&self, py: Python<'_>, name: &str, of: &str, outputs: usize, seed: u64) -> PyResult<Model> {
+        py.detach(|| self.0.clone().with_head(name, of, outputs, seed)).map(Model).map_err(of_model)
     }
 
     /// Of which a trainer trains only the parameters whose names, or whose names' beginnings, these are; without any, all.

@@ -2,7 +2,7 @@
 
 use kiln::onnx::{OnnxModel, OnnxTrainer, OnnxTrainerBuilder};
 use kiln::optimizers::{
-    ASGD, Adadelta, Adafactor, Adagrad, Adam, AdamW, Adamax, Lion, Muon, NAdam, RAdam, RMSprop, Rprop, Select, Sgd,
+    ASGD, Adadelta, Adafactor, Adagrad, Adam, AdamW, Adamax, Lion, NAdam, RAdam, RMSprop, Rprop, Select, Sgd,
 };
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
@@ -67,9 +67,6 @@ macro_rules! set {
     };
     (flag, $rule:ident, $name:ident, $value:ident) => {
         $rule.$name($value.flag(stringify!($name))?)
-    };
-    (count, $rule:ident, $name:ident, $value:ident) => {
-        $rule.$name($value.whole(stringify!($name))?)
     };
     (pair, $rule:ident, $name:ident, $value:ident) => {{
         let [first, second] = $value.pair(stringify!($name))?;
@@ -168,7 +165,6 @@ optimizers! {
     "AdamW" AdamW { lr: number, betas: pair, eps: number, weight_decay: number, amsgrad: flag, maximize: flag }
     "Adamax" Adamax { lr: number, betas: pair, eps: number, weight_decay: number, maximize: flag }
     "Lion" Lion { lr: number, betas: pair, weight_decay: number, maximize: flag }
-    "Muon" Muon { lr: number, weight_decay: number, momentum: number, nesterov: flag, eps: number, ns_steps: count }
     "NAdam" NAdam {
         lr: number, betas: pair, eps: number, weight_decay: number, momentum_decay: number, decoupled_weight_decay: flag,
         maximize: flag

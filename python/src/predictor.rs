@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use kiln::Precision;
 use kiln::onnx::{OnnxOutputs, OnnxPredictor};
-use pyo3::exceptions::PyTypeError;
+use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
 use crate::arrays::{Given, handed_over};
-use crate::errors::of_run;
+use crate::errors::{of_run, of_training};
 use crate::model::Model;
 use crate::settings::no_such;
 
@@ -86,8 +86,10 @@ impl Predictor {
         if let Some(threads) = threads {
             builder = builder.threads(threads);
         }
-        if let Some(seconds) = tune.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()) {
-            builder = builder.tune(seconds);
+        if let Some(seconds) = tune {
+            let time = Duration::try_from_secs_f64(seconds)
+                .map_err(|_| PyValueError::new_err(format!("`tune` takes seconds, not {seconds}")))?;
+            builder = builder.tune(time);
         }
         py.detach(|| builder.build()).map(Predictor).map_err(of_run)
     }
@@ -117,7 +119,7 @@ impl Predictor {
     }
 
     /// A table of the layers, their output shapes and FLOPs, and the planned memory.
-    fn summary(&self) -> PyResult<String> {
-        Ok(self.0.summary().map_err(crate::errors::of_training)?.to_string())
+    fn summary(&self, py: Python<'_>) -> PyResult<String> {
+        py.detach(|| self.0.summary().map(|summary| summary.to_string())).map_err(of_training)
     }
 }

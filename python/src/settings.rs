@@ -21,7 +21,9 @@ pub type Settings = Vec<(String, Setting)>;
 /// # Errors
 /// `TypeError` for what is no flag, number, sequence of numbers or word.
 pub fn settings(given: Option<&Bound<'_, PyDict>>) -> PyResult<Settings> {
-    let each = given.into_iter().flat_map(|given| given.iter()).map(|(name, value)| {
+    // None is what PyTorch has for what is not said.
+    let said = given.into_iter().flat_map(|given| given.iter()).filter(|(_, value)| !value.is_none());
+    let each = said.map(|(name, value)| {
         let name: String = name.extract()?;
         // `True` is a number for Python, too.
         let setting = if let Ok(flag) = value.extract::<bool>() {

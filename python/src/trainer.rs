@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use kiln::onnx::{OnnxOutputs, OnnxRunError, OnnxTrainer};
-use numpy::PyArrayDyn;
+use numpy::{PyArrayDyn, PyUntypedArray};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
@@ -34,10 +34,13 @@ fn by_name<'py>(names: &[String], what: &str, value: &Bound<'py, PyAny>) -> PyRe
     if let Ok(given) = value.cast::<PyDict>() {
         return named(names, &PyTuple::empty(py), Some(given));
     }
-    let several = value.extract::<Vec<Bound<'py, PyAny>>>().ok().filter(|_| !value.hasattr("dtype").unwrap_or(false));
-    let args = match several {
-        Some(several) => PyTuple::new(py, several)?,
-        None => PyTuple::new(py, [value])?,
+    // An array is a sequence for Python, too, of as many objects as it has rows.
+    let args = match value.cast::<PyUntypedArray>().is_ok() {
+        true => PyTuple::new(py, [value])?,
+        false => match value.extract::<Vec<Bound<'py, PyAny>>>() {
+            Ok(several) => PyTuple::new(py, several)?,
+            Err(_) => PyTuple::new(py, [value])?,
+        },
     };
     if args.len() != names.len() {
         return Err(PyTypeError::new_err(format!(
@@ -58,7 +61,7 @@ enum Asked {
 }
 
 impl Trainer {
-    /// The trainer, which one thread has at a time. What a panic leaves behind is whole.
+    /// The trainer, which one thread has at a time. A panic within a step leaves it as far as it came, as an error does.
     fn held(&self) -> MutexGuard<'_, OnnxTrainer> {
         self.trainer.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -178,6 +181,12 @@ impl Trainer {
     /// Sets the learning rate of one group, counted from 1; 0 are the parameters in no group.
     fn set_group_learning_rate(&self, py: Python<'_>, group: usize, rate: f32) -> PyResult<()> {
         py.detach(|| self.held().set_group_learning_rate(group, rate)).map_err(of_training)
+    }
+
+    /// Whether predictions, evaluations and the model have the averages of an optimizer with `ema`, not the parameters.
+    #[pyo3(signature = (averaged=true))]
+    fn use_averaged(&self, py: Python<'_>, averaged: bool) -> PyResult<()> {
+        py.detach(|| self.held().use_averaged(averaged)).map_err(of_training)
     }
 
     /// The gradient of a parameter in the last step, where the optimizer keeps them (`keep_gradients=True`).

@@ -17,9 +17,10 @@ pub struct EpochRequest {
     pub shuffle: Option<u64>,
     /// Whether a last batch of fewer samples is left out.
     pub drop_last: bool,
-    /// What this rank computes of each batch, where several train together: other rows may hold anything. Nothing where all
-    /// are wanted.
+    /// What this rank computes of each batch now, where several train together.
     pub share: Option<Share>,
+    /// Whether nobody looks at rows outside of the share, which may then hold anything.
+    pub share_alone: bool,
 }
 
 /// Data that gives batches epoch by epoch: what [`Trainer::fit`](crate::Trainer::fit) takes.
@@ -71,7 +72,9 @@ impl<S: Source + 'static> TrainingData for Loader<S> {
         let (size, samples) = (self.size(), self.samples());
         let first = usize::try_from(wanted.first).unwrap_or(usize::MAX);
         let left = samples.saturating_sub(first.saturating_mul(size));
-        let share = wanted.share.or_else(|| self.own_share().cloned());
+        // The share that the loader was told may be that of ranks of which one has died since.
+        let alone = wanted.share_alone || self.own_share().is_some();
+        let share = if alone { wanted.share.or_else(|| self.own_share().cloned()) } else { None };
         let batches = Loader::epoch(self, wanted.epoch).share(share).skip_to(wanted.first);
         batches.zip(sizes(left, size)).map(|(batch, rows)| Ok((batch?, rows)))
     }

@@ -29,7 +29,8 @@ pub trait Network: Send {
         false
     }
 
-    /// Leaves out the ranks that have died, and numbers the others anew; all of them call it, within the limit.
+    /// Leaves out the ranks that have died, and numbers the others anew; all of them call it, within the limit where the
+    /// network knows one.
     ///
     /// # Errors
     /// Those of [`Network::swap`], and [`ExchangeError::Network`] where it can not be done.

@@ -37,11 +37,12 @@ where
         let progress = if shows { self.progress } else { Progress::Silent };
         let mut run = self.start(lost.is_some())?;
         let request = self.request(&run);
-        let logs = if shows { std::mem::take(&mut self.logs) } else { Vec::new() };
-        let mut logging = Logging::begin(logs, &run, self.resume, || self.trainer.facts())?;
         let setting = self.stopping.clone();
         let stopping = setting.map(|setting| Stopping::new(setting, &run, self.checkpoints.as_ref(), world.as_ref()));
         let mut stopping = stopping.transpose()?;
+        // They are put back below, also where the epochs fail: nothing that asks other ranks comes in between.
+        let logs = if shows { std::mem::take(&mut self.logs) } else { Vec::new() };
+        let mut logging = Logging::begin(logs, &run, self.resume, || self.trainer.facts())?;
         let mut shown = Shown::new(progress, self.epochs, self.data.batches_of(request), &run);
         for damaged in self.checkpoints.iter().flat_map(|checkpoints| checkpoints.damaged()) {
             shown.warn(&format!("passed over: {damaged}"));
@@ -90,6 +91,7 @@ where
             }
             if let Some(checkpoints) = &mut self.checkpoints
                 && interrupt.as_ref().is_some_and(Interrupt::came)
+                && !self.trainer.parts().is_of_ranks_between()
             {
                 return Err(interrupted(self.trainer, checkpoints, run, shown));
             }
@@ -135,7 +137,8 @@ where
             first: run.batch,
             shuffle: self.shuffle,
             drop_last: self.drop_last,
-            share: if self.shares { self.trainer.share() } else { None },
+            share: self.trainer.share(),
+            share_alone: self.shares,
         }
     }
 
@@ -180,9 +183,10 @@ where
             shown.step(run, samples);
             logging.step(run, shown);
             if let Some(checkpoints) = checkpoints {
-                let came = interrupt.is_some_and(Interrupt::came);
+                // Ranks hear of it at different steps: they end where none needs the others for what is saved.
+                let came = interrupt.is_some_and(Interrupt::came) && !trainer.parts().is_of_ranks_between();
                 // What is logged reaches at least as far as what is saved.
-                if came || checkpoints.is_due(run) {
+                if came || checkpoints.is_due(trainer, run) {
                     logging.steps(run, shown);
                 }
                 note(checkpoints.save_if_due(trainer, run), shown, unsaved);

@@ -117,6 +117,17 @@ impl FitError {
         }
     }
 
+    /// Whether it may be one of this rank's rows alone, of which others know nothing.
+    pub(super) fn is_of_rows(&self) -> bool {
+        match self {
+            FitError::Data(_) => true,
+            FitError::Step { source, .. } | FitError::Validation { source, .. } => {
+                !matches!(**source, TrainError::Exchange(_))
+            }
+            _ => false,
+        }
+    }
+
     pub(super) fn unknown_figure(found: &str, history: &History) -> FitError {
         let known = history.curves().iter().map(|curve| curve.name.clone()).collect();
         FitError::UnknownFigure { found: found.to_owned(), known }

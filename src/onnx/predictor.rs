@@ -77,6 +77,27 @@ pub enum OnnxRunError {
         /// The value's.
         found: Type,
     },
+    /// A call of a trainer without the target of an output's loss.
+    #[error("the loss of output `{output}` was not given its target: {}{}", expected.dtype, expected.shape)]
+    MissingTarget {
+        /// The name of the output.
+        output: String,
+        /// What it takes.
+        expected: Type,
+    },
+    /// A target of another type or shape than the loss takes.
+    #[error(
+        "the loss of output `{output}` takes a target of {}{}, but what was given is {}{}",
+        expected.dtype, expected.shape, found.dtype, found.shape
+    )]
+    Target {
+        /// The name of the output.
+        output: String,
+        /// What it takes.
+        expected: Type,
+        /// The target's.
+        found: Type,
+    },
     /// An output that holds something else than what was asked for.
     #[error("output `{name}` holds {found}, not {wanted}")]
     Holds {

@@ -324,6 +324,15 @@ impl OnnxTrainer {
         self.schedulers.rate("").unwrap_or_default()
     }
 
+    /// Whether predictions, evaluations, the model and files have the averages of the parameters that the optimizer keeps
+    /// (`.ema(..)`, `.swa(..)`), and not the parameters; see [`Trainer::use_averaged`](crate::Trainer::use_averaged).
+    ///
+    /// # Errors
+    /// [`TrainError::NoAverages`].
+    pub fn use_averaged(&mut self, averaged: bool) -> Result<(), TrainError> {
+        self.programs.use_averages(averaged)
+    }
+
     /// The gradient of a parameter in the last step, with `keep_gradients` of the optimizer: as
     /// [`Trainer::gradient`](crate::Trainer::gradient).
     pub fn gradient(&self, parameter: &str) -> Option<ArrayD<f32>> {
@@ -432,13 +441,14 @@ impl<'p> OnnxTrainerCall<'_, 'p> {
     /// Trains on the batch; the loss before the update.
     ///
     /// # Errors
-    /// [`OnnxRunError::Missing`]; [`OnnxRunError::Given`] for inputs of several numbers of rows, or targets of another type or
-    /// shape than the loss takes; [`OnnxRunError::Run`]. The model is then as it was.
+    /// [`OnnxRunError::Missing`] and [`OnnxRunError::MissingTarget`]; [`OnnxRunError::Given`] for inputs of several numbers of
+    /// rows; [`OnnxRunError::Target`]; [`OnnxRunError::Run`]. The model is then as it was.
     pub fn step(self) -> Result<f32, OnnxRunError> {
         self.compare(Purpose::Step)
     }
 
-    /// The mean loss of the samples, which layers compute as in evaluation; the model does not change.
+    /// The mean loss of the samples, which layers compute as in evaluation; the model does not change. All of them at once,
+    /// with memory for so many: many samples are given in parts.
     ///
     /// # Errors
     /// As for [`OnnxTrainerCall::step`].
@@ -455,13 +465,13 @@ impl<'p> OnnxTrainerCall<'_, 'p> {
         }
         let rules = trainer.rules(rows)?.to_vec();
         for (place, (rule, target)) in rules.into_iter().zip(&targets).enumerate() {
-            let name = || format!("loss.{}.target", trainer.losses[place].0);
+            let output = || trainer.losses[place].0.clone();
             let Some(target) = target else {
-                return Err(OnnxRunError::Missing { name: name(), expected: rule.ty });
+                return Err(OnnxRunError::MissingTarget { output: output(), expected: rule.ty });
             };
             let found = type_of(target);
             if found != rule.ty {
-                return Err(OnnxRunError::Given { name: name(), expected: rule.ty, found });
+                return Err(OnnxRunError::Target { output: output(), expected: rule.ty, found });
             }
             read_target(target, rule, &mut trainer.targets[place])?;
         }
@@ -483,7 +493,7 @@ impl<'p> OnnxTrainerCall<'_, 'p> {
         Ok(loss)
     }
 
-    /// Computes the outputs, as in evaluation.
+    /// Computes the outputs, as in evaluation, of all samples at once.
     ///
     /// # Errors
     /// As for [`OnnxCall::run`](super::OnnxCall::run).

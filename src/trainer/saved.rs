@@ -158,9 +158,10 @@ pub(crate) fn load_bytes(
     }
     let mut parts: BTreeMap<&str, BTreeMap<usize, &str>> = BTreeMap::new();
     let tensors = file.names();
-    for (state, shard, name) in
-        tensors.iter().filter_map(|name| of_shard(name).map(|(state, shard)| (state, shard, name)))
-    {
+    for (state, shard, name) in tensors.iter().filter(|name| programs.states().ty(name).is_none()).filter_map(|name| {
+        let (state, shard) = of_shard(name)?;
+        Some((state, shard, name))
+    }) {
         parts.entry(state).or_default().insert(shard, name);
     }
     let own: Vec<String> = programs.shards().iter().flat_map(|shards| shards.own_states().iter().cloned()).collect();
@@ -194,8 +195,8 @@ fn check(
     let states = programs.states();
     let wanted = |name: &str| match schedules.get(name) {
         Some(&count) => Some((Dtype::F64, Shape::new(&[count]))),
-        // A further shard's value is as that of the first one.
-        None => states.ty(of_shard(name).map_or(name, |(state, _)| state)).map(stored_type),
+        // A further shard's value is as that of the first one, where the name is not a state's own.
+        None => states.ty(name).or_else(|| states.ty(of_shard(name)?.0)).map(stored_type),
     };
     let mut differences = Vec::new();
     for name in states.names().chain(schedules.keys().map(String::as_str)) {

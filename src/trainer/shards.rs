@@ -354,21 +354,22 @@ impl Shards {
     /// The sessions of this rank's shards that have rows of a batch of some sizes, in order: after a step, with its
     /// results.
     pub fn sessions(&self, name: &str, sizes: &Sizes) -> impl Iterator<Item = &Session> {
-        let with_rows = self.own.clone().filter_map(move |shard| {
+        self.own.clone().filter_map(move |shard| {
             let (part, weight) = self.rows(shard, sizes.batch());
             let position = self.position(shard, name, &sizes.with_batch(part.len())).filter(|_| weight > 0)?;
             Some(self.compiled[position].program.session())
-        });
-        with_rows
+        })
     }
 
-    /// Runs a step as [`Shards::run`] does, and says when what happened.
+    /// Runs a step as [`Shards::run`] does, and says when what happened; the shards' own values are afterwards what they were.
     ///
     /// # Errors
     /// As of [`Shards::run`].
     pub fn run_timed(&mut self, (name, sizes): (&str, &Sizes), states: &mut States) -> Result<Timeline, TrainError> {
+        let values = self.values.clone();
         self.timeline = Some(Timeline::new());
         let done = self.run((name, sizes), sizes.batch(), states).map(|_| ());
+        self.values = values;
         let timeline = self.timeline.take().unwrap_or_else(Timeline::new);
         done.map(|()| timeline)
     }
@@ -396,7 +397,10 @@ impl Shards {
         done?;
         awaited?;
         let program = &mut self.compiled[position].program;
-        program.ran()?;
+        // Random numbers of a profile may lie outside of what a loss takes.
+        if self.timeline.is_none() {
+            program.ran()?;
+        }
         Ok(program)
     }
 
@@ -499,7 +503,7 @@ impl OfShard {
             }
             match stop {
                 Stop::Give(bucket) => {
-                    let of_bucket = exchanges.to_give(bucket);
+                    let of_bucket = exchanges.filled(bucket);
                     let block = of_bucket.shard(self.shard);
                     for Part { output, place, .. } in values {
                         let to = &mut block[place.clone()];

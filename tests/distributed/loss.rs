@@ -4,13 +4,25 @@
 use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use kiln::Training;
 use kiln::checkpoints::{Checkpoints, Every};
+use kiln::data::{Loader, source};
 use kiln::distributed::{ExchangeError, World};
 use kiln::fit::{FitError, Progress};
 use kiln::prelude::*;
+use ndarray::Axis;
 
 use super::{LeNet, each_rank, images};
 use crate::folder::Folder;
+
+/// How a training reads its samples.
+#[derive(Clone, Copy, Debug)]
+enum Reads {
+    /// All of them, which lie in memory.
+    Dataset,
+    /// By a loader that was told once which rows its rank computes.
+    Loader,
+}
 
 /// A training of three epochs of four steps each, of which one rank dies in a step, if one is to; the state at the end of
 /// ranks that are left.
@@ -18,25 +30,43 @@ fn train(
     world: World,
     dies: Option<(usize, u64)>,
     checkpoints: bool,
+    reads: Reads,
     folder: &Folder,
 ) -> Option<Result<Vec<u8>, FitError>> {
     let (x, y) = images(64, 1);
-    let data = Dataset::new(x, y).unwrap();
     let trainer = Trainer::new(LeNet::init(3), cross_entropy(), Adam::default().lr(0.01)).batch(16).threads(1);
     let mut trainer = trainer.distributed(&world).shards(4).build().unwrap();
     let (me, mut steps) = (world.rank(), 0);
     let dead = AtomicBool::new(false);
-    let fit = kiln::fit(&mut trainer, &data, |trainer, (x, y)| {
+    let mut lives = || {
         steps += 1;
         if dies == Some((me, steps)) {
             dead.store(true, Ordering::Relaxed);
             return Err(TrainError::Empty { found: vec![0] });
         }
-        trainer.step(x, y)
-    });
-    let fit = fit.epochs(3).shuffle(2).progress(Progress::Silent);
+        Ok(())
+    };
     let run = Checkpoints::new(folder.path("run")).every(Every::Steps(3));
-    let ended = if checkpoints { fit.checkpoint(run).run() } else { fit.run() };
+    let ended = match reads {
+        Reads::Dataset => {
+            let data = Dataset::new(x, y).unwrap();
+            let fit = kiln::fit(&mut trainer, &data, |trainer, (x, y)| {
+                lives()?;
+                trainer.step(x, y)
+            });
+            let fit = fit.epochs(3).shuffle(2).progress(Progress::Silent);
+            if checkpoints { fit.checkpoint(run).run() } else { fit.run() }
+        }
+        Reads::Loader => {
+            let rows = source(64, move |index| (x.index_axis(Axis(0), index).to_owned(), y[index]));
+            let loader = Loader::new(rows).batch(16).shuffle(3).share(trainer.share());
+            let fit = kiln::fit(&mut trainer, &loader, |trainer, (x, y)| {
+                lives()?;
+                trainer.step(x, y)
+            });
+            fit.epochs(3).progress(Progress::Silent).checkpoint(run).run()
+        }
+    };
     if dead.load(Ordering::Relaxed) {
         // The world is gone with its last copies.
         drop(trainer);
@@ -51,14 +81,16 @@ fn train(
 
 #[test]
 fn others_go_on_without_a_restart() {
-    let folder = Folder::new("undisturbed");
-    let expected = each_rank(4, |world| train(world.clone(), None, true, &folder).unwrap().unwrap());
-    for dies in [(3, 5), (0, 8), (1, 12), (2, 4)] {
-        let folder = Folder::new("loss");
-        let found = super::each_own(4, |world| train(world, Some(dies), true, &folder));
-        assert!(found[dies.0].is_none());
-        for end in found.into_iter().flatten() {
-            assert!(end.unwrap() == expected[0], "rank {} dies in step {}", dies.0, dies.1);
+    for (reads, all) in [(Reads::Dataset, &[(3, 5), (0, 8), (1, 12), (2, 4)][..]), (Reads::Loader, &[(3, 5), (0, 8)])] {
+        let folder = Folder::new("undisturbed");
+        let expected = each_rank(4, |world| train(world.clone(), None, true, reads, &folder).unwrap().unwrap());
+        for &dies in all {
+            let folder = Folder::new("loss");
+            let found = super::each_own(4, |world| train(world, Some(dies), true, reads, &folder));
+            assert!(found[dies.0].is_none());
+            for end in found.into_iter().flatten() {
+                assert!(end.unwrap() == expected[0], "{reads:?}: rank {} dies in step {}", dies.0, dies.1);
+            }
         }
     }
 }
@@ -68,7 +100,10 @@ fn without_a_checkpoint_the_loss_is_an_error_on_all() {
     // None is there yet, or none is wanted.
     for (dies, checkpoints) in [((1, 2), true), ((1, 5), false)] {
         let folder = Folder::new("loss");
-        for end in super::each_own(3, |world| train(world, Some(dies), checkpoints, &folder)).into_iter().flatten() {
+        for end in super::each_own(3, |world| train(world, Some(dies), checkpoints, Reads::Dataset, &folder))
+            .into_iter()
+            .flatten()
+        {
             let Err(FitError::Step { source, .. }) = end else { panic!("{end:?}") };
             assert!(matches!(*source, TrainError::Exchange(ExchangeError::Lost { .. })), "{source}");
         }

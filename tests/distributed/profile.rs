@@ -1,8 +1,9 @@
 //! The profile of a step of several ranks: what goes between them stands beside the calls.
 
+use kiln::distributed::World;
 use kiln::prelude::*;
 
-use super::{LeNet, each_rank};
+use super::{LeNet, each_rank, images};
 use crate::folder::Folder;
 
 #[test]
@@ -34,4 +35,24 @@ fn a_profile_shows_what_goes_between_ranks() {
         let of_exchanges = trace["traceEvents"].as_array().unwrap().iter().filter(|event| event["cat"] == "exchange");
         assert_eq!(of_exchanges.count(), profile.exchanges.len());
     }
+}
+
+#[test]
+fn a_profile_leaves_gradients_that_are_being_added_up_as_they_were() {
+    let train = |world: &World, profiled: bool| {
+        let rule = Adam::default().lr(0.01).accumulate(3);
+        let trainer = Trainer::new(LeNet::init(3), cross_entropy(), rule).batch(16).threads(1);
+        let mut trainer = trainer.distributed(world).shards(4).build().unwrap();
+        for step in 0..6 {
+            let (x, y) = images(16, step);
+            trainer.step(&x, &y).unwrap();
+            // Within a window, and between two of them.
+            if profiled && (step == 1 || step == 2) {
+                trainer.profile().unwrap();
+            }
+        }
+        trainer.model().fc1.weight.value.clone()
+    };
+    let expected = each_rank(2, |world| train(world, false));
+    assert!(each_rank(2, |world| train(world, true)) == expected);
 }

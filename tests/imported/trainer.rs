@@ -1,4 +1,4 @@
-//! `OnnxTrainer`: a model that is known when the program runs learns as the same one does that is declared, bit by bit; heads,
+//! `OnnxTrainer`: a model that is known when the program runs learns as the same one does that is declared; heads,
 //! groups, statistics of batches, files, mistakes.
 
 use kiln::onnx::{OnnxArray, OnnxExport, OnnxModel, OnnxPredictor, OnnxTrainer};
@@ -121,6 +121,36 @@ fn a_new_head_learns_first_alone_and_then_with_the_rest() {
 }
 
 #[test]
+fn averages_take_the_place_of_the_parameters_where_they_are_asked_for() {
+    let folder = Folder::new("trainer-averages");
+    let model = OnnxModel::load(file(&folder)).unwrap();
+    let name = model.outputs()[0].clone();
+    let rule = Sgd::new(0.5).ema(0.9);
+    let mut trainer =
+        OnnxTrainer::new(model, rule).loss(name.clone(), cross_entropy()).batch(8).threads(1).build().unwrap();
+    let (x, y) = batch(8);
+    for _ in 0..5 {
+        trainer.given("x", &x).unwrap().target(&name, &y).unwrap().step().unwrap();
+    }
+    let seen = [false, true].map(|averaged| {
+        trainer.use_averaged(averaged).unwrap();
+        let loss = trainer.given("x", &x).unwrap().target(&name, &y).unwrap().loss().unwrap();
+        let scores = trainer.given("x", &x).unwrap().run().unwrap().numbers(&name).unwrap().clone();
+        // What is predicted is what the model of that kind predicts.
+        let predictor = OnnxPredictor::new(trainer.model().clone()).threads(1).build().unwrap();
+        let again = predictor.given("x", &x).unwrap().run().unwrap().numbers(&name).unwrap().clone();
+        assert!((&again - &scores).iter().all(|difference| difference.abs() < 1e-5), "averaged: {averaged}");
+        (loss, scores)
+    });
+    assert_ne!(seen[0].0, seen[1].0);
+    assert_ne!(seen[0].1, seen[1].1);
+    // Without averages they are refused.
+    let model = trainer.into_model();
+    let mut trainer = OnnxTrainer::new(model, Sgd::new(0.5)).loss(name, cross_entropy()).threads(1).build().unwrap();
+    assert!(trainer.use_averaged(true).unwrap_err().to_string().contains("ema"));
+}
+
+#[test]
 fn mistakes_name_the_input_the_output_or_the_target() {
     let folder = Folder::new("trainer-mistakes");
     let path = file(&folder);
@@ -139,9 +169,10 @@ fn mistakes_name_the_input_the_output_or_the_target() {
     let (x, y) = batch(4);
     let said = |result: Result<f32, kiln::onnx::OnnxRunError>| result.unwrap_err().to_string();
     let missing = said(trainer.given("x", &x).unwrap().step());
-    assert_eq!(missing, format!("input `loss.{name}.target` was not given: i32[4]"));
+    assert_eq!(missing, format!("the loss of output `{name}` was not given its target: i32[4]"));
     let wrong = said(trainer.given("x", &x).unwrap().target(&name, &Array2::<f32>::zeros((4, 3))).unwrap().step());
-    assert!(wrong.contains("is i32[4]") && wrong.ends_with("f32[4, 3]"), "{wrong}");
+    let expected = format!("the loss of output `{name}` takes a target of i32[4], but what was given is f32[4, 3]");
+    assert_eq!(wrong, expected);
     let label = said(trainer.given("x", &x).unwrap().target(&name, &(&y + 3)).unwrap().step());
     assert!(label.contains('3'), "{label}");
     let (more, labels) = batch(5);

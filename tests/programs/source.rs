@@ -16,7 +16,9 @@ pub fn module(program: &Program) -> String {
     for (number, step) in program.steps.iter().enumerate() {
         if let Some(layer) = layer(&step.call) {
             writeln!(fields, "            layer{number}: {layer},").unwrap();
-            let trained = ["Linear", "Conv", "LayerNorm", "Embedding"].iter().any(|name| layer.starts_with(name));
+            let trained = ["Linear", "Conv", "LayerNorm", "Embedding", "RNN", "GRU", "LSTM"]
+                .iter()
+                .any(|name| layer.starts_with(name));
             if trained || matches!(step.call, Call::BatchNorm { affine: true, .. }) {
                 parts.push(format!("layer{number}"));
             }

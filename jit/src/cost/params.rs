@@ -138,8 +138,8 @@ pub mod from_op {
     pub const ACCUMULATING: f64 = 1.1;
 }
 
-/// Products of pairs of bf16 and of quads of bytes by tile registers (AMX). None of these is measured: they are what is published of Sapphire
-/// Rapids, as it was remembered and not looked up, and guesses around that. 2026-11-29.
+/// Products of pairs of bf16 and of quads of bytes by tile registers (AMX). None of these is measured: they are what is
+/// published of Sapphire Rapids, as it was remembered and not looked up, and guesses around that. 2026-11-29.
 pub mod tile_products {
     /// From a product of tiles to the next one. Unit: cycles a product of 16 x 16 sums by 32 bf16. Published.
     pub const DOT: f64 = 16.0;

@@ -180,8 +180,8 @@ type User = usize;
 const NOBODY: User = 0;
 const SEVERAL: User = usize::MAX;
 
-/// Its memory is slices, and what happens to each lane is plain loops: each index into a `Vec`, and each step of an iterator, is
-/// several calls in a debug build, whose tests spend much of their time here.
+/// Its memory is slices, and what happens to each lane is plain loops: each index into a `Vec`, and each step of an
+/// iterator, is several calls in a debug build, whose tests spend much of their time here.
 struct Machine<'a> {
     kernel: &'a Kernel,
     buffers: &'a [Buffer],

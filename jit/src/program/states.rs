@@ -73,7 +73,7 @@ impl Entry {
 pub struct Snapshot(Vec<Buffer>);
 
 /// What some states held; see [`States::hold`].
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Held {
     positions: Vec<usize>,
     buffers: Vec<Buffer>,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use kiln_graph::names::shown;
-use kiln_graph::{DType, Init, Parameter};
+use kiln_graph::{DType, Init, Parameter, Shape};
 use ndarray::ArrayD;
 
 use super::{Contents, OnnxModel};
@@ -26,14 +26,21 @@ impl OnnxModel {
     pub fn with_head(self, name: &str, of: &str, outputs: usize, seed: u64) -> Result<OnnxModel, OnnxError> {
         let mut model = self.with_outputs(&[of])?;
         let refused = |reason: String| OnnxError::Head { name: name.to_owned(), reason };
-        // For two rows, so that an extent of 1 is not taken for them.
-        let graph = model.predict_graph(2)?;
-        let ty = graph.node(graph.outputs[0].node).ty;
-        if ty.dtype != DType::F32 || ty.shape.rank() != 2 || outputs == 0 {
-            let of = shown(of);
+        if name.is_empty() || outputs == 0 {
+            return Err(refused("a head has a name, and one output at least".to_owned()));
+        }
+        // Features of two numbers of rows: those of a fixed extent have nothing to do with the rows.
+        let [ty, more] = [2, 3].map(|rows| model.predict_graph(rows).map(|graph| graph.node(graph.outputs[0].node).ty));
+        let (ty, more) = (ty?, more?);
+        let free = model.input_types()?.iter().any(|ty| ty.shape.dims().first() == Some(&Shape::N));
+        let by_rows = ty.shape.rank() > 0 && (!free || ty.shape.dim(0) == 2 && more.shape.dim(0) == 3);
+        if ty.dtype != DType::F32 || ty.shape.rank() != 2 || !by_rows {
+            let shape = if by_rows && free { ty.shape.with(0, Shape::N) } else { ty.shape };
             return Err(refused(format!(
-                "{outputs} numbers of {of}, which is {}{}, not f32[N, I]",
-                ty.dtype, ty.shape
+                "{} is {}{shape}, and a head takes features f32[N, I]: those behind the last pooling or Flatten \
+                 (`kiln inspect` shows the nodes)",
+                shown(of),
+                ty.dtype
             )));
         }
         let features = ty.shape.dim(1);
@@ -45,7 +52,7 @@ impl OnnxModel {
         let inputs = graph.inputs.iter().map(|input| input.name.as_str());
         let parameters = model.parameters.iter().map(|(name, _)| name.as_str());
         let known: Vec<&str> = values.chain(constants).chain(inputs).chain(parameters).collect();
-        if name.is_empty() || known.contains(&name) || names.iter().any(|name| known.contains(&name.as_str())) {
+        if known.contains(&name) || names.iter().any(|name| known.contains(&name.as_str())) {
             return Err(refused("the name is taken".to_owned()));
         }
         let mut init = Init::new(seed);

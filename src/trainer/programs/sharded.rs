@@ -167,12 +167,12 @@ impl Programs {
         let Programs { shards: Some(shards), states, .. } = self else { unreachable!("there are shards") };
         let of_shard = sizes.with_batch(shards.rows(shards.own().start, sizes.batch()).0.len());
         let held = states.snapshot();
-        let mut timelines = Vec::new();
-        for _ in 0..Profile::STEPS {
+        let timed = |_: usize| {
+            let timeline = shards.run_timed((name, &sizes), states);
             states.restore(&held);
-            timelines.push(shards.run_timed((name, &sizes), states)?);
-        }
-        states.restore(&held);
+            timeline
+        };
+        let timelines = (0..Profile::STEPS).map(timed).collect::<Result<Vec<_>, TrainError>>()?;
         let plan = shards.plan(name, &of_shard).expect("it was run");
         Ok(Profile::of_timelines(plan, &timelines, of_first, &pool).map_err(ProfileError::Machine)?)
     }

@@ -78,7 +78,7 @@ impl Exchanges {
     }
 
     /// The memory of a bucket that is here, for the values of a shard.
-    pub fn to_give(&mut self, bucket: usize) -> &mut Bucket {
+    pub fn filled(&mut self, bucket: usize) -> &mut Bucket {
         &mut self.here[bucket].as_mut().expect("it was taken since it was given").bucket
     }
 

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use kiln_jit::{Held, States};
 
 /// The values of each of a rank's shards, by the states' positions; a value that nobody has set is zeros.
+#[derive(Clone)]
 pub struct OwnStates(Vec<BTreeMap<usize, Held>>);
 
 impl OwnStates {
