@@ -189,7 +189,7 @@ fn a_residual_network_learns_the_digits_frozen_and_then_not() {
         Small::init(1),
         |model, old| model.body.0.set_trained(|_| old),
         (&x, &y),
-        (64, 15),
+        (64, 20),
         [Adam::new(0.003), Adam::new(0.003)],
     );
     // By chance: 2.30.
