@@ -52,7 +52,7 @@ impl Builder {
     }
 
     /// The sum of an f32 value over all shards where a flag is true that is the same in all of them; elsewhere nobody may
-    /// use it.
+    /// use it. The flag is made of states and inputs, of nothing that is exchanged itself.
     pub fn exchange_where<'g>(&'g self, value: Value<'g>, when: Option<Value<'g>>) -> Value<'g> {
         let Some(mut shards) = self.shards.get() else { return value };
         let number = shards.exchanges;

@@ -69,7 +69,7 @@ pub enum TileStatement {
     /// odd ones are added up apart, from 0 on, each product in one rounding; then both sums, then those to the tile's
     /// element. Denormal numbers count as 0 wherever they come up, whatever the floating-point mode. That of emitters
     /// without this instruction holds only where the mode says so, too, as it does in programs. Of quads of bytes, the
-    /// products are added to i32 that wrap.
+    /// products are added to i32 that wrap. Tiles have no type: that both hold such factors is not checked.
     Dot {
         /// What is multiplied.
         factors: Factors,
