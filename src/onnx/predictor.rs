@@ -258,7 +258,8 @@ impl<'p> OnnxCall<'p> {
         self.given_elements(name, T::elements(value.view().into_dyn()))
     }
 
-    /// As [`OnnxCall::given`], of elements whose type is known when the program runs: those of an [`OnnxArray`].
+    /// As [`OnnxCall::given`], of elements whose type is known when the program runs: those of an
+    /// [`OnnxArray`](super::OnnxArray).
     ///
     /// # Errors
     /// As for [`OnnxCall::given`].
