@@ -293,14 +293,14 @@ impl OnnxTrainer {
         self.call().given(name, value)
     }
 
-    /// What targets must be for so many rows.
-    fn rules(&mut self, rows: usize) -> Result<&[TargetRule], TrainError> {
+    /// Finds out what targets must be for so many rows, once.
+    fn make_rules(&mut self, rows: usize) -> Result<(), TrainError> {
         if !self.rules.contains_key(&rows) {
             let g = Builder::new(EVALUATE);
             let rules = compared(&g, &self.model, &self.losses, rows)?.into_iter().map(|one| one.rule).collect();
             self.rules.insert(rows, rules);
         }
-        Ok(&self.rules[&rows])
+        Ok(())
     }
 
     /// Sets the learning rate of all parameters from the next step on; with a schedule, the rate that it changes.
@@ -463,8 +463,9 @@ impl<'p> OnnxTrainerCall<'_, 'p> {
         if training && rows > batch {
             return Err(TrainError::BatchTooLarge { batch, found: rows }.into());
         }
-        let rules = trainer.rules(rows)?.to_vec();
-        for (place, (rule, target)) in rules.into_iter().zip(&targets).enumerate() {
+        trainer.make_rules(rows)?;
+        for (place, target) in targets.iter().enumerate() {
+            let rule = trainer.rules[&rows][place];
             let output = || trainer.losses[place].0.clone();
             let Some(target) = target else {
                 return Err(OnnxRunError::MissingTarget { output: output(), expected: rule.ty });

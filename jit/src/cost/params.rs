@@ -19,11 +19,12 @@ pub mod caches {
 /// How work is shared among threads.
 pub mod sharing {
     /// What one thread computes, about, where it is asked whether a call is worth waking another one. Unit: weight (an
-    /// addition being 1) a nanosecond. Zen 4, 2026-11-23.
-    pub const FLOPS: u64 = 50;
+    /// addition being 1) a nanosecond. Zen 4, 2026-11-23, of floating-point operations; of weights since 2026-11-30, for
+    /// which Emerald Rapids was looked at alone.
+    pub const WEIGHT: u64 = 50;
     /// What one thread moves, about, where it is asked for that. Unit: bytes a nanosecond. Zen 4, 2026-11-23.
     pub const BYTES: u64 = 40;
-    /// Calls that are estimated to take less time on one thread ([`FLOPS`] and [`BYTES`]) are not worth waking another
+    /// Calls that are estimated to take less time on one thread ([`WEIGHT`] and [`BYTES`]) are not worth waking another
     /// one, which takes about 2 microseconds. Unit: nanoseconds. Zen 3, 2026-11-26.
     pub const PARALLEL_NANOSECONDS: u64 = 7_000;
     /// Tasks of a grid from which on threads share the work. Unit: tasks. Zen 3, 2026-11-26.

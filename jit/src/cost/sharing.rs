@@ -1,6 +1,6 @@
 //! How work is cut into tasks that threads share.
 
-use crate::cost::params::sharing::{BYTES, FLOPS, PARALLEL_NANOSECONDS};
+use crate::cost::params::sharing::{BYTES, PARALLEL_NANOSECONDS, WEIGHT};
 
 /// The largest divisor of `n` that is at most `limit`, and at least 1.
 pub fn divisor(n: usize, limit: usize) -> usize {
@@ -11,7 +11,7 @@ pub fn divisor(n: usize, limit: usize) -> usize {
 /// among threads.
 pub fn worth_sharing(tasks: usize, weight: u64, bytes: u64) -> bool {
     // Nanoseconds of one thread. Both are added: a kernel rarely computes and waits at one time.
-    tasks > 1 && weight / FLOPS + bytes / BYTES > PARALLEL_NANOSECONDS
+    tasks > 1 && weight / WEIGHT + bytes / BYTES > PARALLEL_NANOSECONDS
 }
 
 /// The divisors of `n`, the smallest first, in time that grows with its root: `n` may be any batch.
