@@ -185,7 +185,7 @@ fn graph(
         optimization(model, optimizer).minimize(&g, value);
     }
     g.output("loss", value);
-    guard(&g, |_| false);
+    guard(&g, &|_| false);
     Ok(g.finish()?)
 }
 
@@ -241,16 +241,16 @@ impl OnnxTrainerBuilder {
         model.predict_graph(settings.batch)?;
         programs.take_parameters(&mut *model)?;
         let (sizes, rule) = (Sizes::of_batch(settings.batch), &*optimizer);
-        programs.get(TRAIN, sizes, || graph(&model, &losses, rule, (Purpose::Step, settings.batch, settings.seed)))?;
-        let held = [optimization(&model, rule)];
-        programs.fill(held[0].initial_state())?;
-        programs.note_optimizers(&held, vec![TRAIN])?;
-        let schedulers = Schedulers::new(&held);
+        let mut step = |_| graph(&model, &losses, rule, (Purpose::Step, settings.batch, settings.seed));
+        programs.get(TRAIN, sizes, &mut step)?;
+        let mut of_losses = Vec::new();
         for (output, loss) in &losses {
-            for (name, value) in loss.states() {
-                programs.initialise(&format!("{}.{name}", scope(output)), value.view())?;
-            }
+            of_losses
+                .extend(loss.states().into_iter().map(|(name, value)| (format!("{}.{name}", scope(output)), value)));
         }
+        let held = [optimization(&model, rule)];
+        programs.begin_training(&held, of_losses, vec![TRAIN])?;
+        let schedulers = Schedulers::new(&held);
         let targets = losses.iter().map(|_| Buffer::new(settings.batch)).collect();
         let rules = HashMap::new();
         Ok(OnnxTrainer { model, losses, optimizer, settings, programs, schedulers, inputs, outputs, rules, targets })
@@ -480,8 +480,9 @@ impl<'p> OnnxTrainerCall<'_, 'p> {
         if training {
             schedulers.hand_over(&[0], programs.states_mut()).map_err(TrainError::from)?;
         }
-        let graph = || graph(model, losses, &**optimizer, (purpose, rows, settings.seed));
-        let (program, states) = programs.get(if training { TRAIN } else { EVALUATE }, Sizes::of_batch(rows), graph)?;
+        let mut graph = |_| graph(model, losses, &**optimizer, (purpose, rows, settings.seed));
+        let name = if training { TRAIN } else { EVALUATE };
+        let (program, states) = programs.get(name, Sizes::of_batch(rows), &mut graph)?;
         given.write(program)?;
         for (place, target) in targets.iter().enumerate() {
             target.write(program, inputs.len() + place, 0, rows)?;
@@ -503,8 +504,8 @@ impl<'p> OnnxTrainerCall<'_, 'p> {
         let rows = given.rows(&trainer.inputs)?.unwrap_or(trainer.settings.batch);
         let foreign = |error: kiln_onnx::OnnxError| TrainError::Graph(GraphError::Foreign(error.to_string()));
         let OnnxTrainer { model, programs, outputs, .. } = trainer;
-        let graph = || model.predict_graph(rows).map_err(foreign);
-        let (program, states) = programs.get(PREDICT, Sizes::of_batch(rows), graph)?;
+        let mut graph = |_| model.predict_graph(rows).map_err(foreign);
+        let (program, states) = programs.get(PREDICT, Sizes::of_batch(rows), &mut graph)?;
         given.write(program)?;
         program.run(states)?;
         Ok(OnnxOutputs::read(program, outputs))
