@@ -46,6 +46,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use kiln_graph::passes::Precision;
+
 pub use error::ExchangeError;
 pub use network::{Messages, Network};
 pub use share::Share;
@@ -275,7 +277,7 @@ impl World {
     }
 
     /// Adds a bucket up over all ranks, while this thread goes on.
-    pub(crate) fn sum(&self, mut summing: Box<Summing>) {
+    pub(crate) fn add_up(&self, mut summing: Box<Summing>) {
         summing.times[0] = Instant::now();
         summing.limit = self.limit();
         self.forget_failure();
@@ -334,6 +336,22 @@ impl World {
         Ok(if head[0] == 0 { Ok(bytes) } else { Err(String::from_utf8_lossy(&bytes).into_owned()) })
     }
 
+    /// The sums of some numbers over all ranks, which all have as many of: for what a loop of one's own counts. They are
+    /// added up in an order of ranks, so that each rank has the same bits.
+    ///
+    /// # Errors
+    /// [`ExchangeError::Timeout`] and others, where a rank does not come.
+    pub fn sum(&self, numbers: &[f32]) -> Result<Vec<f32>, ExchangeError> {
+        let (reply, back) = sync_channel(1);
+        let mut summing = Summing::new(0, Bucket::new(numbers.len(), self.ranks(), Precision::F32), reply);
+        summing.bucket.take(self.rank(), |to| to.copy_from_slice(numbers));
+        self.add_up(summing);
+        let rank = self.rank();
+        let ended = |_| ExchangeError::Network { rank, reason: "the thread of exchanges has ended".into() };
+        let summing = back.recv().map_err(ended)?;
+        summing.result.clone().map(|()| summing.bucket.sum().to_vec())
+    }
+
     /// Waits until all ranks are here.
     ///
     /// # Errors
@@ -349,7 +367,10 @@ impl World {
     /// [`World::barrier`].
     pub fn agree(&self, settings: &[(&str, String)]) -> Result<(), ExchangeError> {
         let settings = settings.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
-        self.call(move |network, limit| agree::agree(network, settings, limit))
+        let agreed = self.call(move |network, limit| agree::agree(network, settings, limit));
+        // Where all end with that, launchers are to let all say so.
+        agreed.as_ref().err().into_iter().for_each(|error| self.note_failure(error));
+        agreed
     }
 }
 

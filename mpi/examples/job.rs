@@ -1,7 +1,7 @@
 //! A job for `mpi/run-tests`: some steps of a network by as many processes as were started. Each prints the bits of its
 //! losses and a number that stands for all of its states; the script compares.
 //!
-//! `job NETWORK STEPS SHARDS`, and by the environment: `JOB_FOLDER` for checkpoints, from which it goes on; `JOB_PAUSE`,
+//! `job NETWORK STEPS SHARDS` (`wire` is no network, but its sums alone), and by the environment: `JOB_FOLDER` for checkpoints, from which it goes on; `JOB_PAUSE`,
 //! milliseconds after each step; `JOB_STALL`, a rank that stops in its second step; `JOB_FAIL`, a rank that fails in its
 //! second step, and with `JOB_SAYS` says why; `JOB_DIFFER`, a rank with another learning
 //! rate; `JOB_LIMIT`, seconds that ranks wait for each other; `JOB_TIME`, to print the shortest step; `JOB_ACCUMULATE`, of how
@@ -126,6 +126,19 @@ impl Job {
         Ok(())
     }
 
+    /// Sums as many numbers as resnet18 has parameters, in as many pieces as its step does, and computes nothing.
+    fn exchange(&self) -> Result<(), Box<dyn Error>> {
+        let numbers = vec![self.world.rank() as f32; 11_173_962 / 8];
+        let mut shortest = Duration::MAX;
+        for _ in 0..self.steps {
+            let start = Instant::now();
+            (0..8).try_for_each(|_| self.world.sum(&numbers).map(drop))?;
+            shortest = shortest.min(start.elapsed());
+        }
+        println!("rank {} shortest step {:.3} ms", self.world.rank(), shortest.as_secs_f64() * 1e3);
+        Ok(())
+    }
+
     fn train<M: Model<Output = f32>>(
         &self,
         batch: usize,
@@ -208,6 +221,7 @@ fn job() -> Result<(), Box<dyn Error>> {
             };
             job.run(trainer, step, |trainer| hash(trainer.model()))
         }
+        "wire" => job.exchange(),
         other => Err(format!("no network `{other}`").into()),
     }
 }

@@ -112,7 +112,10 @@ impl Shards {
     pub fn new(world: World, sharding: Sharding, wire: Precision) -> Result<Shards, ExchangeError> {
         let (ranks, count) = (world.ranks(), sharding.count);
         if count < ranks {
-            return Err(ExchangeError::Shards { shards: count, ranks });
+            let error = ExchangeError::Shards { shards: count, ranks };
+            // Where all end with that, launchers are to let all say so.
+            world.note_failure(&error);
+            return Err(error);
         }
         let own = Share::of(world.rank(), ranks, count).own;
         let (losses, values) = (world.losses(), OwnStates::new(own.len()));

@@ -41,11 +41,12 @@ model! {
     struct Wide {
         fc1: Linear(100, 1100),
         fc2: Linear(1100, 1100),
-        fc3: Linear(1100, 5),
+        fc3: Linear(1100, 1100),
+        fc4: Linear(1100, 5),
     }
 
     fn forward(x: [N, 1, 10, 10]) -> [N, 5] {
-        fc3(fc2(fc1(x.flatten(1)).relu()).relu())
+        fc4(fc3(fc2(fc1(x.flatten(1)).relu()).relu()).relu())
     }
 }
 
@@ -58,7 +59,7 @@ fn gradients_are_on_their_way_while_others_are_computed() {
         let path = folder.path(&format!("trace{}.json", world.rank()));
         profile.save_trace(&path).unwrap();
         let trace: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
-        // The last layer's gradients, which want a copy of their own, go first, then the large layer's.
+        // The last layer's gradients, which want a copy of their own, go first with a large layer's, then another one's.
         assert!(profile.exchanges.len() >= 3, "{profile}");
         for (bucket, layers) in [(0, 2), (1, 1)] {
             let given = 1e6 * profile.exchanges[bucket].given;
