@@ -187,7 +187,7 @@ fn graph(
         optimization(model, optimizer).minimize(&g, value);
         g.output("loss", value);
     }
-    guard(&g, |_| false);
+    guard(&g, &|_| false);
     Ok(g.finish()?)
 }
 
@@ -250,16 +250,16 @@ impl OnnxTrainerBuilder {
         model.predict_graph(settings.batch)?;
         programs.take_parameters(&mut *model)?;
         let (sizes, rule) = (Sizes::of_batch(settings.batch), &*optimizer);
-        programs.get(TRAIN, sizes, || graph(&model, &losses, rule, (Purpose::Step, settings.batch, settings.seed)))?;
-        let held = [optimization(&model, rule)];
-        programs.fill(held[0].initial_state())?;
-        programs.note_optimizers(&held, vec![TRAIN])?;
-        let schedulers = Schedulers::new(&held);
+        let mut step = |_| graph(&model, &losses, rule, (Purpose::Step, settings.batch, settings.seed));
+        programs.get(TRAIN, sizes, &mut step)?;
+        let mut of_losses = Vec::new();
         for (output, loss) in &losses {
-            for (name, value) in loss.states() {
-                programs.initialise(&format!("{}.{name}", scope(output)), value.view())?;
-            }
+            of_losses
+                .extend(loss.states().into_iter().map(|(name, value)| (format!("{}.{name}", scope(output)), value)));
         }
+        let held = [optimization(&model, rule)];
+        programs.begin_training(&held, of_losses, vec![TRAIN])?;
+        let schedulers = Schedulers::new(&held);
         let targets = losses.iter().map(|_| Buffer::new(settings.batch)).collect();
         let rules = HashMap::new();
         Ok(OnnxTrainer {
@@ -527,8 +527,8 @@ impl<'p> OnnxTrainerCall<'_, 'p> {
         let mut sums = vec![0.0f64; if training { 1 } else { 2 * losses.len() }];
         for start in (0..rows).step_by(at_once) {
             let part = start..rows.min(start + at_once);
-            let graph = || graph(model, losses, &**optimizer, (purpose, part.len(), settings.seed));
-            let (program, states) = programs.get(name, Sizes::of_batch(part.len()), graph)?;
+            let mut graph = |_| graph(model, losses, &**optimizer, (purpose, part.len(), settings.seed));
+            let (program, states) = programs.get(name, Sizes::of_batch(part.len()), &mut graph)?;
             given.write(inputs, program, part.clone())?;
             for (place, target) in targets.iter().enumerate() {
                 // Of all samples at once an output may have more rows than there are samples.
@@ -560,8 +560,8 @@ impl<'p> OnnxTrainerCall<'_, 'p> {
         let mut parts = Vec::new();
         for start in (0..rows).step_by(at_once) {
             let part = start..rows.min(start + at_once);
-            let graph = || model.predict_graph(part.len()).map_err(foreign);
-            let (program, states) = programs.get(PREDICT, Sizes::of_batch(part.len()), graph)?;
+            let mut graph = |_| model.predict_graph(part.len()).map_err(foreign);
+            let (program, states) = programs.get(PREDICT, Sizes::of_batch(part.len()), &mut graph)?;
             given.write(inputs, program, part)?;
             program.run(states)?;
             parts.push(OnnxOutputs::read(program, outputs));
