@@ -41,7 +41,7 @@ const TEMPERATURE: f32 = 0.8;
 // ANCHOR: block
 model! {
     /// Attention to the places before, then a perceptron; each is added to what it was given.
-    struct Block {
+    pub struct Block {
         ln1: LayerNorm(WIDTH),
         qkv: Linear(WIDTH, { 3 * WIDTH }),
         out: Linear(WIDTH, WIDTH),
@@ -66,7 +66,7 @@ model! {
 // ANCHOR: model
 model! {
     /// The scores of what comes next, at each place.
-    struct Gpt {
+    pub struct Gpt {
         letters: Embedding(WORDS, WIDTH),
         places: Embedding(PLACES, WIDTH),
         blocks: [Block; 3],
@@ -86,7 +86,7 @@ model! {
 
 // ANCHOR: steps
 model! {
-    struct Writer {
+    pub struct Writer {
         gpt: Gpt,
         opt: AdamW(
             gpt,

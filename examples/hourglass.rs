@@ -39,7 +39,7 @@ model! {
     /// changes it (other planes, a stride) takes one projection of its input.
     ///
     /// Sources: He et al., "Identity Mappings in Deep Residual Networks"; Xie et al., "Aggregated Residual Transformations".
-    struct Block<
+    pub struct Block<
         const INPLANES: usize,
         const OUTPLANES: usize,
         const RESOLUTION: usize,
@@ -74,7 +74,7 @@ model! {
 // ANCHOR: model
 model! {
     /// The correction that is added to an image.
-    struct Hourglass {
+    pub struct Hourglass {
         stem: Conv2d(1, 32, 3, padding = 1),
         pool: FractionalMaxPool2d(2, output_ratio = 0.5),
         widen: Block<32, 48, 16, 1>,

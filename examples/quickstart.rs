@@ -7,7 +7,7 @@ use ndarray::Axis;
 
 #[derive(Model)]
 #[model(input = [64])]
-struct Net {
+pub struct Net {
     fc1: Linear<64, 96>,
     act: ReLU,
     fc2: Linear<96, 10>,

@@ -181,9 +181,8 @@ impl<'m> OnnxExport<'m> {
         Ok(OnnxExport::of(Eval::find(model, name)?))
     }
 
-    /// A model of another file, with its present parameters: after another training, or with a new head. Its interface is
-    /// Kiln's: whole numbers are int32 and floating-point ones f32, whatever they were; values that were given by `with` are
-    /// no inputs any more; the number of rows is `N`.
+    /// A model of another file, with its present parameters: after another training, or with a new head. Inputs and outputs
+    /// have the element types of that file; values that were given by `with` are no inputs any more; the number of rows is `N`.
     ///
     /// # Errors
     /// [`ExportError::File`] for an input with an open extent beside the number of rows.
@@ -247,7 +246,8 @@ impl<'m> OnnxExport<'m> {
         let mut layers = HashSet::new();
         self.model.each_layer(&mut |place, _| _ = layers.insert(place.to_owned()));
         let name = &self.model.name();
-        let (parameters, layers) = (&parameters, &layers);
-        Ok(write::model(&Source { name, built: &built, free: &free, sizes: &sizes, parameters, layers })?)
+        let elements = self.model.elements();
+        let (parameters, layers, elements) = (&parameters, &layers, &elements);
+        Ok(write::model(&Source { name, built: &built, free: &free, sizes: &sizes, parameters, layers, elements })?)
     }
 }

@@ -103,7 +103,8 @@ pub use kiln_rt::random;
 /// The crate of the arrays that Kiln takes and gives.
 pub use ndarray;
 pub use predictor::{
-    OutputDifference, Predictor, PredictorBuilder, Quantization, QuantizeError, QuantizeOptions, QuantizedLayer,
+    Calibration, OutputDifference, Predictor, PredictorBuilder, Quantization, QuantizeError, QuantizeOptions,
+    QuantizedLayer,
 };
 pub use report::{Report, ReportError};
 pub use steps::{StepTrainer, Steps};

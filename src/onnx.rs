@@ -61,10 +61,12 @@ mod weights;
 ///
 /// Behind the path stands what the file leaves open: shapes, `x: [N, 3, 32, 32]`, where N is any number of samples, also if the
 /// file has a number there; and values on which shapes depend, `rate = 16000`, `sizes = [2, 3]`. Names that are none in
-/// Rust are strings: `"input.1": [N, 8]`.
+/// Rust are strings: `"input.1": [N, 8]`. An extent that the file leaves open may stay so, as in a `model!`:
+/// `x: [N, T, 80]`, by a name of capital letters that is no constant. What an output has of it, rustc then knows, too:
+/// `2 * T + 1`.
 ///
-/// The file becomes a part of the program, which cargo builds anew where it changes; nothing is read when the program
-/// runs. `init` makes the model with the file's parameters, whatever the seed; `load` brings others of the same
+/// The file becomes a part of the program, with the files of external data that it refers to; cargo builds it anew where they
+/// change, and nothing is read when the program runs. `init` makes the model with the file's parameters, whatever the seed; `load` brings others of the same
 /// names. All lies in the field `onnx`, an [`OnnxModel`]: `net.onnx.set_trained(|name| ..)` says which parameters are
 /// trained.
 ///

@@ -18,8 +18,11 @@ use crate::trainer::{
 };
 pub(crate) use held::Held;
 pub(crate) use lending::Lender;
-pub use quantization::{OutputDifference, Quantization, QuantizeError, QuantizeOptions, QuantizedLayer};
-use quantization::{Quantized, calibrate};
+#[cfg(feature = "onnx")]
+pub(crate) use quantization::Subject;
+use quantization::calibrate;
+pub use quantization::{Calibration, OutputDifference, Quantization, QuantizeError, QuantizeOptions, QuantizedLayer};
+pub(crate) use quantization::{Lost, Quantized};
 
 /// A model ready to predict, compiled for one batch size.
 ///
@@ -90,11 +93,12 @@ impl<M: Model> PredictorBuilder<M> {
     setter!(precision);
     setter!(tune);
 
-    /// Computes products in 8 bits: weights of Linear and convolution layers as i8, a scale for each output channel, what they are
-    /// multiplied with as u8, one scale and zero point for each tensor, sums as i32; all else in f32. `calibration` is what
-    /// [`Predictor::predict`] takes, some hundred samples: their least and greatest numbers bound what activations become, and numbers
-    /// beyond are cut off. A quarter of the memory, and faster where products take the time; [`Predictor::quantization`]
-    /// tells what it loses. It is done here, with what was set before.
+    /// Computes products in 8 bits: weights of Linear, convolution and recurrent layers as i8, a scale for each output channel, what
+    /// they are multiplied with as u8, one scale and zero point for each tensor (of a recurrent layer: for all steps), sums as i32;
+    /// all else in f32. `calibration` is what [`Predictor::predict`] takes, some hundred samples: their least and greatest
+    /// numbers bound what activations become, and numbers beyond are cut off; [`Calibration`] has other bounds. A quarter of the
+    /// memory, and faster where products take the time; [`Predictor::quantization`] and [`Predictor::summary`] tell what it
+    /// loses. It is done here, with what was set before.
     ///
     /// ```
     /// use kiln::prelude::*;
@@ -120,7 +124,7 @@ impl<M: Model> PredictorBuilder<M> {
         self.quantize_with(calibration, QuantizeOptions::new())
     }
 
-    /// As [`PredictorBuilder::quantize`], but for layers that stay in f32.
+    /// As [`PredictorBuilder::quantize`], but for layers that stay in f32, and with other ranges of activations.
     ///
     /// # Errors
     /// Also [`QuantizeError::Unknown`] for a name of a layer that there is not.
@@ -277,13 +281,15 @@ impl<M: Model> Predictor<M> {
         self.programs.tuning()
     }
 
-    /// A table of the layers, their output shapes, parameters and FLOPs, and the planned memory; it prints.
+    /// A table of the layers, their output shapes, parameters and FLOPs, the planned memory, and what is computed in 8 bits, with
+    /// what that loses; it prints.
     ///
     /// # Errors
     /// [`TrainError::Graph`].
     pub fn summary(&self) -> Result<Summary, TrainError> {
         let sizes = self.settings.usual(M::INPUTS);
-        self.model.with(|model| Summary::new(model, sizes, None, Some(self.plan())))
+        let summary = self.model.with(|model| Summary::new(model, sizes, None, Some(self.plan())))?;
+        Ok(summary.quantized(self.quantization()))
     }
 }
 

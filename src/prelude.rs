@@ -22,7 +22,7 @@ pub use crate::onnx_model;
 pub use crate::optimizers::{
     ASGD, Adadelta, Adagrad, Adam, AdamW, Adamax, Lion, NAdam, Optimizer, RAdam, RMSprop, Rprop, Select, Sgd,
 };
-pub use crate::predictor::{Predictor, QuantizeOptions};
+pub use crate::predictor::{Calibration, Predictor, QuantizeOptions};
 pub use crate::report::{DrawError, DrawGraph};
 pub use crate::schedules::{
     ChainedScheduler, ConstantLR, CosineAnnealingLR, CosineAnnealingWarmRestarts, CyclicLR, ExponentialLR, LambdaLR,

@@ -311,7 +311,7 @@ fn graph<M: Steps>(
         shard(&g, sharding);
     }
     let inputs = compute(&g, model, number, sizes);
-    guard(&g, |result| axes.get(result).is_some_and(Option::is_some));
+    guard(&g, &|result| axes.get(result).is_some_and(Option::is_some));
     let classes = inputs.iter().map(|input| g.classes(*input)).collect();
     Ok((g.finish()?, classes))
 }

@@ -20,7 +20,6 @@ mod sizes;
 mod statistics;
 mod targets;
 
-use std::ops::Range;
 use std::path::Path;
 
 use kiln_graph::losses::Criterion;
@@ -34,12 +33,13 @@ use ndarray::{ArrayD, ArrayView, ArrayViewD};
 pub use builder::TrainerBuilder;
 pub(crate) use builder::{Settings, setter};
 pub use error::TrainError;
-use evaluation::Sums;
+use evaluation::{Evaluated, Sums};
 pub use evaluation::{Evaluation, OutputEvaluation};
 pub use given::BatchTargets;
 pub(crate) use given::Buffer;
 #[cfg(feature = "onnx")]
 pub(crate) use given::read_elements as read_target;
+use given::write_targets;
 use graphs::optimization;
 pub use graphs::{evaluate_graph, train_graph};
 pub(crate) use graphs::{guard, shard, step_graph};
@@ -53,8 +53,10 @@ pub use prediction::predict_graph;
 #[cfg(feature = "onnx")]
 pub use prediction::predict_graph_with_wholes;
 pub(crate) use prediction::{forward, output_names};
+#[cfg(feature = "onnx")]
+pub(crate) use programs::EVALUATE;
 pub use programs::OUTSIDE;
-pub(crate) use programs::{Compiled, EVALUATE, OwnValues, PREDICT, Programs, TRAIN};
+pub(crate) use programs::{Compiled, OwnValues, PREDICT, Programs, TRAIN};
 pub(crate) use saved::{encode, load, load_bytes, save};
 pub(crate) use schedulers::Schedulers;
 pub(crate) use shards::{Exchange, Shards, Timeline};
@@ -66,7 +68,6 @@ pub use targets::{Label, TargetElement, Targets};
 pub(crate) use targets::{Rules, check_finite};
 
 use crate::checkpoint::CheckpointError;
-use crate::distributed::rows_of;
 use crate::history::History;
 use crate::metrics::Metrics;
 use crate::report::{CachedPrograms, DrawError, Drawing, Facts, Profile, Report, Summary, Tuning};
@@ -206,13 +207,13 @@ impl<M: Model, L: Criterion<M::Output>, O: Optimizer> Trainer<M, L, O> {
         self.read_targets(y, sizes)?;
         let (seed, sharding) = (self.settings.seed, self.settings.sharding);
         let Trainer { model, loss, optimizer, programs, targets, schedulers, .. } = self;
-        let graph = |sizes: Sizes| step_graph(&**model, loss, optimizer, sizes, (seed, sharding));
-        programs.each_shard((TRAIN, Mode::Train), sizes, graph, |program, rows| {
+        let mut graph = |sizes: Sizes| step_graph(&**model, loss, optimizer, sizes, (seed, sharding));
+        programs.each_shard((TRAIN, Mode::Train), sizes, &mut graph, &mut |program, rows| {
             inputs::write::<M>(program, &x, rows.clone())?;
             write_targets(program, M::INPUTS.len(), targets, rows)
         })?;
         schedulers.hand_over(&[0], programs.states_mut())?;
-        let program = programs.run_step((TRAIN, Mode::Train), sizes, || graph(sizes))?;
+        let program = programs.run_step((TRAIN, Mode::Train), sizes, &mut graph)?;
         schedulers.advance(&[0]);
         Ok(program.session().scalar(0))
     }
@@ -307,12 +308,10 @@ impl<M: Model, L: Criterion<M::Output>, O: Optimizer> Trainer<M, L, O> {
             sums.push(all.clone());
             all.take(&shards.totals(sums.iter().map(Sums::totals).collect())?);
         }
-        Ok(all.finish::<M>(&self.loss, &self.metrics))
+        Ok(all.finish(output_names::<M>(), &self.loss.parts(), &self.metrics))
     }
 
-    /// Adds the evaluation of some samples to that of others. With several ranks, each evaluates its shards' rows of a
-    /// batch, and adds up shard by shard, so that the sum of all does not depend on who has which; metrics are told of all
-    /// samples, on all ranks.
+    /// Adds the evaluation of some samples to that of others.
     fn add_evaluation(
         &mut self,
         sums: Option<Vec<Sums>>,
@@ -321,7 +320,6 @@ impl<M: Model, L: Criterion<M::Output>, O: Optimizer> Trainer<M, L, O> {
         metrics: &mut Metrics,
     ) -> Result<Vec<Sums>, TrainError> {
         let sizes = inputs::check::<M>(&x, &self.settings)?;
-        let rows = sizes.batch();
         self.read_targets(y, sizes)?;
         let all = |output: usize| Type { shape: sizes.shape(M::OUTPUTS[output].shape), ..M::OUTPUTS[output] };
         let losses = self.loss.parts().len();
@@ -330,26 +328,17 @@ impl<M: Model, L: Criterion<M::Output>, O: Optimizer> Trainer<M, L, O> {
         let (own, shards) = shards.unwrap_or((0..1, 1));
         let new = || vec![Sums::new(losses, self.metrics.len(), &self.targets, M::OUTPUTS, (&all, told)); own.len()];
         let mut sums = sums.unwrap_or_else(new);
-        let names = if told { sums[0].outputs::<M>() } else { Vec::new() };
+        let names = if told { sums[0].outputs(&output_names::<M>()) } else { Vec::new() };
         metrics.check(&names)?;
-        let starts = (0..rows).step_by(self.settings.batch);
-        for (start, shard) in starts.flat_map(|start| own.clone().map(move |shard| (start, shard))) {
-            let of_shard = rows_of(shard, shards, rows.min(start + self.settings.batch) - start);
-            let part = start + of_shard.start..start + of_shard.end;
-            let count = part.len();
-            if count == 0 {
-                continue;
-            }
-            let sums = &mut sums[shard - own.start];
-            let sizes = sizes.with_batch(count);
-            let graph = || evaluate_graph(&*self.model, &self.loss, &self.metrics, sizes);
-            let (program, states) = self.programs.get(EVALUATE, sizes, graph)?;
-            inputs::write::<M>(program, &x, part.clone())?;
-            write_targets(program, M::INPUTS.len(), &self.targets, part.clone())?;
-            program.run(states)?;
-            let told = if told { Some((&mut *metrics, &names[..])) } else { None };
-            sums.add(program.session(), &self.targets, part, told)?;
-        }
+        let evaluated = Evaluated {
+            sizes,
+            batch: self.settings.batch,
+            graph: &mut |sizes| evaluate_graph(&*self.model, &self.loss, &self.metrics, sizes),
+            write: &mut |program, part| inputs::write::<M>(program, &x, part),
+            inputs: M::INPUTS.len(),
+            targets: &self.targets,
+        };
+        evaluation::add(&mut self.programs, &mut sums, (own, shards), evaluated, (metrics, &names))?;
         Ok(sums)
     }
 
@@ -511,10 +500,10 @@ impl<M: Model, L: Criterion<M::Output>, O: Optimizer> Trainer<M, L, O> {
         if self.programs.shards().is_some() {
             let (sizes, seed, sharding) = (self.settings.usual(M::INPUTS), self.settings.seed, self.settings.sharding);
             let Trainer { model, loss, optimizer, programs, .. } = self;
-            let graph = |sizes: Sizes| step_graph(&**model, loss, optimizer, sizes, (seed, sharding));
-            return programs.profile_step((TRAIN, sizes), graph, &of_first);
+            let mut graph = |sizes: Sizes| step_graph(&**model, loss, optimizer, sizes, (seed, sharding));
+            return programs.profile_step((TRAIN, sizes), &mut graph, &of_first);
         }
-        let (program, states) = self.programs.get(TRAIN, self.step_sizes(), || Ok(of_first.clone()))?;
+        let (program, states) = self.programs.get(TRAIN, self.step_sizes(), &mut |_| Ok(of_first.clone()))?;
         program.profile(states, &of_first)
     }
 
@@ -548,7 +537,7 @@ impl<M: Model, L: Criterion<M::Output>, O: Optimizer> Trainer<M, L, O> {
     /// [`TrainError::Compile`].
     pub fn summary(&mut self) -> Result<Summary, TrainError> {
         let sizes = self.settings.usual(M::INPUTS);
-        self.programs.get(PREDICT, sizes, || predict_graph(&*self.model, sizes))?;
+        self.programs.get(PREDICT, sizes, &mut |sizes| predict_graph(&*self.model, sizes))?;
         let inference = self.programs.plan(PREDICT, sizes);
         Summary::new(&*self.model, sizes, Some(self.plan()), inference)
     }
@@ -570,17 +559,6 @@ impl<M: Model, L: Criterion<M::Output>, O: Optimizer> Trainer<M, L, O> {
             })
         })
     }
-}
-
-/// Sets the inputs of a program from `first` on to the targets of some samples.
-fn write_targets(
-    program: &mut Compiled,
-    first: usize,
-    targets: &[Buffer],
-    part: Range<usize>,
-) -> Result<(), TrainError> {
-    let given = targets.iter().filter(|target| target.rule.is_some());
-    given.enumerate().try_for_each(|(number, target)| target.write(program, first + number, part.start, part.end))
 }
 
 /// Targets as a tensor of the given shape.

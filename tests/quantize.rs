@@ -45,6 +45,21 @@ model! {
     }
 }
 
+// Products of inputs and of states, in both directions and in a stack.
+model! {
+    struct Recurrent {
+        lstm: LSTM(12, 16, num_layers = 2, batch_first = true, bidirectional = true),
+        gru: GRU(32, 10, batch_first = true),
+        fc: Linear(10, 5),
+    }
+
+    fn forward(x: [N, 6, 12]) -> [N, 5] {
+        let (y, _) = lstm(x);
+        let (y, _) = gru(y);
+        fc(y.select(1, -1))
+    }
+}
+
 // Products of activations with one another stay in f32.
 model! {
     struct Words {
@@ -118,15 +133,47 @@ fn attention() {
 }
 
 #[test]
+fn recurrent_layers() {
+    check(|| Recurrent::init(3), &[17, 6, 12], 0.03, [11, 11]);
+}
+
+/// Some samples have numbers a hundred times as large as the others.
+#[test]
+fn ranges_may_leave_out_few_large_numbers() {
+    let mut x = samples(&[400, 18]);
+    x.slice_axis_mut(Axis(0), (0..2).into()).mapv_inplace(|number| 100.0 * number);
+    let usual = samples(&[100, 18]);
+    let exact = Predictor::new(Mlp::init(3)).threads(1).build().unwrap().predict(&usual).unwrap();
+    let of = |calibration: Calibration| {
+        let options = QuantizeOptions::new().calibration(calibration);
+        let builder = Predictor::new(Mlp::init(3)).threads(1).quantize_with(&x, options).unwrap();
+        let predictor = builder.build().unwrap();
+        let narrow = predictor.predict(&usual).unwrap();
+        let square = |array: &ArrayD<f32>| array.iter().map(|x| x * x).sum::<f32>();
+        let range = predictor.quantization().unwrap().layers[0].range;
+        (range[1] - range[0], (square(&(&narrow - &exact)) / square(&exact)).sqrt())
+    };
+    let [whole, percentile, least] = [Calibration::MinMax, Calibration::Percentile(99.0), Calibration::Mse].map(of);
+    assert!(whole.0 > 300.0 && percentile.0 < 5.0 && least.0 <= whole.0, "{whole:?} {percentile:?} {least:?}");
+    assert!(whole.1 > 0.1 && percentile.1 < 0.03 && least.1 <= whole.1, "{whole:?} {percentile:?} {least:?}");
+}
+
+#[test]
 fn digits_are_read_as_well() {
     let (train, test) = embedded::digits().unwrap().split(0.8, digit_net::SEED);
     let mut trainer = digit_net::trainer().unwrap();
     training::train(&mut trainer, digit_net::SCHEDULE, &train, &test).unwrap();
     let exact = trainer.evaluate(test.inputs(), test.targets()).unwrap().accuracy.unwrap();
-    let builder = Predictor::new(trainer.into_model()).quantize(train.inputs()).unwrap();
+    let options = QuantizeOptions::new().classes(train.targets());
+    let builder = Predictor::new(trainer.into_model()).quantize_with(train.inputs(), options).unwrap();
     let predictor = builder.build().unwrap();
     let narrow = accuracy(&predictor, &test);
     let report = predictor.quantization().unwrap();
+    let [before, after] = report.accuracy.unwrap();
+    assert!(before > 0.97 && (before - after).abs() < 0.005, "{report}");
+    let summary = predictor.summary().unwrap().to_string();
+    assert!(summary.contains(", 8 bits") && summary.contains("8 bits: 4 of 4 products"), "{summary}");
+    assert!(summary.contains("accuracy: ") && summary.contains("MB after"), "{summary}");
     assert!(narrow >= exact - 0.005, "{exact} in f32, {narrow} in 8 bits\n{report}");
     // conv1, conv2, fc1, fc2.
     assert_eq!(report.layers.len(), 4);
@@ -172,6 +219,10 @@ fn mistakes_say_what_to_give_instead() {
     assert!(empty.contains(calibration), "{empty}");
     let unknown = error(Array2::ones((4, 18)), QuantizeOptions::new().exclude("d"));
     assert_eq!(unknown, "there is no layer `d` to leave in f32; those that can be quantized are a, b, c");
+    let percentile = error(Array2::ones((4, 18)), QuantizeOptions::new().calibration(Calibration::Percentile(20.0)));
+    assert!(percentile.contains("above 50 and at most 100"), "{percentile}");
+    let classes = error(Array2::ones((4, 18)), QuantizeOptions::new().classes(&[1, 2, 3]));
+    assert_eq!(classes, "3 classes for 4 rows of the first output: give `.classes` one for each sample");
     let nothing = error(Array2::ones((4, 18)), QuantizeOptions::new().exclude("a").exclude("b").exclude("c"));
     assert!(nothing.starts_with("nothing of the model can be quantized"), "{nothing}");
     let mut not_finite = Array2::ones((4, 18));

@@ -8,7 +8,7 @@ use cranelift_codegen::ir::{Type, Value, types};
 use cranelift_module::FuncId;
 
 use super::BuildError;
-use super::instructions::{AVX2, AVX512, BASELINE, CPUID, MODE_AARCH64, MODE_X86, Mode, XGETBV};
+use super::instructions::{AVX2, BASELINE, CPUID, MODE_AARCH64, MODE_X86, Mode, XGETBV};
 use super::interface::{ALIGNMENT, Interface};
 use super::level::Leveled;
 use super::machine::{Level, Machine};
@@ -238,6 +238,7 @@ impl<'a> Entry<'a> {
         }
         let cpuid = self.object.bytes(&[types::I32, types::I32, POINTER], None, 16, CPUID)?;
         let xgetbv = self.object.bytes(&[], Some(types::I32), 16, XGETBV)?;
+        let avx512 = self.machine.avx512();
         let function = self.object.function((Called::Within, ""), &[], Some(types::I32), |f, _| {
             let (_, found) = f.room(16);
             let ask = |f: &mut Function<'_>, leaf: i64, word: i32| {
@@ -264,10 +265,10 @@ impl<'a> Entry<'a> {
             // Behind this the system can be asked what it saves.
             let old = lacks(f, leaf1, AVX2.leaf1_ecx);
             f.when(old, |f| give(f, Level::Baseline.number()));
-            let leaf7 = ask(f, 7, 1);
+            let (leaf7, more) = (ask(f, 7, 1), f.load(types::I32, found, 4 * 2));
             let saved = f.call(xgetbv, &[]).expect("it gives a number");
-            for (needs, below) in [(AVX2, Level::Baseline), (AVX512, Level::Avx2)] {
-                for (found, needed) in [(leaf7, needs.leaf7_ebx), (saved, needs.saved)] {
+            for (needs, below) in [(AVX2, Level::Baseline), (avx512, Level::Avx2)] {
+                for (found, needed) in [(leaf7, needs.leaf7_ebx), (more, needs.leaf7_ecx), (saved, needs.saved)] {
                     let lacking = lacks(f, found, needed);
                     f.when(lacking, |f| give(f, below.number()));
                 }

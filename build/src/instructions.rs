@@ -51,10 +51,11 @@ pub(crate) const XGETBV: &[u8] = &[
     0xc3,                   // ret
 ];
 
-/// What a level of x86-64 needs: bits of `ecx` of `cpuid(1)`, of `ebx` of `cpuid(7, 0)`, and of `xgetbv`.
+/// What a level of x86-64 needs: bits of `ecx` of `cpuid(1)`, of `ebx` and `ecx` of `cpuid(7, 0)`, and of `xgetbv`.
 pub(crate) struct Needs {
     pub leaf1_ecx: u32,
     pub leaf7_ebx: u32,
+    pub leaf7_ecx: u32,
     pub saved: u32,
 }
 
@@ -68,13 +69,12 @@ const fn bits<const N: usize>(numbers: [u32; N]) -> u32 {
 }
 
 /// SSE3, SSSE3, SSE4.1, SSE4.2, POPCNT.
-pub(crate) const BASELINE: Needs = Needs { leaf1_ecx: bits([0, 9, 19, 20, 23]), leaf7_ebx: 0, saved: 0 };
+pub(crate) const BASELINE: Needs = Needs { leaf1_ecx: bits([0, 9, 19, 20, 23]), leaf7_ebx: 0, leaf7_ecx: 0, saved: 0 };
 /// FMA, OSXSAVE, AVX; AVX2; XMM and YMM registers.
 pub(crate) const AVX2: Needs =
-    Needs { leaf1_ecx: BASELINE.leaf1_ecx | bits([12, 27, 28]), leaf7_ebx: bits([5]), saved: bits([1, 2]) };
+    Needs { leaf1_ecx: BASELINE.leaf1_ecx | bits([12, 27, 28]), leaf7_ebx: bits([5]), saved: bits([1, 2]), ..BASELINE };
 /// Besides F, DQ, BW, VL; masks, and both halves of ZMM registers.
-pub(crate) const AVX512: Needs = Needs {
-    leaf1_ecx: AVX2.leaf1_ecx,
-    leaf7_ebx: AVX2.leaf7_ebx | bits([16, 17, 30, 31]),
-    saved: AVX2.saved | bits([5, 6, 7]),
-};
+pub(crate) const AVX512: Needs =
+    Needs { leaf7_ebx: AVX2.leaf7_ebx | bits([16, 17, 30, 31]), saved: AVX2.saved | bits([5, 6, 7]), ..AVX2 };
+/// Besides AVX512_VNNI.
+pub(crate) const AVX512_VNNI: Needs = Needs { leaf7_ecx: bits([11]), ..AVX512 };

@@ -11,6 +11,7 @@ use kiln::jit::emit::{Convention, Cranelift, EmitError, Emitter, Level as Width,
 use target_lexicon::{Architecture, BinaryFormat, Triple};
 
 use crate::BuildError;
+use crate::instructions::{AVX512, AVX512_VNNI, Needs};
 
 /// A level of a processor: which of its instructions are used. A program holds the code of one or several, and takes the
 /// highest that the processor runs.
@@ -21,7 +22,7 @@ pub enum Level {
     Baseline,
     /// x86-64 with AVX2 and FMA3: vectors of 256 bits.
     Avx2,
-    /// x86-64 with AVX-512 (F, VL, DQ, BW): vectors of 512 bits.
+    /// x86-64 with AVX-512 (F, VL, DQ, BW; of programs with products of 8 bits also VNNI): vectors of 512 bits.
     Avx512,
 }
 
@@ -49,6 +50,8 @@ impl Level {
 pub(crate) struct Machine {
     triple: Triple,
     name: String,
+    /// Whether what it runs has products of 8 bits.
+    bytes: bool,
 }
 
 /// The sizes of a core's caches in bytes, for which loops are laid out. They change no memory that is touched, but the order of
@@ -76,7 +79,7 @@ impl Machine {
         if triple.binary_format == BinaryFormat::Unknown {
             triple.binary_format = BinaryFormat::Elf;
         }
-        let machine = Machine { triple, name: target() };
+        let machine = Machine { triple, name: target(), bytes: false };
         machine.isa().map_err(|reason| BuildError::Target { target: target(), reason })?;
         Ok(machine)
     }
@@ -85,7 +88,17 @@ impl Machine {
     pub fn host() -> Machine {
         let triple = Triple::host();
         let name = triple.to_string();
-        Machine { triple, name }
+        Machine { triple, name, bytes: false }
+    }
+
+    /// The same for a program with products of 8 bits, or without.
+    pub fn with_bytes(self, bytes: bool) -> Machine {
+        Machine { bytes, ..self }
+    }
+
+    /// What its level of AVX-512 needs of a processor.
+    pub fn avx512(&self) -> Needs {
+        if self.bytes { AVX512_VNNI } else { AVX512 }
     }
 
     /// Its name.
@@ -141,7 +154,9 @@ impl Machine {
                 Box::new(Cranelift::for_machine(self.builder().map_err(|reason| EmitError::Machine { reason })?)?)
             }
             Level::Avx2 => Box::new(X86::new(Width::Avx2).with_convention(Convention::SystemV)),
-            Level::Avx512 => Box::new(X86::new(Width::Avx512).with_convention(Convention::SystemV)),
+            Level::Avx512 => {
+                Box::new(X86::new(Width::Avx512).with_vnni(self.bytes).with_convention(Convention::SystemV))
+            }
         })
     }
 

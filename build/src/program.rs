@@ -9,7 +9,7 @@ use kiln::compiled;
 use kiln::graph::losses::Criterion;
 use kiln::graph::optimizers::Optimizer;
 use kiln::graph::shape::Sizes;
-use kiln::graph::{Graph, Model, Parameters, counter, optimize, verify};
+use kiln::graph::{DType, Graph, Model, Parameters, counter, optimize, verify};
 use kiln::jit::Target;
 use ndarray::{ArrayD, arr1};
 
@@ -113,6 +113,12 @@ pub fn train<M: Model, L: Criterion<M::Output>>(
         build = build.state(&name, StateValue::F32(value));
     }
     Ok(build)
+}
+
+/// Whether a graph, or a step of it, computes with numbers of 8 bits.
+fn holds_bytes(graph: &Graph) -> bool {
+    let is_byte = |dtype: DType| matches!(dtype, DType::U8 | DType::I8);
+    graph.nodes.iter().any(|node| is_byte(node.ty.dtype)) || graph.bodies.iter().any(holds_bytes)
 }
 
 /// For a build script (`build.rs`): a program that predicts, for the target that cargo builds for, linked to the package. The
@@ -233,6 +239,7 @@ impl Build {
         let Build { name, graph, values, machine, levels, caches, weights, flush_denormal, exact } = self;
         verify(&graph)?;
         let graph = optimize(&graph);
+        let machine = machine.with_bytes(holds_bytes(&graph));
         let interface = Interface::new(&name, &graph, compiled::OUTSIDE)?;
         let file = interface.weights_file(|name| values.get(name).cloned())?;
         let isa = machine.isa().map_err(BuildError::object)?;

@@ -7,8 +7,9 @@ mod folder;
 mod runner;
 
 use folder::Folder;
+use kiln::graph::{Builder, DType};
 use kiln::prelude::*;
-use kiln_build::{Level, Program, Weights, predict, train};
+use kiln_build::{Build, Level, Program, StateValue, Weights, predict, train};
 use ndarray::{Array1, Array2, Array4, ArrayD};
 use runner::{C, Results, bytes, floats};
 
@@ -83,6 +84,30 @@ fn each_level_of_the_processor_computes_the_same_but_for_rounding() {
         // Sums of at most 80 products, of numbers below 3: 80 rounding errors of 2^-24 each.
         let near = found.iter().zip(expected.iter()).all(|(a, b)| (a - b).abs() < 1e-5);
         assert!(near, "{level:?}: {found:?} {expected:?}");
+    }
+}
+
+/// By products of 16 bits, or by VNNI where the level asks for it: the same numbers, which are whole.
+#[test]
+fn products_of_bytes_are_exact_at_each_level() {
+    let Some(c) = C::host() else { return };
+    let folder = Folder::new("bytes");
+    // 18 products a sum are no whole quads.
+    let x = Array2::from_shape_fn((3, 18), |(i, j)| (i * 97 + j * 31) as f32 % 256.0);
+    let w = Array2::from_shape_fn((18, 5), |(i, j)| (i * 53 + j * 19) as f32 % 255.0 - 127.0);
+    let graph = {
+        let g = Builder::new("bytes");
+        let (x, w) = (g.input("x", [3, 18]), g.parameter("w", &Parameter::trained(w.clone().into_dyn())));
+        let sums = x.convert(DType::U8).matmul(w.convert(DType::I8));
+        g.output("y", sums.convert(DType::F32));
+        g.finish().expect("a graph")
+    };
+    let expected = x.dot(&w);
+    for level in levels() {
+        let build = Build::of_graph("bytes", graph.clone()).state("w", StateValue::F32(w.clone().into_dyn()));
+        let program = build.levels(&[level]).and_then(Build::build).expect("a program for this machine");
+        let found = run(&c, &program, &folder, &[bytes(x.iter().copied())], &[15 * 4], 1);
+        assert_eq!(floats(&found.outputs[0]), expected.iter().copied().collect::<Vec<f32>>(), "{level:?}");
     }
 }
 

@@ -81,6 +81,43 @@ fn a_network_goes_out_with_other_weights() {
     );
 }
 
+model! {
+    struct Recurrent {
+        lstm: LSTM(5, 6, num_layers = 2, bidirectional = true, batch_first = true),
+        gru: GRU(12, 4, bias = false, batch_first = true),
+        rnn: RNN(4, 3, batch_first = true),
+    }
+
+    fn forward(x: [N, T, 5]) -> [N, T, 3] {
+        let (y, _) = lstm(x);
+        let (y, _) = gru(y);
+        let (y, _) = rnn(y);
+        y
+    }
+}
+
+/// ONNX has the gates in another order, and both directions in one tensor.
+#[test]
+fn recurrent_layers_go_out_with_other_weights() {
+    let folder = Folder::new("export-recurrent");
+    Recurrent::init(1).export_onnx(folder.path("net.onnx")).unwrap();
+    let later = Recurrent::init(2);
+    later.export_onnx(folder.path("expected.onnx")).unwrap();
+    later.save(folder.path("later.safetensors")).unwrap();
+    // Two layers of two directions with four tensors, one of two, one of four.
+    check(&folder, "export net.onnx later.safetensors out.onnx", "out.onnx: ONNX, 22 tensors of later.safetensors\n");
+    let bytes = |file: &str| std::fs::read(folder.path(file)).unwrap();
+    assert!(bytes("out.onnx") == bytes("expected.onnx"), "the same file");
+    assert!(bytes("net.onnx") != bytes("expected.onnx"));
+    kiln::onnx::OnnxExport::new(&Recurrent::init(1)).external_data(true).save(folder.path("beside.onnx")).unwrap();
+    check(
+        &folder,
+        "export beside.onnx later.safetensors again.onnx",
+        "again.onnx: ONNX, 22 tensors of later.safetensors\n",
+    );
+    assert!(bytes("again.onnx") == bytes("expected.onnx"), "the same file");
+}
+
 #[test]
 fn a_network_becomes_a_program_without_a_compiler() {
     let folder = Folder::new("compile");

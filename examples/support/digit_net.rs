@@ -3,7 +3,7 @@
 
 use kiln::prelude::*;
 
-use crate::training::{ClassTrainer, Schedule};
+use super::training::{ClassTrainer, Schedule};
 
 /// Of the weights and of the split into digits to learn from and digits to test with.
 pub const SEED: u64 = 42;

@@ -8,7 +8,7 @@ use kiln::prelude::*;
 use kiln::report::plots::{Chart, ImageGrid};
 use ndarray::{Array1, ArrayView1, Axis};
 
-use crate::training::ClassTrainer;
+use super::training::ClassTrainer;
 
 /// Saves the model, loads it into a fresh one and compares their predictions; writes the loss curve and the wrongly
 /// classified images into `folder`; prints the test accuracy.

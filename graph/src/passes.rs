@@ -54,7 +54,9 @@ pub use canonicalize::canonicalize;
 pub use fold::fold;
 pub use isolate_roots::isolate_roots;
 pub use precision::{Precision, mix};
-pub use quantize::{Affine, Quantizable, WEIGHT_LIMIT, compared, quantizable, quantize, scale_of, watched};
+pub use quantize::{
+    ACTIVATION_LIMIT, Affine, Quantizable, WEIGHT_LIMIT, compared, quantizable, quantize, scale_of, shown, watched,
+};
 pub use relu_masks::{pool_masks, relu_masks};
 pub use row_blocks::{RowBlocks, row_blocks};
 pub use share::share;

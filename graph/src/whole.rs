@@ -4,6 +4,7 @@
 
 use crate::build::Value;
 use crate::graph::NodeId;
+use crate::layers::grid_sample::{GridMode, GridPadding};
 use crate::layers::padding::PaddingMode;
 use crate::layers::recurrent::Recurrence;
 use crate::layers::upsample::UpsampleMode;
@@ -106,6 +107,15 @@ pub enum Whole {
         align_corners: bool,
         /// How many times larger the result is, where positions follow from that, and not from the extents.
         scales: Option<[f64; MAX_SPATIAL]>,
+    },
+    /// `x [N, C, spatial..], grid [N, spatial'.., axes]`: what `x` holds at places from -1 to 1.
+    GridSample {
+        /// How what lies between elements is found.
+        mode: GridMode,
+        /// What stands for elements outside.
+        padding: GridPadding,
+        /// Whether -1 and 1 are the middles of the first and the last element.
+        align_corners: bool,
     },
     /// `x` with elements of its own before and behind axes.
     Pad {

@@ -140,17 +140,17 @@ impl Constant {
         }
     }
 
-    /// That of a message; `folder` is where files of external data lie.
+    /// That of a message, with what it refers to.
     ///
     /// # Errors
     /// What is wrong with it, in words.
-    pub fn read(tensor: &TensorProto, folder: Option<&Path>) -> Result<Constant, String> {
+    pub fn read(tensor: &TensorProto, beside: Beside<'_>) -> Result<Constant, String> {
         let shape = extents(&tensor.dims)?;
         let count: usize = shape.iter().product();
         let number = tensor.data_type.unwrap_or_default();
         let element = Element::of(number).ok_or_else(|| format!("element type {number}, which ONNX does not have"))?;
         let external = tensor.data_location == Some(DataLocation::External as i32);
-        let outside = if external { Some(read_external(tensor, folder, bytes_of(element, count)?)?) } else { None };
+        let outside = if external { Some(read_external(tensor, beside, bytes_of(element, count)?)?) } else { None };
         let raw = outside.as_deref().or(tensor.raw_data.as_deref());
         let data = match raw {
             Some(raw) => from_bytes(element, count, raw)?,
@@ -166,11 +166,11 @@ impl Constant {
     ///
     /// # Errors
     /// As for [`Constant::read`].
-    pub fn read_sparse(sparse: &SparseTensorProto, folder: Option<&Path>) -> Result<Constant, String> {
+    pub fn read_sparse(sparse: &SparseTensorProto, beside: Beside<'_>) -> Result<Constant, String> {
         let shape = extents(&sparse.dims)?;
         let count: usize = shape.iter().product();
-        let values = Constant::read(sparse.values.as_ref().ok_or("a sparse tensor without values")?, folder)?;
-        let indices = Constant::read(sparse.indices.as_ref().ok_or("a sparse tensor without indices")?, folder)?;
+        let values = Constant::read(sparse.values.as_ref().ok_or("a sparse tensor without values")?, beside)?;
+        let indices = Constant::read(sparse.indices.as_ref().ok_or("a sparse tensor without indices")?, beside)?;
         let places = indices.whole().ok_or("a sparse tensor whose indices are no whole numbers")?;
         let stored = values.data.len();
         let most = SPARSE.max(stored.saturating_mul(SPARSEST));
@@ -309,15 +309,32 @@ fn brain(bits: u16) -> f32 {
     f32::from_bits(u32::from(bits) << 16)
 }
 
+/// Where the files lie that tensors refer to: external data.
+#[derive(Clone, Copy, Debug)]
+pub enum Beside<'a> {
+    /// Nowhere: the model was given as bytes.
+    Nothing,
+    /// In a folder.
+    Folder(&'a Path),
+    /// In memory, by the names that the model has for them.
+    Files(&'a [(&'a str, &'a [u8])]),
+}
+
+/// Where the model says that a tensor's bytes lie, if that is another file.
+pub fn location(tensor: &TensorProto) -> Option<&str> {
+    let external = tensor.data_location == Some(DataLocation::External as i32);
+    let entry = tensor.external_data.iter().find(|entry| entry.key() == "location");
+    entry.filter(|_| external).map(|entry| entry.value())
+}
+
 /// The bytes of a tensor in a file beside the model's.
-fn read_external(tensor: &TensorProto, folder: Option<&Path>, expected: usize) -> Result<Vec<u8>, String> {
+fn read_external(tensor: &TensorProto, beside: Beside<'_>, expected: usize) -> Result<Vec<u8>, String> {
     let of = |key: &str| tensor.external_data.iter().find(|entry| entry.key() == key).map(|entry| entry.value());
     let number = |key: &str| match of(key) {
         None => Ok(None),
         Some(text) => text.parse::<u64>().map(Some).map_err(|_| format!("external data with {key} = `{text}`")),
     };
-    let folder = folder.ok_or("external data, but the model was given as bytes: load it from its file")?;
-    let location = of("location").ok_or("external data without a location")?;
+    let location = location(tensor).ok_or("external data without a location")?;
     let inside = Path::new(location).components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
     if !inside || location.is_empty() {
         return Err(format!("external data at `{location}`, which does not lie beside the model"));
@@ -326,16 +343,29 @@ fn read_external(tensor: &TensorProto, folder: Option<&Path>, expected: usize) -
     if length.is_some_and(|length| length != expected as u64) {
         return Err(format!("external data of {} bytes, of which {expected} are needed", length.unwrap_or_default()));
     }
+    let short = |there: u64| {
+        format!("external data `{location}` has {there} bytes, but {expected} are to be read from {offset}")
+    };
     let fails = |error: std::io::Error| format!("external data `{location}`: {error}");
-    let mut file = File::open(folder.join(location)).map_err(fails)?;
-    let there = file.metadata().map_err(fails)?.len();
-    if offset.saturating_add(expected as u64) > there {
-        return Err(format!(
-            "external data `{location}` has {there} bytes, but {expected} are to be read from {offset}"
-        ));
+    match beside {
+        Beside::Nothing => Err("external data, but the model was given as bytes: load it from its file".to_owned()),
+        Beside::Files(files) => {
+            let file = files.iter().find(|(name, _)| *name == location).map(|(_, bytes)| *bytes);
+            let file = file.ok_or_else(|| format!("external data `{location}`, which was not given"))?;
+            let start = usize::try_from(offset).unwrap_or(usize::MAX);
+            let part = file.get(start..start.saturating_add(expected)).ok_or_else(|| short(file.len() as u64))?;
+            Ok(part.to_vec())
+        }
+        Beside::Folder(folder) => {
+            let mut file = File::open(folder.join(location)).map_err(fails)?;
+            let there = file.metadata().map_err(fails)?.len();
+            if offset.saturating_add(expected as u64) > there {
+                return Err(short(there));
+            }
+            file.seek(SeekFrom::Start(offset)).map_err(fails)?;
+            let mut bytes = vec![0; expected];
+            file.read_exact(&mut bytes).map_err(fails)?;
+            Ok(bytes)
+        }
     }
-    file.seek(SeekFrom::Start(offset)).map_err(fails)?;
-    let mut bytes = vec![0; expected];
-    file.read_exact(&mut bytes).map_err(fails)?;
-    Ok(bytes)
 }

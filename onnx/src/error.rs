@@ -83,6 +83,12 @@ pub enum OnnxError {
         /// Its shape as the file says it; `..` where it says none.
         shape: String,
     },
+    /// Statistics of batches are to be followed, and no node has any.
+    #[error(
+        "no node is a BatchNormalization: there are no statistics that could follow the batch. Most exporters fold norms \
+         into the weights before them; export the network in training mode, or train it without"
+    )]
+    NoBatchNorm,
     /// The graph as a whole.
     #[error(transparent)]
     Graph(#[from] GraphError),

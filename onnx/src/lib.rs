@@ -15,7 +15,7 @@ pub mod proto;
 mod read;
 pub mod write;
 
-pub use constant::{Constant, Data};
+pub use constant::{Beside, Constant, Data};
 pub use element::Element;
 pub use error::{Fault, OnnxError};
 pub use model::OnnxModel;

@@ -1,30 +1,28 @@
 //! [`OnnxModel`]: a model from a file, with what is said of its inputs; a layer of Kiln's. Knows no operators.
 
 mod head;
+mod tensors;
 
 use std::path::Path as FilePath;
 use std::sync::Arc;
 
 use kiln_graph::model::{Kind, Path};
-use kiln_graph::shape::Sizes;
+use kiln_graph::shape::{Sizes, extent};
 use kiln_graph::{Builder, GraphError, Layer, Parameter, Shape, Type, Value};
-use ndarray::{ArrayD, ArrayRef, Dimension, IxDyn};
+use ndarray::{ArrayRef, Dimension};
 use prost::Message;
 use prost::bytes::Bytes;
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use crate::constant::{Constant, Data};
+use crate::constant::{Beside, Constant, Data};
 use crate::element::Element;
 use crate::error::OnnxError;
 use crate::proto::ModelProto;
-use crate::read::evaluate::{Evaluator, as_floats, layer_of};
-use crate::read::file;
+use crate::read::evaluate::{Evaluator, layer_of};
 use crate::read::graph::{Dim, Graph, Input, Place, Stored};
 use crate::read::item::{Item, Tensor};
 use crate::read::prune::{constants, prune};
-
-/// Parameters of as many elements at most are known as numbers, too, where a shape may depend on them.
-const KNOWN: usize = 4096;
+use crate::read::{file, files};
 
 /// A model from an ONNX file.
 ///
@@ -58,7 +56,7 @@ impl OnnxModel {
     pub fn load(path: impl AsRef<FilePath>) -> Result<OnnxModel, OnnxError> {
         let path = path.as_ref();
         let bytes = std::fs::read(path).map_err(|error| OnnxError::Read { path: path.to_owned(), error })?;
-        OnnxModel::read(bytes.into(), Some(path.parent().unwrap_or(FilePath::new(""))))
+        OnnxModel::read(bytes.into(), Beside::Folder(path.parent().unwrap_or(FilePath::new(""))))
     }
 
     /// Reads a file's bytes; it can not refer to others.
@@ -66,24 +64,30 @@ impl OnnxModel {
     /// # Errors
     /// [`OnnxError::Format`], [`OnnxError::Tensor`].
     pub fn from_bytes(bytes: impl Into<Bytes>) -> Result<OnnxModel, OnnxError> {
-        OnnxModel::read(bytes.into(), None)
+        OnnxModel::read(bytes.into(), Beside::Nothing)
     }
 
-    fn read(bytes: Bytes, folder: Option<&FilePath>) -> Result<OnnxModel, OnnxError> {
-        let proto = ModelProto::decode(bytes).map_err(|error| OnnxError::Format { reason: error.to_string() })?;
-        OnnxModel::from_proto(&proto, folder)
-    }
-
-    /// From messages; `folder` is where files of external data lie.
+    /// Reads a file's bytes and those of the files that it refers to, by the names that it has for them: see
+    /// [`OnnxModel::files`].
     ///
     /// # Errors
     /// [`OnnxError::Format`], [`OnnxError::Tensor`].
-    pub fn from_proto(proto: &ModelProto, folder: Option<&FilePath>) -> Result<OnnxModel, OnnxError> {
-        let file::Contents { graph, mut stored, opset } = file::read(proto, folder)?;
+    pub fn from_files(bytes: impl Into<Bytes>, beside: &[(&str, &[u8])]) -> Result<OnnxModel, OnnxError> {
+        OnnxModel::read(bytes.into(), Beside::Files(beside))
+    }
+
+    /// The names of the files that a file's bytes refer to, in which tensors lie.
+    ///
+    /// # Errors
+    /// [`OnnxError::Format`].
+    pub fn files(bytes: impl Into<Bytes>) -> Result<Vec<String>, OnnxError> {
+        Ok(files::names(&decoded(bytes.into())?).into_iter().collect())
+    }
+
+    fn read(bytes: Bytes, beside: Beside<'_>) -> Result<OnnxModel, OnnxError> {
+        let file::Contents { graph, mut stored, opset } = file::read(&decoded(bytes)?, beside)?;
         let graph = prune(graph);
-        let mut uses = vec![Use::default(); stored.len()];
-        mark(&graph, None, &mut uses);
-        let parameters = parameters(&mut stored, &uses);
+        let parameters = tensors::parameters(&graph, &mut stored);
         let inputs = graph.inputs.clone();
         let contents = Arc::new(Contents { graph, stored, opset });
         Ok(OnnxModel { contents, parameters, inputs, given: Vec::new(), batch_statistics: false })
@@ -156,9 +160,17 @@ impl OnnxModel {
 
     /// Whether `BatchNormalization` nodes do in training what PyTorch's batch norms do in `train()`: normalize by the mean and the
     /// variance of the batch, and take them into the file's, which evaluation takes. Default: no, they stay as they are, as in
-    /// `eval()`. A file in which they were folded into the weights before them has no such nodes any more.
-    pub fn set_batch_statistics(&mut self, of_batch: bool) {
+    /// `eval()`.
+    ///
+    /// # Errors
+    /// [`OnnxError::NoBatchNorm`] for a file without such nodes, such as one whose exporter has folded them into the weights
+    /// before them: there is nothing that could follow the batch.
+    pub fn set_batch_statistics(&mut self, of_batch: bool) -> Result<(), OnnxError> {
+        if of_batch && !tensors::follows_batches(&self.contents.graph) {
+            return Err(OnnxError::NoBatchNorm);
+        }
         self.batch_statistics = of_batch;
+        Ok(())
     }
 
     /// Gives an input a value, which shapes may then depend on.
@@ -187,41 +199,44 @@ impl OnnxModel {
     }
 
     /// Says the shape of an input; extents that have the name of one of these get its number everywhere. With [`Shape::N`] as the
-    /// first extent the input takes any number of rows, also where the file says a number.
+    /// first extent the input takes any number of rows, also where the file says a number. What the file leaves open may stay free
+    /// for a model that this is a part of: `T` by [`extent::free("T")`](kiln_graph::shape::extent::free).
     ///
     /// # Errors
     /// [`OnnxError::UnknownInput`]; [`OnnxError::Input`] for what the file does not allow.
     pub fn shape(mut self, name: &str, extents: &[usize]) -> Result<OnnxModel, OnnxError> {
         let position = self.position(name)?;
         let rows = extents.first() == Some(&Shape::N);
-        let numbers: Vec<usize> = extents.iter().map(|&extent| if extent == Shape::N { 1 } else { extent }).collect();
+        let numbers: Vec<usize> =
+            extents.iter().map(|&extent| if extent::is_number(extent) { extent } else { 1 }).collect();
         crate::read::context::shape(&numbers)
             .map_err(|fault| OnnxError::Input { name: name.to_owned(), reason: fault.to_string() })?;
         if let (true, Some([first, ..])) = (rows, self.inputs[position].shape.as_deref_mut()) {
             *first = Dim::Free(String::new());
         }
         self.check(position, extents)?;
+        let dim = |extent: usize| match extent {
+            Shape::N => Dim::Free(String::new()),
+            free if extent::is_free(free) => Dim::Length(free),
+            number => Dim::Known(number),
+        };
         if let Some(dims) = self.inputs[position].shape.take() {
-            for (dim, &extent) in dims.iter().zip(extents).skip(usize::from(rows)) {
-                if let Dim::Free(free) = dim
+            for (old, &extent) in dims.iter().zip(extents).skip(usize::from(rows)) {
+                if let Dim::Free(free) = old
                     && !free.is_empty()
                 {
-                    self.name_extent(free, extent);
+                    self.name_extent(free, &dim(extent));
                 }
             }
         }
-        let mut dims: Vec<Dim> = numbers.into_iter().map(Dim::Known).collect();
-        if rows {
-            dims[0] = Dim::Free(String::new());
-        }
-        self.inputs[position].shape = Some(dims);
+        self.inputs[position].shape = Some(extents.iter().map(|&extent| dim(extent)).collect());
         Ok(self)
     }
 
-    fn name_extent(&mut self, free: &str, extent: usize) {
+    fn name_extent(&mut self, free: &str, to: &Dim) {
         for dim in self.inputs.iter_mut().filter_map(|input| input.shape.as_mut()).flatten() {
             if matches!(dim, Dim::Free(name) if name == free) {
-                *dim = Dim::Known(extent);
+                dim.clone_from(to);
             }
         }
     }
@@ -243,7 +258,10 @@ impl OnnxModel {
             return Ok(());
         }
         let dims: Vec<String> = dims.iter().map(Dim::to_string).collect();
-        let number = |&extent: &usize| if extent == Shape::N { "N".to_owned() } else { extent.to_string() };
+        let number = |&extent: &usize| match extent {
+            Shape::N => "N".to_owned(),
+            extent => kiln_graph::Message::new().number(extent).as_str().to_owned(),
+        };
         let found: Vec<String> = extents.iter().map(number).collect();
         let reason = format!("the shape should be [{}], but is [{}]", dims.join(", "), found.join(", "));
         Err(OnnxError::Input { name: name.clone(), reason })
@@ -252,8 +270,22 @@ impl OnnxModel {
     /// The types of the inputs. The first extent of an input may be open, and is then [`Shape::N`]: as many rows as there are.
     ///
     /// # Errors
-    /// [`OnnxError::Input`] for an input with another open extent, or one that no graph carries.
+    /// [`OnnxError::Input`] for one that no graph carries, [`OnnxError::Open`] for an input with another open extent.
     pub fn input_types(&self) -> Result<Vec<Type>, OnnxError> {
+        let types = self.free_types()?;
+        for (input, ty) in self.inputs.iter().zip(&types) {
+            if ty.shape.dims().iter().any(|&extent| extent::is_free(extent)) {
+                return Err(OnnxError::Open { name: input.name.clone(), shape: ty.shape.to_string() });
+            }
+        }
+        Ok(types)
+    }
+
+    /// As [`OnnxModel::input_types`], with the lengths that [`OnnxModel::shape`] has left free.
+    ///
+    /// # Errors
+    /// As for [`OnnxModel::input_types`].
+    pub fn free_types(&self) -> Result<Vec<Type>, OnnxError> {
         let each = self.inputs.iter().map(|input| {
             let refused = |reason: String| OnnxError::Input { name: input.name.clone(), reason };
             let element = input.element.ok_or_else(|| refused("it is no tensor".to_owned()))?;
@@ -262,7 +294,7 @@ impl OnnxModel {
             let mut extents = Vec::with_capacity(dims.len());
             for (axis, dim) in dims.iter().enumerate() {
                 match dim {
-                    Dim::Known(extent) => extents.push(*extent),
+                    Dim::Known(extent) | Dim::Length(extent) => extents.push(*extent),
                     Dim::Free(_) if axis == 0 => extents.push(Shape::N),
                     Dim::Free(_) => break,
                 }
@@ -273,7 +305,7 @@ impl OnnxModel {
                 return Err(OnnxError::Open { name: input.name.clone(), shape });
             }
             let numbers: Vec<usize> =
-                extents.iter().map(|&extent| if extent == Shape::N { 1 } else { extent }).collect();
+                extents.iter().map(|&extent| if extent::is_number(extent) { extent } else { 1 }).collect();
             crate::read::context::shape(&numbers).map_err(|fault| refused(fault.to_string()))?;
             Ok(Type { dtype, shape: Shape::new(&extents) })
         });
@@ -285,6 +317,10 @@ impl OnnxModel {
     /// # Errors
     /// [`OnnxError::Input`] for a value that does not fit; [`OnnxError::Node`] for a node that is not computed.
     pub fn build<'g>(&self, g: &'g Builder, values: &[Value<'g>]) -> Result<Vec<Value<'g>>, OnnxError> {
+        Ok(self.build_typed(g, values)?.into_iter().map(|(value, _)| value).collect())
+    }
+
+    fn build_typed<'g>(&self, g: &'g Builder, values: &[Value<'g>]) -> Result<Vec<(Value<'g>, Element)>, OnnxError> {
         let evaluator = Evaluator::new(g, &self.contents.stored, &self.parameters, self.batch_statistics);
         let results = self.items(&evaluator, values)?;
         let mut found = Vec::with_capacity(results.len());
@@ -292,7 +328,7 @@ impl OnnxModel {
             let refused =
                 |fault| OnnxError::Node { node: name.clone(), operator: "output".to_owned(), fault: Box::new(fault) };
             let Item::Tensor(tensor) = item else { return Err(refused(crate::error::Fault::NoTensor)) };
-            found.push(tensor.value(&evaluator).map_err(refused)?);
+            found.push((tensor.value(&evaluator).map_err(refused)?, tensor.element()));
         }
         match g.error() {
             Some(error) => Err(error.into()),
@@ -336,13 +372,14 @@ impl OnnxModel {
         evaluator.graph(&self.contents.graph, None, inputs)
     }
 
-    /// The graph of a prediction of so many rows, where inputs leave that open; inputs and outputs are under their names.
+    /// The graph of a prediction of so many rows, where inputs leave that open, and of such free lengths; inputs and outputs are
+    /// under their names.
     ///
     /// # Errors
-    /// As for [`OnnxModel::input_types`] and [`OnnxModel::build`].
-    pub fn predict_graph(&self, rows: usize) -> Result<kiln_graph::Graph, OnnxError> {
+    /// As for [`OnnxModel::free_types`] and [`OnnxModel::build`].
+    pub fn predict_graph(&self, sizes: impl Into<Sizes>) -> Result<kiln_graph::Graph, OnnxError> {
         let g = Builder::new("predict");
-        for (name, value) in self.contents.graph.outputs.iter().zip(self.results(&g, rows)?) {
+        for (name, value) in self.contents.graph.outputs.iter().zip(self.results(&g, sizes)?) {
             g.output(name, value);
         }
         Ok(g.finish()?)
@@ -352,11 +389,22 @@ impl OnnxModel {
     ///
     /// # Errors
     /// As for [`OnnxModel::predict_graph`].
-    pub fn results<'g>(&self, g: &'g Builder, rows: usize) -> Result<Vec<Value<'g>>, OnnxError> {
-        let (types, sizes) = (self.input_types()?, Sizes::of_batch(rows));
-        let values: Vec<Value<'_>> =
-            self.inputs.iter().zip(types).map(|(input, ty)| g.input_of(&input.name, sizes.ty(ty))).collect();
-        self.build(g, &values)
+    pub fn results<'g>(&self, g: &'g Builder, sizes: impl Into<Sizes>) -> Result<Vec<Value<'g>>, OnnxError> {
+        Ok(self.typed_results(g, sizes)?.into_iter().map(|(value, _)| value).collect())
+    }
+
+    /// As [`OnnxModel::results`], with the element types that they have in the file.
+    ///
+    /// # Errors
+    /// As for [`OnnxModel::predict_graph`].
+    pub fn typed_results<'g>(
+        &self,
+        g: &'g Builder,
+        sizes: impl Into<Sizes>,
+    ) -> Result<Vec<(Value<'g>, Element)>, OnnxError> {
+        let (types, sizes) = (self.free_types()?, sizes.into());
+        let values = self.inputs.iter().zip(types).map(|(input, ty)| g.input_of(&input.name, sizes.ty(ty)));
+        self.build_typed(g, &values.collect::<Vec<_>>())
     }
 }
 
@@ -413,114 +461,8 @@ impl Layer for OnnxModel {
     }
 }
 
-/// What a tensor of the file is used for.
-#[derive(Clone, Copy, Default)]
-struct Use {
-    /// In a graph, and not only to find out a shape.
-    value: bool,
-    /// As a weight.
-    weight: bool,
-    /// As statistics, which training may change.
-    statistics: bool,
-}
-
-/// The names of constants around a graph.
-struct Names<'a> {
-    outer: Option<&'a Names<'a>>,
-    own: FxHashMap<&'a str, usize>,
-    /// What is given by inputs or nodes, and hides outer constants.
-    other: FxHashSet<&'a str>,
-}
-
-impl Names<'_> {
-    fn find(&self, name: &str) -> Option<usize> {
-        match self.own.get(name) {
-            Some(number) => Some(*number),
-            None if self.other.contains(name) => None,
-            None => self.outer?.find(name),
-        }
-    }
-}
-
-/// Notes what each tensor of the file is used for.
-fn mark(graph: &Graph, outer: Option<&Names<'_>>, uses: &mut [Use]) {
-    use crate::read::graph::Attribute;
-    let own = graph.constants.iter().map(|(name, number)| (name.as_str(), *number)).collect();
-    let other = graph.inputs.iter().map(|input| input.name.as_str()).collect();
-    let mut names = Names { outer, own, other };
-    for node in &graph.nodes {
-        for (position, name) in node.inputs.iter().enumerate() {
-            let Some(number) = names.find(name) else { continue };
-            let fixed = node.row.is_some_and(|row| row.statics.contains(&position));
-            let weight = node.row.is_some_and(|row| row.weights.contains(&position));
-            uses[number].value |= !fixed;
-            uses[number].weight |= weight;
-            uses[number].statistics |= node.row.is_some_and(|row| row.statistics.contains(&position));
-        }
-        for (_, attribute) in &node.attributes {
-            if let Attribute::Graph(inner) = attribute {
-                mark(inner, Some(&names), uses);
-            }
-        }
-        names.other.extend(node.outputs.iter().map(String::as_str));
-    }
-    for name in &graph.outputs {
-        if let Some(number) = names.find(name) {
-            uses[number].value = true;
-        }
-    }
-}
-
-/// Makes parameters of those tensors of the file that a graph can not write out.
-fn parameters(stored: &mut [Stored], uses: &[Use]) -> Vec<(String, Parameter)> {
-    let mut parameters = Vec::new();
-    let mut add = |name: String, shape: &[usize], numbers: Vec<f32>, trained: bool| {
-        let Ok(array) = ArrayD::from_shape_vec(IxDyn(shape), numbers) else {
-            unreachable!("a tensor of the file has as many elements as its shape");
-        };
-        parameters.push((name, if trained { Parameter::trained(array) } else { Parameter::buffer(array) }));
-        parameters.len() - 1
-    };
-    for (tensor, used) in stored.iter_mut().zip(uses) {
-        let Some(constant) = &tensor.constant else { continue };
-        if !used.value || constant.data.is_empty() {
-            continue;
-        }
-        let many = constant.data.len() > 16 && constant.uniform().is_none();
-        match &constant.data {
-            Data::Floats(list)
-                if used.weight || used.statistics || many || (list.len() > 1 && constant.uniform().is_none()) =>
-            {
-                let numbers = list.clone();
-                tensor.place = Place::Parameter(add(tensor.name.clone(), &tensor.shape, numbers, used.weight));
-                if list.len() > KNOWN {
-                    tensor.constant = None;
-                }
-            }
-            Data::Ints(list) if many => {
-                let Some(most) = list.iter().map(|number| number.unsigned_abs()).max() else { continue };
-                if most > i32::MAX as u64 {
-                    continue;
-                }
-                if most <= 1 << 24 {
-                    let numbers = as_floats(constant);
-                    tensor.place = Place::Parameter(add(tensor.name.clone(), &tensor.shape, numbers, false));
-                } else {
-                    let low = list.iter().map(|number| number.rem_euclid(65536) as f32).collect();
-                    let high = list.iter().map(|number| number.div_euclid(65536) as f32).collect();
-                    let first = add(tensor.name.clone(), &tensor.shape, low, false);
-                    add(format!("{}.high", tensor.name), &tensor.shape, high, false);
-                    tensor.place = Place::Halves(first);
-                }
-            }
-            Data::Bools(_) if many => {
-                let numbers = as_floats(constant);
-                tensor.place = Place::Parameter(add(tensor.name.clone(), &tensor.shape, numbers, false));
-            }
-            Data::Floats(_) | Data::Ints(_) | Data::Bools(_) | Data::Texts(_) => {}
-        }
-    }
-    parameters
+fn decoded(bytes: Bytes) -> Result<ModelProto, OnnxError> {
+    ModelProto::decode(bytes).map_err(|error| OnnxError::Format { reason: error.to_string() })
 }
 
 /// A value as the element type of an input.

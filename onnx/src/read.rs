@@ -4,6 +4,7 @@
 pub mod context;
 pub mod evaluate;
 pub mod file;
+pub mod files;
 pub mod fold;
 pub mod graph;
 pub mod item;

@@ -23,10 +23,12 @@ use kiln_graph::{Graph, Role};
 use prost::Message;
 use prost::bytes::Bytes;
 
+use crate::element::Element;
 use crate::proto::tensor_proto::DataLocation;
 use crate::proto::{GraphProto, ModelProto, NodeProto, OperatorSetIdProto, StringStringEntryProto};
 pub use error::{At, WriteError};
 pub use numbers::{Free, Number, Part, Sizes};
+pub use recurrent::gates_of;
 use writer::Writer;
 
 /// The version of ONNX's operators that is written: the first with a weight for each channel in `GroupNormalization`.
@@ -64,6 +66,8 @@ pub struct Source<'a> {
     pub parameters: &'a HashMap<String, Bytes>,
     /// The places of built-in layers: `encoder.conv1`.
     pub layers: &'a HashSet<String>,
+    /// The element types of inputs and outputs of these names, where they are to be others than the graph's.
+    pub elements: &'a HashMap<String, Element>,
 }
 
 /// The model of a graph.
@@ -76,14 +80,35 @@ pub fn model(source: &Source<'_>) -> Result<ModelProto, WriteError> {
     let mut inputs = Vec::new();
     for input in graph.inputs.iter().filter(|input| input.role == Role::Data) {
         let name = writer.reserve(&input.name);
-        inputs.push(writer.info(input.node, &name)?);
-        writer.level_mut().values.insert(input.node, name);
+        let mut info = writer.info(input.node, &name)?;
+        let value = match source.elements.get(&input.name) {
+            Some(&element) => {
+                protos::set_element(&mut info, element);
+                let cast = writer.reserve(&format!("{name}/Cast"));
+                let ty = protos::data_type(graph.ty(input.node).dtype);
+                writer.prelude.push(protos::cast(&name, ty as i64, &cast));
+                cast
+            }
+            None => name,
+        };
+        inputs.push(info);
+        writer.level_mut().values.insert(input.node, value);
     }
-    let mut outputs = Vec::new();
+    let (mut outputs, mut casts) = (Vec::new(), Vec::new());
     for output in &graph.outputs {
         let name = writer.reserve(&output.name);
-        outputs.push(writer.info(output.node, &name)?);
-        writer.level_mut().wanted.entry(output.node).or_default().push(name);
+        let mut info = writer.info(output.node, &name)?;
+        let value = match source.elements.get(&output.name) {
+            Some(&element) => {
+                protos::set_element(&mut info, element);
+                let computed = writer.reserve(&format!("{name}/computed"));
+                casts.push(protos::cast(&computed, element.number().into(), &name));
+                computed
+            }
+            None => name,
+        };
+        outputs.push(info);
+        writer.level_mut().wanted.entry(output.node).or_default().push(value);
     }
     writer.write_all(graph.outputs.iter().map(|output| output.node))?;
     if let Some(update) = graph.updates.first() {
@@ -92,7 +117,7 @@ pub fn model(source: &Source<'_>) -> Result<ModelProto, WriteError> {
     let (nodes, value_info) = writer.end_level();
     let graph = GraphProto {
         name: Some(source.name.to_owned()),
-        node: writer.prelude.into_iter().chain(nodes).collect::<Vec<NodeProto>>(),
+        node: writer.prelude.into_iter().chain(nodes).chain(casts).collect::<Vec<NodeProto>>(),
         initializer: writer.initializers,
         input: inputs,
         output: outputs,

@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use kiln_graph::interpret::{Tensor, interpret};
 use kiln_graph::{DType, Shape};
 use kiln_onnx::proto::TensorProto;
-use kiln_onnx::{Constant, Data, Fault, OnnxError, OnnxModel};
+use kiln_onnx::{Beside, Constant, Data, Fault, OnnxError, OnnxModel};
 use prost::Message;
 
 /// What became of a case.
@@ -134,7 +134,7 @@ fn run(path: &Path) -> Outcome {
                 let file = path.join(format!("test_data_set_0/{kind}_{number}.pb"));
                 let bytes = std::fs::read(&file).map_err(|error| error.to_string())?;
                 let proto = TensorProto::decode(&*bytes).map_err(|_| "a sequence or an optional value".to_owned())?;
-                Constant::read(&proto, None)
+                Constant::read(&proto, Beside::Nothing)
             })
             .collect()
     };
@@ -225,12 +225,16 @@ fn compare(outputs: &[Tensor<f32>], expected: &[Constant], rtol: f64, atol: f64)
         }
         let Some(wanted) = expected.numbers() else { return Outcome::Refused("text".to_owned()) };
         let found = found.to_f64();
-        // Numbers of 16 bits are computed as f32 and differ from theirs by a rounding of 11 or 8 bits.
+        // Numbers of 16 bits are computed as f32; theirs are rounded to 11 or 8 bits after each operation, and so are off the exact
+        // ones by more than one rounding: by 1.2 in `attention_4d_causal_bf16`, compared with f64.
         let rtol = match expected.element.to_string().as_str() {
-            "f16" => rtol.max(2f64.powi(-10)),
-            "bf16" => rtol.max(2f64.powi(-7)),
+            "f16" => rtol.max(2f64.powi(-9)),
+            "bf16" => rtol.max(2f64.powi(-6)),
             _ => rtol,
         };
+        // What is a sum of numbers as large as the largest is not known better than by some roundings of that.
+        let largest = wanted.iter().filter(|number| number.is_finite()).fold(0.0f64, |most, x| most.max(x.abs()));
+        let atol = atol.max(2f64.powi(-22) * largest);
         let close = |a: f64, b: f64| a == b || (a.is_nan() && b.is_nan()) || (a - b).abs() <= atol + rtol * b.abs();
         let exact = |a: f64, b: f64| if ty.dtype == DType::F32 { close(a, b) } else { a == b };
         if let Some(place) = (0..wanted.len()).find(|&place| !exact(found[place], wanted[place])) {

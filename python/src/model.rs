@@ -132,10 +132,10 @@ impl Model {
 
     /// Whose batch norms do in training what PyTorch's do in `train()`: take the statistics of the batch, and follow them.
     #[pyo3(signature = (of_batch=true))]
-    fn batch_statistics(&self, of_batch: bool) -> Model {
+    fn batch_statistics(&self, of_batch: bool) -> PyResult<Model> {
         let mut model = self.0.clone();
-        model.set_batch_statistics(of_batch);
-        Model(model)
+        model.set_batch_statistics(of_batch).map_err(of_model)?;
+        Ok(Model(model))
     }
 
     /// With other parameters, of a file of weights: safetensors, PyTorch's, `.npz`, another ONNX file.

@@ -1,10 +1,13 @@
 //! What can be written as a file: the `forward` of a model, the `eval`s beside steps, a model of another file. Knows no
 //! sizes.
 
+use std::cell::OnceCell;
+use std::collections::HashMap;
+
 use kiln_graph::shape::Sizes;
 use kiln_graph::whole::Noted;
 use kiln_graph::{Builder, Graph, GraphError, Mode, Model, Parameter, ParameterError, Parameters, Type};
-use kiln_onnx::{OnnxError, OnnxModel};
+use kiln_onnx::{Element, OnnxError, OnnxModel};
 
 use super::ExportError;
 use crate::steps::{Steps, eval_graph_with_wholes};
@@ -20,6 +23,11 @@ pub(super) trait Prediction {
 
     /// The name of the model's type.
     fn name(&self) -> String;
+
+    /// The element types of inputs and outputs that the file has beside those of graphs, once a graph was built.
+    fn elements(&self) -> HashMap<String, Element> {
+        HashMap::new()
+    }
 
     fn check_shapes(&self) -> Result<(), ParameterError>;
 
@@ -62,12 +70,14 @@ impl<M: Model> Prediction for Forward<'_, M> {
 pub(super) struct Imported<'m> {
     model: &'m OnnxModel,
     inputs: Vec<Type>,
+    /// Those of the outputs, which a graph tells.
+    outputs: OnceCell<Vec<Element>>,
 }
 
 impl<'m> Imported<'m> {
-    /// One whose open extents are rows alone.
+    /// One whose open extents are rows, or lengths that it has names for.
     pub fn new(model: &'m OnnxModel) -> Result<Imported<'m>, OnnxError> {
-        Ok(Imported { model, inputs: model.input_types()? })
+        Ok(Imported { model, inputs: model.free_types()?, outputs: OnceCell::new() })
     }
 }
 
@@ -79,15 +89,26 @@ impl Prediction for Imported<'_> {
     fn graph(&self, sizes: Sizes) -> Result<(Graph, Vec<Noted>), TrainError> {
         let g = Builder::new(PREDICT);
         g.keep_wholes();
-        let results = self.model.results(&g, sizes.batch());
+        let results = self.model.typed_results(&g, sizes);
         let results = results.map_err(|error| GraphError::Foreign(error.to_string()))?;
-        self.model.outputs().iter().zip(results).for_each(|(name, value)| g.output(name, value));
+        self.model.outputs().iter().zip(&results).for_each(|(name, (value, _))| g.output(name, *value));
+        self.outputs.get_or_init(|| results.iter().map(|(_, element)| *element).collect());
         let wholes = g.take_wholes();
         Ok((g.finish()?, wholes))
     }
 
     fn name(&self) -> String {
         "model".to_owned()
+    }
+
+    fn elements(&self) -> HashMap<String, Element> {
+        let inputs = self.model.inputs().iter().filter_map(|input| Some((&input.name, input.element?)));
+        let outputs = self.model.outputs().iter().zip(self.outputs.get().into_iter().flatten().copied());
+        let all = inputs.chain(outputs).filter(|(_, element)| {
+            let written = [Element::F32, Element::I32, Element::BOOL];
+            !written.contains(element)
+        });
+        all.map(|(name, element)| (name.clone(), element)).collect()
     }
 
     fn check_shapes(&self) -> Result<(), ParameterError> {

@@ -1,7 +1,7 @@
 //! An array of one of the types that inputs and outputs of a file's model have. It knows no files.
 
 use kiln_graph::{DType, Elements};
-use ndarray::ArrayD;
+use ndarray::{ArrayD, Axis, concatenate};
 
 /// An array of one of the types that inputs and outputs have. Whole numbers of all types of ONNX's are i32.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,6 +33,26 @@ impl OnnxArray {
             OnnxArray::F32(array) => Elements::F32(array.view()),
             OnnxArray::I32(array) => Elements::I32(array.view()),
             OnnxArray::Bool(array) => Elements::Bool(array.view()),
+        }
+    }
+
+    /// Arrays of one type, and of one shape but for the first axis, one behind the other along that.
+    pub(super) fn stacked(arrays: &[&OnnxArray]) -> OnnxArray {
+        macro_rules! of_kind {
+            ($kind:ident) => {{
+                let mut views = Vec::with_capacity(arrays.len());
+                for array in arrays {
+                    if let OnnxArray::$kind(array) = array {
+                        views.push(array.view());
+                    }
+                }
+                OnnxArray::$kind(concatenate(Axis(0), &views).expect("what a program gives for its rows has one shape"))
+            }};
+        }
+        match arrays[0] {
+            OnnxArray::F32(_) => of_kind!(F32),
+            OnnxArray::I32(_) => of_kind!(I32),
+            OnnxArray::Bool(_) => of_kind!(Bool),
         }
     }
 

@@ -1,5 +1,7 @@
 //! What calls give to the inputs of a file's model, by their names, checked. It knows no programs.
 
+use std::ops::Range;
+
 use kiln_graph::{Elements, Shape, Type};
 
 use super::predictor::OnnxRunError;
@@ -62,13 +64,22 @@ impl<'p> Given<'p> {
         Ok(rows)
     }
 
-    /// Sets the first inputs of a program, which are the model's.
+    /// Sets the first inputs of a program, which are the model's, to some of the rows; inputs that have none are given whole.
     ///
     /// # Errors
     /// [`TrainError::Index`] for an index that points at nothing.
-    pub fn write(self, program: &mut Compiled) -> Result<(), TrainError> {
-        let values = self.values.into_iter().flatten().enumerate();
-        values.into_iter().try_for_each(|(position, value)| program.write_elements(position, value))
+    pub fn write(
+        &self,
+        inputs: &[(String, Type)],
+        program: &mut Compiled,
+        rows: Range<usize>,
+    ) -> Result<(), TrainError> {
+        for (position, (value, (_, ty))) in self.values.iter().flatten().zip(inputs).enumerate() {
+            let value = value.clone();
+            let has_rows = ty.shape.dims().first() == Some(&Shape::N);
+            program.write_elements(position, if has_rows { value.samples(rows.clone()) } else { value })?;
+        }
+        Ok(())
     }
 }
 

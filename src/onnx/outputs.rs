@@ -28,6 +28,19 @@ impl OnnxOutputs {
         OnnxOutputs { outputs: outputs.map(|(position, name)| (name.clone(), array(position))).collect() }
     }
 
+    /// The outputs of all samples, of those of their parts, at least one; samples lie along the first axes.
+    pub(super) fn joined(mut parts: Vec<OnnxOutputs>) -> OnnxOutputs {
+        if parts.len() == 1 {
+            return parts.remove(0);
+        }
+        let names: Vec<String> = parts[0].names().map(str::to_owned).collect();
+        let one = |(place, name): (usize, String)| {
+            let arrays: Vec<&OnnxArray> = parts.iter().map(|part| &part.outputs[place].1).collect();
+            (name, OnnxArray::stacked(&arrays))
+        };
+        OnnxOutputs { outputs: names.into_iter().enumerate().map(one).collect() }
+    }
+
     /// The names, in the order of the file.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.outputs.iter().map(|(name, _)| name.as_str())

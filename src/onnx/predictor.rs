@@ -9,11 +9,12 @@ use kiln_jit::{Plan, States};
 use kiln_onnx::{OnnxError, OnnxModel};
 use ndarray::{ArrayRef, Dimension};
 
+use super::array::OnnxArray;
 use super::given::Given;
 use super::outputs::OnnxOutputs;
-use crate::predictor::{Held, Lender};
+use crate::predictor::{Held, Lender, Quantization, QuantizeOptions, Quantized, Subject};
 use crate::report::{CachedPrograms, DrawError, Drawing, Profile, Summary, Tuning};
-use crate::trainer::{Settings, TrainError, setter, take_parameters};
+use crate::trainer::{Settings, TrainError, setter, take_parameters_by};
 
 /// A model of a file ready to predict. Any number of threads call it at once, as a [`Predictor`](crate::Predictor).
 ///
@@ -23,6 +24,7 @@ use crate::trainer::{Settings, TrainError, setter, take_parameters};
 pub struct OnnxPredictor {
     model: Held<OnnxModel>,
     settings: Settings,
+    quantized: Option<Quantized>,
     programs: Lender,
     inputs: Vec<(String, Type)>,
     outputs: Vec<String>,
@@ -34,6 +36,7 @@ pub struct OnnxPredictor {
 pub struct OnnxPredictorBuilder {
     model: Box<OnnxModel>,
     settings: Settings,
+    quantized: Option<Quantized>,
 }
 
 /// Why a model of a file is not compiled, or a call not computed.
@@ -131,23 +134,74 @@ impl OnnxPredictorBuilder {
     setter!(precision);
     setter!(tune);
 
+    /// Computes products in 8 bits: see [`PredictorBuilder::quantize`](crate::PredictorBuilder::quantize). `calibration` has the
+    /// values of all inputs by their names, some hundred samples, where the first extent is open.
+    ///
+    /// ```
+    /// use kiln::onnx::{OnnxModel, OnnxPredictor};
+    /// use kiln::QuantizeOptions;
+    /// use ndarray::Array4;
+    ///
+    /// let samples = Array4::from_shape_fn((100, 1, 8, 8), |(n, _, y, x)| ((n + 3 * y + x) % 7) as f32);
+    /// let model = OnnxModel::load("examples/data/digits.onnx")?;
+    /// let builder = OnnxPredictor::new(model).batch(10);
+    /// let predictor = builder.quantize(&[("x", samples.into_dyn().into())], QuantizeOptions::new())?.build()?;
+    /// let quantization = predictor.quantization().expect("it is quantized");
+    /// assert!(quantization.outputs[0].loss < 0.1, "{quantization}");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`TrainError::Quantize`] in [`OnnxRunError::Run`]; [`OnnxRunError::Unknown`], [`OnnxRunError::Given`],
+    /// [`OnnxRunError::Missing`] for other calibration data than the model takes; [`OnnxRunError::Model`].
+    pub fn quantize(
+        mut self,
+        calibration: &[(&str, OnnxArray)],
+        options: QuantizeOptions,
+    ) -> Result<Self, OnnxRunError> {
+        let model = &*self.model;
+        let types = model.input_types()?;
+        let inputs: Vec<(String, Type)> =
+            model.inputs().iter().map(|input| input.name.clone()).zip(types.iter().copied()).collect();
+        let mut given = Given::new(inputs.len());
+        for (name, value) in calibration {
+            given.set(&inputs, name, value.elements())?;
+        }
+        let rows = given.rows(&inputs)?.unwrap_or(1);
+        model.predict_graph(rows)?;
+        let subject = Subject {
+            graph: &|sizes| model.predict_graph(sizes).map_err(foreign),
+            parameters: &|f| kiln_graph::Parameters::each_parameter(model, f),
+            inputs: &types,
+            outputs: model.outputs().to_vec(),
+            write: &|program, part| given.write(&inputs, program, part),
+            sizes: Sizes::of_batch(rows),
+            settings: self.settings,
+        };
+        self.quantized = Some(subject.quantized(&options)?);
+        Ok(self)
+    }
+
     /// Compiles the prediction.
     ///
     /// # Errors
     /// [`OnnxRunError::Model`] for an input whose shape is open or a node that is not computed, [`OnnxRunError::Run`].
     pub fn build(self) -> Result<OnnxPredictor, OnnxRunError> {
-        let OnnxPredictorBuilder { mut model, settings } = self;
+        let OnnxPredictorBuilder { mut model, settings, quantized } = self;
         let types = model.input_types()?;
         let inputs: Vec<(String, Type)> =
             model.inputs().iter().map(|input| input.name.clone()).zip(types.iter().copied()).collect();
         let outputs = model.outputs().to_vec();
         let pool = settings.checked(types.iter().copied())?;
         // Said with its own error, and built once.
-        let graph = model.predict_graph(settings.batch)?;
+        let graph = graph_of(&model, quantized.as_ref(), settings.batch)?;
         let mut states = States::new();
-        take_parameters(&mut states, &mut *model)?;
+        take_parameters_by(&mut states, &mut *model, &|states, name, value| match &quantized {
+            Some(quantized) => quantized.give(states, name, value),
+            None => states.give(name, value),
+        })?;
         let programs = Lender::new(settings, pool, states, &types, |_| Ok(graph))?;
-        Ok(OnnxPredictor { model: Held::new(model), settings, programs, inputs, outputs })
+        Ok(OnnxPredictor { model: Held::new(model), settings, quantized, programs, inputs, outputs })
     }
 }
 
@@ -155,7 +209,11 @@ impl OnnxPredictor {
     /// The settings of a predictor, all at their defaults; [`OnnxPredictorBuilder::build`] compiles it.
     #[allow(clippy::new_ret_no_self)]
     pub fn new(model: OnnxModel) -> OnnxPredictorBuilder {
-        OnnxPredictorBuilder { model: Box::new(model), settings: Settings { batch: 1, ..Settings::default() } }
+        OnnxPredictorBuilder {
+            model: Box::new(model),
+            settings: Settings { batch: 1, ..Settings::default() },
+            quantized: None,
+        }
     }
 
     /// The names of the inputs with their types; [`Shape::N`] is the number of rows.
@@ -186,8 +244,13 @@ impl OnnxPredictor {
     }
 
     fn graph(&self, rows: usize) -> Result<Graph, TrainError> {
-        let graph = self.model.with(|model| model.predict_graph(rows));
-        graph.map_err(|error| TrainError::Graph(GraphError::Foreign(error.to_string())))
+        let graph = self.model.with(|model| graph_of(model, self.quantized.as_ref(), rows));
+        graph.map_err(foreign)
+    }
+
+    /// What [`OnnxPredictorBuilder::quantize`] has done and lost; nothing without it.
+    pub fn quantization(&self) -> Option<&Quantization> {
+        self.quantized.as_ref().map(|quantized| &quantized.report)
     }
 
     /// The model with its parameters.
@@ -222,9 +285,11 @@ impl OnnxPredictor {
     /// # Errors
     /// [`TrainError::Graph`].
     pub fn summary(&self) -> Result<Summary, TrainError> {
-        let (graph, sizes) = (self.graph(1)?, Sizes::of_batch(self.settings.batch));
+        let sizes = Sizes::of_batch(self.settings.batch);
         let first = self.inputs.first().map_or(Shape::SCALAR, |(_, ty)| ty.shape);
-        Ok(self.model.with(|model| Summary::of_graph(&graph, model, first, sizes, None, Some(self.plan()))))
+        let graph = self.model.with(|model| model.predict_graph(1)).map_err(foreign)?;
+        let summary = self.model.with(|model| Summary::of_graph(&graph, model, first, sizes, None, Some(self.plan())));
+        Ok(summary.quantized(self.quantization()))
     }
 
     /// What is kept compiled; it prints as a table.
@@ -236,6 +301,16 @@ impl OnnxPredictor {
     pub fn tuning(&self) -> Option<&Tuning> {
         self.programs.tuning()
     }
+}
+
+/// The prediction of so many rows, in 8 bits where that is asked for.
+fn graph_of(model: &OnnxModel, quantized: Option<&Quantized>, rows: usize) -> Result<Graph, OnnxError> {
+    let graph = model.predict_graph(rows)?;
+    Ok(quantized.map_or_else(|| graph.clone(), |quantized| quantized.graph(&graph)))
+}
+
+pub(super) fn foreign(error: OnnxError) -> TrainError {
+    TrainError::Graph(GraphError::Foreign(error.to_string()))
 }
 
 /// A call of an [`OnnxPredictor`], with the values that it has been given.
@@ -276,7 +351,7 @@ impl<'p> OnnxCall<'p> {
         let OnnxCall { predictor, given } = self;
         let rows = given.rows(&predictor.inputs)?.unwrap_or(predictor.settings.batch);
         let mut program = predictor.programs.lend(Sizes::of_batch(rows), || predictor.graph(rows))?;
-        given.write(&mut program)?;
+        given.write(&predictor.inputs, &mut program, 0..rows)?;
         program.run()?;
         Ok(OnnxOutputs::read(&program, &predictor.outputs))
     }

@@ -14,7 +14,7 @@ use ndarray::{ArrayD, ArrayRef, Dimension};
 
 use super::given::{Given, type_of, unknown};
 use super::outputs::OnnxOutputs;
-use super::predictor::OnnxRunError;
+use super::predictor::{OnnxRunError, foreign};
 use crate::checkpoint::CheckpointError;
 use crate::report::Summary;
 use crate::trainer::{
@@ -87,6 +87,8 @@ pub struct OnnxTrainer {
     outputs: Vec<String>,
     /// What targets must be, by the number of rows.
     rules: HashMap<usize, Vec<TargetRule>>,
+    /// Whether each output has a place for each sample along its first axis, once that was asked.
+    by_samples: Option<bool>,
     /// The targets of the current batch, as programs read them.
     targets: Vec<Buffer>,
 }
@@ -135,7 +137,6 @@ fn compared<'g>(
     losses: &Losses,
     rows: usize,
 ) -> Result<Vec<Compared<'g>>, TrainError> {
-    let foreign = |error: kiln_onnx::OnnxError| TrainError::Graph(GraphError::Foreign(error.to_string()));
     let results = model.results(g, rows).map_err(foreign)?;
     let each = losses.iter().map(|(name, loss)| {
         // `build()` has seen that there is such an output.
@@ -166,27 +167,35 @@ fn graph(
     g.set_seed(seed);
     let compared = compared(&g, model, losses, rows)?;
     let mut sum: Option<Value<'_>> = None;
-    for ((name, loss), Compared { output, target, .. }) in losses.iter().zip(&compared) {
+    for (place, ((name, loss), Compared { output, target, .. })) in losses.iter().zip(&compared).enumerate() {
         let _scope = g.enter(&scope(name));
-        let value = match purpose {
-            Purpose::Step => loss.loss(&g, *output, *target),
+        match purpose {
+            Purpose::Step => {
+                let value = loss.loss(&g, *output, *target);
+                sum = Some(sum.map_or(value, |sum| sum + value));
+            }
             Purpose::Evaluation => {
                 let total = loss.total(&g, *output, *target);
-                total.sum / total.divisor
+                for (part, value) in [("sum", total.sum), ("divisor", total.divisor)] {
+                    g.output(&format!("{part} {place}"), scalar(part, value)?);
+                }
             }
-        };
-        sum = Some(sum.map_or(value, |sum| sum + value));
-    }
-    let value = sum.ok_or(TrainError::NoLoss)?;
-    if value.ty() != Type::f32(Shape::SCALAR) {
-        return Err(TrainError::LossTotal { part: "sum", found: value.ty() });
+        }
     }
     if training {
+        let value = scalar("sum", sum.ok_or(TrainError::NoLoss)?)?;
         optimization(model, optimizer).minimize(&g, value);
+        g.output("loss", value);
     }
-    g.output("loss", value);
-    guard(&g, |_| false);
+    guard(&g, &|_| false);
     Ok(g.finish()?)
+}
+
+fn scalar<'g>(part: &'static str, value: Value<'g>) -> Result<Value<'g>, TrainError> {
+    match value.ty() == Type::f32(Shape::SCALAR) {
+        true => Ok(value),
+        false => Err(TrainError::LossTotal { part, found: value.ty() }),
+    }
 }
 
 /// The path of the states of an output's loss.
@@ -241,19 +250,31 @@ impl OnnxTrainerBuilder {
         model.predict_graph(settings.batch)?;
         programs.take_parameters(&mut *model)?;
         let (sizes, rule) = (Sizes::of_batch(settings.batch), &*optimizer);
-        programs.get(TRAIN, sizes, || graph(&model, &losses, rule, (Purpose::Step, settings.batch, settings.seed)))?;
-        let held = [optimization(&model, rule)];
-        programs.fill(held[0].initial_state())?;
-        programs.note_optimizers(&held, vec![TRAIN])?;
-        let schedulers = Schedulers::new(&held);
+        let mut step = |_| graph(&model, &losses, rule, (Purpose::Step, settings.batch, settings.seed));
+        programs.get(TRAIN, sizes, &mut step)?;
+        let mut of_losses = Vec::new();
         for (output, loss) in &losses {
-            for (name, value) in loss.states() {
-                programs.initialise(&format!("{}.{name}", scope(output)), value.view())?;
-            }
+            of_losses
+                .extend(loss.states().into_iter().map(|(name, value)| (format!("{}.{name}", scope(output)), value)));
         }
+        let held = [optimization(&model, rule)];
+        programs.begin_training(&held, of_losses, vec![TRAIN])?;
+        let schedulers = Schedulers::new(&held);
         let targets = losses.iter().map(|_| Buffer::new(settings.batch)).collect();
         let rules = HashMap::new();
-        Ok(OnnxTrainer { model, losses, optimizer, settings, programs, schedulers, inputs, outputs, rules, targets })
+        Ok(OnnxTrainer {
+            model,
+            losses,
+            optimizer,
+            settings,
+            programs,
+            schedulers,
+            inputs,
+            outputs,
+            rules,
+            by_samples: None,
+            targets,
+        })
     }
 }
 
@@ -301,6 +322,24 @@ impl OnnxTrainer {
             self.rules.insert(rows, rules);
         }
         Ok(())
+    }
+
+    /// How many rows are computed at once: a batch, where there are more, and outputs have samples to put together.
+    fn rows_at_once(&mut self, rows: Option<usize>) -> Result<usize, TrainError> {
+        let batch = self.settings.batch;
+        let Some(rows) = rows.filter(|&rows| rows > batch) else { return Ok(rows.unwrap_or(batch)) };
+        let by_samples = match self.by_samples {
+            Some(by_samples) => by_samples,
+            None => {
+                let mut all = true;
+                for count in [batch, batch + 1] {
+                    let graph = self.model.predict_graph(count).map_err(foreign)?;
+                    all &= graph.outputs.iter().all(|output| graph.shape(output.node).dims().first() == Some(&count));
+                }
+                *self.by_samples.insert(all)
+            }
+        };
+        Ok(if by_samples { batch } else { rows })
     }
 
     /// Sets the learning rate of all parameters from the next step on; with a schedule, the rate that it changes.
@@ -447,8 +486,8 @@ impl<'p> OnnxTrainerCall<'_, 'p> {
         self.compare(Purpose::Step)
     }
 
-    /// The mean loss of the samples, which layers compute as in evaluation; the model does not change. All of them at once,
-    /// with memory for so many: many samples are given in parts.
+    /// The mean loss of the samples, which layers compute as in evaluation; the model does not change. More samples than the
+    /// trainer's batch are computed in parts of so many; the mean is that of all, whatever the parts.
     ///
     /// # Errors
     /// As for [`OnnxTrainerCall::step`].
@@ -459,10 +498,12 @@ impl<'p> OnnxTrainerCall<'_, 'p> {
     fn compare(self, purpose: Purpose) -> Result<f32, OnnxRunError> {
         let OnnxTrainerCall { trainer, given, targets } = self;
         let (training, batch) = (purpose == Purpose::Step, trainer.settings.batch);
-        let rows = given.rows(&trainer.inputs)?.unwrap_or(batch);
+        let free = given.rows(&trainer.inputs)?;
+        let rows = free.unwrap_or(batch);
         if training && rows > batch {
             return Err(TrainError::BatchTooLarge { batch, found: rows }.into());
         }
+        let at_once = trainer.rows_at_once(free)?;
         trainer.make_rules(rows)?;
         for (place, target) in targets.iter().enumerate() {
             let rule = trainer.rules[&rows][place];
@@ -476,37 +517,55 @@ impl<'p> OnnxTrainerCall<'_, 'p> {
             }
             read_target(target, rule, &mut trainer.targets[place])?;
         }
-        let OnnxTrainer { model, losses, optimizer, settings, programs, schedulers, inputs, targets, .. } = trainer;
+        let OnnxTrainer { model, losses, optimizer, settings, programs, schedulers, inputs, rules, targets, .. } =
+            trainer;
         if training {
             schedulers.hand_over(&[0], programs.states_mut()).map_err(TrainError::from)?;
         }
-        let graph = || graph(model, losses, &**optimizer, (purpose, rows, settings.seed));
-        let (program, states) = programs.get(if training { TRAIN } else { EVALUATE }, Sizes::of_batch(rows), graph)?;
-        given.write(program)?;
-        for (place, target) in targets.iter().enumerate() {
-            target.write(program, inputs.len() + place, 0, rows)?;
+        let name = if training { TRAIN } else { EVALUATE };
+        // Of each loss its sum, and what its mean divides by; of a step only the loss.
+        let mut sums = vec![0.0f64; if training { 1 } else { 2 * losses.len() }];
+        for start in (0..rows).step_by(at_once) {
+            let part = start..rows.min(start + at_once);
+            let mut graph = |_| graph(model, losses, &**optimizer, (purpose, part.len(), settings.seed));
+            let (program, states) = programs.get(name, Sizes::of_batch(part.len()), &mut graph)?;
+            given.write(inputs, program, part.clone())?;
+            for (place, target) in targets.iter().enumerate() {
+                // Of all samples at once an output may have more rows than there are samples.
+                let end = if part.len() == rows { rules[&rows][place].ty.shape.dim(0) } else { part.end };
+                target.write(program, inputs.len() + place, part.start, end)?;
+            }
+            program.run(states)?;
+            for (place, sum) in sums.iter_mut().enumerate() {
+                *sum += f64::from(program.session().scalar(place));
+            }
         }
-        program.run(states)?;
-        let loss = program.session().scalar(0);
         if training {
             schedulers.advance(&[0]);
+            return Ok(sums[0] as f32);
         }
-        Ok(loss)
+        Ok(sums.chunks(2).map(|of_loss| of_loss[0] / of_loss[1]).sum::<f64>() as f32)
     }
 
-    /// Computes the outputs, as in evaluation, of all samples at once.
+    /// Computes the outputs, as in evaluation; more samples than the trainer's batch in parts of so many.
     ///
     /// # Errors
     /// As for [`OnnxCall::run`](super::OnnxCall::run).
     pub fn run(self) -> Result<OnnxOutputs, OnnxRunError> {
         let OnnxTrainerCall { trainer, given, .. } = self;
-        let rows = given.rows(&trainer.inputs)?.unwrap_or(trainer.settings.batch);
-        let foreign = |error: kiln_onnx::OnnxError| TrainError::Graph(GraphError::Foreign(error.to_string()));
-        let OnnxTrainer { model, programs, outputs, .. } = trainer;
-        let graph = || model.predict_graph(rows).map_err(foreign);
-        let (program, states) = programs.get(PREDICT, Sizes::of_batch(rows), graph)?;
-        given.write(program)?;
-        program.run(states)?;
-        Ok(OnnxOutputs::read(program, outputs))
+        let free = given.rows(&trainer.inputs)?;
+        let rows = free.unwrap_or(trainer.settings.batch);
+        let at_once = trainer.rows_at_once(free)?;
+        let OnnxTrainer { model, programs, inputs, outputs, .. } = trainer;
+        let mut parts = Vec::new();
+        for start in (0..rows).step_by(at_once) {
+            let part = start..rows.min(start + at_once);
+            let mut graph = |_| model.predict_graph(part.len()).map_err(foreign);
+            let (program, states) = programs.get(PREDICT, Sizes::of_batch(part.len()), &mut graph)?;
+            given.write(inputs, program, part)?;
+            program.run(states)?;
+            parts.push(OnnxOutputs::read(program, outputs));
+        }
+        Ok(OnnxOutputs::joined(parts))
     }
 }

@@ -2,24 +2,39 @@
 //! that loses is measured over the same data. It knows no layers: contractions of activations with parameters are found in
 //! the graph (`kiln_graph::passes::quantize`).
 
+mod ranges;
+mod report;
+
+pub use ranges::Calibration;
+pub(crate) use report::Lost;
+pub use report::{OutputDifference, Quantization, QuantizedLayer};
+
 use std::collections::BTreeMap;
-use std::fmt;
+use std::ops::Range;
 
 use kiln_graph::model::Inputs;
-use kiln_graph::passes::{Affine, Quantizable, WEIGHT_LIMIT, compared, quantizable, quantize, scale_of, watched};
+use kiln_graph::passes::{
+    Affine, Quantizable, WEIGHT_LIMIT, compared, quantizable, quantize, scale_of, shown, watched,
+};
 use kiln_graph::shape::Sizes;
-use kiln_graph::{DType, Graph, Model, Parameters, Shape};
+use kiln_graph::{DType, Graph, Model, Parameter, Parameters, Type};
 use kiln_jit::{Session, StateError, States};
 use ndarray::{ArrayD, Axis};
 
 use super::Lender;
-use crate::trainer::{Settings, TrainError, check_inputs, output_names, predict_graph, write_inputs};
+use crate::trainer::{Compiled, Settings, TrainError, check_inputs, output_names, predict_graph, write_inputs};
+use ranges::Histogram;
+
+/// As many elements of activations are results of a program at once, 64 MiB, unless a single sample has more.
+const MOST_SHOWN: usize = 1 << 24;
 
 /// How a predictor is quantized: see [`PredictorBuilder::quantize_with`](crate::PredictorBuilder::quantize_with).
 #[derive(Clone, Debug, Default, PartialEq)]
 #[must_use = "options do nothing until they are given"]
 pub struct QuantizeOptions {
     excluded: Vec<String>,
+    calibration: Calibration,
+    classes: Option<Vec<i32>>,
 }
 
 impl QuantizeOptions {
@@ -31,6 +46,19 @@ impl QuantizeOptions {
     /// Leaves a layer in f32, with all layers within it, by its name (`head`, `encoder.0.linear1`).
     pub fn exclude(mut self, layer: impl Into<String>) -> Self {
         self.excluded.push(layer.into());
+        self
+    }
+
+    /// How the range of each activation follows from the calibration data. Default: [`Calibration::MinMax`].
+    pub fn calibration(mut self, calibration: Calibration) -> Self {
+        self.calibration = calibration;
+        self
+    }
+
+    /// The class of each sample of the calibration data, for models whose first output are scores of classes: the report then has
+    /// the accuracy before and after.
+    pub fn classes<'c>(mut self, classes: impl IntoIterator<Item = &'c i32>) -> Self {
+        self.classes = Some(classes.into_iter().copied().collect());
         self
     }
 
@@ -62,9 +90,22 @@ pub enum QuantizeError {
         /// Those that there are.
         known: Vec<String>,
     },
+    /// A percentile that leaves nothing, or is none.
+    #[error(
+        "`Calibration::Percentile({0})`: the part of the numbers that are kept, in percent, is above 50 and at most 100"
+    )]
+    Percentile(f64),
+    /// Classes that are not those of the samples.
+    #[error("{found} classes for {expected} rows of the first output: give `.classes` one for each sample")]
+    Classes {
+        /// The rows of the first output.
+        expected: usize,
+        /// How many classes were given.
+        found: usize,
+    },
     /// No product or convolution of an activation with a weight.
     #[error(
-        "nothing of the model can be quantized: there are no Linear or convolution layers outside of recurrent ones{}",
+        "nothing of the model can be quantized: there are no Linear, convolution or recurrent layers{}",
         if *excluded { " that are not excluded" } else { "" }
     )]
     Nothing {
@@ -80,77 +121,6 @@ pub enum QuantizeError {
         /// The layer.
         layer: String,
     },
-}
-
-/// What quantizing has done and lost: per layer and in all, over the calibration data; it prints as a table.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct Quantization {
-    /// The products and convolutions that could be quantized, in the order in which they are computed. A layer that is applied
-    /// twice is there twice.
-    pub layers: Vec<QuantizedLayer>,
-    /// How much each output of the model differs.
-    pub outputs: Vec<OutputDifference>,
-    /// The samples of the calibration data.
-    pub samples: usize,
-    /// Bytes of the model's parameters before and after.
-    pub parameter_bytes: [usize; 2],
-}
-
-/// One product or convolution.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct QuantizedLayer {
-    /// The name of the layer: that of its weight without the last part.
-    pub name: String,
-    /// `dot` or `conv`.
-    pub operation: &'static str,
-    /// The weight's shape.
-    pub weight: Shape,
-    /// The least and the greatest number that its activation has taken.
-    pub range: [f32; 2],
-    /// By how much its result differs when the activation and the weight are rounded to 8 bits, as a part of the result: root
-    /// mean squares. Nothing for one that was excluded.
-    pub loss: Option<f32>,
-}
-
-/// By how much an output differs from that of the model in f32.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct OutputDifference {
-    /// The output's name.
-    pub name: String,
-    /// The difference, as a part of the output: root mean squares.
-    pub loss: f32,
-    /// In which part of the rows along the last axis the largest number is at the same place: of scores of classes, the part of the
-    /// samples of which nothing changes. 1 where there is one number a row.
-    pub agreement: f32,
-}
-
-impl fmt::Display for Quantization {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let done = self.layers.iter().filter(|layer| layer.loss.is_some()).count();
-        writeln!(f, "8 bits: {done} of {} products, by {} samples", self.layers.len(), self.samples)?;
-        let width = self.layers.iter().map(|layer| layer.name.len()).max().unwrap_or(0).max("layer".len());
-        let shapes: Vec<String> = self.layers.iter().map(|layer| layer.weight.to_string()).collect();
-        let shape_width = shapes.iter().map(String::len).max().unwrap_or(0).max("weight".len());
-        writeln!(f, "  {:width$}  {:shape_width$}  {:>21}  {:>8}", "layer", "weight", "activation", "loss")?;
-        for (layer, shape) in self.layers.iter().zip(&shapes) {
-            let range = format!("{:.4} to {:.4}", layer.range[0], layer.range[1]);
-            let loss = layer.loss.map_or("f32".to_owned(), |loss| format!("{:.3} %", 100.0 * loss));
-            writeln!(f, "  {:width$}  {shape:shape_width$}  {range:>21}  {loss:>8}", layer.name)?;
-        }
-        for output in &self.outputs {
-            let (loss, agreement) = (100.0 * output.loss, 100.0 * output.agreement);
-            writeln!(
-                f,
-                "  {} differs by {loss:.3} %; its largest number is the same in {agreement:.2} %",
-                output.name
-            )?;
-        }
-        let [before, after] = self.parameter_bytes.map(|bytes| bytes as f64 / 1e6);
-        write!(f, "  parameters: {before:.3} MB before, {after:.3} MB after")
-    }
 }
 
 /// What a builder keeps of its quantization.
@@ -202,30 +172,45 @@ pub fn widened(states: &States, name: &str) -> Option<ArrayD<f32>> {
     Some(states.read_i8(name)?.mapv(f32::from) * &states.read(&scale_of(name))?)
 }
 
-/// A model over its calibration data.
-struct Calibration<'a, M: Model, X> {
-    model: &'a M,
-    settings: Settings,
-    x: &'a X,
-    sizes: Sizes,
+/// Calls a function with each parameter and its name.
+type EachParameter<'a> = dyn Fn(&mut dyn FnMut(&str, &Parameter)) + 'a;
+
+/// Sets the inputs of a program to some of the samples.
+type WriteSamples<'a> = dyn Fn(&mut Compiled, Range<usize>) -> Result<(), TrainError> + 'a;
+
+/// What is quantized, with its calibration data.
+pub struct Subject<'a> {
+    /// The prediction for some sizes.
+    pub graph: &'a dyn Fn(Sizes) -> Result<Graph, TrainError>,
+    pub parameters: &'a EachParameter<'a>,
+    /// What it takes.
+    pub inputs: &'a [Type],
+    /// The names of what it gives.
+    pub outputs: Vec<String>,
+    pub write: &'a WriteSamples<'a>,
+    /// The sizes of the samples.
+    pub sizes: Sizes,
+    pub settings: Settings,
 }
 
-impl<M: Model, X: Inputs<M::Input>> Calibration<'_, M, X> {
-    /// Runs a graph of the prediction over all samples, in parts, and shows each program behind it.
+impl Subject<'_> {
+    /// Runs a graph of the prediction over all samples, so many at once, and shows each program behind it.
     fn run(
         &self,
+        batch: usize,
         states: States,
         graph: impl Fn(&Graph) -> Graph,
         mut each: impl FnMut(&Session),
     ) -> Result<(), TrainError> {
-        let pool = self.settings.checked(M::INPUTS.iter().copied())?;
-        let of = |sizes: Sizes| Ok(graph(&predict_graph(self.model, sizes)?));
-        let lender = Lender::new(self.settings, pool, states, M::INPUTS, of)?;
-        for start in (0..self.sizes.batch()).step_by(self.settings.batch) {
-            let part = start..self.sizes.batch().min(start + self.settings.batch);
+        let settings = Settings { batch, ..self.settings };
+        let pool = settings.checked(self.inputs.iter().copied())?;
+        let of = |sizes: Sizes| Ok(graph(&(self.graph)(sizes)?));
+        let lender = Lender::new(settings, pool, states, self.inputs, of)?;
+        for start in (0..self.sizes.batch()).step_by(batch) {
+            let part = start..self.sizes.batch().min(start + batch);
             let sizes = self.sizes.with_batch(part.len());
             let mut program = lender.lend(sizes, || of(sizes))?;
-            write_inputs::<M>(&mut program, self.x, part)?;
+            (self.write)(&mut program, part)?;
             program.run()?;
             each(program.session());
         }
@@ -236,7 +221,7 @@ impl<M: Model, X: Inputs<M::Input>> Calibration<'_, M, X> {
     fn states(&self, quantized: Option<&Quantized>) -> Result<States, TrainError> {
         let mut states = States::new();
         let mut result = Ok(());
-        self.model.each_parameter(&mut |name, parameter| {
+        (self.parameters)(&mut |name, parameter| {
             if result.is_err() {
                 return;
             }
@@ -253,18 +238,132 @@ impl<M: Model, X: Inputs<M::Input>> Calibration<'_, M, X> {
         Ok(states)
     }
 
-    /// All numbers of each output of f32.
-    fn outputs(&self, quantized: Option<&Quantized>) -> Result<Vec<Vec<f32>>, TrainError> {
-        let mut outputs = vec![Vec::new(); M::OUTPUTS.len()];
+    /// All numbers of each output of f32, and how many lie in a row.
+    fn outputs(&self, quantized: Option<&Quantized>) -> Result<Vec<Rows>, TrainError> {
+        let mut outputs = vec![Rows::default(); self.outputs.len()];
         let graph = |graph: &Graph| quantized.map_or_else(|| graph.clone(), |quantized| quantized.graph(graph));
-        self.run(self.states(quantized)?, graph, |session| {
+        self.run(self.settings.batch, self.states(quantized)?, graph, |session| {
             for (number, output) in outputs.iter_mut().enumerate() {
-                if M::OUTPUTS[number].dtype == DType::F32 {
-                    output.extend(session.output(number).iter());
+                let ty = session.program().plan().outputs[number].ty;
+                if ty.dtype == DType::F32 {
+                    output.width = if ty.shape.rank() < 2 { 1 } else { ty.shape.dim(ty.shape.rank() - 1).max(1) };
+                    output.numbers.extend(session.output(number).iter());
                 }
             }
         })?;
         Ok(outputs)
+    }
+
+    /// The range of each activation, by all numbers that it takes.
+    fn ranges(&self, names: &[String], calibration: Calibration) -> Result<Vec<[f32; 2]>, TrainError> {
+        let mut ranges = vec![[f32::INFINITY, f32::NEG_INFINITY]; names.len()];
+        let mut finite = vec![true; names.len()];
+        let first = self.outputs.len();
+        self.run(self.settings.batch, self.states(None)?, watched, |session| {
+            for (number, [least, greatest]) in ranges.iter_mut().enumerate() {
+                let [low, high] = [0, 1].map(|which| session.output(first + 2 * number + which)[[]]);
+                finite[number] &= low.is_finite() && high.is_finite();
+                (*least, *greatest) = (least.min(low), greatest.max(high));
+            }
+        })?;
+        if let Some(number) = finite.iter().position(|finite| !finite) {
+            return Err(QuantizeError::NotFinite { layer: names[number].clone() }.into());
+        }
+        if calibration == Calibration::MinMax {
+            return Ok(ranges);
+        }
+        let mut histograms: Vec<Histogram> = ranges.iter().map(|&range| Histogram::over(range)).collect();
+        // All activations are results here, and have memory of their own.
+        let graph = shown(&(self.graph)(self.sizes.with_batch(1))?);
+        let elements = graph.outputs[first..].iter().map(|output| graph.shape(output.node).elements());
+        let batch = (MOST_SHOWN / elements.sum::<usize>().max(1)).clamp(1, self.settings.batch);
+        self.run(batch, self.states(None)?, shown, |session| {
+            for (number, histogram) in histograms.iter_mut().enumerate() {
+                session.output(first + number).iter().for_each(|&number| histogram.add(number));
+            }
+        })?;
+        Ok(histograms.iter().map(|histogram| histogram.range(calibration)).collect())
+    }
+
+    /// What each result loses by its own operands.
+    fn losses(&self, chosen: &[Option<Affine>]) -> Result<Vec<Option<f32>>, TrainError> {
+        let count = chosen.iter().flatten().count();
+        let (mut sums, first) = (vec![[0.0f64; 2]; count], self.outputs.len());
+        self.run(
+            self.settings.batch,
+            self.states(None)?,
+            |graph| compared(graph, chosen),
+            |session| {
+                for (number, sums) in sums.iter_mut().enumerate() {
+                    for (which, sum) in sums.iter_mut().enumerate() {
+                        *sum += f64::from(session.output(first + 2 * number + which)[[]]);
+                    }
+                }
+            },
+        )?;
+        let mut sums = sums.into_iter().map(|[error, size]| relative(error, size));
+        Ok(chosen.iter().map(|chosen| chosen.and_then(|_| sums.next())).collect())
+    }
+
+    /// What its activations become, by the calibration data, and what that loses.
+    pub fn quantized(mut self, options: &QuantizeOptions) -> Result<Quantized, TrainError> {
+        // Programs that run once are not tuned, and nothing that they find is a reason to stop.
+        self.settings = Settings {
+            batch: self.settings.batch.min(self.sizes.batch()),
+            tune: None,
+            check_finite: false,
+            check_numerics: false,
+            precision: Default::default(),
+            ..self.settings
+        };
+        if let Calibration::Percentile(percent) = options.calibration
+            && !(percent > 50.0 && percent <= 100.0)
+        {
+            return Err(QuantizeError::Percentile(percent).into());
+        }
+        let all = quantizable(&(self.graph)(self.sizes.with_batch(1))?);
+        let names: Vec<String> = all.iter().map(|one| layer_of(&one.state)).collect();
+        if let Some(unknown) = options.excluded.iter().find(|name| !names.iter().any(|layer| is_within(layer, name))) {
+            return Err(QuantizeError::Unknown { name: unknown.clone(), known: known(&names) }.into());
+        }
+        if names.iter().all(|layer| options.excludes(layer)) {
+            return Err(QuantizeError::Nothing { excluded: !names.is_empty() }.into());
+        }
+        let ranges = self.ranges(&names, options.calibration)?;
+        let affine = |(name, range): (&String, &[f32; 2])| {
+            (!options.excludes(name)).then(|| Affine::covering(range[0], range[1]))
+        };
+        let chosen: Vec<Option<Affine>> = names.iter().zip(&ranges).map(affine).collect();
+        let losses = self.losses(&chosen)?;
+        let layer = |(number, one): (usize, &Quantizable)| QuantizedLayer {
+            name: names[number].clone(),
+            operation: one.operation,
+            weight: one.shape,
+            range: ranges[number],
+            loss: losses[number],
+        };
+        let layers = all.iter().enumerate().map(layer).collect();
+        let taken = all.iter().zip(&chosen).filter(|(_, chosen)| chosen.is_some());
+        let weights: BTreeMap<String, usize> = taken.map(|(one, _)| (one.state.clone(), one.channels)).collect();
+        let mut bytes = [0; 2];
+        (self.parameters)(&mut |name, parameter| {
+            let (elements, channels) =
+                (parameter.value.len(), weights.get(name).map(|&axis| parameter.value.shape()[axis]));
+            bytes[0] += size_of::<f32>() * elements;
+            bytes[1] += channels.map_or(size_of::<f32>() * elements, |channels| elements + size_of::<f32>() * channels);
+        });
+        let samples = self.sizes.batch();
+        let report = Quantization { layers, outputs: Vec::new(), accuracy: None, samples, parameter_bytes: bytes };
+        let mut quantized = Quantized { chosen, weights, report };
+        let [exact, narrow] = [self.outputs(None)?, self.outputs(Some(&quantized))?];
+        if let Some(classes) = &options.classes {
+            quantized.report.accuracy = Some([accuracy(&exact, classes)?, accuracy(&narrow, classes)?]);
+        }
+        let outputs = self.outputs.into_iter().zip(exact.iter().zip(&narrow));
+        let outputs = outputs.filter(|(_, (exact, _))| exact.width > 0);
+        quantized.report.outputs =
+            outputs.map(|(name, (exact, narrow))| OutputDifference::of(name, exact, narrow)).collect();
+        Ok(quantized)
     }
 }
 
@@ -276,95 +375,43 @@ pub fn calibrate<M: Model, X: Inputs<M::Input>>(
     options: &QuantizeOptions,
 ) -> Result<Quantized, TrainError> {
     let refused = |error: TrainError| QuantizeError::Calibration(error.into());
-    let sizes = check_inputs::<M>(x, &settings).map_err(refused)?;
-    // Programs that run once are not tuned, and nothing that they find is a reason to stop.
-    let settings = Settings {
-        batch: settings.batch.min(sizes.batch()),
-        tune: None,
-        check_finite: false,
-        check_numerics: false,
-        precision: Default::default(),
-        ..settings
+    let subject = Subject {
+        graph: &|sizes| predict_graph(model, sizes),
+        parameters: &|f| model.each_parameter(f),
+        inputs: M::INPUTS,
+        outputs: output_names::<M>(),
+        write: &|program, part| write_inputs::<M>(program, x, part),
+        sizes: check_inputs::<M>(x, &settings).map_err(refused)?,
+        settings,
     };
-    let all = quantizable(&predict_graph(model, sizes.with_batch(1))?);
-    let names: Vec<String> = all.iter().map(|one| layer_of(&one.state)).collect();
-    if let Some(unknown) = options.excluded.iter().find(|name| !names.iter().any(|layer| is_within(layer, name))) {
-        return Err(QuantizeError::Unknown { name: unknown.clone(), known: names }.into());
-    }
-    if names.iter().all(|layer| options.excludes(layer)) {
-        return Err(QuantizeError::Nothing { excluded: !names.is_empty() }.into());
-    }
-    let calibration = Calibration { model, settings, x, sizes };
-    let ranges = ranges(&calibration, &names)?;
-    let affine =
-        |(name, range): (&String, &[f32; 2])| (!options.excludes(name)).then(|| Affine::covering(range[0], range[1]));
-    let chosen: Vec<Option<Affine>> = names.iter().zip(&ranges).map(affine).collect();
-    let losses = losses(&calibration, &chosen)?;
-    let layer = |(number, one): (usize, &Quantizable)| QuantizedLayer {
-        name: names[number].clone(),
-        operation: one.operation,
-        weight: one.shape,
-        range: ranges[number],
-        loss: losses[number],
-    };
-    let layers = all.iter().enumerate().map(layer).collect();
-    let taken = all.iter().zip(&chosen).filter(|(_, chosen)| chosen.is_some());
-    let weights: BTreeMap<String, usize> = taken.map(|(one, _)| (one.state.clone(), one.channels)).collect();
-    let mut bytes = [0; 2];
-    model.each_parameter(&mut |name, parameter| {
-        let (elements, channels) =
-            (parameter.value.len(), weights.get(name).map(|&axis| parameter.value.shape()[axis]));
-        bytes[0] += size_of::<f32>() * elements;
-        bytes[1] += channels.map_or(size_of::<f32>() * elements, |channels| elements + size_of::<f32>() * channels);
-    });
-    let samples = sizes.batch();
-    let report = Quantization { layers, outputs: Vec::new(), samples, parameter_bytes: bytes };
-    let mut quantized = Quantized { chosen, weights, report };
-    let [exact, narrow] = [calibration.outputs(None)?, calibration.outputs(Some(&quantized))?];
-    quantized.report.outputs = output_losses::<M>(&exact, &narrow, sizes);
-    Ok(quantized)
+    subject.quantized(options)
 }
 
-/// The least and the greatest number of each activation.
-fn ranges<M: Model, X: Inputs<M::Input>>(
-    calibration: &Calibration<'_, M, X>,
-    names: &[String],
-) -> Result<Vec<[f32; 2]>, TrainError> {
-    let mut ranges = vec![[f32::INFINITY, f32::NEG_INFINITY]; names.len()];
-    let mut finite = vec![true; names.len()];
-    calibration.run(calibration.states(None)?, watched, |session| {
-        for (number, [least, greatest]) in ranges.iter_mut().enumerate() {
-            let [low, high] = [0, 1].map(|which| session.output(M::OUTPUTS.len() + 2 * number + which)[[]]);
-            finite[number] &= low.is_finite() && high.is_finite();
-            (*least, *greatest) = (least.min(low), greatest.max(high));
+/// Names, each once.
+fn known(names: &[String]) -> Vec<String> {
+    let mut known: Vec<String> = Vec::new();
+    for name in names {
+        if !known.contains(name) {
+            known.push(name.clone());
         }
-    })?;
-    match finite.iter().position(|finite| !finite) {
-        Some(number) => Err(QuantizeError::NotFinite { layer: names[number].clone() }.into()),
-        None => Ok(ranges),
     }
+    known
 }
 
-/// What each result loses by its own operands.
-fn losses<M: Model, X: Inputs<M::Input>>(
-    calibration: &Calibration<'_, M, X>,
-    chosen: &[Option<Affine>],
-) -> Result<Vec<Option<f32>>, TrainError> {
-    let count = chosen.iter().flatten().count();
-    let mut sums = vec![[0.0f64; 2]; count];
-    calibration.run(
-        calibration.states(None)?,
-        |graph| compared(graph, chosen),
-        |session| {
-            for (number, sums) in sums.iter_mut().enumerate() {
-                for (which, sum) in sums.iter_mut().enumerate() {
-                    *sum += f64::from(session.output(M::OUTPUTS.len() + 2 * number + which)[[]]);
-                }
-            }
-        },
-    )?;
-    let mut sums = sums.into_iter().map(|[error, size]| relative(error, size));
-    Ok(chosen.iter().map(|chosen| chosen.and_then(|_| sums.next())).collect())
+/// All numbers of an output.
+#[derive(Clone, Default)]
+struct Rows {
+    numbers: Vec<f32>,
+    /// How many lie along the last axis; 0 of an output that holds no f32.
+    width: usize,
+}
+
+impl Rows {
+    /// Of each row the place of its largest number.
+    fn largest(&self) -> impl Iterator<Item = Option<usize>> {
+        let place = |row: &[f32]| row.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1)).map(|(place, _)| place);
+        self.numbers.chunks(self.width.max(1)).map(place)
+    }
 }
 
 /// The root of a sum of squares as a part of that of another one.
@@ -372,21 +419,24 @@ fn relative(error: f64, size: f64) -> f32 {
     (error / size.max(f64::MIN_POSITIVE)).sqrt() as f32
 }
 
-fn output_losses<M: Model>(exact: &[Vec<f32>], narrow: &[Vec<f32>], sizes: Sizes) -> Vec<OutputDifference> {
-    let mut losses = Vec::new();
-    for (number, name) in output_names::<M>().into_iter().enumerate() {
-        if M::OUTPUTS[number].dtype != DType::F32 {
-            continue;
-        }
-        let (exact, narrow) = (&exact[number], &narrow[number]);
-        let square = |x: f32| f64::from(x) * f64::from(x);
-        let error = exact.iter().zip(narrow).map(|(a, b)| square(a - b)).sum();
-        let size = exact.iter().map(|&a| square(a)).sum();
-        let row = sizes.shape(M::OUTPUTS[number].shape).dims().last().copied().unwrap_or(1).max(1);
-        let largest = |row: &[f32]| row.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1)).map(|(place, _)| place);
-        let same = exact.chunks(row).zip(narrow.chunks(row)).filter(|(a, b)| largest(a) == largest(b)).count();
-        let agreement = same as f32 / exact.len().div_ceil(row).max(1) as f32;
-        losses.push(OutputDifference { name, loss: relative(error, size), agreement });
+/// In which part of the rows of the first output the largest number is at the place of their class.
+fn accuracy(outputs: &[Rows], classes: &[i32]) -> Result<f32, TrainError> {
+    let found: Vec<Option<usize>> = outputs.first().into_iter().flat_map(Rows::largest).collect();
+    if found.len() != classes.len() {
+        return Err(QuantizeError::Classes { expected: found.len(), found: classes.len() }.into());
     }
-    losses
+    let right =
+        found.iter().zip(classes).filter(|(found, class)| found.map(|place| place as i64) == Some(**class as i64));
+    Ok(right.count() as f32 / classes.len().max(1) as f32)
+}
+
+impl OutputDifference {
+    fn of(name: String, exact: &Rows, narrow: &Rows) -> OutputDifference {
+        let square = |x: f32| f64::from(x) * f64::from(x);
+        let error = exact.numbers.iter().zip(&narrow.numbers).map(|(a, b)| square(a - b)).sum();
+        let size = exact.numbers.iter().map(|&a| square(a)).sum();
+        let same = exact.largest().zip(narrow.largest()).filter(|(a, b)| a == b).count();
+        let agreement = same as f32 / exact.largest().count().max(1) as f32;
+        OutputDifference { name, loss: relative(error, size), agreement }
+    }
 }

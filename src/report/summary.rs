@@ -8,6 +8,7 @@ use kiln_graph::{Builder, Graph, Kind, Layer, Model, NodeId, Path, Shape};
 use kiln_jit::Plan;
 
 use super::text::thousands;
+use crate::predictor::{Lost, Quantization};
 use crate::trainer::{TrainError, forward};
 
 /// One layer of a [`Summary`].
@@ -28,7 +29,7 @@ pub struct LayerRow {
 }
 
 /// What a model consists of and what it costs. It prints as a table.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Summary {
     /// The layers in order.
     pub layers: Vec<LayerRow>,
@@ -39,6 +40,8 @@ pub struct Summary {
     pub training_bytes: Option<usize>,
     /// Bytes that a prediction holds at its peak.
     pub inference_bytes: Option<usize>,
+    /// What is computed in 8 bits, and what that loses; nothing for what is not quantized.
+    pub quantization: Option<Quantization>,
 }
 
 impl Summary {
@@ -100,7 +103,19 @@ impl Summary {
             sizes,
             training_bytes: training.map(Plan::peak_bytes),
             inference_bytes: inference.map(Plan::peak_bytes),
+            quantization: None,
         }
+    }
+
+    /// With what is computed in 8 bits.
+    pub(crate) fn quantized(self, quantization: Option<&Quantization>) -> Summary {
+        Summary { quantization: quantization.cloned(), ..self }
+    }
+
+    /// Whether products of a layer are computed in 8 bits.
+    fn is_narrow(&self, layer: &str) -> bool {
+        let products = self.quantization.iter().flat_map(|quantization| &quantization.layers);
+        products.into_iter().any(|product| product.name == layer && product.loss.is_some())
     }
 
     /// The number of parameters of all layers.
@@ -143,7 +158,8 @@ impl fmt::Display for Summary {
         let rows = self.layers.iter().map(|row| {
             let [parameters, flops] = [row.parameters as u64, row.flops].map(thousands);
             let frozen = if row.frozen > 0 { ", frozen" } else { "" };
-            [row.name.clone(), format!("{}{frozen}", row.layer), row.output.to_string(), parameters, flops]
+            let narrow = if self.is_narrow(&row.name) { ", 8 bits" } else { "" };
+            [row.name.clone(), format!("{}{frozen}{narrow}", row.layer), row.output.to_string(), parameters, flops]
         });
         let rows: Vec<[String; 5]> = rows.collect();
         let widths: [usize; 5] = std::array::from_fn(|column| {
@@ -173,6 +189,14 @@ impl fmt::Display for Summary {
             self.sizes.of_extents(", "),
             memory(self.training_bytes),
             memory(self.inference_bytes)
-        )
+        )?;
+        match &self.quantization {
+            None => Ok(()),
+            Some(quantization) => {
+                let (narrow, products) = (quantization.narrow(), quantization.layers.len());
+                writeln!(f, "\n8 bits: {narrow} of {products} products")?;
+                write!(f, "{}", Lost(quantization))
+            }
+        }
     }
 }

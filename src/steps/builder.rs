@@ -78,11 +78,11 @@ impl<M: Steps> StepTrainerBuilder<M> {
                         graphs.push(of_first.clone());
                     }
                     let mut of_first = Some(of_first);
-                    let build = |sizes: Sizes| match of_first.take_if(|_| sizes == of_shard) {
+                    let mut build = |sizes: Sizes| match of_first.take_if(|_| sizes == of_shard) {
                         Some(first) => Ok(first),
                         None => Ok(graph(&*model, number, settings, &of_results, sizes)?.0),
                     };
-                    programs.each_shard((signature.name, signature.mode), sizes, build, |_, _| Ok(()))?;
+                    programs.each_shard((signature.name, signature.mode), sizes, &mut build, &mut |_, _| Ok(()))?;
                     classes.push(of_inputs);
                 }
                 Err(error) if takes_more_samples(&error) => {
@@ -101,11 +101,8 @@ impl<M: Steps> StepTrainerBuilder<M> {
         }
         // Only now are all states there.
         let optimizers = model.optimizers();
-        for optimizer in &optimizers {
-            programs.fill(optimizer.initial_state())?;
-        }
         let training = M::PROGRAMS.iter().filter(|signature| signature.mode == Mode::Train);
-        programs.note_optimizers(&optimizers, training.map(|signature| signature.name).collect())?;
+        programs.begin_training(&optimizers, Vec::new(), training.map(|signature| signature.name).collect())?;
         drop(optimizers);
         programs.agree(&graphs)?;
         Ok(StepTrainer { model, settings, programs, schedulers, stepped, classes, axes, labels: Vec::new() }.into())

@@ -104,8 +104,8 @@ impl<'t, M: Steps> Call<'t, M> {
         let has_rows = signature.inputs[given].ty.shape.dims().first() == Some(&Shape::N);
         let StepTrainer { programs, model, settings, axes, .. } = &mut *self.trainer;
         let axes = &axes[self.program];
-        let build = |sizes: Sizes| Ok(graph(&**model, self.program, *settings, axes, sizes)?.0);
-        programs.each_shard((signature.name, signature.mode), self.sizes, build, |program, rows| {
+        let mut build = |sizes: Sizes| Ok(graph(&**model, self.program, *settings, axes, sizes)?.0);
+        programs.each_shard((signature.name, signature.mode), self.sizes, &mut build, &mut |program, rows| {
             let mut x = x.view();
             if has_rows {
                 x.slice_axis_inplace(Axis(0), rows.into());
@@ -169,13 +169,13 @@ impl<'t, M: Steps> Call<'t, M> {
         let StepTrainer { programs, model, settings, schedulers, stepped, axes, .. } = self.trainer;
         let axes = &axes[self.program][..];
         let sizes = if signature.inputs.is_empty() { usual(signature, *settings) } else { self.sizes };
-        let build = |sizes: Sizes| Ok(graph(&**model, self.program, *settings, axes, sizes)?.0);
+        let mut build = |sizes: Sizes| Ok(graph(&**model, self.program, *settings, axes, sizes)?.0);
         let step = (signature.name, signature.mode);
         if signature.inputs.is_empty() {
-            programs.each_shard(step, sizes, build, |_, _| Ok(()))?;
+            programs.each_shard(step, sizes, &mut build, &mut |_, _| Ok(()))?;
         }
         schedulers.hand_over(&stepped[self.program], programs.states_mut())?;
-        programs.run_step(step, sizes, || build(sizes))?;
+        programs.run_step(step, sizes, &mut build)?;
         schedulers.advance(&stepped[self.program]);
         let (session, shards) = programs.ran(step, sizes)?;
         Ok(Results { program: signature.name, session, shards, sizes, axes })

@@ -39,11 +39,11 @@ impl<M: Steps> StepTrainer<M> {
         let signature = &M::PROGRAMS[number];
         if signature.mode == Mode::Train && self.programs.shards().is_some() {
             let StepTrainer { programs, model, settings, axes, .. } = self;
-            let build = |sizes: Sizes| Ok(super::graph(&**model, number, *settings, &axes[number], sizes)?.0);
-            return programs.profile_step((signature.name, usual(signature, *settings)), build, &graph);
+            let mut build = |sizes: Sizes| Ok(super::graph(&**model, number, *settings, &axes[number], sizes)?.0);
+            return programs.profile_step((signature.name, usual(signature, *settings)), &mut build, &graph);
         }
         let sizes = self.usual(signature);
-        let (program, states) = self.programs.get(signature.name, sizes, || Ok(graph.clone()))?;
+        let (program, states) = self.programs.get(signature.name, sizes, &mut |_| Ok(graph.clone()))?;
         program.profile(states, &graph)
     }
 

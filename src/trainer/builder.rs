@@ -425,16 +425,13 @@ impl<M: Model, L: Criterion<M::Output>, O: Optimizer> TrainerBuilder<M, L, O> {
         programs.set_shards(shards);
         let (sizes, seed, sharding) = (settings.usual(M::INPUTS), settings.seed, settings.sharding);
         programs.take_parameters(&mut *model)?;
-        let graph = |sizes: Sizes| step_graph(&*model, &loss, &optimizer, sizes, (seed, sharding));
-        programs.each_shard((TRAIN, Mode::Train), sizes, graph, |_, _| Ok(()))?;
-        let held = [optimization(&*model, &optimizer)];
-        programs.fill(held[0].initial_state())?;
-        programs.note_optimizers(&held, vec![TRAIN])?;
-        let schedulers = Schedulers::new(&held);
+        let mut graph = |sizes: Sizes| step_graph(&*model, &loss, &optimizer, sizes, (seed, sharding));
+        programs.each_shard((TRAIN, Mode::Train), sizes, &mut graph, &mut |_, _| Ok(()))?;
         let names = output_names::<M>();
-        for (name, value) in loss.states(&names.iter().map(String::as_str).collect::<Vec<_>>()) {
-            programs.initialise(&name, value.view())?;
-        }
+        let of_loss = loss.states(&names.iter().map(String::as_str).collect::<Vec<_>>());
+        let held = [optimization(&*model, &optimizer)];
+        programs.begin_training(&held, of_loss, vec![TRAIN])?;
+        let schedulers = Schedulers::new(&held);
         if programs.shards().is_some() {
             programs.agree(&[step_graph(&*model, &loss, &optimizer, programs.of_shard_0(sizes), (seed, sharding))?])?;
         }

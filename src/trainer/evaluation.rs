@@ -3,15 +3,17 @@
 
 use std::ops::Range;
 
-use kiln_graph::losses::{Criterion, TargetRule};
-use kiln_graph::shape::rules;
-use kiln_graph::{DType, Model, Type};
+use kiln_graph::losses::TargetRule;
+use kiln_graph::shape::{Sizes, rules};
+use kiln_graph::{DType, Type};
 use kiln_jit::Session;
 
-use super::given::Buffer;
+use super::error::TrainError;
+use super::given::{Buffer, write_targets};
 use super::metric::Metric;
-use super::prediction::output_names;
+use super::programs::{Compiled, EVALUATE, GraphOf, Programs};
 use super::targets::correct;
+use crate::distributed::rows_of;
 use crate::metrics::{MetricError, Metrics};
 
 /// How well a model does on some data.
@@ -111,9 +113,8 @@ impl Sums {
         }
     }
 
-    /// The names of the outputs that are compared with targets.
-    pub fn outputs<M: Model>(&self) -> Vec<String> {
-        let names = output_names::<M>();
+    /// Of those of all outputs, the names of the outputs that are compared with targets.
+    pub fn outputs(&self, names: &[String]) -> Vec<String> {
         self.compared.iter().map(|compared| names[compared.output].clone()).collect()
     }
 
@@ -177,12 +178,12 @@ impl Sums {
         counts.zip(totals).for_each(|(count, total)| *count = total as usize);
     }
 
-    /// The evaluation of a model.
-    pub fn finish<M: Model>(self, loss: &impl Criterion<M::Output>, metrics: &[Metric]) -> Evaluation {
+    /// The evaluation of a model with outputs of these names; `parts` are those of the loss, each with the output that it is of.
+    pub fn finish(self, names: Vec<String>, parts: &[Option<usize>], metrics: &[Metric]) -> Evaluation {
         let mean = |[sum, divisor]: [f64; 2]| sum / divisor;
-        let (losses, parts) = (self.losses, loss.parts());
+        let losses = self.losses;
         let accuracy = |[correct, count]: [usize; 2]| (count > 0).then(|| correct as f64 / count as f64);
-        let outputs = output_names::<M>().into_iter().enumerate().map(|(position, name)| OutputEvaluation {
+        let outputs = names.into_iter().enumerate().map(|(position, name)| OutputEvaluation {
             name,
             loss: (parts.iter().zip(&losses)).find(|(of, _)| **of == Some(position)).map(|(_, all)| mean(*all) as f32),
             accuracy: (self.compared.iter())
@@ -203,4 +204,49 @@ impl Sums {
                 .collect(),
         }
     }
+}
+
+/// What an evaluation needs of a model and of the samples.
+pub struct Evaluated<'a> {
+    /// The sizes of all samples, and the most that a program takes.
+    pub sizes: Sizes,
+    pub batch: usize,
+    /// Builds the program.
+    pub graph: GraphOf<'a>,
+    /// Sets a program's first inputs, which are the model's, to some of the samples.
+    pub write: &'a mut dyn FnMut(&mut Compiled, Range<usize>) -> Result<(), TrainError>,
+    /// The number of the model's inputs.
+    pub inputs: usize,
+    pub targets: &'a [Buffer],
+}
+
+/// Adds the evaluation of some samples to `sums`: of each of this rank's shards its rows, batch by batch. With several ranks
+/// each evaluates its shards' rows of a batch, and adds up shard by shard, so that the sum of all does not depend on who has
+/// which; metrics, with the names of the outputs that they are told of, hear of all samples, on all ranks.
+pub fn add(
+    programs: &mut Programs,
+    sums: &mut [Sums],
+    (own, shards): (Range<usize>, usize),
+    evaluated: Evaluated<'_>,
+    (metrics, names): (&mut Metrics, &[String]),
+) -> Result<(), TrainError> {
+    let Evaluated { sizes, batch, graph, write, inputs, targets } = evaluated;
+    let rows = sizes.batch();
+    for start in (0..rows).step_by(batch) {
+        for shard in own.clone() {
+            let of_shard = rows_of(shard, shards, rows.min(start + batch) - start);
+            let part = start + of_shard.start..start + of_shard.end;
+            if part.is_empty() {
+                continue;
+            }
+            let (program, states) = programs.get(EVALUATE, sizes.with_batch(part.len()), graph)?;
+            write(program, part.clone())?;
+            write_targets(program, inputs, targets, part.clone())?;
+            program.run(states)?;
+            let sums = &mut sums[shard - own.start];
+            let told = if sums.told { Some((&mut *metrics, names)) } else { None };
+            sums.add(program.session(), targets, part, told)?;
+        }
+    }
+    Ok(())
 }

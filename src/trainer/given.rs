@@ -63,6 +63,17 @@ impl Buffer {
     }
 }
 
+/// Sets the inputs of a program from `first` on to the targets of some samples.
+pub fn write_targets(
+    program: &mut Compiled,
+    first: usize,
+    targets: &[Buffer],
+    part: Range<usize>,
+) -> Result<(), TrainError> {
+    let given = targets.iter().filter(|target| target.rule.is_some());
+    given.enumerate().try_for_each(|(number, target)| target.write(program, first + number, part.start, part.end))
+}
+
 /// The targets of one loss, of any type.
 #[doc(hidden)]
 pub trait OneTarget {

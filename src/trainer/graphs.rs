@@ -1,7 +1,7 @@
 //! The graphs that trainers compile: a training step, an evaluation. They end in the same way: numbers that a function does
 //! not take are counted. It knows models, losses and optimizers, and no compiler.
 
-use kiln_graph::losses::{Criterion, TargetRule};
+use kiln_graph::losses::{Criterion, TargetRule, Total};
 use kiln_graph::optimizers::{Optimization, Optimizer};
 use kiln_graph::shape::Sizes;
 use kiln_graph::{Builder, Graph, Layer, Mode, Model, Shape, Type, Value};
@@ -23,17 +23,26 @@ pub fn optimization<'a>(model: &'a impl Layer, rule: &'a impl Optimizer) -> Opti
     Optimization::new("", rule, |path, f| model.visit(path, f))
 }
 
-/// The targets of the outputs, of which there is one or more for each sample; none where there is no loss.
-fn targets<'g, M: Model, L: Criterion<M::Output>>(
+/// What a loss asks of its targets, each by its place.
+type TargetRules = [Option<TargetRule>];
+
+/// The rules of a loss's targets, for these outputs.
+fn target_rules<O, L: Criterion<O>>(loss: &L, outputs: &[Value<'_>]) -> Vec<Option<TargetRule>> {
+    (0..L::TARGETS).map(|place| loss.target(place, &|output| outputs[output].shape())).collect()
+}
+
+/// The targets of the outputs, of which there is one or more for each sample; none where there is no loss. `inputs` are the
+/// names of the model's.
+fn targets<'g>(
     g: &'g Builder,
-    loss: &L,
+    rules: &TargetRules,
     outputs: &[Value<'g>],
+    inputs: &[&str],
 ) -> Result<Vec<Option<Value<'g>>>, TrainError> {
-    let taken = M::INPUTS.len() > 1 && M::INPUT_NAMES.contains(&TARGET);
+    let taken = inputs.len() > 1 && inputs.contains(&TARGET);
     let mut targets = Vec::new();
-    for place in 0..L::TARGETS {
-        let rule = loss.target(place, &|output| outputs[output].shape());
-        let Some(TargetRule { ty, output, .. }) = rule else {
+    for (place, rule) in rules.iter().enumerate() {
+        let Some(TargetRule { ty, output, .. }) = *rule else {
             targets.push(None);
             continue;
         };
@@ -41,7 +50,7 @@ fn targets<'g, M: Model, L: Criterion<M::Output>>(
         if ty.shape.rank() == 0 || ty.shape.dims().first() != of.dims().first() {
             return Err(TrainError::TargetBatch { output: of, target: ty.shape });
         }
-        targets.push(Some(match L::TARGETS {
+        targets.push(Some(match rules.len() {
             1 => g.input_of(if taken { OTHER_TARGET } else { TARGET }, ty),
             _ => g.input_of(&format!("{OTHER_TARGET}.{place}"), ty),
         }));
@@ -62,10 +71,23 @@ pub fn evaluate_graph<M: Model, L: Criterion<M::Output>>(
 ) -> Result<Graph, TrainError> {
     let g = Builder::new(EVALUATE);
     let outputs = forward(&g, model, sizes.into());
-    let targets = targets::<M, L>(&g, loss, &outputs)?;
+    let rules = target_rules(loss, &outputs);
+    let targets = targets(&g, &rules, &outputs, M::INPUT_NAMES)?;
     let names = output_names::<M>();
     let words: Vec<&str> = names.iter().map(String::as_str).collect();
     let totals = loss.totals(&g, &words, &outputs, &targets);
+    give_evaluation(&g, totals, &outputs, (&rules, &targets), metrics)?;
+    Ok(g.finish()?)
+}
+
+/// Makes outputs of what an evaluation gives.
+fn give_evaluation<'g>(
+    g: &'g Builder,
+    totals: Vec<Total<'g>>,
+    outputs: &[Value<'g>],
+    (rules, targets): (&TargetRules, &[Option<Value<'g>>]),
+    metrics: &[Metric],
+) -> Result<(), TrainError> {
     let several = totals.len() > 1;
     for (number, total) in totals.into_iter().enumerate() {
         for (part, value) in [("sum", total.sum), ("divisor", total.divisor)] {
@@ -76,11 +98,10 @@ pub fn evaluate_graph<M: Model, L: Criterion<M::Output>>(
             g.output(&name, value);
         }
     }
-    if let [prediction] = outputs[..] {
+    if let [prediction] = *outputs {
         g.output("prediction", prediction);
     } else {
-        for place in 0..L::TARGETS {
-            let rule = loss.target(place, &|output| outputs[output].shape());
+        for (place, rule) in rules.iter().enumerate() {
             if let Some(output) = rule.and_then(|rule| compared(&rule, &|output| outputs[output].ty())) {
                 g.output(&format!("prediction.{place}"), outputs[output]);
             }
@@ -93,13 +114,13 @@ pub fn evaluate_graph<M: Model, L: Criterion<M::Output>>(
     };
     for (number, metric) in metrics.iter().enumerate() {
         let _function = g.function("metric");
-        let total = metric.total(&outputs, &given);
+        let total = metric.total(outputs, &given);
         for (part, value) in [("sum", total.sum), ("divisor", total.divisor)] {
             g.output(&format!("metric.{number}.{part}"), value);
         }
     }
-    guard(&g, |_| false);
-    Ok(g.finish()?)
+    guard(g, &|_| false);
+    Ok(())
 }
 
 /// The graph of one training step for so many samples, of such free extents: output `loss`, and updates of all states. What
@@ -127,7 +148,7 @@ pub(crate) fn step_graph<M: Model, L: Criterion<M::Output>>(
     g.set_mode(Mode::Train);
     g.set_seed(seed);
     let outputs = forward(&g, model, sizes.into());
-    let targets = targets::<M, L>(&g, loss, &outputs)?;
+    let targets = targets(&g, &target_rules(loss, &outputs), &outputs, M::INPUT_NAMES)?;
     let names = output_names::<M>();
     let words: Vec<&str> = names.iter().map(String::as_str).collect();
     let losses = loss.losses(&g, &words, &outputs, &targets);
@@ -135,7 +156,7 @@ pub(crate) fn step_graph<M: Model, L: Criterion<M::Output>>(
     let value = losses.into_iter().reduce(|all, loss| all + loss).unwrap_or_else(|| g.scalar(f64::NAN));
     optimization(model, optimizer).minimize(&g, value);
     g.output("loss", value);
-    guard(&g, |_| false);
+    guard(&g, &|_| false);
     Ok(g.finish()?)
 }
 
@@ -148,7 +169,7 @@ pub(crate) fn shard(g: &Builder, sharding: Option<Sharding>) {
 
 /// Makes results and states those of all shards, and lets a program change nothing where a function is given numbers that it does not take, and say so: see
 /// [`super::Compiled::run`]. `has_rows` says which results have an axis of rows. The last thing that is built.
-pub fn guard(g: &Builder, has_rows: impl Fn(usize) -> bool) {
+pub fn guard(g: &Builder, has_rows: &dyn Fn(usize) -> bool) {
     g.gather_shards(has_rows);
     let counts: Vec<_> = g.outside().into_iter().map(|(range, count)| (range, g.exchange(count))).collect();
     let Some(all) = counts.iter().map(|(_, count)| *count).reduce(|all, count| all + count) else { return };

@@ -18,32 +18,33 @@ use super::targets::check_finite;
 pub fn check<M: Model>(x: &impl Inputs<M::Input>, settings: &Settings) -> Result<Sizes, TrainError> {
     let mut sizes = Sizes::UNKNOWN;
     x.each(|position, given| {
-        sizes = check_one::<M>(position, &given, sizes, settings)?;
+        sizes = check_one((M::INPUTS, M::INPUT_NAMES), position, &given, sizes, settings)?;
         Ok::<(), TrainError>(())
     })?;
     if sizes.batch() == 0 { Err(TrainError::Empty { found: Vec::new() }) } else { Ok(sizes) }
 }
 
-/// With the sizes of one input.
-fn check_one<M: Model>(
+/// With the sizes of one of the inputs that a model declares.
+fn check_one(
+    (types, names): (&[Type], &[&'static str]),
     position: usize,
     given: &Elements<'_>,
     before: Sizes,
     settings: &Settings,
 ) -> Result<Sizes, TrainError> {
-    let (Type { shape: expected, .. }, input) = (M::INPUTS[position], M::INPUT_NAMES[position]);
-    let several = M::INPUTS.len() > 1;
+    let (Type { shape: expected, .. }, input) = (types[position], names[position]);
+    let several = types.len() > 1;
     let shape = given.shape();
     let sizes = match before.and(expected, shape) {
         _ if shape.first() == Some(&0) && shape.len() == expected.rank() => {
-            return Err(TrainError::Empty { found: shape.to_vec() }.of_input(input, M::INPUTS.len()));
+            return Err(TrainError::Empty { found: shape.to_vec() }.of_input(input, types.len()));
         }
         Ok(sizes) => sizes,
         Err(Misfit::Differs { free: Shape::N, before: expected, here: found }) => {
-            return Err(TrainError::InputBatch { first: M::INPUT_NAMES[0], input, expected, found });
+            return Err(TrainError::InputBatch { first: names[0], input, expected, found });
         }
         Err(misfit) => {
-            let declared = (0..position).map(|position| (M::INPUT_NAMES[position], M::INPUTS[position].shape));
+            let declared = (0..position).map(|position| (names[position], types[position].shape));
             let found = shape.to_vec();
             return Err(match differs(misfit, input, declared) {
                 Some(error) => error,

@@ -27,7 +27,7 @@ pub fn predict<M: Model>(
         let part = start..rows.min(start + settings.batch);
         let count = part.len();
         let sizes = sizes.with_batch(count);
-        let (program, states) = programs.get(PREDICT, sizes, || predict_graph(model, sizes))?;
+        let (program, states) = programs.get(PREDICT, sizes, &mut |sizes| predict_graph(model, sizes))?;
         inputs::write::<M>(program, &x, part.clone())?;
         program.run(states)?;
         read_outputs::<M>(program.session(), &mut result, part);

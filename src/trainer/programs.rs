@@ -39,6 +39,10 @@ pub const PREDICT: &str = "predict";
 /// The outputs that count the numbers which a function does not take: `outside.0.bce.0..1`.
 pub const OUTSIDE: &str = "outside.";
 
+/// What builds a program's graph for some sizes. Not a type of its own for each model: programs are then looked up and
+/// compiled by the same code, which is compiled once and not in the user's crate.
+pub type GraphOf<'a> = &'a mut dyn FnMut(Sizes) -> Result<Graph, TrainError>;
+
 /// Whether a data input is none that a user gives.
 fn is_of_shards(name: &str) -> bool {
     [SHARD_ROWS, BATCH_ROWS, SHARD_NUMBER].contains(&name) || name.starts_with(EXCHANGE)
@@ -314,20 +318,20 @@ impl Programs {
         &mut self,
         name: &'static str,
         sizes: Sizes,
-        graph: impl FnOnce() -> Result<Graph, TrainError>,
+        graph: GraphOf<'_>,
     ) -> Result<(&mut Compiled, &mut States), TrainError> {
         let averaged = self.averages.are_for(name);
         let found = self.compiled.iter().position(|program| program.is(name, &sizes) && program.averaged == averaged);
         let place = match found {
             Some(place) => place,
             None if averaged => {
-                let graph = self.settings.at(&sizes, graph())?;
+                let graph = self.settings.at(&sizes, graph(sizes))?;
                 self.add(name, sizes, &self.averages.of(&graph))?;
                 self.compiled[0].averaged = true;
                 0
             }
             None => {
-                let graph = self.settings.at(&sizes, graph())?;
+                let graph = self.settings.at(&sizes, graph(sizes))?;
                 self.add(name, sizes, &graph)?;
                 0
             }
@@ -422,7 +426,7 @@ impl Programs {
     }
 
     /// Sets a state, if a program uses it.
-    pub fn initialise(&mut self, name: &str, value: ArrayViewD<'_, f32>) -> Result<(), TrainError> {
+    fn initialise(&mut self, name: &str, value: ArrayViewD<'_, f32>) -> Result<(), TrainError> {
         if self.states.layout(name).is_some() {
             self.states.write(name, value)?;
         }
@@ -430,7 +434,7 @@ impl Programs {
     }
 
     /// Sets states that no program has run with yet, each to one number everywhere, if a program uses it.
-    pub fn fill(&mut self, states: Vec<(String, Shape, f32)>) -> Result<(), TrainError> {
+    fn fill(&mut self, states: Vec<(String, Shape, f32)>) -> Result<(), TrainError> {
         // States come into being full of zeros.
         for (name, shape, value) in states.into_iter().filter(|(.., value)| value.to_bits() != 0) {
             self.initialise(&name, ArrayD::from_elem(shape.dims(), value).view())?;
@@ -438,9 +442,27 @@ impl Programs {
         Ok(())
     }
 
+    /// Sets what optimizers and losses keep to what it is before the first step, and takes note of the optimizers. All
+    /// programs that train have been compiled.
+    pub fn begin_training(
+        &mut self,
+        optimizers: &[Optimization<'_>],
+        of_losses: Vec<(String, ArrayD<f32>)>,
+        training: Vec<&'static str>,
+    ) -> Result<(), TrainError> {
+        for optimizer in optimizers {
+            self.fill(optimizer.initial_state())?;
+        }
+        self.note_optimizers(optimizers, training)?;
+        for (name, value) in of_losses {
+            self.initialise(&name, value.view())?;
+        }
+        Ok(())
+    }
+
     /// Takes note of what optimizers count, of the averages that they keep of parameters, which begin with these, and of the
     /// programs that train.
-    pub fn note_optimizers(
+    fn note_optimizers(
         &mut self,
         optimizers: &[Optimization<'_>],
         training: Vec<&'static str>,

@@ -29,7 +29,7 @@ fn statistics_graph<M: Model>(model: &M, sizes: Sizes, seed: u64) -> Result<Grap
     g.set_seed(seed);
     g.set_cumulative_statistics(true);
     forward(&g, model, sizes);
-    guard(&g, |_| false);
+    guard(&g, &|_| false);
     Ok(g.finish()?)
 }
 
@@ -108,8 +108,8 @@ fn add<M: Model>(
     for start in (0..rows).step_by(settings.batch) {
         let part = start..rows.min(start + settings.batch);
         let sizes = sizes.with_batch(part.len());
-        let graph = || statistics_graph(model, sizes, settings.seed);
-        let (program, states) = programs.get(UPDATE_BN, sizes, graph)?;
+        let mut graph = |sizes: Sizes| statistics_graph(model, sizes, settings.seed);
+        let (program, states) = programs.get(UPDATE_BN, sizes, &mut graph)?;
         inputs::write::<M>(program, &x, part)?;
         program.run(states)?;
     }

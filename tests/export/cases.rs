@@ -11,6 +11,7 @@ use kiln::prelude::*;
 use kiln::random::uniform;
 use kiln::steps::Taken;
 
+use crate::examples;
 use crate::networks::*;
 
 /// A network as a file.
@@ -128,9 +129,23 @@ pub fn all() -> Vec<Case> {
         case::<Pools>("pools", fixed),
         case::<Padded>("padded", &[(2, &[("L", 1)]), (1, &[("L", 3)])]),
         case::<Functions>("functions", &[(2, &[]), (4, &[])]),
+        case::<Warped>("warped", fixed),
         case::<Running>("running", lengths),
+        case::<examples::digit_net::DigitNet>("digits", fixed),
+        case::<examples::mnist::LeNet>("mnist", fixed),
+        case::<examples::quickstart::Net>("quickstart", fixed),
     ];
     let mut cases: Vec<Case> = cases.into_iter().map(|case| case.unwrap_or_else(|error| panic!("{error}"))).collect();
-    cases.push(eval_case("stepped", Stepped::init(3), "tell", &[(1, &[("T", 6)]), (3, &[("T", 9)])]));
+    let tell: &[(usize, &[(&str, usize)])] = &[(1, &[("T", 6)]), (3, &[("T", 9)])];
+    cases.extend([
+        eval_case("stepped", Stepped::init(3), "tell", tell),
+        eval_case("cartpole", examples::cartpole::Agent::init(3), "choose", fixed),
+        eval_case("chars", examples::chars::Writer::init(3), "scores", fixed),
+        eval_case("gan", examples::gan::Gan::init(3), "sample", fixed),
+        eval_case("pix2pix", examples::pix2pix::Pix2Pix::init(3), "translate", fixed),
+        eval_case("series", examples::series::Series::init(3), "tell", tell),
+        eval_case("vae_encode", examples::vae::Vae::init(3), "encode", fixed),
+        eval_case("vae_decode", examples::vae::Vae::init(3), "decode", fixed),
+    ]);
     cases
 }

@@ -2,6 +2,7 @@
 
 mod back;
 mod cases;
+mod examples;
 #[path = "../common/folder.rs"]
 mod folder;
 mod networks;

@@ -282,6 +282,20 @@ model! {
     }
 }
 
+model! {
+    pub struct Warped {
+        conv: Conv2d(2, 3, 3, padding = 1),
+    }
+
+    fn forward(x: [N, 2, 5, 6], grid: [N, 4, 3, 2]) -> ([N, 3, 4, 3], [N, 2, 4, 3], [N, 2, 4, 3]) {
+        (
+            grid_sample(conv(x), grid),
+            grid_sample(x, grid * 1.5, "nearest", padding_mode = "border"),
+            grid_sample(x, grid * 1.5, "bicubic", padding_mode = "reflection", align_corners = true),
+        )
+    }
+}
+
 /// Sums along the axis of samples' places, step by step, from the last one on: a scan of the user's own.
 pub struct Running;
 

@@ -35,7 +35,18 @@ fn described(value: &ValueInfoProto) -> String {
 
 #[test]
 fn layers_are_operators_of_their_names() {
-    let cases: [(GraphProto, &[&str]); 5] = [
+    let cases: [(GraphProto, &[&str]); 6] = [
+        (
+            model::<Warped>(),
+            &[
+                "Conv conv",
+                "GridSample GridSample",
+                "Mul Mul",
+                "GridSample GridSample_1",
+                "Mul Mul_1",
+                "GridSample GridSample_2",
+            ],
+        ),
         (
             model::<LeNet>(),
             &[
@@ -232,6 +243,9 @@ fn what_can_not_be_written_is_named() {
     assert!(drawn.ends_with(
         "has no form in ONNX: its numbers are of Kiln's own generator; let the network take them as an input"
     ));
+    // A pool that draws its windows, also when it predicts, as PyTorch's does.
+    let hourglass = error::<crate::examples::hourglass::Hourglass>();
+    assert!(hourglass.contains("`random` of layer `pool`"), "{hourglass}");
     let doubling = error::<Doubling>();
     let expected = "cannot write the model as ONNX: the network computes in another way for other sizes, from `";
     assert!(doubling.starts_with(expected) && doubling.contains("`batch`, `extent`"), "{doubling}");

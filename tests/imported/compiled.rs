@@ -1,6 +1,6 @@
 //! `onnx_model!` where it is right: types, results, a place in other models.
 
-use kiln::onnx::{OnnxModel, OnnxPredictor};
+use kiln::onnx::{OnnxExport, OnnxModel, OnnxPredictor};
 use kiln::prelude::*;
 use ndarray::{Array, Array2, Array4, array};
 
@@ -10,6 +10,8 @@ onnx_model!(
     #[derive(Clone, Debug)]
     struct Reader = "tests/imported/reader.onnx", width = 3, "input.1": [N, 4]
 );
+// A length that is free, and a weight in another file.
+onnx_model!(struct Tone = "tests/imported/tone.onnx", x: [N, 3, T]);
 onnx_model!(struct Features = "onnx/tests/models/digits/model.onnx" -> ["features"]);
 
 model! {
@@ -22,6 +24,18 @@ model! {
     fn forward(image: [N, 4], words: [N, 3; i32]) -> ([N, 2], [N; i32]) {
         let (scores, best) = reader(image, words);
         (head(scores.flatten(1, -1)), best)
+    }
+}
+
+model! {
+    struct Sung {
+        tone: Tone,
+        head: Linear(3, 4),
+    }
+
+    fn forward(x: [N, 3, S]) -> [N, 2 * S, 4] {
+        let (_, both) = tone(x);
+        head(both)
     }
 }
 
@@ -42,6 +56,10 @@ fn the_types_are_those_of_the_file() {
     assert_eq!(
         (Reader::OUTPUT_NAMES, types(Reader::OUTPUTS)),
         (&["scores", "best"][..], vec!["f32[N, 3, 2]".into(), "i32[N]".into()])
+    );
+    assert_eq!(
+        (types(Tone::INPUTS), types(Tone::OUTPUTS)),
+        (vec!["f32[N, 3, T]".into()], vec!["f32[N, 2, T]".into(), "f32[N, 2 * T, 3]".into()])
     );
     let mut names = Vec::new();
     Digits::init(0).each_parameter(&mut |name, _| names.push(name.to_owned()));
@@ -76,4 +94,23 @@ fn several_inputs_and_outputs_pass_through_other_models() {
     let expected = flat.dot(&weight.t()).into_dyn() + bias;
     // Sums of six products.
     assert!((&head - &expected).iter().all(|difference| difference.abs() < 1e-4), "{head} {expected}");
+}
+
+#[test]
+fn a_free_length_is_any() {
+    let predictor = Predictor::new(Tone::init(0)).batch(2).threads(1).build().unwrap();
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/imported/tone.onnx");
+    for length in [1, 4, 9] {
+        let x = Array::from_shape_fn((2, 3, length), |(n, c, t)| ((n * 5 + c * 3 + t) % 7) as f32);
+        let (y, both) = predictor.predict(&x).unwrap();
+        let fixed = OnnxModel::load(&path).unwrap().shape("x", &[2, 3, length]).unwrap();
+        let fixed = OnnxPredictor::new(fixed).threads(1).build().unwrap();
+        let outputs = fixed.given("x", &x).unwrap().run().unwrap();
+        assert_eq!((&y, &both), (outputs.numbers("y").unwrap(), outputs.numbers("z").unwrap()));
+        let sung = Predictor::new(Sung::init(1)).batch(2).threads(1).build().unwrap().predict(&x).unwrap();
+        assert_eq!(sung.shape(), [2, 2 * length, 4]);
+    }
+    // What is free in the model is free in a file of it, too.
+    let mut bytes = OnnxExport::new(&Tone::init(0)).bytes().unwrap();
+    assert!(OnnxModel::from_bytes(std::mem::take(&mut bytes)).unwrap().shape("x", &[3, 3, 5]).is_ok());
 }

@@ -1,9 +1,9 @@
-"""Writes `reader.onnx`, with the package `onnx`: several inputs and outputs, names that are none in Rust, and a number that
-decides on a shape."""
+"""Writes, with the package `onnx`, `reader.onnx`: several inputs and outputs, names that are none in Rust, and a number that
+decides on a shape; and `tone.onnx`: a free length, and a weight in a file beside it."""
 
 from pathlib import Path
 
-from onnx import parser, save
+from onnx import numpy_helper, parser, save
 
 TEXT = """<ir_version: 10, opset_import: ["" : 18]>
 g (float[batch, 4] image, int64[batch, 3] words, int64 width) => (float[batch, a, 2] scores, int64[batch] best)
@@ -26,3 +26,16 @@ for value in MODEL.graph.input:
         value.name = "input.1"
 MODEL.graph.node[0].input[0] = "input.1"
 save(MODEL, Path(__file__).with_name("reader.onnx"))
+
+TONE = """<ir_version: 10, opset_import: ["" : 18]>
+g (float[batch, 3, length] x) => (float[batch, 2, length] y, float[batch, twice, 3] z)
+<float[2, 3, 3] weight = {1, 0, -1, 2, 1, 0, -1, 0.5, 0.25, 0, 3, 0, 1, 1, 1, -2, 0, 2}> {
+    y = Conv<pads = [1, 1]>(x, weight)
+    both = Concat<axis = 2>(x, x)
+    z = Transpose<perm = [0, 2, 1]>(both)
+}"""
+MODEL = parser.parse_model(TONE)
+weight = MODEL.graph.initializer[0]
+# Bytes, which may lie in another file.
+weight.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(weight), weight.name))
+save(MODEL, Path(__file__).with_name("tone.onnx"), save_as_external_data=True, location="tone.bin", size_threshold=0)

@@ -4,6 +4,7 @@ use std::fs;
 
 use kiln::kiln_onnx::prost::Message;
 use kiln::kiln_onnx::proto::{GraphProto, ModelProto, NodeProto, OperatorSetIdProto, ValueInfoProto};
+use kiln::onnx::OnnxExport;
 use kiln::prelude::*;
 
 use crate::folder::Folder;
@@ -31,11 +32,21 @@ model! {
     }
 }
 
+model! {
+    struct Wide {
+        fc: Linear(64, 16),
+    }
+
+    fn forward(x: [N, 64]) -> [N, 16] {
+        fc(x)
+    }
+}
+
 /// A statement in the third line, and where and how rustc says what is wrong with it; `FOLDER` stands for that of the crate.
-const CASES: [(&str, &str); 15] = [
+const CASES: [(&str, &str); 19] = [
     (
         r#"onnx_model!("nets/smal.onnx");"#,
-        "3:13: error: nets/smal.onnx: there is no file FOLDER/nets/smal.onnx; there is bad.onnx, odd.onnx, open.onnx, small.onnx",
+        "3:13: error: nets/smal.onnx: there is no file FOLDER/nets/smal.onnx; there is bad.onnx, lost.onnx, odd.onnx, open.onnx, small.onnx",
     ),
     (
         r#"onnx_model!("elsewhere/net.onnx");"#,
@@ -71,8 +82,22 @@ const CASES: [(&str, &str); 15] = [
     ),
     (
         r#"onnx_model!("nets/small.onnx", x: [N, WIDTH]);"#,
-        "3:39: error: an extent is a number here, or N as the first one for any number of rows: the file is read while this \
-         is compiled, before constants have values",
+        "3:32: error: nets/small.onnx: input `x`: the shape should be [?, 4], but is [N, WIDTH]",
+    ),
+    (
+        r#"onnx_model!("nets/open.onnx", x: [N, width]);"#,
+        "3:38: error: an extent is a number here, N as the first one for any number of samples, or the name of a free \
+         length: a capital letter, then capital letters, digits and `_`, 7 at most",
+    ),
+    (r#"onnx_model!("nets/open.onnx", x: [3, N]);"#, "3:38: error: N is the first extent: any number of samples"),
+    (
+        r#"const T: usize = 3; onnx_model!("nets/open.onnx", x: [N, T]);"#,
+        "3:58: error[E0080]: evaluation panicked: `T` is a constant, and the file is read before constants have values: write \
+         its number, or take another name for a free length",
+    ),
+    (
+        r#"onnx_model!("nets/lost.onnx");"#,
+        "3:13: error: nets/lost.onnx: tensor `fc.weight`: external data `lost.onnx.data`: ",
     ),
     (r#"onnx_model!("nets/small.onnx" -> ["hidden"]);"#, "3:35: error: nets/small.onnx: no node gives `hidden`"),
     (r#"onnx_model!(nets);"#, "3:13: error: expected the path of an ONNX file, as in `onnx_model!(\"net.onnx\")`"),
@@ -105,6 +130,9 @@ fn mistakes_are_explained_where_they_are_made() {
     fs::create_dir(folder.path("nets")).unwrap();
     Small::init(1).export_onnx(folder.path("nets/small.onnx")).unwrap();
     Tagger::init(1).export_onnx(folder.path("nets/open.onnx")).unwrap();
+    let lost = OnnxExport::new(&Wide::init(1)).external_data(true).save(folder.path("nets/lost.onnx"));
+    lost.unwrap();
+    fs::remove_file(folder.path("nets/lost.onnx.data")).unwrap();
     folder.file("nets/bad.onnx", b"\0 no model");
     folder.file("nets/odd.onnx", &odd());
     for (statement, expected) in CASES {

@@ -46,7 +46,7 @@ fn batch_statistics_are_those_of_the_layer() {
         Trainer::new(Normed::init(3), cross_entropy(), Sgd::new(0.1)).batch(8).threads(1).build().unwrap();
     let trainer = |of_batch: bool| {
         let mut model = OnnxModel::load(&path).unwrap();
-        model.set_batch_statistics(of_batch);
+        model.set_batch_statistics(of_batch).unwrap();
         let name = model.outputs()[0].clone();
         let builder = OnnxTrainer::new(model, Sgd::new(0.1)).loss(name.clone(), cross_entropy());
         (builder.batch(8).threads(1).build().unwrap(), name)
@@ -178,7 +178,33 @@ fn mistakes_name_the_input_the_output_or_the_target() {
     let (more, labels) = batch(5);
     let large = said(trainer.given("x", &more).unwrap().target(&name, &labels).unwrap().step());
     assert!(large.contains('5') && large.contains('4'), "{large}");
+    // Statistics of batches, where no node has any.
+    let mut digits = OnnxModel::load("examples/data/digits.onnx").unwrap();
+    let none = digits.set_batch_statistics(true).unwrap_err().to_string();
+    assert!(none.contains("no node is a BatchNormalization"), "{none}");
+    digits.set_batch_statistics(false).unwrap();
     // An evaluation takes any number, and all is as it was.
     assert!(trainer.given("x", &more).unwrap().target(&name, &labels).unwrap().loss().unwrap().is_finite());
     assert!(trainer.given("x", &x).unwrap().target(&name, &y).unwrap().step().unwrap().is_finite());
+}
+
+/// Many samples are computed in parts of the batch, whatever their number, and what comes of them is that of all.
+#[test]
+fn many_samples_are_computed_in_parts() {
+    let folder = Folder::new("trainer-parts");
+    let path = file(&folder);
+    let name = OnnxModel::load(&path).unwrap().outputs()[0].clone();
+    let (x, y) = batch(23);
+    let [parts, whole] = [4, 23].map(|batch| {
+        let model = OnnxModel::load(&path).unwrap();
+        let loss = cross_entropy().ignore_index(2);
+        let builder = OnnxTrainer::new(model, Sgd::new(0.1)).loss(name.clone(), loss).batch(batch).threads(1);
+        let mut trainer = builder.build().unwrap();
+        let loss = trainer.given("x", &x).unwrap().target(&name, &y).unwrap().loss().unwrap();
+        (loss, trainer.given("x", &x).unwrap().run().unwrap().numbers(&name).unwrap().clone())
+    });
+    // Sums of 23 numbers in another order; each row is computed alone.
+    assert!((parts.0 - whole.0).abs() < 1e-5 * whole.0, "{} {}", parts.0, whole.0);
+    assert_eq!(parts.1.shape(), whole.1.shape());
+    assert!((&parts.1 - &whole.1).iter().all(|difference| difference.abs() < 1e-5));
 }

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use kiln::graph::Parameters;
-use kiln::onnx::{OnnxModel, OnnxPredictor};
+use kiln::onnx::{Description, OnnxExport, OnnxModel, OnnxPredictor};
 use kiln::prelude::*;
-use ndarray::Array1;
+use ndarray::{Array1, Array2, Array3};
 
 use crate::compiled::{Digits, images};
 use crate::folder::Folder;
@@ -72,4 +72,61 @@ fn a_model_that_is_compiled_in_does_what_others_do() {
     let found = found.numbers("prediction").unwrap();
     // Sums of up to 128 products, added up in another order.
     assert!(found.iter().zip(&expected).all(|(a, b)| (a - b).abs() <= 1e-4 * b.abs().max(1.0)), "{found} {expected}");
+}
+
+/// A file that goes out again has the element types that it came with.
+#[test]
+fn an_interface_keeps_its_types() {
+    let folder = Folder::new("interface");
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/imported/reader.onnx");
+    let model = OnnxModel::load(&path).unwrap().with("width", 3).unwrap().shape("input.1", &[Shape::N, 4]).unwrap();
+    OnnxExport::of_onnx(&model).unwrap().save(folder.path("again.onnx")).unwrap();
+    let file = Description::of(folder.path("again.onnx")).unwrap();
+    let words = |described: &[kiln::onnx::Described]| described.iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(words(&file.inputs), ["input.1 f32[N, 4]", "words i64[N, 3]"]);
+    assert_eq!(words(&file.outputs), ["scores f32[N, 3, 2]", "best i64[N]"]);
+    let (x, words) = (Array2::from_shape_fn((2, 4), |(i, j)| (i + 2 * j) as f32), Array2::from_elem((2, 3), 2));
+    let [before, after] = [model, OnnxModel::load(folder.path("again.onnx")).unwrap()].map(|model| {
+        let predictor = OnnxPredictor::new(model).batch(2).threads(1).build().unwrap();
+        let outputs = predictor.given("input.1", &x).unwrap().given("words", &words).unwrap().run().unwrap();
+        (outputs.numbers("scores").unwrap().clone(), outputs.whole_numbers("best").unwrap().clone())
+    });
+    assert_eq!(before, after);
+}
+
+model! {
+    struct Batched {
+        lstm: LSTM(6, 8, bidirectional = true, batch_first = true),
+        gru: GRU(16, 5, batch_first = true),
+        fc: Linear(5, 4),
+    }
+
+    fn forward(x: [N, 9, 6]) -> [N, 9, 4] {
+        let (y, _) = lstm(x);
+        let (y, _) = gru(y);
+        fc(y)
+    }
+}
+
+/// Products of a file's recurrent layers become ones of 8 bits, too, those of their steps among them.
+#[test]
+fn a_file_of_recurrent_layers_is_quantized() {
+    let folder = Folder::new("quantized");
+    Batched::init(5).export_onnx(folder.path("net.onnx")).unwrap();
+    let x = Array3::from_shape_fn((40, 9, 6), |(n, t, c)| ((n * 7 + t * 3 + c) as f32 * 0.37).sin());
+    let load = || OnnxPredictor::new(OnnxModel::load(folder.path("net.onnx")).unwrap()).batch(40).threads(1);
+    let run = |predictor: &OnnxPredictor| {
+        predictor.given("x", &x).unwrap().run().unwrap().numbers("prediction").unwrap().clone()
+    };
+    let exact = run(&load().build().unwrap());
+    let calibration = [("x", x.clone().into_dyn().into())];
+    let predictor = load().quantize(&calibration, QuantizeOptions::new()).unwrap().build().unwrap();
+    let narrow = run(&predictor);
+    let report = predictor.quantization().unwrap();
+    // Two directions of the LSTM and one of the GRU, each of inputs and of states; the last layer.
+    assert_eq!((report.layers.len(), report.narrow()), (7, 7), "{report}");
+    let square = |array: &ndarray::ArrayD<f32>| array.iter().map(|x| x * x).sum::<f32>();
+    let loss = (square(&(&narrow - &exact)) / square(&exact)).sqrt();
+    assert!(loss < 0.03 && report.outputs[0].loss < 0.03, "{loss}\n{report}");
+    assert!(predictor.summary().unwrap().to_string().contains("8 bits: 7 of 7 products"));
 }

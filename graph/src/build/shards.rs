@@ -122,7 +122,7 @@ impl Builder {
     /// is whether one has it; new values of states that depend on the shard's data (running statistics) are the mean over
     /// shards. So it is with tensors that have no axis of rows, which `has_rows` says of each result by its position;
     /// others are those of the shard's rows. What comes later is not looked at.
-    pub fn gather_shards(&self, has_rows: impl Fn(usize) -> bool) {
+    pub fn gather_shards(&self, has_rows: &dyn Fn(usize) -> bool) {
         if !self.is_sharded() {
             return;
         }

@@ -4,6 +4,7 @@ use super::resample::{channels_first, channels_last};
 use crate::build::Value;
 use crate::shape::functions as rules;
 use crate::shape::{DType, Shape, ShapeError};
+use crate::whole::Whole;
 use crate::words;
 
 /// How what lies between elements is found.
@@ -181,7 +182,8 @@ pub fn grid_sample<'g>(
     }
     let sum = sum.unwrap_or_else(|| g.scalar(0.0));
     let last: Vec<usize> = [&[samples][..], &shape.dims()[2..], &[shape.dim(1)]].concat();
-    channels_first(sum.reshape(&last[..]))
+    let whole = Whole::GridSample { mode, padding, align_corners };
+    channels_first(sum.reshape(&last[..])).known_as(whole, &[Some(x), Some(grid)])
 }
 
 /// Keys' kernel with `a = -0.75` for the element `offset` places behind the last one before a place, `share` behind that: of

@@ -9,17 +9,24 @@
 //! ```
 //!
 //! - An activation is any f32 that is not computed of states alone; a parameter is a state of f32, moved about or not. A state that
-//!   anything else reads, or whose output channels are not one axis of it, stays as it is, as do contractions within
-//!   scans, and groups of channels that are no whole quads of bytes.
+//!   anything else reads, or whose output channels are not one axis of it, stays as it is, as do groups of channels that
+//!   are no whole quads of bytes.
+//! - In the body of a scan the same holds of parameters that all its steps share: what such a step carries on is an
+//!   activation, with one range for all steps. Scans within scans stay as they are.
 //! - Zeros around an activation are its `z`, so that they stay 0.
 //! - All else is f32.
 
-use rustc_hash::{FxHashMap, FxHashSet};
+mod find;
+
+pub use find::{Quantizable, quantizable};
+
+use rustc_hash::FxHashMap;
 
 use super::sweep::sweep;
 use crate::graph::{Graph, Input, Node, NodeId, Operands, Output, Role, Type};
-use crate::op::{Axes, BinaryOp, Convolution, Family, Op, PadSpec, ReduceOp, Scalar, SliceSpec, UnaryOp};
+use crate::op::{Axes, BinaryOp, Convolution, Op, PadSpec, ReduceOp, Scalar, SliceSpec, UnaryOp};
 use crate::shape::{DType, MAX_RANK, Shape};
+use find::{Part, Place};
 
 /// The largest magnitude of a weight.
 pub const WEIGHT_LIMIT: f32 = 127.0;
@@ -48,113 +55,6 @@ impl Affine {
     }
 }
 
-/// A contraction that may be computed in 8 bits.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Quantizable {
-    /// The state that holds the weight.
-    pub state: String,
-    /// The weight's shape.
-    pub shape: Shape,
-    /// The axis of the weight with a place for each output channel.
-    pub channels: usize,
-    /// Of a convolution or a product of matrices.
-    pub operation: &'static str,
-    /// The activation.
-    pub activation: Shape,
-    node: NodeId,
-}
-
-/// The contractions of a graph that may be computed in 8 bits, in the order of its nodes: the same one for all sizes of a model.
-pub fn quantizable(graph: &Graph) -> Vec<Quantizable> {
-    let mut of_states = vec![true; graph.nodes.len()];
-    let mut states = FxHashMap::default();
-    for (number, input) in graph.inputs.iter().enumerate() {
-        of_states[input.node.index()] = input.role == Role::State;
-        if input.role == Role::State && graph.ty(input.node).dtype == DType::F32 {
-            states.insert(input.node, number);
-        }
-    }
-    for id in graph.ids() {
-        let node = graph.node(id);
-        let is_made = node.op.family() == Family::Random;
-        if node.op != Op::Input {
-            of_states[id.index()] = !is_made && node.inputs.iter().all(|operand| of_states[operand.index()]);
-        }
-    }
-    let mut found: Vec<Quantizable> = Vec::new();
-    for id in graph.ids() {
-        let node = graph.node(id);
-        let [x, w] = node.inputs[..] else { continue };
-        let channels = match &node.op {
-            Op::Dot => graph.shape(w).rank() - 1,
-            Op::Conv(conv) if conv.groups == 1 || graph.shape(w).dim(1).is_multiple_of(4) => 0,
-            _ => continue,
-        };
-        if graph.ty(x).dtype != DType::F32 || of_states[x.index()] {
-            continue;
-        }
-        let Some((source, channels)) = source(graph, w, channels) else { continue };
-        let Some(&number) = states.get(&source) else { continue };
-        let (state, shape) = (graph.inputs[number].name.clone(), graph.shape(source));
-        let (operation, activation) = (node.op.mnemonic(), graph.shape(x));
-        found.push(Quantizable { state, shape, channels, operation, activation, node: id });
-    }
-    let usable = |one: &Quantizable| {
-        let all: Vec<&Quantizable> = found.iter().filter(|other| other.state == one.state).collect();
-        all.iter().all(|other| other.channels == one.channels)
-    };
-    let agreeing: Vec<Quantizable> = found.iter().filter(|one| usable(one)).cloned().collect();
-    let read = read_otherwise(graph, &agreeing);
-    agreeing.into_iter().filter(|one| !read.contains(&one.state)).collect()
-}
-
-/// The state that a value shows, moved about, and the axis of it that is an axis of the value.
-fn source(graph: &Graph, id: NodeId, axis: usize) -> Option<(NodeId, usize)> {
-    let (mut id, mut axis) = (id, axis);
-    loop {
-        let node = graph.node(id);
-        match &node.op {
-            Op::Input => return Some((id, axis)),
-            Op::Transpose(permutation) => axis = usize::from(permutation[axis]),
-            Op::Slice(spec) if slices_only(graph.shape(node.inputs[0]), spec, axis) => {}
-            Op::Reshape(_)
-                if axis == 0 && graph.shape(node.inputs[0]).dims().first() == node.ty.shape.dims().first() => {}
-            _ => return None,
-        }
-        id = node.inputs[0];
-    }
-}
-
-/// Whether a slice is the whole along all other axes.
-fn slices_only(shape: Shape, spec: &SliceSpec, axis: usize) -> bool {
-    let whole = |other: usize| spec.start[other] == 0 && spec.limit[other] == shape.dim(other) && spec.step[other] == 1;
-    (0..shape.rank()).all(|other| other == axis || whole(other))
-}
-
-/// The states of some contractions that something else reads, too.
-fn read_otherwise(graph: &Graph, contractions: &[Quantizable]) -> FxHashSet<String> {
-    let taken: FxHashSet<NodeId> = contractions.iter().map(|one| one.node).collect();
-    // Which state each node shows, moved about.
-    let mut shown: Vec<Option<usize>> = vec![None; graph.nodes.len()];
-    graph.inputs.iter().enumerate().for_each(|(number, input)| shown[input.node.index()] = Some(number));
-    let mut read = FxHashSet::default();
-    for id in graph.ids() {
-        let node = graph.node(id);
-        for (position, operand) in node.inputs.iter().enumerate() {
-            let Some(number) = shown[operand.index()] else { continue };
-            if node.op.is_view() {
-                shown[id.index()] = Some(number);
-            } else if position != 1 || !taken.contains(&id) {
-                read.insert(graph.inputs[number].name.clone());
-            }
-        }
-    }
-    let results = graph.roots().filter_map(|root| shown[root.index()]);
-    let updated = graph.updates.iter().map(|update| update.input);
-    read.extend(results.chain(updated).map(|number| graph.inputs[number].name.clone()));
-    read
-}
-
 /// The state that holds the scales of a quantized weight, with as many axes.
 pub fn scale_of(state: &str) -> String {
     format!("{state}.scale")
@@ -162,15 +62,25 @@ pub fn scale_of(state: &str) -> String {
 
 /// The graph with an output more for each contraction: `least k` and `greatest k` of its activation, f32 scalars.
 pub fn watched(graph: &Graph) -> Graph {
-    let all = quantizable(graph);
     let mut new = graph.clone();
-    for (number, one) in all.iter().enumerate() {
-        let node = graph.node(one.node);
+    for (number, one) in quantizable(graph).iter().enumerate() {
         let axes = Axes::new(0..one.activation.rank());
         for (name, op) in [("least", ReduceOp::Min), ("greatest", ReduceOp::Max)] {
-            let bound = add(&mut new, node.scope, Op::Reduce { op, axes }, &[node.inputs[0]]);
-            new.outputs.push(Output { name: format!("{name} {number}"), node: bound });
+            let name = format!("{name} {number}");
+            extra(&mut new, one, name, Some(op), |of| {
+                let node = of.node(one.place.node).clone();
+                add(of, node.scope, Op::Reduce { op, axes }, &[node.inputs[0]])
+            });
         }
+    }
+    new
+}
+
+/// The graph with an output more for each contraction: its activation, `activation k`; of a scan those of all steps.
+pub fn shown(graph: &Graph) -> Graph {
+    let mut new = graph.clone();
+    for (number, one) in quantizable(graph).iter().enumerate() {
+        extra(&mut new, one, format!("activation {number}"), None, |of| of.node(one.place.node).inputs[0]);
     }
     new
 }
@@ -181,48 +91,86 @@ pub fn compared(graph: &Graph, chosen: &[Option<Affine>]) -> Graph {
     let mut new = graph.clone();
     for (number, (one, chosen)) in quantizable(graph).iter().zip(chosen).enumerate() {
         let Some(affine) = *chosen else { continue };
-        let node = graph.node(one.node);
-        let scope = node.scope;
-        let [x, w] = node.inputs[..] else { unreachable!("a contraction has two operands") };
-        let shape = graph.shape(x);
-        let rounded = rounded(&mut new, scope, x, affine);
-        let [low, high, zero] =
-            [0.0, ACTIVATION_LIMIT, f32::from(affine.zero)].map(|number| full(&mut new, scope, number, shape));
-        let bounded = add(&mut new, scope, Op::Binary(BinaryOp::Max), &[rounded, low]);
-        let bounded = add(&mut new, scope, Op::Binary(BinaryOp::Min), &[bounded, high]);
-        let centred = add(&mut new, scope, Op::Binary(BinaryOp::Sub), &[bounded, zero]);
-        let scale = full(&mut new, scope, affine.scale, shape);
-        let x = add(&mut new, scope, Op::Binary(BinaryOp::Mul), &[centred, scale]);
-        let w = rounded_weight(&mut new, scope, w, &node.op);
-        let y = add(&mut new, scope, node.op.clone(), &[x, w]);
-        let difference = add(&mut new, scope, Op::Binary(BinaryOp::Sub), &[one.node, y]);
-        for (name, value) in [("error", difference), ("size", one.node)] {
-            let squared = add(&mut new, scope, Op::Binary(BinaryOp::Mul), &[value, value]);
-            let axes = Axes::new(0..node.ty.shape.rank());
-            let sum = add(&mut new, scope, Op::Reduce { op: ReduceOp::Sum, axes }, &[squared]);
-            new.outputs.push(Output { name: format!("{name} {number}"), node: sum });
+        for name in ["error", "size"] {
+            extra(&mut new, one, format!("{name} {number}"), Some(ReduceOp::Sum), |of| {
+                let y = one.place.node;
+                let value = if name == "error" { difference(of, y, affine) } else { y };
+                let (scope, rank) = (of.node(y).scope, of.shape(y).rank());
+                let squared = add(of, scope, Op::Binary(BinaryOp::Mul), &[value, value]);
+                add(of, scope, Op::Reduce { op: ReduceOp::Sum, axes: Axes::new(0..rank) }, &[squared])
+            });
         }
     }
     new
+}
+
+/// Adds an output for a contraction, which is made in the graph that it is in; what is made in the steps of a scan is reduced.
+fn extra(
+    new: &mut Graph,
+    one: &Quantizable,
+    name: String,
+    reduced: Option<ReduceOp>,
+    make: impl FnOnce(&mut Graph) -> NodeId,
+) {
+    let Some((scan, _)) = one.place.scan else {
+        let node = make(new);
+        return new.outputs.push(Output { name, node });
+    };
+    let Node { op: Op::Scan { body, length, .. }, scope, .. } = *new.node(scan) else {
+        unreachable!("it is in a scan")
+    };
+    let body = &mut new.bodies[body as usize];
+    let inner = make(body);
+    body.outputs.push(Output { name: name.clone(), node: inner });
+    let index = body.updates.len() + body.outputs.len() - 1;
+    let ty = body.scan_result(length, index).expect("an activation has an axis less than a tensor may have");
+    let inputs = Operands::from_slice(&[scan]);
+    let mut node = new.push(Node { op: Op::ScanResult { index: index as u32 }, inputs, ty, scope });
+    if let Some(op) = reduced {
+        node = add(new, scope, Op::Reduce { op, axes: Axes::new([0]) }, &[node]);
+    }
+    new.outputs.push(Output { name, node });
+}
+
+/// By how much a contraction's result differs when its operands are rounded to 8 bits.
+fn difference(new: &mut Graph, id: NodeId, affine: Affine) -> NodeId {
+    let node = new.node(id).clone();
+    let scope = node.scope;
+    let [x, w] = node.inputs[..] else { unreachable!("a contraction has two operands") };
+    let shape = new.shape(x);
+    let rounded = rounded(new, scope, x, affine);
+    let [low, high, zero] =
+        [0.0, ACTIVATION_LIMIT, f32::from(affine.zero)].map(|number| full(new, scope, number, shape));
+    let bounded = add(new, scope, Op::Binary(BinaryOp::Max), &[rounded, low]);
+    let bounded = add(new, scope, Op::Binary(BinaryOp::Min), &[bounded, high]);
+    let centred = add(new, scope, Op::Binary(BinaryOp::Sub), &[bounded, zero]);
+    let scale = full(new, scope, affine.scale, shape);
+    let x = add(new, scope, Op::Binary(BinaryOp::Mul), &[centred, scale]);
+    let w = rounded_weight(new, scope, w, &node.op);
+    let y = add(new, scope, node.op.clone(), &[x, w]);
+    add(new, scope, Op::Binary(BinaryOp::Sub), &[id, y])
 }
 
 /// The graph with some contractions in 8 bits: what is given says of each of [`quantizable`] what its activation becomes, or
 /// nothing where it stays. A weight must stay for all that read it, or for none.
 pub fn quantize(graph: &Graph, chosen: &[Option<Affine>]) -> Graph {
     let all = quantizable(graph);
-    let taken: FxHashMap<NodeId, (&Quantizable, Affine)> =
-        all.iter().zip(chosen).filter_map(|(one, chosen)| Some((one.node, (one, (*chosen)?)))).collect();
-    let weights: FxHashMap<&str, &Quantizable> = taken.values().map(|&(one, _)| (one.state.as_str(), one)).collect();
+    let taken: Vec<Taken<'_>> = all.iter().zip(chosen).filter_map(|(one, chosen)| Some((one, (*chosen)?))).collect();
+    let weights: FxHashMap<&str, &Quantizable> = taken.iter().map(|&(one, _)| (one.state.as_str(), one)).collect();
     let mut new = Graph { nodes: Vec::with_capacity(graph.nodes.len()), ..graph.clone() };
     let mut scales: FxHashMap<&str, NodeId> = FxHashMap::default();
     let mut at: Vec<NodeId> = Vec::with_capacity(graph.nodes.len());
     let by_node: FxHashMap<NodeId, &str> = graph.inputs.iter().map(|input| (input.node, input.name.as_str())).collect();
     for id in graph.ids() {
         let node = graph.node(id);
-        let inputs: Vec<NodeId> = node.inputs.iter().map(|operand| at[operand.index()]).collect();
-        if let Some(&(one, affine)) = taken.get(&id) {
-            let scale = scales[one.state.as_str()];
-            let scale = scale_of_channels(graph, &mut new, node, one, scale);
+        let mut inputs: Vec<NodeId> = node.inputs.iter().map(|operand| at[operand.index()]).collect();
+        let vector = |new: &mut Graph, one: &Quantizable| {
+            let count = Shape::new(&[one.shape.dim(one.channels)]);
+            let vector = add(new, node.scope, Op::Reshape(count), &[scales[one.state.as_str()]]);
+            part_of_vector(new, node.scope, vector, &one.parts)
+        };
+        if let Some(&(one, affine)) = taken.iter().find(|(one, _)| one.place == Place { scan: None, node: id }) {
+            let scale = vector(&mut new, one);
             at.push(product(&mut new, node, [inputs[0], inputs[1]], scale, affine));
             continue;
         }
@@ -238,6 +186,12 @@ pub fn quantize(graph: &Graph, chosen: &[Option<Affine>]) -> Graph {
         } else if node.op.is_view() {
             // What moves a weight moves bytes.
             ty.dtype = new.ty(inputs[0]).dtype;
+        } else if let Op::Scan { body, .. } = node.op {
+            let within: Vec<Taken<'_>> = taken.iter().filter(|(one, _)| one.scan() == Some(id)).copied().collect();
+            if !within.is_empty() {
+                inputs.extend(within.iter().map(|(one, _)| vector(&mut new, one)).collect::<Vec<_>>());
+                new.bodies[body as usize] = quantized_body(&graph.bodies[body as usize], &within);
+            }
         }
         at.push(new.push(Node { inputs: Operands::from_slice(&inputs), ty, ..node.clone() }));
     }
@@ -249,26 +203,59 @@ pub fn quantize(graph: &Graph, chosen: &[Option<Affine>]) -> Graph {
     new
 }
 
-/// The scales of a weight as a vector, of the channels that a contraction reads of it.
-fn scale_of_channels(graph: &Graph, new: &mut Graph, node: &Node, one: &Quantizable, scale: NodeId) -> NodeId {
-    let mut vector = add(new, node.scope, Op::Reshape(Shape::new(&[one.shape.dim(one.channels)])), &[scale]);
-    // From the state on, parts of its channels.
-    let (mut parts, mut id) = (Vec::new(), node.inputs[1]);
-    let mut axis = if node.op == Op::Dot { graph.shape(id).rank() - 1 } else { 0 };
-    while graph.node(id).op != Op::Input {
-        match &graph.node(id).op {
-            Op::Transpose(permutation) => axis = usize::from(permutation[axis]),
-            Op::Slice(spec) => parts.push((spec.start[axis], spec.limit[axis], spec.step[axis])),
-            _ => {}
-        }
-        id = graph.node(id).inputs[0];
+/// A contraction, and what its activation becomes.
+type Taken<'a> = (&'a Quantizable, Affine);
+
+/// The body of a scan with some contractions in 8 bits; each has an input more, the scales of its weight's channels.
+fn quantized_body(body: &Graph, taken: &[Taken<'_>]) -> Graph {
+    let mut new = Graph { nodes: Vec::with_capacity(body.nodes.len()), ..body.clone() };
+    let mut bytes = vec![false; body.nodes.len()];
+    let mut scales = Vec::with_capacity(taken.len());
+    for (number, (one, _)) in taken.iter().enumerate() {
+        let Some((_, weight)) = one.place.scan else { unreachable!("it is in a scan") };
+        bytes[body.inputs[weight].node.index()] = true;
+        let channels = one
+            .parts
+            .iter()
+            .fold(one.shape.dim(one.channels), |_, &(start, limit, step)| (limit - start).div_ceil(step));
+        let scope = body.node(one.place.node).scope;
+        let scale = new.push(Node { op: Op::Input, inputs: Operands::new(), ty: Type::f32([channels]), scope });
+        new.inputs.push(Input { name: format!("scale {number}"), role: Role::State, node: scale });
+        scales.push(scale);
     }
-    for (start, limit, step) in parts.into_iter().rev() {
+    let mut at: Vec<NodeId> = Vec::with_capacity(body.nodes.len());
+    for id in body.ids() {
+        let node = body.node(id);
+        let inputs: Vec<NodeId> = node.inputs.iter().map(|operand| at[operand.index()]).collect();
+        if let Some(number) = taken.iter().position(|(one, _)| one.place.node == id) {
+            let (one, affine) = taken[number];
+            let scale = part_of_vector(&mut new, node.scope, scales[number], &one.inner);
+            at.push(product(&mut new, node, [inputs[0], inputs[1]], scale, affine));
+            continue;
+        }
+        let mut ty = node.ty;
+        if bytes[id.index()] {
+            ty.dtype = DType::I8;
+        } else if node.op.is_view() {
+            ty.dtype = new.ty(inputs[0]).dtype;
+        }
+        at.push(new.push(Node { inputs: Operands::from_slice(&inputs), ty, ..node.clone() }));
+    }
+    let known = body.inputs.len();
+    new.inputs[..known].iter_mut().for_each(|input| input.node = at[input.node.index()]);
+    new.outputs.iter_mut().for_each(|output| output.node = at[output.node.index()]);
+    new.updates.iter_mut().for_each(|update| update.node = at[update.node.index()]);
+    sweep(&mut new);
+    new
+}
+
+/// Parts of a vector, one after the other.
+fn part_of_vector(new: &mut Graph, scope: u32, vector: NodeId, parts: &[Part]) -> NodeId {
+    parts.iter().fold(vector, |vector, &(start, limit, step)| {
         let mut spec = SliceSpec { start: [0; MAX_RANK], limit: [0; MAX_RANK], step: [1; MAX_RANK] };
         (spec.start[0], spec.limit[0], spec.step[0]) = (start, limit, step);
-        vector = add(new, node.scope, Op::Slice(spec.into()), &[vector]);
-    }
-    vector
+        add(new, scope, Op::Slice(spec.into()), &[vector])
+    })
 }
 
 /// A contraction of an activation and bytes, with what takes its sums back to f32.

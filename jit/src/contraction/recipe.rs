@@ -227,9 +227,16 @@ impl Recipe {
     /// The same as a stage takes it: those that bring operands to another layout move single bytes.
     pub fn buffer_of(&self, stage: &Stage, source: Source, operands: [(Element, usize); 2]) -> (Element, usize) {
         let (element, elements) = self.buffer(source, operands);
-        match (&stage.work, element) {
-            (Work::Relayout(_) | Work::RelayoutHalo(_), Element::U8x4) => (Element::U8, elements * QUAD),
-            (Work::Relayout(_) | Work::RelayoutHalo(_), Element::I8x4) => (Element::I8, elements * QUAD),
+        let byte = match element {
+            Element::U8x4 => Element::U8,
+            Element::I8x4 => Element::I8,
+            _ => return (element, elements),
+        };
+        // What is copied need not be whole quads.
+        match (&stage.work, source) {
+            (Work::Relayout(_) | Work::RelayoutHalo(_), Source::Left) => (byte, operands[0].1),
+            (Work::Relayout(_) | Work::RelayoutHalo(_), Source::Right) => (byte, operands[1].1),
+            (Work::Relayout(_) | Work::RelayoutHalo(_), Source::Scratch(_)) => (byte, elements * QUAD),
             _ => (element, elements),
         }
     }

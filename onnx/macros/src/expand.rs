@@ -5,7 +5,7 @@ use std::path::Path;
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote_spanned;
 
-use crate::file::{Typed, Types, all_extents, element};
+use crate::file::{Typed, Types, element};
 use crate::parse::{Declaration, Said, Setting};
 
 /// `quote!` whose names the user's own can neither see nor clash with.
@@ -15,9 +15,9 @@ macro_rules! emit {
 
 /// A model of the types that were found.
 pub fn model(kiln: &Ident, declaration: &Declaration, types: &Types) -> TokenStream {
-    let Declaration { attributes, visibility, name, path, outputs: cut, settings } = declaration;
+    let Declaration { attributes, visibility, name, path, outputs: cut, settings, lengths } = declaration;
     let cut = (!cut.is_empty()).then(|| emit!(.with_outputs(&[#(#cut),*])?));
-    let Types { path: place, inputs, outputs, parameters } = types;
+    let Types { path: place, beside, inputs, outputs, parameters } = types;
     let list = |typed: &[Typed]| {
         let each: Vec<String> =
             typed.iter().map(|Typed { name, ty }| format!("`{name} {}{}`", ty.dtype, ty.shape)).collect();
@@ -30,6 +30,17 @@ pub fn model(kiln: &Ident, declaration: &Declaration, types: &Types) -> TokenStr
         list(outputs)
     );
     let bytes = file_bytes(place);
+    let read = match beside.is_empty() {
+        true => emit!(#kiln::onnx::OnnxModel::from_bytes(&#bytes[..])?),
+        false => {
+            let files = beside.iter().map(|(name, place)| {
+                let bytes = file_bytes(place);
+                emit!((#name, &#bytes[..]))
+            });
+            emit!(#kiln::onnx::OnnxModel::from_files(&#bytes[..], &[#(#files),*])?)
+        }
+    };
+    let checks = lengths.iter().map(|length| free_check(kiln, length));
     let said = settings.iter().map(|setting| setting_call(kiln, setting));
     let several = inputs.len() > 1 || outputs.len() > 1;
     let (input, output) = (elements(inputs), elements(outputs));
@@ -43,6 +54,8 @@ pub fn model(kiln: &Ident, declaration: &Declaration, types: &Types) -> TokenStr
         emit!(self.onnx.apply(g, &[x], <Self as #kiln::graph::Model>::OUTPUTS)[0])
     };
     emit! {
+        #(#checks)*
+
         #[doc = #doc]
         #(#attributes)*
         #visibility struct #name {
@@ -103,7 +116,7 @@ pub fn model(kiln: &Ident, declaration: &Declaration, types: &Types) -> TokenStr
             /// The file's parameters, whatever the seed.
             fn new(_: &mut #kiln::graph::Init) -> Self {
                 let read = || -> ::core::result::Result<_, #kiln::onnx::OnnxError> {
-                    ::core::result::Result::Ok(#kiln::onnx::OnnxModel::from_bytes(&#bytes[..])? #cut #(#said)*)
+                    ::core::result::Result::Ok(#read #cut #(#said)*)
                 };
                 // The same bytes were read when this was compiled.
                 Self { onnx: read().expect("a file that was read before") }
@@ -121,8 +134,8 @@ fn file_bytes(place: &Path) -> TokenStream {
 /// A call that says of an input what the user has said.
 fn setting_call(kiln: &Ident, Setting { name, value, .. }: &Setting) -> TokenStream {
     match value {
-        Said::Shape { rows, extents } => {
-            let extents = all_extents(*rows, extents).into_iter().map(|extent| constant_extent(kiln, extent));
+        Said::Shape(extents) => {
+            let extents = extents.iter().map(|&extent| constant_extent(kiln, extent));
             emit!(.shape(#name, &[#(#extents),*])?)
         }
         Said::Value { list, numbers } => {
@@ -138,6 +151,27 @@ fn setting_call(kiln: &Ident, Setting { name, value, .. }: &Setting) -> TokenStr
 
 fn constant_extent(kiln: &Ident, extent: usize) -> TokenStream {
     if extent == kiln_graph::Shape::N { emit!(#kiln::graph::Shape::N) } else { emit!(#extent) }
+}
+
+/// That the name of a free length is that of no constant, whose value the macro can not see: in a pattern a constant is compared,
+/// any other name is a new one.
+fn free_check(kiln: &Ident, length: &Ident) -> TokenStream {
+    let name = length.to_string();
+    let words = format!(
+        "`{name}` is a constant, and the file is read before constants have values: write its number, or take another name \
+         for a free length"
+    );
+    // The user's own word, so that rustc looks it up, and shows it.
+    let constant = quote_spanned!(length.span()=> ::core::panic!(#words));
+    emit! {
+        const _: () = {
+            #[allow(unused_variables, non_snake_case, irrefutable_let_patterns)]
+            if let #length = #kiln::graph::shape::extent::free(#name) {
+            } else {
+                #constant
+            }
+        };
+    }
 }
 
 /// The element types: one, or a tuple.

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use kiln_graph::shape::{DType, Shape};
+use kiln_graph::shape::{DType, Shape, Sizes, extent};
 use kiln_graph::{Graph, Type};
 use kiln_onnx::{Constant, Fault, OnnxError, OnnxModel};
 use proc_macro2::Span;
@@ -14,6 +14,10 @@ use crate::parse::{Declaration, Number, Said, Setting};
 /// network is likely to be made of.
 const ROWS: [usize; 2] = [11, 13];
 
+/// What free lengths are in the first graph: the first of these for which there is one. In others one of them is twice, and three
+/// times as long.
+const LENGTHS: [usize; 14] = [17, 16, 24, 32, 48, 64, 96, 128, 192, 256, 7, 4, 2, 1];
+
 /// A name with its type.
 pub struct Typed {
     pub name: String,
@@ -23,6 +27,8 @@ pub struct Typed {
 /// What the model of a file takes and gives.
 pub struct Types {
     pub path: PathBuf,
+    /// The files that it refers to, with the names that it has for them.
+    pub beside: Vec<(String, PathBuf)>,
     pub inputs: Vec<Typed>,
     pub outputs: Vec<Typed>,
     /// What is said of the file for whoever looks at the struct.
@@ -48,8 +54,11 @@ pub fn read(declaration: &Declaration) -> Result<Types, syn::Error> {
         std::io::ErrorKind::NotFound => failed(format!("there is no file {}{}", path.display(), near(&path))),
         _ => failed(format!("{}: {error}", path.display())),
     })?;
-    // Its bytes become a part of the program, and have to do.
-    let mut model = OnnxModel::from_bytes(bytes).map_err(|error| failed(told(&error, &said)))?;
+    let refused = |error: OnnxError| failed(told(&error, &said));
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let beside = OnnxModel::files(bytes).map_err(refused)?;
+    let beside = beside.into_iter().map(|name| (name.clone(), folder.join(name))).collect();
+    let mut model = OnnxModel::load(&path).map_err(refused)?;
     if let Some(first) = declaration.outputs.first() {
         let names: Vec<String> = declaration.outputs.iter().map(syn::LitStr::value).collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
@@ -59,12 +68,12 @@ pub fn read(declaration: &Declaration) -> Result<Types, syn::Error> {
     }
     for Setting { name, place, value } in &declaration.settings {
         let result = match value {
-            Said::Shape { rows, extents } => model.shape(name, &all_extents(*rows, extents)),
+            Said::Shape(extents) => model.shape(name, extents),
             Said::Value { list, numbers } => model.with(name, constant(*list, numbers)),
         };
         model = result.map_err(|error| syn::Error::new(*place, format!("{said}: {}", told(&error, &said))))?;
     }
-    let types = model.input_types().map_err(|error| failed(told(&error, &said)))?;
+    let types = model.free_types().map_err(|error| failed(told(&error, &said)))?;
     if let Some((input, ty)) =
         model.inputs().iter().zip(&types).find(|(_, ty)| ty.shape.dims().first() != Some(&Shape::N))
     {
@@ -79,24 +88,91 @@ pub fn read(declaration: &Declaration) -> Result<Types, syn::Error> {
             rest.concat(),
         )));
     }
-    let graphs = ROWS.map(|rows| model.predict_graph(rows));
-    let [Ok(few), Ok(many)] = &graphs else {
-        let error = graphs.into_iter().find_map(Result::err).expect("one of them failed");
-        return Err(failed(told(&error, &said)));
-    };
+    let lengths: Vec<usize> = declaration.lengths.iter().map(|name| extent::free(&name.to_string())).collect();
+    let built = Built::of(&model, &lengths).map_err(refused)?;
     let inputs = model.inputs().iter().zip(types).map(|(input, ty)| Typed { name: input.name.clone(), ty }).collect();
-    let outputs = model.outputs().iter().map(|name| output(name, few, many));
+    let outputs = (0..model.outputs().len()).map(|output| built.output(output));
     let outputs = outputs.collect::<Result<Vec<Typed>, String>>().map_err(failed)?;
     if outputs.is_empty() {
         return Err(failed("the model has no output".to_owned()));
     }
     let parameters = model.parameters().map(|(_, parameter)| parameter.value.len()).sum();
-    Ok(Types { path, inputs, outputs, parameters })
+    Ok(Types { path, beside, inputs, outputs, parameters })
 }
 
-/// The extents as a model takes them.
-pub fn all_extents(rows: bool, extents: &[usize]) -> Vec<usize> {
-    rows.then_some(Shape::N).into_iter().chain(extents.iter().copied()).collect()
+/// Graphs of the model for some sizes, by which it is found out what follows from which.
+struct Built {
+    /// What the lengths are in the first graph.
+    length: usize,
+    lengths: Vec<usize>,
+    /// The first graph, that of other rows, then for each length those where it is twice and three times as long.
+    graphs: Vec<(Sizes, Graph)>,
+}
+
+impl Built {
+    fn of(model: &OnnxModel, lengths: &[usize]) -> Result<Built, OnnxError> {
+        let all = |rows: usize, length: usize| {
+            lengths.iter().fold(Sizes::of_batch(rows), |sizes, &free| sizes.with(free, length))
+        };
+        let mut refused = None;
+        for length in LENGTHS {
+            let first = all(ROWS[0], length);
+            let longer = lengths.iter().flat_map(|&free| [2, 3].map(|times| first.with(free, times * length)));
+            let sizes = [first, all(ROWS[1], length)].into_iter().chain(longer);
+            let graphs = sizes.map(|sizes| Ok((sizes, model.predict_graph(sizes)?))).collect();
+            match graphs {
+                Ok(graphs) => return Ok(Built { length, lengths: lengths.to_vec(), graphs }),
+                Err(error) => refused = refused.or(Some(error)),
+            }
+            if lengths.is_empty() {
+                break;
+            }
+        }
+        Err(refused.expect("there are lengths to try"))
+    }
+
+    /// An output's type: N along the first axis, along the others numbers, or what follows from one free length.
+    fn output(&self, output: usize) -> Result<Typed, String> {
+        let types = self.graphs.iter().map(|(_, graph)| graph.ty(graph.outputs[output].node));
+        let types: Vec<Type> = types.collect();
+        let name = self.graphs[0].1.outputs[output].name.clone();
+        let shapes: Vec<&[usize]> = types.iter().map(|ty| ty.shape.dims()).collect();
+        let ranks = shapes.iter().all(|shape| shape.len() == shapes[0].len());
+        let rows = self.graphs.iter().zip(&shapes).all(|((sizes, _), shape)| shape.first() == Some(&sizes.batch()));
+        let rest = |axis: usize| self.extent(shapes.iter().map(|shape| shape[axis]).collect());
+        let extents: Option<Vec<usize>> = if ranks && rows { (1..shapes[0].len()).map(rest).collect() } else { None };
+        let Some(extents) = extents else {
+            let shape = |((sizes, _), ty): (&(Sizes, Graph), &Type)| {
+                format!("{} for {} rows{}", ty.shape, sizes.batch(), sizes.of_extents(", "))
+            };
+            let shapes: Vec<String> = self.graphs.iter().zip(&types).map(shape).collect();
+            let length = if self.lengths.is_empty() { "" } else { "; an extent follows from one length, as 2 * T + 1" };
+            return Err(format!(
+                "output `{name}` has the shape {}: the samples of a model's output lie along its first axis, one for each of \
+                 the input{length}",
+                shapes.join(", ")
+            ));
+        };
+        let extents: Vec<usize> = std::iter::once(Shape::N).chain(extents).collect();
+        Ok(Typed { name, ty: Type::new(types[0].dtype, Shape::new(&extents)) })
+    }
+
+    /// What an extent is that has these values in the graphs, if it is a number, or a line over one length.
+    fn extent(&self, found: Vec<usize>) -> Option<usize> {
+        let (first, longer) = (found[0], found[2..].chunks(2));
+        let mut follows =
+            self.lengths.iter().zip(longer).filter(|(_, longer)| longer.iter().any(|&other| other != first));
+        let of = follows.next();
+        if found[1] != first || follows.next().is_some() {
+            return None;
+        }
+        let Some((&free, longer)) = of else { return Some(first) };
+        let more = longer[0].checked_sub(first)?;
+        if longer[1].checked_sub(longer[0]) != Some(more) || more % self.length != 0 {
+            return None;
+        }
+        extent::shifted(extent::times(free, more / self.length)?, first as isize - more as isize)
+    }
 }
 
 fn constant(list: bool, numbers: &[Number]) -> Constant {
@@ -114,33 +190,14 @@ fn constant(list: bool, numbers: &[Number]) -> Constant {
     }
 }
 
-/// An output of two graphs: an extent that is the number of rows in both is N.
-fn output(name: &str, few: &Graph, many: &Graph) -> Result<Typed, String> {
-    let of =
-        |graph: &Graph| graph.outputs.iter().find(|output| output.name == name).map(|output| graph.ty(output.node));
-    let (Some(few), Some(many)) = (of(few), of(many)) else { return Err(format!("output `{name}` is not there")) };
-    let refused = || {
-        let [a, b] = ROWS;
-        Err(format!(
-            "output `{name}` has the shape {} for {a} rows and {} for {b}: the samples of a model's output lie along its \
-             first axis, one for each of the input",
-            few.shape, many.shape
-        ))
-    };
-    let (a, b) = (few.shape.dims(), many.shape.dims());
-    if a.len() != b.len() || a.first() != Some(&ROWS[0]) || b.first() != Some(&ROWS[1]) || a[1..] != b[1..] {
-        return refused();
-    }
-    Ok(Typed { name: name.to_owned(), ty: Type::new(few.dtype, few.shape.with(0, Shape::N)) })
-}
-
 /// An error in the words of this macro.
 fn told(error: &OnnxError, said: &str) -> String {
     match error {
         OnnxError::Open { name, shape } => {
             let name_of = written(name);
             format!(
-                "input `{name}` has the open shape {shape}: say it, as in `onnx_model!({said:?}, {name_of}: [N, 3, 32, 32])`"
+                "input `{name}` has the open shape {shape}: say it, as in `onnx_model!({said:?}, {name_of}: [N, 3, 32, 32])`, \
+                 or `[N, T, 80]` where the model may take any length"
             )
         }
         OnnxError::Node { node, operator, fault } => match &**fault {
@@ -150,10 +207,6 @@ fn told(error: &OnnxError, said: &str) -> String {
             ),
             _ => error.to_string(),
         },
-        OnnxError::Tensor { reason, .. } if reason.starts_with("external data") => format!(
-            "{error}; a model of `onnx_model!` is one file, with its tensors: in Python `onnx.save(onnx.load(path), path)` \
-             writes that"
-        ),
         _ => error.to_string(),
     }
 }

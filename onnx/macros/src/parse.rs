@@ -1,6 +1,7 @@
 //! What `onnx_model!` is given: `pub struct Net = "net.onnx" -> ["features"], x: [N, 3, 32, 32], rate = 16000`. Knows no
 //! files.
 
+use kiln_graph::shape::{Shape, extent};
 use proc_macro2::{Ident, Literal, Span};
 use syn::parse::{Parse, ParseStream};
 use syn::punctuated::Punctuated;
@@ -15,6 +16,8 @@ pub struct Declaration {
     /// Values of the file that it gives instead of the file's outputs.
     pub outputs: Vec<LitStr>,
     pub settings: Vec<Setting>,
+    /// The names of free lengths, each where it first stands.
+    pub lengths: Vec<Ident>,
 }
 
 /// What is said of an input.
@@ -26,8 +29,8 @@ pub struct Setting {
 
 /// What it is.
 pub enum Said {
-    /// The extents, without the first one where that is N.
-    Shape { rows: bool, extents: Vec<usize> },
+    /// The extents as shapes have them: numbers, N, free lengths.
+    Shape(Vec<usize>),
     /// A number, or a list of numbers: as they are written, those behind a minus below zero.
     Value { list: bool, numbers: Vec<Number> },
 }
@@ -63,15 +66,15 @@ impl Parse for Declaration {
             bracketed!(inner in input);
             outputs.extend(Punctuated::<LitStr, Token![,]>::parse_terminated(&inner)?);
         }
-        let mut settings = Vec::new();
+        let (mut settings, mut lengths) = (Vec::new(), Vec::new());
         while !input.is_empty() {
             input.parse::<Token![,]>()?;
             if input.is_empty() {
                 break;
             }
-            settings.push(input.parse()?);
+            settings.push(Setting::read(input, &mut lengths)?);
         }
-        Ok(Declaration { attributes, visibility, name, path, outputs, settings })
+        Ok(Declaration { attributes, visibility, name, path, outputs, settings, lengths })
     }
 }
 
@@ -91,8 +94,9 @@ fn named_after(path: &LitStr) -> Ident {
     Ident::new(&name, path.span())
 }
 
-impl Parse for Setting {
-    fn parse(input: ParseStream<'_>) -> syn::Result<Setting> {
+impl Setting {
+    /// One, with the names of free lengths that are not there yet.
+    fn read(input: ParseStream<'_>, lengths: &mut Vec<Ident>) -> syn::Result<Setting> {
         let (name, place) = if input.peek(LitStr) {
             let name: LitStr = input.parse()?;
             (name.value(), name.span())
@@ -109,34 +113,54 @@ impl Parse for Setting {
             value(input)?
         } else {
             input.parse::<Token![:]>()?;
-            shape(input)?
+            shape(input, lengths)?
         };
         Ok(Setting { name, place, value })
     }
 }
 
-/// `[N, 3, 32, 32]`
-fn shape(input: ParseStream<'_>) -> syn::Result<Said> {
+/// `[N, 3, 32, 32]`, `[N, T, 80]`
+fn shape(input: ParseStream<'_>, lengths: &mut Vec<Ident>) -> syn::Result<Said> {
     let inner;
     bracketed!(inner in input);
-    let (mut rows, mut extents) = (false, Vec::new());
+    let mut extents = Vec::new();
     while !inner.is_empty() {
         if inner.peek(LitInt) {
             extents.push(inner.parse::<LitInt>()?.base10_parse()?);
         } else {
             let word: Ident = inner.parse()?;
-            if word != "N" || rows || !extents.is_empty() {
-                let text = "an extent is a number here, or N as the first one for any number of rows: the file is read while \
-                            this is compiled, before constants have values";
-                return Err(syn::Error::new(word.span(), text));
+            extents.push(match word == "N" {
+                true if extents.is_empty() => Shape::N,
+                true => return Err(syn::Error::new(word.span(), "N is the first extent: any number of samples")),
+                false => length(&word)?,
+            });
+            if word != "N" && !lengths.contains(&word) {
+                lengths.push(word);
             }
-            rows = true;
         }
         if !inner.is_empty() {
             inner.parse::<Token![,]>()?;
         }
     }
-    Ok(Said::Shape { rows, extents })
+    Ok(Said::Shape(extents))
+}
+
+/// A free length by its name.
+fn length(word: &Ident) -> syn::Result<usize> {
+    let name = word.to_string();
+    let mut letters = name.chars();
+    let is_name = letters.next().is_some_and(|first| first.is_ascii_uppercase())
+        && letters.all(|letter| letter.is_ascii_uppercase() || letter.is_ascii_digit() || letter == '_')
+        && name.len() <= extent::MAX_LETTERS;
+    if is_name {
+        return Ok(extent::free(&name));
+    }
+    let text = format!(
+        "an extent is a number here, N as the first one for any number of samples, or the name of a free length: a capital \
+         letter, then capital letters, digits and `_`, {} at most",
+        extent::MAX_LETTERS
+    );
+    Err(syn::Error::new(word.span(), text))
 }
 
 /// `16000`, `-0.5`, `[1, 2]`

@@ -1,14 +1,16 @@
-//! Bits of whole numbers, by arithmetic on them: a graph has no bits.
+//! Bits of whole numbers, by arithmetic on them: a graph has no bits. Those of known numbers are taken as they are.
 
 use kiln_graph::{DType, Value, functions};
 
-use super::Row;
+use super::{Fold, Row};
+use crate::constant::{Constant, Data};
 use crate::element::Element;
 use crate::error::Fault;
 use crate::proto::tensor_proto::DataType;
-use crate::read::context::{Context, Results};
+use crate::read::context::{Context, Results, one};
 
 pub const TABLE: &[Row] = &[
+    Row::new("BitCast", 26, cast).fold(Fold::Never).statics(&[0]),
     Row::new("BitShift", 11, shift),
     Row::new("BitwiseAnd", 18, |c| pair(c, |_, _, both| both)),
     Row::new("BitwiseNot", 18, not),
@@ -107,4 +109,54 @@ fn narrowed<'g>(x: Value<'g>, bits: u32, signed: bool) -> Value<'g> {
     }
     let low = if signed { -(1i32 << (bits - 1)) } else { 0 };
     functions::remainder(x - low, 1i32 << bits) + low
+}
+
+/// Other numbers of the same bits, which must be known.
+fn cast<'g>(c: &Context<'_, 'g>) -> Results<'g> {
+    let number = c.int_of("to")?.ok_or_else(|| Fault::invalid("no `to` is given"))?;
+    let to = i32::try_from(number).ok().and_then(Element::of);
+    let to = to.ok_or_else(|| Fault::invalid(format!("element type {number}, which ONNX does not have")))?;
+    let from = c.constant(0)?;
+    let widths = [from.element, to].map(bits_of);
+    let ([Some(here), Some(there)], Some(patterns)) = (widths, patterns(from)) else {
+        return Err(Fault::unsupported(format!("the bits of {} as {to}", from.element)));
+    };
+    if here != there {
+        return Err(Fault::invalid(format!("{here} bits as {there}")));
+    }
+    let data = match to.data_type() {
+        DataType::Float => Data::Floats(patterns.iter().map(|&bits| f32::from_bits(bits as u32)).collect()),
+        DataType::Bfloat16 => Data::Floats(patterns.iter().map(|&bits| f32::from_bits((bits as u32) << 16)).collect()),
+        DataType::Bool => Data::Bools(patterns.iter().map(|&bits| bits != 0).collect()),
+        _ => {
+            let signed = width(to)?.1;
+            // The sign of a narrower number is that of the whole.
+            let number = |&bits: &u64| if signed { (bits << (64 - here)) as i64 >> (64 - here) } else { bits as i64 };
+            Data::Ints(patterns.iter().map(number).collect())
+        }
+    };
+    one(Constant { element: to, shape: from.shape.clone(), data })
+}
+
+/// How many bits the numbers of a type have, if they are carried to the last one.
+fn bits_of(element: Element) -> Option<u32> {
+    match element.data_type() {
+        DataType::Float => Some(32),
+        DataType::Bfloat16 => Some(16),
+        DataType::Bool => Some(8),
+        // A number beyond 2^63 has none in an i64.
+        DataType::Uint64 => None,
+        _ => width(element).ok().map(|(bits, _)| bits),
+    }
+}
+
+/// The bits of known numbers.
+fn patterns(constant: &Constant) -> Option<Vec<u64>> {
+    let bits = bits_of(constant.element)?;
+    Some(match &constant.data {
+        Data::Floats(list) => list.iter().map(|number| u64::from(number.to_bits()) >> (32 - bits)).collect(),
+        Data::Ints(list) => list.iter().map(|&number| number as u64 & (u64::MAX >> (64 - bits))).collect(),
+        Data::Bools(list) => list.iter().map(|&holds| u64::from(holds)).collect(),
+        Data::Texts(_) => return None,
+    })
 }

@@ -1,14 +1,13 @@
 //! From messages to graphs: functions are written out where they are used, constants get numbers. Knows no operators'
 //! meaning.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::evaluate::MOST_NODES;
 use super::graph::{Attribute, Dim, Graph, Input, Node, Place, Stored};
-use crate::constant::Constant;
+use crate::constant::{Beside, Constant};
 use crate::element::Element;
 use crate::error::OnnxError;
 use crate::operators;
@@ -34,15 +33,15 @@ pub struct Contents {
     pub opset: i64,
 }
 
-/// Reads a model; `folder` is where files of external data lie.
-pub fn read(model: &ModelProto, folder: Option<&Path>) -> Result<Contents, OnnxError> {
+/// Reads a model, with the files that it refers to.
+pub fn read(model: &ModelProto, beside: Beside<'_>) -> Result<Contents, OnnxError> {
     let Some(graph) = &model.graph else { return Err(format_error("it has no graph")) };
     let versions = versions(&model.opset_import);
     let mut functions = FxHashMap::default();
     for function in &model.functions {
         functions.insert((domain(function.domain()), function.name(), function.overload()), function);
     }
-    let mut reader = Reader { functions, folder, stored: Vec::new(), names: FxHashMap::default(), nodes: 0 };
+    let mut reader = Reader { functions, beside, stored: Vec::new(), names: FxHashMap::default(), nodes: 0 };
     let main = reader.graph(graph, &Around { versions: &versions, prefix: "", bound: None, depth: 0 })?;
     Ok(Contents { graph: main, stored: reader.stored, opset: versions.get("").copied().unwrap_or(1) })
 }
@@ -88,7 +87,7 @@ impl Around<'_> {
 
 struct Reader<'p> {
     functions: FxHashMap<(&'p str, &'p str, &'p str), &'p FunctionProto>,
-    folder: Option<&'p Path>,
+    beside: Beside<'p>,
     stored: Vec<Stored>,
     /// The names of tensors, and how many have had each.
     names: FxHashMap<String, usize>,
@@ -100,14 +99,14 @@ impl Reader<'_> {
         let mut graph = Graph::default();
         for tensor in &proto.initializer {
             let name = around.name(tensor.name());
-            let constant = Constant::read(tensor, self.folder)
+            let constant = Constant::read(tensor, self.beside)
                 .map_err(|reason| OnnxError::Tensor { name: tensor.name().to_owned(), reason })?;
             let number = self.store(&name, constant);
             graph.constants.push((name, number));
         }
         for sparse in &proto.sparse_initializer {
             let name = sparse.values.as_ref().map(|values| values.name()).unwrap_or_default().to_owned();
-            let constant = Constant::read_sparse(sparse, self.folder)
+            let constant = Constant::read_sparse(sparse, self.beside)
                 .map_err(|reason| OnnxError::Tensor { name: name.clone(), reason })?;
             let name = around.name(&name);
             let number = self.store(&name, constant);
@@ -240,12 +239,12 @@ impl Reader<'_> {
             AttributeType::Ints => Attribute::Ints(proto.ints.clone()),
             AttributeType::Strings => Attribute::Texts(proto.strings.clone()),
             AttributeType::Tensor => match &proto.t {
-                Some(tensor) => Attribute::Tensor(Arc::new(Constant::read(tensor, self.folder).map_err(tensor_error)?)),
+                Some(tensor) => Attribute::Tensor(Arc::new(Constant::read(tensor, self.beside).map_err(tensor_error)?)),
                 None => return Err(tensor_error("an attribute without its tensor".to_owned())),
             },
             AttributeType::SparseTensor => match &proto.sparse_tensor {
                 Some(sparse) => {
-                    Attribute::Tensor(Arc::new(Constant::read_sparse(sparse, self.folder).map_err(tensor_error)?))
+                    Attribute::Tensor(Arc::new(Constant::read_sparse(sparse, self.beside).map_err(tensor_error)?))
                 }
                 None => return Err(tensor_error("an attribute without its tensor".to_owned())),
             },

@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use kiln_graph::Message;
+
 use crate::constant::Constant;
 use crate::element::Element;
 use crate::operators::Row;
@@ -38,6 +40,8 @@ pub enum Dim {
     Known(usize),
     /// A name that stands for a number, or nothing (an empty name).
     Free(String),
+    /// A free extent of the model that the file is a part of, `T` in `x: [N, T, 8]`, as shapes have it.
+    Length(usize),
 }
 
 impl std::fmt::Display for Dim {
@@ -46,6 +50,7 @@ impl std::fmt::Display for Dim {
             Dim::Known(extent) => write!(f, "{extent}"),
             Dim::Free(name) if name.is_empty() => f.write_str("?"),
             Dim::Free(name) => f.write_str(name),
+            Dim::Length(extent) => f.write_str(Message::new().number(*extent).as_str()),
         }
     }
 }

@@ -4,6 +4,7 @@ use kiln_graph::DType;
 use prost::bytes::Bytes;
 
 use super::numbers::{Free, Number};
+use crate::element::Element;
 use crate::proto::attribute_proto::AttributeType;
 use crate::proto::tensor_proto::DataType;
 use crate::proto::tensor_shape_proto::{Dimension, dimension};
@@ -36,6 +37,19 @@ pub fn value_info(name: &str, dtype: DType, dims: &[Number], free: &[Free]) -> V
     let tensor = type_proto::Tensor { elem_type: Some(data_type(dtype) as i32), shape: Some(shape) };
     let ty = TypeProto { value: Some(type_proto::Value::TensorType(tensor)), denotation: None };
     ValueInfoProto { name: Some(name.to_owned()), r#type: Some(ty), ..ValueInfoProto::default() }
+}
+
+/// Gives a value of a file another element type.
+pub fn set_element(info: &mut ValueInfoProto, element: Element) {
+    let ty = info.r#type.as_mut().and_then(|ty| ty.value.as_mut());
+    if let Some(type_proto::Value::TensorType(tensor)) = ty {
+        tensor.elem_type = Some(element.number());
+    }
+}
+
+/// A value as another element type, by ONNX's number of it.
+pub fn cast(from: &str, element: i64, to: &str) -> NodeProto {
+    NodeProto { output: vec![to.to_owned()], name: Some(to.to_owned()), ..node("Cast", &[from]).int("to", element) }
 }
 
 /// A constant.

@@ -14,14 +14,23 @@ use crate::proto::tensor_proto::DataType;
 /// The operands of one layer in one direction: `weight_ih, weight_hh, [bias_ih], [bias_hh]`.
 const WEIGHTS: usize = 4;
 
-/// The gates in ONNX's order, by their places in Kiln's.
-const fn gates(step: Recurrence) -> &'static [usize] {
-    match step {
-        Recurrence::Rnn(_) => &[0],
+/// The gates in ONNX's order, by their places in PyTorch's, of an operator of a recurrent layer; nothing for others.
+pub fn gates_of(operator: &str) -> Option<&'static [usize]> {
+    match operator {
+        "RNN" => Some(&[0]),
         // i, f, g, o to i, o, f, c.
-        Recurrence::Lstm => &[0, 3, 1, 2],
+        "LSTM" => Some(&[0, 3, 1, 2]),
         // r, z, n to z, r, h.
-        Recurrence::Gru => &[1, 0, 2],
+        "GRU" => Some(&[1, 0, 2]),
+        _ => None,
+    }
+}
+
+fn operator(step: Recurrence) -> &'static str {
+    match step {
+        Recurrence::Rnn(_) => "RNN",
+        Recurrence::Lstm => "LSTM",
+        Recurrence::Gru => "GRU",
     }
 }
 
@@ -131,14 +140,15 @@ impl Writer<'_> {
         let b = add("B", [count, 2 * rows as i64, 0], b);
         let state = |number: usize| before.get(number).map_or("", String::as_str);
         let mut layer = match step {
-            Recurrence::Lstm => node("LSTM", &[x, &w, &r, &b, "", state(0), state(1)]),
-            Recurrence::Gru => node("GRU", &[x, &w, &r, &b, "", state(0)]).int("linear_before_reset", 1),
+            Recurrence::Lstm => node(operator(step), &[x, &w, &r, &b, "", state(0), state(1)]),
+            Recurrence::Gru => node(operator(step), &[x, &w, &r, &b, "", state(0)]).int("linear_before_reset", 1),
             Recurrence::Rnn(nonlinearity) => {
                 let word = match nonlinearity {
                     Nonlinearity::Tanh => "Tanh",
                     Nonlinearity::Relu => "Relu",
                 };
-                node("RNN", &[x, &w, &r, &b, "", state(0)]).strings("activations", &vec![word; directions.len()])
+                node(operator(step), &[x, &w, &r, &b, "", state(0)])
+                    .strings("activations", &vec![word; directions.len()])
             }
         };
         layer = layer.int("hidden_size", hidden as i64);
@@ -153,6 +163,7 @@ impl Writer<'_> {
     fn in_order(&self, parameter: Option<NodeId>, step: Recurrence) -> Vec<u8> {
         let Some((_, bytes)) = parameter.and_then(|parameter| self.parameter(parameter)) else { return Vec::new() };
         let gate = bytes.len() / step.gates();
-        gates(step).iter().flat_map(|&place| &bytes[place * gate..(place + 1) * gate]).copied().collect()
+        let order = gates_of(operator(step)).expect("it is a recurrent layer");
+        order.iter().flat_map(|&place| &bytes[place * gate..(place + 1) * gate]).copied().collect()
     }
 }

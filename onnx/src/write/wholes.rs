@@ -2,6 +2,7 @@
 //! operation by operation.
 
 use kiln_graph::layers::UpsampleMode;
+use kiln_graph::layers::grid_sample::{GridMode, GridPadding};
 use kiln_graph::layers::padding::PaddingMode;
 use kiln_graph::op::{Axes, MAX_SPATIAL};
 use kiln_graph::whole::{Curve, Fold, Noted, Whole};
@@ -44,6 +45,7 @@ impl<'a> Writer<'a> {
             | Whole::MaxPool(_)
             | Whole::Embedding
             | Whole::Pad { .. }
+            | Whole::GridSample { .. }
             | Whole::Sort { .. }
             | Whole::PRelu => true,
             // An even number of channels lies on the other side.
@@ -165,6 +167,20 @@ impl<'a> Writer<'a> {
             Whole::Embedding => self.push_main(node("Gather", &[at(1), at(0)]).int("axis", 0)),
             Whole::Upsample { mode, align_corners, scales } => {
                 return Ok(vec![self.write_resize(at(0), id, mode, align_corners, scales)?]);
+            }
+            Whole::GridSample { mode, padding, align_corners } => {
+                let mode = match mode {
+                    GridMode::Bilinear => "linear",
+                    GridMode::Nearest => "nearest",
+                    GridMode::Bicubic => "cubic",
+                };
+                let padding = match padding {
+                    GridPadding::Zeros => "zeros",
+                    GridPadding::Border => "border",
+                    GridPadding::Reflection => "reflection",
+                };
+                let sample = node("GridSample", &[at(0), at(1)]).string("mode", mode).string("padding_mode", padding);
+                self.push_main(sample.int("align_corners", i64::from(align_corners)))
             }
             Whole::Pad { mode, low, high } => {
                 let rank = self.rank(x);

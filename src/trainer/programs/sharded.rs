@@ -9,7 +9,7 @@ use kiln_graph::{Graph, Mode, print};
 use kiln_jit::{RunError, Session};
 use ndarray::ArrayD;
 
-use super::{Compiled, Programs};
+use super::{Compiled, GraphOf, Programs};
 use crate::distributed::ExchangeError;
 use crate::report::{Profile, ProfileError};
 use crate::trainer::builder::Settings;
@@ -99,11 +99,11 @@ impl Programs {
         &mut self,
         (name, mode): (&'static str, Mode),
         sizes: Sizes,
-        mut graph: impl FnMut(Sizes) -> Result<Graph, TrainError>,
-        mut f: impl FnMut(&mut Compiled, Range<usize>) -> Result<(), TrainError>,
+        graph: GraphOf<'_>,
+        f: &mut dyn FnMut(&mut Compiled, Range<usize>) -> Result<(), TrainError>,
     ) -> Result<(), TrainError> {
         let Some(own) = self.shards.as_ref().filter(|_| mode == Mode::Train).map(Shards::own) else {
-            let (program, _) = self.get(name, sizes, || graph(sizes))?;
+            let (program, _) = self.get(name, sizes, graph)?;
             return f(program, 0..sizes.batch());
         };
         for shard in own {
@@ -111,7 +111,7 @@ impl Programs {
             let (rows, _) = shards.rows(shard, sizes.batch());
             let of_shard = sizes.with_batch(rows.len());
             if shards.get(shard, name, &of_shard)?.is_none() {
-                self.add_shard(shard, (name, of_shard), || graph(of_shard))?;
+                self.add_shard(shard, (name, of_shard), graph)?;
             }
             if let Some(program) = self.shards.as_mut().map_or(Ok(None), |shards| shards.get(shard, name, &of_shard))? {
                 f(program, rows)?;
@@ -125,7 +125,7 @@ impl Programs {
         &mut self,
         shard: usize,
         (name, sizes): (&'static str, Sizes),
-        graph: impl FnOnce() -> Result<Graph, TrainError>,
+        graph: GraphOf<'_>,
     ) -> Result<(), TrainError> {
         let Some(shards) = &mut self.shards else { return Ok(()) };
         let like = shards.like(name, &sizes);
@@ -136,7 +136,7 @@ impl Programs {
                 program
             }
             None => {
-                let graph = self.settings.at(&sizes, graph())?;
+                let graph = self.settings.at(&sizes, graph(sizes))?;
                 let graph = &*in_precision(&graph, self.settings.precision);
                 let plan = self.planned(sizes, graph)?;
                 let session = self.session(plan, arena, false)?;
@@ -157,10 +157,10 @@ impl Programs {
     pub fn profile_step(
         &mut self,
         (name, sizes): (&'static str, Sizes),
-        graph: impl FnMut(Sizes) -> Result<Graph, TrainError>,
+        graph: GraphOf<'_>,
         of_first: &Graph,
     ) -> Result<Profile, TrainError> {
-        self.each_shard((name, Mode::Train), sizes, graph, |program, _| {
+        self.each_shard((name, Mode::Train), sizes, graph, &mut |program, _| {
             Ok(Profile::draw_inputs(program.session_mut())?)
         })?;
         let pool = self.pool.clone();
@@ -182,7 +182,7 @@ impl Programs {
         &mut self,
         (name, mode): (&'static str, Mode),
         sizes: Sizes,
-        graph: impl FnOnce() -> Result<Graph, TrainError>,
+        graph: GraphOf<'_>,
     ) -> Result<&Compiled, TrainError> {
         if mode == Mode::Eval || self.shards.is_none() {
             let (program, states) = self.get(name, sizes, graph)?;
