@@ -1,7 +1,6 @@
 //! The steps of the shards of a batch among the programs of a model, and that all ranks have the same ones.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::ops::Range;
 
 use kiln_graph::passes::in_precision;
 use kiln_graph::shape::Sizes;
