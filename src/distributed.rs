@@ -46,6 +46,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use kiln_graph::passes::Precision;
+
 pub use error::ExchangeError;
 pub use network::{Messages, Network};
 pub use share::Share;
@@ -71,6 +73,8 @@ struct Shared {
     losses: AtomicUsize,
     recovers: bool,
     limit: Mutex<Duration>,
+    /// Why this rank has failed since it last exchanged something, for others to hear when it ends.
+    failure: Mutex<Option<String>>,
     /// Nothing once it ends.
     jobs: Option<SyncSender<Job>>,
     thread: Option<JoinHandle<()>>,
@@ -85,6 +89,11 @@ impl Shared {
 impl Drop for Shared {
     /// The network ends before the process does, and says so to others.
     fn drop(&mut self) {
+        let failure = self.failure.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        let limit = *self.limit.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let Some(reason) = failure {
+            self.send(leave(reason, limit, None));
+        }
         self.jobs = None;
         // A panic of the thread was told to whoever waited for it.
         self.thread.take().into_iter().for_each(|thread| _ = thread.join());
@@ -102,6 +111,17 @@ enum Job {
 /// Something that is done with the network, of which the error is given after which it is of no use any more; why it is
 /// of no use behind it.
 type Call = dyn FnOnce(&mut dyn Network, Option<ExchangeError>) -> Option<ExchangeError> + Send;
+
+/// Leaves the others, who are told why; whoever waits for that hears of it.
+fn leave(reason: String, limit: Duration, done: Option<SyncSender<()>>) -> Job {
+    Job::Call(Box::new(move |network, broken| {
+        let rank = network.rank();
+        network.leave(&reason, limit);
+        // Who asked waits for it.
+        _ = done.map(|done| done.send(()));
+        Some(broken.unwrap_or(ExchangeError::Network { rank, reason: "it takes no further part".into() }))
+    }))
+}
 
 /// A bucket on its way.
 pub(crate) struct Summing {
@@ -157,6 +177,7 @@ impl World {
             losses: 0.into(),
             recovers,
             limit: Mutex::new(LIMIT),
+            failure: Mutex::default(),
             jobs: Some(jobs),
             thread,
         }))
@@ -203,7 +224,7 @@ impl World {
     }
 
     /// Lets the ranks that are left go on among themselves after others have died, which all of them ask for once they
-    /// were told so by [`ExchangeError::Lost`]. They are numbered anew; a batch has as many shards as ever. What a training
+    /// were told so by an error that [is a loss](ExchangeError::is_loss). They are numbered anew; a batch has as many shards as ever. What a training
     /// holds is of no use then: it goes on from a checkpoint, by [`Checkpoints::resume`](crate::checkpoints::Checkpoints::resume).
     /// [`Fit`](crate::fit::Fit) does all of this where it has checkpoints.
     ///
@@ -232,20 +253,34 @@ impl World {
         Ok(())
     }
 
-    /// Tells the others that this rank takes no further part, so that they need not wait for it until their time limit.
-    pub(crate) fn leave(&self) {
-        let rank = self.rank();
-        let call = move |network: &mut dyn Network, broken: Option<ExchangeError>| {
-            network.leave();
-            Some(broken.unwrap_or(ExchangeError::Network { rank, reason: "it takes no further part".into() }))
-        };
-        self.0.send(Job::Call(Box::new(call)));
+    /// Tells the others that this rank takes no further part, and why, so that they need not wait for it until their time
+    /// limit: their next step is [`ExchangeError::GivenUp`]. It waits until they have heard, as long as the limit says.
+    /// [`Fit`](crate::fit::Fit) does this; a loop of one's own calls it where something fails on one rank alone, as reading
+    /// a file does. Of a rank that ends without a word others hear that it has ended.
+    pub fn leave(&self, reason: impl std::fmt::Display) {
+        let (done, heard) = sync_channel(1);
+        if self.0.send(leave(reason.to_string(), self.limit(), Some(done))) {
+            // The thread has ended where nobody answers: then the others have heard of that.
+            _ = heard.recv();
+        }
+    }
+
+    /// Takes note of why this rank has failed, of which it does not know whether others have, too: they hear of it when it
+    /// ends.
+    pub(crate) fn note_failure(&self, reason: &dyn std::fmt::Display) {
+        *self.0.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason.to_string());
+    }
+
+    /// This rank goes on, whatever has failed before.
+    fn forget_failure(&self) {
+        self.0.failure.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 
     /// Adds a bucket up over all ranks, while this thread goes on.
-    pub(crate) fn sum(&self, mut summing: Box<Summing>) {
+    pub(crate) fn add_up(&self, mut summing: Box<Summing>) {
         summing.times[0] = Instant::now();
         summing.limit = self.limit();
+        self.forget_failure();
         // The thread lives as long as there is somebody to send it jobs.
         self.0.send(Job::Sum(summing));
     }
@@ -255,6 +290,7 @@ impl World {
         &self,
         call: impl FnOnce(&mut dyn Network, Duration) -> Result<T, ExchangeError> + Send + 'static,
     ) -> Result<T, ExchangeError> {
+        self.forget_failure();
         let (reply, result) = sync_channel(1);
         let (limit, rank) = (self.limit(), self.rank());
         let job = move |network: &mut dyn Network, broken: Option<ExchangeError>| {
@@ -300,6 +336,22 @@ impl World {
         Ok(if head[0] == 0 { Ok(bytes) } else { Err(String::from_utf8_lossy(&bytes).into_owned()) })
     }
 
+    /// The sums of some numbers over all ranks, which all have as many of: for what a loop of one's own counts. They are
+    /// added up in an order of ranks, so that each rank has the same bits.
+    ///
+    /// # Errors
+    /// [`ExchangeError::Timeout`] and others, where a rank does not come.
+    pub fn sum(&self, numbers: &[f32]) -> Result<Vec<f32>, ExchangeError> {
+        let (reply, back) = sync_channel(1);
+        let mut summing = Summing::new(0, Bucket::new(numbers.len(), self.ranks(), Precision::F32), reply);
+        summing.bucket.take(self.rank(), |to| to.copy_from_slice(numbers));
+        self.add_up(summing);
+        let rank = self.rank();
+        let ended = |_| ExchangeError::Network { rank, reason: "the thread of exchanges has ended".into() };
+        let summing = back.recv().map_err(ended)?;
+        summing.result.clone().map(|()| summing.bucket.sum().to_vec())
+    }
+
     /// Waits until all ranks are here.
     ///
     /// # Errors
@@ -315,7 +367,10 @@ impl World {
     /// [`World::barrier`].
     pub fn agree(&self, settings: &[(&str, String)]) -> Result<(), ExchangeError> {
         let settings = settings.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
-        self.call(move |network, limit| agree::agree(network, settings, limit))
+        let agreed = self.call(move |network, limit| agree::agree(network, settings, limit));
+        // Where all end with that, launchers are to let all say so.
+        agreed.as_ref().err().into_iter().for_each(|error| self.note_failure(error));
+        agreed
     }
 }
 

@@ -313,9 +313,11 @@ where
             let world = self.trainer.parts().world().cloned();
             let Some(world) = world.filter(|world| world.ranks() > 1) else { return Err(error) };
             if !error.is_loss() {
-                // Others may wait for this rank, whose own rows alone were wrong.
-                if self.shares && error.is_of_rows() {
-                    world.leave();
+                // Others may wait for this rank, whose own rows alone were wrong. Where each reads all rows, all of them have
+                // most errors, and can be used on.
+                match self.shares && error.is_of_rows() {
+                    true => world.leave(&error),
+                    false => world.note_failure(&error),
                 }
                 return Err(error);
             }

@@ -53,8 +53,10 @@ pub use prediction::predict_graph;
 #[cfg(feature = "onnx")]
 pub use prediction::predict_graph_with_wholes;
 pub(crate) use prediction::{forward, output_names};
+#[cfg(feature = "onnx")]
+pub(crate) use programs::EVALUATE;
 pub use programs::OUTSIDE;
-pub(crate) use programs::{Compiled, EVALUATE, OwnValues, PREDICT, Programs, TRAIN};
+pub(crate) use programs::{Compiled, OwnValues, PREDICT, Programs, TRAIN};
 pub(crate) use saved::{encode, load, load_bytes, save};
 pub(crate) use schedulers::Schedulers;
 pub(crate) use shards::{Exchange, Shards, Timeline};

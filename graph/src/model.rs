@@ -8,6 +8,7 @@ mod parts;
 use std::ops::{Deref, DerefMut, Range};
 use std::sync::LazyLock;
 
+use kiln_rt::random::Uniforms;
 use ndarray::{ArrayD, ArrayRef, ArrayViewD, ArrayViewMutD, Axis, CowArray, Dimension, IxDyn, Slice};
 
 use crate::build::{Builder, Value};
@@ -560,11 +561,8 @@ impl Init {
         let shape = shape.into();
         let stream = self.stream;
         self.stream += 1;
-        let draw = |index: usize| {
-            let unit = kiln_rt::random::uniform(self.seed, 0, stream, index as u64);
-            ((2.0 * f64::from(unit) - 1.0) * bound) as f32
-        };
-        tensor(shape, (0..shape.elements()).map(draw))
+        let mut uniforms = Uniforms::new(self.seed, 0, stream);
+        tensor(shape, (0..shape.elements()).map(|_| ((2.0 * f64::from(uniforms.draw()) - 1.0) * bound) as f32))
     }
 
     /// A tensor drawn from the standard normal distribution (Box and Muller: of two uniform numbers `u`, `v` the values
@@ -573,11 +571,17 @@ impl Init {
         let shape = shape.into();
         let stream = self.stream;
         self.stream += 1;
-        let unit = |index: usize| f64::from(kiln_rt::random::uniform(self.seed, 0, stream, index as u64));
+        let mut uniforms = Uniforms::new(self.seed, 0, stream);
+        let mut other = 0.0;
         let draw = |index: usize| {
-            let (u, v) = (unit(index & !1), unit(index | 1));
+            if !index.is_multiple_of(2) {
+                return other;
+            }
+            let (u, v) = (f64::from(uniforms.draw()), f64::from(uniforms.draw()));
             let (sine, cosine) = (v * std::f64::consts::TAU).sin_cos();
-            ((-2.0 * (-u).ln_1p()).sqrt() * if index.is_multiple_of(2) { cosine } else { sine }) as f32
+            let size = (-2.0 * (-u).ln_1p()).sqrt();
+            other = (size * sine) as f32;
+            (size * cosine) as f32
         };
         tensor(shape, (0..shape.elements()).map(draw))
     }

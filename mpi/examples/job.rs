@@ -1,8 +1,9 @@
 //! A job for `mpi/run-tests`: some steps of a network by as many processes as were started. Each prints the bits of its
 //! losses and a number that stands for all of its states; the script compares.
 //!
-//! `job NETWORK STEPS SHARDS`, and by the environment: `JOB_FOLDER` for checkpoints, from which it goes on; `JOB_PAUSE`,
-//! milliseconds after each step; `JOB_STALL`, a rank that stops in its second step; `JOB_DIFFER`, a rank with another learning
+//! `job NETWORK STEPS SHARDS` (`wire` is no network, but its sums alone), and by the environment: `JOB_FOLDER` for checkpoints, from which it goes on; `JOB_PAUSE`,
+//! milliseconds after each step; `JOB_STALL`, a rank that stops in its second step; `JOB_FAIL`, a rank that fails in its
+//! second step, and with `JOB_SAYS` says why; `JOB_DIFFER`, a rank with another learning
 //! rate; `JOB_LIMIT`, seconds that ranks wait for each other; `JOB_TIME`, to print the shortest step; `JOB_ACCUMULATE`, of how
 //! many batches a step is; `JOB_PROFILE`, a folder to which rank 0 writes the profile of a step and its trace; `JOB_ROWS`,
 //! rows of a batch. With checkpoints, and an MPI that can do that, those that are left go on when a rank has died.
@@ -21,7 +22,7 @@ use std::time::{Duration, Instant};
 
 use kiln::Training;
 use kiln::checkpoints::{Checkpoints, Every};
-use kiln::distributed::{ExchangeError, World};
+use kiln::distributed::World;
 use kiln::graph::Parameters;
 use kiln::prelude::*;
 use kiln::random::uniform;
@@ -91,9 +92,16 @@ impl Job {
             if run.step == 1 && number("JOB_STALL") == Some(rank as u64) {
                 thread::sleep(Duration::from_secs(600));
             }
+            if run.step == 1 && number("JOB_FAIL") == Some(rank as u64) {
+                let error = "images/7.png: no such file";
+                if env::var_os("JOB_SAYS").is_some() {
+                    self.world.leave(error);
+                }
+                return Err(error.into());
+            }
             let start = Instant::now();
             let loss = match (step(&mut trainer, run.step), &mut checkpoints) {
-                (Err(TrainError::Exchange(ExchangeError::Lost { .. })), Some(checkpoints)) if self.world.recovers() => {
+                (Err(TrainError::Exchange(error)), Some(checkpoints)) if error.is_loss() && self.world.recovers() => {
                     self.world.recover()?;
                     run = checkpoints.resume(&mut trainer)?.ok_or("no checkpoint to go on from")?;
                     let (rank, ranks) = (self.world.rank(), self.world.ranks());
@@ -115,6 +123,19 @@ impl Job {
             println!("rank {rank} shortest step {:.3} ms", shortest.as_secs_f64() * 1e3);
         }
         println!("rank {rank} state {:016x}", model(&mut trainer));
+        Ok(())
+    }
+
+    /// Sums as many numbers as resnet18 has parameters, in as many pieces as its step does, and computes nothing.
+    fn exchange(&self) -> Result<(), Box<dyn Error>> {
+        let numbers = vec![self.world.rank() as f32; 11_173_962 / 8];
+        let mut shortest = Duration::MAX;
+        for _ in 0..self.steps {
+            let start = Instant::now();
+            (0..8).try_for_each(|_| self.world.sum(&numbers).map(drop))?;
+            shortest = shortest.min(start.elapsed());
+        }
+        println!("rank {} shortest step {:.3} ms", self.world.rank(), shortest.as_secs_f64() * 1e3);
         Ok(())
     }
 
@@ -200,6 +221,7 @@ fn job() -> Result<(), Box<dyn Error>> {
             };
             job.run(trainer, step, |trainer| hash(trainer.model()))
         }
+        "wire" => job.exchange(),
         other => Err(format!("no network `{other}`").into()),
     }
 }

@@ -6,28 +6,40 @@
 //! The safe functions of this module rest on:
 //! - the library is one of MPI: functions of these names have the signatures that its standard says, for handles as
 //!   [`Handles`] has them; which of the two it is, is told by a variable that Open MPI alone exports;
-//! - memory of a request is neither freed nor moved nor looked at before the request is done: whoever calls
-//!   [`Mpi::send`] and [`Mpi::receive`] gives memory away that comes back by [`Mpi::wait`] alone, which leaks it where a
-//!   request is not done;
+//! - memory of a request is neither freed nor moved nor looked at before the request is done: [`Mpi::begin`] takes it away
+//!   from whoever calls, and [`Mpi::take`] gives it back once all requests are done; else it is leaked;
 //! - one thread at a time calls, since whoever calls has the [`Mpi`] exclusively, and the library was asked for that
 //!   (`MPI_THREAD_SERIALIZED`);
 //! - the library stays loaded until the process ends.
 
 use std::error::Error;
 use std::ffi::{c_char, c_int, c_void};
+use std::ops::Range;
 use std::ptr;
+use std::thread;
+use std::time::Duration;
 
 use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_NOW, Symbol};
 
 /// `MPI_THREAD_SERIALIZED`, of all libraries.
 const SERIALIZED: c_int = 2;
 
+/// How long a process that has failed waits before it ends. Launchers end all others when one has, at once, and so would keep
+/// them from saying why they end.
+const LATER: Duration = Duration::from_millis(300);
+
 /// Longer than any `MPI_Status` and any text of an error.
 const STATUS: usize = 64;
 const TEXT: usize = 1024;
 
-/// The tag of all messages, which come in the order in which they were sent.
-const TAG: c_int = 0;
+/// Messages of a kind come in the order in which they were sent; those of the other kind may overtake them.
+#[derive(Clone, Copy)]
+pub enum Kind {
+    /// What ranks exchange.
+    Exchange = 0,
+    /// What a rank says last.
+    Last = 1,
+}
 
 /// What names a communicator, a type of elements, a request: pointers of Open MPI, numbers of MPICH.
 pub trait Handle: Copy + Send + 'static {}
@@ -52,6 +64,7 @@ type OfComm<H> = unsafe extern "C" fn(H, *mut c_int) -> c_int;
 type Dup<H> = unsafe extern "C" fn(H, *mut H) -> c_int;
 type SetHandler<H> = unsafe extern "C" fn(H, H) -> c_int;
 type Transfer<H> = unsafe extern "C" fn(*mut c_void, c_int, H, c_int, c_int, H, *mut H) -> c_int;
+type Probe<H> = unsafe extern "C" fn(c_int, c_int, H, *mut c_int, *mut c_void) -> c_int;
 type Test<H> = unsafe extern "C" fn(*mut H, *mut c_int, *mut c_void) -> c_int;
 type Revoke<H> = unsafe extern "C" fn(H) -> c_int;
 type Class = unsafe extern "C" fn(c_int, *mut c_int) -> c_int;
@@ -67,6 +80,7 @@ pub struct Mpi<H> {
     send: Transfer<H>,
     receive: Transfer<H>,
     test: Test<H>,
+    probe: Probe<H>,
     text: Text,
     class: Class,
     finalize: Call0,
@@ -76,8 +90,9 @@ pub struct Mpi<H> {
     /// What lets processes go on without those that have died: `MPIX_Comm_revoke` and `MPIX_Comm_shrink`, of libraries that
     /// have user-level fault mitigation.
     mitigation: Option<(Revoke<H>, Dup<H>)>,
-    /// Requests that are not done.
+    /// Requests that are not done, with the rank that each waits for, and the memory of all that were begun.
     requests: Vec<(usize, H)>,
+    memory: Vec<Vec<f32>>,
 }
 
 /// Either kind of library.
@@ -98,6 +113,20 @@ pub enum LoadError {
     Threads,
     /// A function failed.
     Failed(String),
+}
+
+unsafe extern "C" {
+    fn atexit(last: extern "C" fn()) -> c_int;
+}
+
+/// Lets the process end later than it would, so that others may say what they have to.
+pub fn end_later() {
+    extern "C" fn wait() {
+        thread::sleep(LATER);
+    }
+    // SAFETY: a function of the C library, of which any thread may call it; what it is given lives as long as the process.
+    // Where it is refused, the process ends sooner.
+    unsafe { atexit(wait) };
 }
 
 /// Loads the first library of some names that is there, and starts it.
@@ -164,6 +193,7 @@ impl<H: Handle> Mpi<H> {
             send: function(library, "MPI_Isend")?,
             receive: function(library, "MPI_Irecv")?,
             test: function(library, "MPI_Test")?,
+            probe: function(library, "MPI_Iprobe")?,
             text: function(library, "MPI_Error_string")?,
             class: function(library, "MPI_Error_class")?,
             rank_of: function(library, "MPI_Comm_rank")?,
@@ -172,6 +202,7 @@ impl<H: Handle> Mpi<H> {
             mitigation: revoke.zip(function(library, "MPIX_Comm_shrink").ok()),
             finalize: function(library, "MPI_Finalize")?,
             requests: Vec::new(),
+            memory: Vec::new(),
         };
         let mut provided = 0;
         // SAFETY: the functions of MPI's standard, which are given places to write to that live; the first is called once, as
@@ -185,13 +216,13 @@ impl<H: Handle> Mpi<H> {
             let mut comm = world;
             mpi.check((mpi.set_handler)(world, mpi.handles.errors_return))?;
             mpi.check(dup(world, &mut comm))?;
-            mpi.take(comm)?;
+            mpi.use_comm(comm)?;
         }
         Ok(mpi)
     }
 
     /// Takes a communicator, whose errors are told from now on.
-    fn take(&mut self, comm: H) -> Result<(), LoadError> {
+    fn use_comm(&mut self, comm: H) -> Result<(), LoadError> {
         let mut found = [0; 2];
         // SAFETY: functions of MPI's standard, of a communicator of this library, which are given places to write to that
         // live.
@@ -233,7 +264,7 @@ impl<H: Handle> Mpi<H> {
         let mut comm = self.comm;
         // SAFETY: a communicator of this library; the new one is written.
         self.check(unsafe { shrink(self.comm, &mut comm) })?;
-        self.take(comm)
+        self.use_comm(comm)
     }
 
     /// The number of this process.
@@ -258,82 +289,65 @@ impl<H: Handle> Mpi<H> {
         String::from_utf8_lossy(&text[..(length.max(0) as usize).min(TEXT)]).into_owned()
     }
 
-    /// Begins to send words to a rank, and to receive words from a rank, by `begin`: a request of [`Mpi::poll`].
+    /// Begins to send numbers to a rank, or to receive numbers from a rank, by `transfer`: a request.
     ///
     /// # Safety
-    /// The words are neither freed nor moved, nor written (nor read, where they are received) by others, until the request is
+    /// The numbers are neither freed nor moved, nor written (nor read, where they are received) by others, until the request is
     /// done.
-    unsafe fn transfer(
+    unsafe fn request(
         &mut self,
-        begin: Transfer<H>,
-        words: *mut u32,
-        length: usize,
+        transfer: Transfer<H>,
+        (numbers, length): (*mut f32, usize),
         rank: usize,
-    ) -> Result<(), c_int> {
+        kind: Kind,
+    ) -> Result<H, SwapError> {
+        let (word, comm) = (self.handles.word, self.comm);
         let mut request = self.handles.no_request;
-        // SAFETY: the words are there, as the caller says; counts that are too large were refused.
+        // SAFETY: the numbers are there, as the caller says; counts that are too large were refused.
         let code = unsafe {
-            begin(words.cast(), length as c_int, self.handles.word, rank as c_int, TAG, self.comm, &mut request)
+            transfer(numbers.cast(), length as c_int, word, rank as c_int, kind as c_int, comm, &mut request)
         };
-        if code != 0 {
-            return Err(code);
-        }
-        self.requests.push((rank, request));
-        Ok(())
+        if code == 0 { Ok(request) } else { Err(SwapError::Failed { rank, code }) }
     }
 
-    /// Sends and receives parts of some words, of each rank those that belong to it; `wait` is asked after each look at what
-    /// is not done yet, with a rank that is waited for, and ends it with `false`. The words come back once all is done;
-    /// else, since the library may still use them, they are leaked.
-    pub fn swap(
+    /// Begins to send and to receive parts of some numbers, of each rank those that belong to it; those that are received are
+    /// in order, and overlap with none. The numbers come back by [`Mpi::take`].
+    pub fn begin(
         &mut self,
-        mut outgoing: Vec<u32>,
-        sends: &[(usize, std::ops::Range<usize>)],
-        mut incoming: Vec<u32>,
-        receives: &[(usize, std::ops::Range<usize>)],
-        mut wait: impl FnMut(usize) -> bool,
-    ) -> Result<(Vec<u32>, Vec<u32>), SwapError> {
-        let parts =
-            sends.iter().map(|part| (part, outgoing.len())).chain(receives.iter().map(|part| (part, incoming.len())));
-        for ((rank, part), length) in parts {
-            if part.end > length || part.start > part.end || part.len() > c_int::MAX as usize || *rank >= self.ranks {
+        mut numbers: Vec<f32>,
+        kind: Kind,
+        sends: &[(usize, Range<usize>)],
+        receives: &[(usize, Range<usize>)],
+    ) -> Result<(), SwapError> {
+        for (rank, part) in sends.iter().chain(receives) {
+            let is_within = part.start <= part.end && part.end <= numbers.len() && part.len() <= c_int::MAX as usize;
+            if !is_within || *rank >= self.ranks {
                 return Err(SwapError::Part);
             }
         }
-        let (send, receive) = (self.send, self.receive);
-        let (from, to) = (outgoing.as_mut_ptr(), incoming.as_mut_ptr());
-        let mut done = Ok(());
-        for (rank, part) in receives {
-            // SAFETY: the part lies within the words, which live until all requests are done, or for good.
-            let begun = unsafe { self.transfer(receive, to.add(part.start), part.len(), *rank) };
-            done = done.and(begun.map_err(|code| (*rank, code)));
+        let is_apart = |part: &Range<usize>| {
+            let next = receives.partition_point(|(_, received)| received.end <= part.start);
+            receives.get(next).is_none_or(|(_, received)| part.end <= received.start)
+        };
+        let in_order = receives.windows(2).all(|pair| pair[0].1.end <= pair[1].1.start);
+        if !in_order || !sends.iter().all(|(_, part)| is_apart(part)) {
+            return Err(SwapError::Part);
         }
-        for (rank, part) in sends {
-            // SAFETY: as above; parts that are sent are read alone.
-            let begun = unsafe { self.transfer(send, from.add(part.start), part.len(), *rank) };
-            done = done.and(begun.map_err(|code| (*rank, code)));
+        let memory = numbers.as_mut_ptr();
+        self.memory.push(numbers);
+        let parts = receives.iter().map(|part| (self.receive, part)).chain(sends.iter().map(|part| (self.send, part)));
+        let parts: Vec<_> = parts.collect();
+        for (transfer, (rank, part)) in parts {
+            // SAFETY: the part lies within the numbers, which live until all requests are done, or for good; parts that are
+            // received overlap with no other, parts that are sent are read alone.
+            let request = unsafe { self.request(transfer, (memory.add(part.start), part.len()), *rank, kind) }?;
+            self.requests.push((*rank, request));
         }
-        let mut result = done.map_err(|(rank, code)| SwapError::Failed { rank, code });
-        while result.is_ok() && !self.requests.is_empty() {
-            result = self.poll();
-            if let (Ok(()), Some(&(rank, _))) = (&result, self.requests.first())
-                && !wait(rank)
-            {
-                result = Err(SwapError::Ended { rank });
-            }
-        }
-        match result {
-            Ok(()) => Ok((outgoing, incoming)),
-            Err(error) => {
-                self.requests.clear();
-                std::mem::forget((outgoing, incoming));
-                Err(error)
-            }
-        }
+        Ok(())
     }
 
-    /// Looks which requests are done.
-    fn poll(&mut self) -> Result<(), SwapError> {
+    /// Looks which requests are done; whether all are.
+    pub fn are_done(&mut self) -> Result<bool, SwapError> {
         let mut failed = None;
         let test = self.test;
         self.requests.retain_mut(|(rank, request)| {
@@ -345,7 +359,53 @@ impl<H: Handle> Mpi<H> {
             }
             is_done == 0
         });
-        failed.map_or(Ok(()), Err)
+        failed.map_or(Ok(self.requests.is_empty()), Err)
+    }
+
+    /// The ranks that are waited for, of each request one.
+    pub fn awaited(&self) -> impl Iterator<Item = usize> + '_ {
+        self.requests.iter().map(|(rank, _)| *rank)
+    }
+
+    /// The numbers of what was begun last, once all is done. Where something is not, nobody waits for it any more: since the
+    /// library may still use the numbers, they are leaked.
+    pub fn take(&mut self) -> Vec<f32> {
+        let mut memory = std::mem::take(&mut self.memory);
+        if self.requests.is_empty() {
+            return memory.pop().unwrap_or_default();
+        }
+        self.requests.clear();
+        std::mem::forget(memory);
+        Vec::new()
+    }
+
+    /// What a rank has said last, so many numbers, if it has.
+    pub fn heard(&mut self, rank: usize, length: usize) -> Result<Option<Vec<f32>>, SwapError> {
+        let (mut is_there, mut status) = (0, [0_u64; STATUS / 8]);
+        // SAFETY: a function of MPI's standard; the status is longer than that of any library.
+        let code = unsafe {
+            (self.probe)(rank as c_int, Kind::Last as c_int, self.comm, &mut is_there, status.as_mut_ptr().cast())
+        };
+        if code != 0 {
+            return Err(SwapError::Failed { rank, code });
+        }
+        if is_there == 0 {
+            return Ok(None);
+        }
+        let mut numbers = vec![0.0; length];
+        // SAFETY: the numbers live until the request is done, or for good.
+        let mut request = unsafe { self.request(self.receive, (numbers.as_mut_ptr(), length), rank, Kind::Last) }?;
+        let mut is_done = 0;
+        // It has come already, so that this does not wait for anybody.
+        while is_done == 0 {
+            // SAFETY: as above.
+            let code = unsafe { (self.test)(&mut request, &mut is_done, status.as_mut_ptr().cast()) };
+            if code != 0 {
+                std::mem::forget(numbers);
+                return Err(SwapError::Failed { rank, code });
+            }
+        }
+        Ok(Some(numbers))
     }
 
     /// Ends MPI, for which all processes wait.
@@ -355,18 +415,21 @@ impl<H: Handle> Mpi<H> {
     }
 }
 
-/// Why words were not exchanged.
+impl<H> Drop for Mpi<H> {
+    fn drop(&mut self) {
+        if !self.requests.is_empty() {
+            std::mem::forget(std::mem::take(&mut self.memory));
+        }
+    }
+}
+
+/// Why numbers were not exchanged.
 pub enum SwapError {
-    /// Parts that do not lie in their words, or are too long.
+    /// Parts that do not lie in their memory, overlap or are too long.
     Part,
-    /// What was asked after each look has ended it.
-    Ended {
-        /// A rank that was waited for.
-        rank: usize,
-    },
     /// The library failed.
     Failed {
-        /// The rank to which or from which words were to go.
+        /// The rank to which or from which numbers were to go.
         rank: usize,
         /// What it said.
         code: c_int,

@@ -13,12 +13,15 @@ pub(super) fn gather(
 ) -> Result<Vec<Vec<u32>>, ExchangeError> {
     let (rank, ranks, length) = (network.rank(), network.ranks(), words.len());
     let own = |of: usize| if of == rank { 0 } else { length };
-    let mut messages = Messages { outgoing: words, incoming: vec![0; length * ranks], ..Messages::default() };
-    messages.sends = (0..ranks).map(|of| 0..own(of)).collect();
-    messages.receives = (0..ranks).map(|of| of * length..of * length + own(of)).collect();
+    // This rank's words behind those of all.
+    let mut numbers = vec![0.0; length * ranks];
+    numbers.extend(words.iter().map(|&word| f32::from_bits(word)));
+    let sends = (0..ranks).map(|of| ranks * length..ranks * length + own(of)).collect();
+    let receives = (0..ranks).map(|of| of * length..of * length + own(of)).collect();
+    let mut messages = Messages { numbers, sends, receives };
     network.swap(&mut messages, limit)?;
-    messages.incoming[rank * length..][..length].copy_from_slice(&messages.outgoing);
-    Ok(messages.incoming.chunks(length.max(1)).map(<[u32]>::to_vec).collect())
+    let of_rank = |of: usize| messages.numbers[of * length..][..length].iter().map(|number| number.to_bits()).collect();
+    Ok((0..ranks).map(|of| if of == rank { words.clone() } else { of_rank(of) }).collect())
 }
 
 /// The words of rank 0, on all ranks.
@@ -30,11 +33,13 @@ pub(super) fn tell(
 ) -> Result<Vec<u32>, ExchangeError> {
     let (rank, ranks) = (network.rank(), network.ranks());
     let of = |sends: bool, other: usize| if sends && other != rank { length } else { 0 };
-    let mut messages = Messages { outgoing: words, incoming: vec![0; length], ..Messages::default() };
-    messages.sends = (0..ranks).map(|other| 0..of(rank == 0, other)).collect();
-    messages.receives = (0..ranks).map(|other| 0..of(other == 0, other)).collect();
+    let mut numbers: Vec<f32> = words.iter().map(|&word| f32::from_bits(word)).collect();
+    numbers.resize(length, 0.0);
+    let sends = (0..ranks).map(|other| 0..of(rank == 0, other)).collect();
+    let receives = (0..ranks).map(|other| 0..of(other == 0, other)).collect();
+    let mut messages = Messages { numbers, sends, receives };
     network.swap(&mut messages, limit)?;
-    Ok(if rank == 0 { messages.outgoing } else { messages.incoming })
+    Ok(messages.numbers.iter().map(|number| number.to_bits()).collect())
 }
 
 /// That all ranks have the same settings.

@@ -27,6 +27,16 @@ pub enum ExchangeError {
         /// The one that is gone.
         from: usize,
     },
+    /// Another rank has given up, and said why.
+    #[error("rank {from} has given up, which rank {rank} waits for: {reason}")]
+    GivenUp {
+        /// The rank that waits.
+        rank: usize,
+        /// The one that has given up.
+        from: usize,
+        /// What it said: its error.
+        reason: String,
+    },
     /// Other ranks were lost, and those that are left go on: what the training holds is of no use.
     #[error("ranks were lost: rank {rank} goes on from a checkpoint, by `Checkpoints::resume`")]
     Regrouped {
@@ -82,4 +92,12 @@ pub enum ExchangeError {
         /// What it said.
         reason: String,
     },
+}
+
+impl ExchangeError {
+    /// Whether another rank is gone, dead or by its own will, without which those that are left
+    /// [may go on](super::World::recover).
+    pub fn is_loss(&self) -> bool {
+        matches!(self, ExchangeError::Lost { .. } | ExchangeError::GivenUp { .. })
+    }
 }

@@ -39,20 +39,20 @@ pub trait Network: Send {
         Err(ExchangeError::Network { rank: self.rank(), reason })
     }
 
-    /// This rank takes no further part, which others are to hear of.
-    fn leave(&mut self) {}
+    /// This rank takes no further part, which others are to hear of, and why: for them it is
+    /// [`ExchangeError::GivenUp`]. Within the limit it waits until they have heard.
+    fn leave(&mut self, reason: &str, limit: Duration);
 }
 
-/// What a rank sends to all others and receives from them. Of this rank itself both are empty.
+/// What a rank sends to all others and receives from them: parts of one memory, whose bits are carried as they are. Of this
+/// rank itself both are empty.
 #[derive(Debug, Default)]
 pub struct Messages {
-    /// What is sent.
-    pub outgoing: Vec<u32>,
+    /// What is sent, and what is received.
+    pub numbers: Vec<f32>,
     /// The part of it that goes to each rank; parts may overlap.
     pub sends: Vec<Range<usize>>,
-    /// What is received.
-    pub incoming: Vec<u32>,
-    /// The part of it that comes from each rank; parts do not overlap.
+    /// The part of it that comes from each rank; parts do not overlap, in the order of ranks, and no part that is sent does.
     pub receives: Vec<Range<usize>>,
 }
 
@@ -68,15 +68,15 @@ struct Threads {
 /// The channels of a rank to all others, and from them.
 #[derive(Default)]
 struct Ends {
-    to: Vec<Sender<Vec<u32>>>,
-    from: Vec<Receiver<Vec<u32>>>,
+    to: Vec<Sender<Vec<f32>>>,
+    from: Vec<Receiver<Vec<f32>>>,
 }
 
 impl Ends {
     /// Those of so many ranks, in order.
     fn of(ranks: usize) -> Vec<Ends> {
-        let mut receivers: Vec<Vec<Receiver<Vec<u32>>>> = (0..ranks).map(|_| Vec::new()).collect();
-        let mut senders: Vec<Vec<Sender<Vec<u32>>>> = Vec::new();
+        let mut receivers: Vec<Vec<Receiver<Vec<f32>>>> = (0..ranks).map(|_| Vec::new()).collect();
+        let mut senders: Vec<Vec<Sender<Vec<f32>>>> = Vec::new();
         for _ in 0..ranks {
             let (to, from): (Vec<_>, Vec<_>) = (0..ranks).map(|_| channel()).unzip();
             receivers.iter_mut().zip(from).for_each(|(receivers, from)| receivers.push(from));
@@ -96,6 +96,8 @@ struct Meeting {
 struct Met {
     alive: Vec<bool>,
     waits: Vec<bool>,
+    /// The first that has given up since all began or last went on, by its rank, and why.
+    given_up: Option<(usize, String)>,
     /// What those that waited take with them: the new rank, and the channels.
     ends: Vec<Option<(usize, Ends)>>,
 }
@@ -118,17 +120,43 @@ impl Met {
             self.ends[*id] = Some((rank, ends));
         }
         self.waits.fill(false);
+        self.given_up = None;
     }
 }
 
 /// Ranks that are threads of this process, in order.
 pub(super) fn threads(ranks: usize) -> impl Iterator<Item = Box<dyn Network>> {
-    let met = Met { alive: vec![true; ranks], waits: vec![false; ranks], ends: (0..ranks).map(|_| None).collect() };
+    let (waits, ends) = (vec![false; ranks], (0..ranks).map(|_| None).collect());
+    let met = Met { alive: vec![true; ranks], waits, given_up: None, ends };
     let meeting = Arc::new(Meeting { state: Mutex::new(met), changed: Condvar::new() });
     let ends = Ends::of(ranks).into_iter().enumerate();
     ends.map(move |(rank, ends)| {
         Box::new(Threads { id: rank, rank, ends, meeting: meeting.clone() }) as Box<dyn Network>
     })
+}
+
+impl Threads {
+    /// What a rank that is gone means for this one: who has given up is told before who has ended because of that.
+    fn lost(&self, from: usize) -> ExchangeError {
+        let rank = self.rank;
+        match self.meeting.lock().given_up.clone() {
+            Some((from, reason)) => ExchangeError::GivenUp { rank, from, reason },
+            None => ExchangeError::Lost { rank, from },
+        }
+    }
+
+    /// Leaves the others, with a last word if there is one.
+    fn end(&mut self, reason: Option<&str>) {
+        let mut met = self.meeting.lock();
+        if let Some(reason) = reason {
+            met.given_up.get_or_insert((self.rank, reason.to_owned()));
+        }
+        met.alive[self.id] = false;
+        met.begin_anew();
+        self.meeting.changed.notify_all();
+        drop(met);
+        self.ends = Ends::default();
+    }
 }
 
 impl Network for Threads {
@@ -143,21 +171,21 @@ impl Network for Threads {
     fn swap(&mut self, messages: &mut Messages, limit: Duration) -> Result<(), ExchangeError> {
         let rank = self.rank;
         for (to, part) in messages.sends.iter().enumerate().filter(|(_, part)| !part.is_empty()) {
-            let sent = self.ends.to[to].send(messages.outgoing[part.clone()].to_vec());
-            sent.map_err(|_| ExchangeError::Lost { rank, from: to })?;
+            let sent = self.ends.to[to].send(messages.numbers[part.clone()].to_vec());
+            sent.map_err(|_| self.lost(to))?;
         }
         let end = Instant::now() + limit;
         for (from, part) in messages.receives.iter().enumerate().filter(|(_, part)| !part.is_empty()) {
             let left = end.saturating_duration_since(Instant::now());
             let message = self.ends.from[from].recv_timeout(left).map_err(|error| match error {
                 RecvTimeoutError::Timeout => ExchangeError::Timeout { rank, from, limit },
-                RecvTimeoutError::Disconnected => ExchangeError::Lost { rank, from },
+                RecvTimeoutError::Disconnected => self.lost(from),
             })?;
             if message.len() != part.len() {
                 let reason = format!("rank {from} sent {} numbers where {} were expected", message.len(), part.len());
                 return Err(ExchangeError::Network { rank, reason });
             }
-            messages.incoming[part.clone()].copy_from_slice(&message);
+            messages.numbers[part.clone()].copy_from_slice(&message);
         }
         Ok(())
     }
@@ -190,17 +218,13 @@ impl Network for Threads {
         }
     }
 
-    fn leave(&mut self) {
-        self.ends = Ends::default();
-        let mut met = self.meeting.lock();
-        met.alive[self.id] = false;
-        met.begin_anew();
-        self.meeting.changed.notify_all();
+    fn leave(&mut self, reason: &str, _: Duration) {
+        self.end(Some(reason));
     }
 }
 
 impl Drop for Threads {
     fn drop(&mut self) {
-        self.leave();
+        self.end(None);
     }
 }

@@ -105,15 +105,20 @@ impl FitError {
         }
     }
 
-    /// Whether another rank has died.
+    /// Whether another rank is gone.
     pub(super) fn is_loss(&self) -> bool {
-        let is_loss = |error: &ExchangeError| matches!(error, ExchangeError::Lost { .. });
+        self.exchange().is_some_and(ExchangeError::is_loss)
+    }
+
+    /// What went wrong between ranks, if that did.
+    fn exchange(&self) -> Option<&ExchangeError> {
         match self {
-            FitError::Step { source, .. } | FitError::Validation { source, .. } => {
-                matches!(&**source, TrainError::Exchange(error) if is_loss(error))
-            }
-            FitError::Exchange(error) | FitError::Checkpoint(CheckpointError::Exchange(error)) => is_loss(error),
-            _ => false,
+            FitError::Step { source, .. } | FitError::Validation { source, .. } => match &**source {
+                TrainError::Exchange(error) => Some(error),
+                _ => None,
+            },
+            FitError::Exchange(error) | FitError::Checkpoint(CheckpointError::Exchange(error)) => Some(error),
+            _ => None,
         }
     }
 

@@ -13,7 +13,8 @@ use kiln_graph::{DType, Graph, Line, Role, Stage};
 use kiln_jit::machine::MachineError;
 use kiln_jit::plan::Call;
 use kiln_jit::{Machine, RunError, Session, Snapshot, States};
-use kiln_rt::{Pool, random};
+use kiln_rt::Pool;
+use kiln_rt::random::Uniforms;
 use ndarray::{ArrayD, IxDyn};
 use serde_json::json;
 
@@ -198,8 +199,8 @@ fn draw_inputs(session: &mut Session) -> Result<(), RunError> {
         let shape = IxDyn(input.ty.shape.dims());
         match input.ty.dtype {
             DType::F32 => {
-                let draw = |index: usize| 2.0 * random::uniform(0, 0, position as u32, index as u64) - 1.0;
-                let values = (0..input.ty.shape.elements()).map(draw).collect();
+                let mut uniforms = Uniforms::new(0, 0, position as u32);
+                let values = (0..input.ty.shape.elements()).map(|_| 2.0 * uniforms.draw() - 1.0).collect();
                 let values = ArrayD::from_shape_vec(shape, values).expect("one value for each element");
                 session.write_input_f32(position, values.view())?;
             }

@@ -19,6 +19,8 @@ use std::time::Instant;
 use kiln_graph::passes::Precision;
 use kiln_graph::shape::Sizes;
 use kiln_graph::{Role, Shape};
+use kiln_jit::kernel::Access;
+use kiln_jit::plan::Call;
 use kiln_jit::{Arena, Held, LevelStates, Plan, Session, States};
 use ndarray::{ArrayD, ArrayView, ArrayViewD, IxDyn};
 
@@ -70,6 +72,8 @@ struct OfShard {
     stops: Vec<Vec<(usize, Stop)>>,
     /// For each level the states that its calls touch.
     states: Vec<LevelStates>,
+    /// Whether the last level is the same for all shards, and leaves nothing of each: it is run once.
+    once: bool,
     /// The inputs of the numbers of rows, of the shard and of the batch, and of the shard's number, where it has them.
     rows: [Option<usize>; 2],
     number: Option<usize>,
@@ -108,7 +112,10 @@ impl Shards {
     pub fn new(world: World, sharding: Sharding, wire: Precision) -> Result<Shards, ExchangeError> {
         let (ranks, count) = (world.ranks(), sharding.count);
         if count < ranks {
-            return Err(ExchangeError::Shards { shards: count, ranks });
+            let error = ExchangeError::Shards { shards: count, ranks };
+            // Where all end with that, launchers are to let all say so.
+            world.note_failure(&error);
+            return Err(error);
         }
         let own = Share::of(world.rank(), ranks, count).own;
         let (losses, values) = (world.losses(), OwnStates::new(own.len()));
@@ -340,7 +347,9 @@ impl Shards {
         let data = |name: &str| plan.inputs.iter().position(|input| input.role == Role::Data && input.name == name);
         let rows = [kiln_graph::build::SHARD_ROWS, kiln_graph::build::BATCH_ROWS].map(data);
         let number = data(kiln_graph::build::SHARD_NUMBER);
-        self.compiled.push(OfShard { shard, program, exchanges, parts, stops, states: of_levels, rows, number });
+        let last = plan.levels.len() - 1;
+        let once = last > 0 && !plan.of_shard[last] && !gives_tensors(plan, last);
+        self.compiled.push(OfShard { shard, program, exchanges, parts, stops, states: of_levels, once, rows, number });
         Ok(())
     }
 
@@ -420,8 +429,7 @@ impl Shards {
                 let of = &mut self.compiled[position];
                 let plan = of.program.session().program().plan();
                 levels = plan.levels.len();
-                // What is the same for all shards, and leaves nothing to later levels, is computed once.
-                let once = level > 0 && level + 1 == levels && !plan.of_shard[level];
+                let once = level + 1 == levels && of.once;
                 let is_last = shard + 1 == self.own.end;
                 if once && !is_last {
                     continue;
@@ -452,6 +460,18 @@ impl Shards {
             }
         }
     }
+}
+
+/// Whether calls of a level give a result that may have rows of the shard's own: a tensor.
+fn gives_tensors(plan: &Plan, level: usize) -> bool {
+    let writes = |call: &Call, slot: usize| {
+        let mut buffers = call.arguments.iter().zip(&plan.kernels[call.kernel].buffers);
+        buffers.any(|(&argument, buffer)| argument == slot && buffer.access != Access::Read)
+    };
+    let is_exchanged = |output: usize| plan.exchanges.iter().any(|exchange| exchange.output == output);
+    let calls = &plan.calls[plan.levels[level].clone()];
+    let mut tensors = plan.outputs.iter().enumerate().filter(|(_, output)| output.ty.shape.rank() > 0);
+    tensors.any(|(number, output)| !is_exchanged(number) && calls.iter().any(|call| writes(call, output.slot)))
 }
 
 /// A number as an array, which allocates nothing.
@@ -503,17 +523,16 @@ impl OfShard {
             }
             match stop {
                 Stop::Give(bucket) => {
-                    let of_bucket = exchanges.filled(bucket);
-                    let block = of_bucket.shard(self.shard);
-                    for Part { output, place, .. } in values {
-                        let to = &mut block[place.clone()];
-                        let value = session.output(*output);
-                        match value.as_slice() {
-                            Some(value) => to.copy_from_slice(value),
-                            None => to.iter_mut().zip(&value).for_each(|(to, from)| *to = *from),
+                    exchanges.filled(bucket).take(self.shard, |block| {
+                        for Part { output, place, .. } in values {
+                            let to = &mut block[place.clone()];
+                            let value = session.output(*output);
+                            match value.as_slice() {
+                                Some(value) => to.copy_from_slice(value),
+                                None => to.iter_mut().zip(&value).for_each(|(to, from)| *to = *from),
+                            }
                         }
-                    }
-                    of_bucket.merge();
+                    });
                     if is_last {
                         exchanges.give(bucket, world);
                     }
@@ -525,7 +544,7 @@ impl OfShard {
                         timeline.took(bucket, *bytes, asked, summing);
                     }
                     for Part { input, shape, place, .. } in values {
-                        let sum = ArrayView::from_shape(shape.dims(), &summing.bucket.sum[place.clone()]);
+                        let sum = ArrayView::from_shape(shape.dims(), &summing.bucket.sum()[place.clone()]);
                         session.write_input_f32(*input, sum.expect("as many as its shape says"))?;
                     }
                 }

@@ -19,8 +19,8 @@ use crate::folder::Folder;
 /// Two ranks that count what they send.
 struct Counted {
     rank: usize,
-    to: Sender<Vec<u32>>,
-    from: Mutex<Receiver<Vec<u32>>>,
+    to: Sender<Vec<f32>>,
+    from: Mutex<Receiver<Vec<f32>>>,
     messages: Arc<AtomicUsize>,
     bytes: Arc<AtomicUsize>,
 }
@@ -40,14 +40,16 @@ impl Network for Counted {
         if !sent.is_empty() {
             self.messages.fetch_add(1, Ordering::Relaxed);
             self.bytes.fetch_add(4 * sent.len(), Ordering::Relaxed);
-            self.to.send(messages.outgoing[sent].to_vec()).unwrap();
+            self.to.send(messages.numbers[sent].to_vec()).unwrap();
         }
         if !received.is_empty() {
             let message = self.from.lock().unwrap().recv_timeout(limit).unwrap();
-            messages.incoming[received].copy_from_slice(&message);
+            messages.numbers[received].copy_from_slice(&message);
         }
         Ok(())
     }
+
+    fn leave(&mut self, _: &str, _: Duration) {}
 }
 
 /// The messages and bytes that rank 0 sends in each of some steps.

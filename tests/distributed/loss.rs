@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use kiln::Training;
 use kiln::checkpoints::{Checkpoints, Every};
@@ -105,8 +106,63 @@ fn without_a_checkpoint_the_loss_is_an_error_on_all() {
             .flatten()
         {
             let Err(FitError::Step { source, .. }) = end else { panic!("{end:?}") };
-            assert!(matches!(*source, TrainError::Exchange(ExchangeError::Lost { .. })), "{source}");
+            let TrainError::Exchange(ExchangeError::GivenUp { from, reason, .. }) = *source else { panic!("{source}") };
+            assert!(from == dies.0 && reason.contains("there is no sample"), "rank {from}: {reason}");
         }
+    }
+}
+
+/// What each rank says at the end of a training in which rank 1 can not read one of its samples.
+fn fails_to_read(world: World, shares: bool) -> String {
+    let (x, y) = images(24, 1);
+    let rank = world.rank();
+    let rows = source(24, move |index| {
+        let path = format!("images/{index}.png");
+        let io = || std::io::Error::new(std::io::ErrorKind::NotFound, "no such file");
+        // Of the third batch, in the rows of rank 1.
+        let is_gone = rank == 1 && index == 20;
+        if is_gone {
+            Err(DataError::Read { path: path.into(), source: io() })
+        } else {
+            Ok((x.index_axis(Axis(0), index).to_owned(), y[index]))
+        }
+    });
+    let loader = Loader::new(rows).batch(8);
+    let trainer = Trainer::new(LeNet::init(3), cross_entropy(), Adam::default()).batch(8).threads(1);
+    let mut trainer = trainer.distributed(&world).build().unwrap();
+    let ended = if shares {
+        trainer.fit(&loader).progress(Progress::Silent).run()
+    } else {
+        kiln::fit(&mut trainer, &loader, |trainer, (x, y)| trainer.step(x, y)).progress(Progress::Silent).run()
+    };
+    ended.unwrap_err().to_string()
+}
+
+#[test]
+fn a_rank_that_gives_up_tells_the_others_why() {
+    // Where each rank reads its own rows, and where all read all, and one has an error of its own.
+    for shares in [true, false] {
+        let begun = Instant::now();
+        let said = super::each_own(3, |world| fails_to_read(world, shares));
+        assert!(said[1].contains("images/20.png"), "{said:?}");
+        for rank in [0, 2] {
+            let expected = format!("rank 1 has given up, which rank {rank} waits for: {}", said[1]);
+            assert!(said[rank].contains(&expected), "{said:?}");
+        }
+        // Without that they would wait for minutes.
+        assert!(begun.elapsed() < Duration::from_secs(100));
+    }
+    // A loop of one's own.
+    let said = super::each_own(3, |world| {
+        if world.rank() == 2 {
+            world.leave("no more fuel");
+            return None;
+        }
+        world.barrier().err()
+    });
+    for (rank, error) in said[..2].iter().enumerate() {
+        let reason = "no more fuel".to_owned();
+        assert_eq!(*error, Some(ExchangeError::GivenUp { rank, from: 2, reason }));
     }
 }
 

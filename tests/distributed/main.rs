@@ -268,6 +268,19 @@ fn a_step_of_several_optimizers_waits_for_each_of_them() {
 }
 
 #[test]
+fn numbers_are_summed_over_ranks() {
+    for ranks in 1..=4 {
+        let sums = each_rank(ranks, |world| world.sum(&[world.rank() as f32, 0.5, -1e-3]).unwrap());
+        let of_ranks = (0..ranks).sum::<usize>() as f32;
+        for sum in &sums {
+            assert_eq!(*sum, sums[0]);
+            let expected = [of_ranks, 0.5 * ranks as f32, -1e-3 * ranks as f32];
+            assert!(sum.iter().zip(expected).all(|(found, expected)| (found - expected).abs() < 1e-6), "{sum:?}");
+        }
+    }
+}
+
+#[test]
 fn ranks_that_differ_say_so_on_each_of_them() {
     let build = |world: &World, batch: usize, init: u64, lr: f64| {
         let adam = Adam::default().lr(lr);

@@ -37,6 +37,39 @@ fn a_profile_shows_what_goes_between_ranks() {
     }
 }
 
+model! {
+    struct Wide {
+        fc1: Linear(100, 1100),
+        fc2: Linear(1100, 1100),
+        fc3: Linear(1100, 1100),
+        fc4: Linear(1100, 5),
+    }
+
+    fn forward(x: [N, 1, 10, 10]) -> [N, 5] {
+        fc4(fc3(fc2(fc1(x.flatten(1)).relu()).relu()).relu())
+    }
+}
+
+#[test]
+fn gradients_are_on_their_way_while_others_are_computed() {
+    let folder = Folder::new("distributed-overlap");
+    each_rank(2, |world| {
+        let trainer = Trainer::new(Wide::init(3), cross_entropy(), Sgd::new(0.1)).batch(8).threads(1);
+        let profile = trainer.distributed(world).build().unwrap().profile().unwrap();
+        let path = folder.path(&format!("trace{}.json", world.rank()));
+        profile.save_trace(&path).unwrap();
+        let trace: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+        // The last layer's gradients, which want a copy of their own, go first with a large layer's, then another one's.
+        assert!(profile.exchanges.len() >= 3, "{profile}");
+        for (bucket, layers) in [(0, 2), (1, 1)] {
+            let given = 1e6 * profile.exchanges[bucket].given;
+            let events = trace["traceEvents"].as_array().unwrap().iter();
+            let later = events.filter(|event| event["cat"] == "backward" && event["ts"].as_f64().unwrap() >= given);
+            assert!(later.count() >= layers, "bucket {bucket}: {profile}");
+        }
+    });
+}
+
 #[test]
 fn a_profile_leaves_gradients_that_are_being_added_up_as_they_were() {
     let train = |world: &World, profiled: bool| {

@@ -80,3 +80,40 @@ fn a_result_of_pairs_of_rows_is_refused() {
     let products = each_rank(1, |world| build(world).unwrap().fit(&Array2::ones((6, 4))).unwrap().1.shape().to_vec());
     assert_eq!(products, [[6, 6]]);
 }
+
+model! {
+    struct After {
+        fc: Linear(4, 3),
+        opt: Sgd(fc, lr = 0.1),
+    }
+
+    step fit(x: [N, 4], y: [N, 3]) -> (loss, of_ones) {
+        let loss = mse(fc(x), y);
+        opt.minimize(loss);
+        // Of what the update has made: it follows from weights alone, and has a row for each of the batch.
+        let of_ones = fc(ones_like(x));
+    }
+}
+
+#[test]
+fn rows_that_follow_from_weights_alone_are_of_all_shards() {
+    for rows in [12, 7, 2] {
+        let (x, y) = (numbers(&[rows, 4], 1), numbers(&[rows, 3], 2));
+        let mut alone = After::init(1).trainer().batch(12).threads(1).build().unwrap();
+        let expected: Vec<ArrayD<f32>> = (0..3).map(|_| alone.fit(&x, &y).unwrap().1).collect();
+        for ranks in 1..=3 {
+            let found: Vec<Vec<ArrayD<f32>>> = each_rank(ranks, |world| {
+                let trainer = After::init(1).trainer().batch(12).threads(1);
+                let mut trainer = trainer.distributed(world).shards(5).build().unwrap();
+                (0..3).map(|_| trainer.fit(&x, &y).unwrap().1).collect()
+            });
+            for (step, expected) in expected.iter().enumerate() {
+                let views: Vec<_> = found.iter().map(|steps| steps[step].view()).collect();
+                let joined = concatenate(Axis(0), &views).unwrap();
+                assert_eq!(joined.shape(), expected.shape(), "{rows} rows on {ranks} ranks");
+                let near = |(a, b): (&f32, &f32)| (a - b).abs() < 1e-5;
+                assert!(joined.iter().zip(expected).all(near), "{rows} rows on {ranks} ranks: {joined} for {expected}");
+            }
+        }
+    }
+}

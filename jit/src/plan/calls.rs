@@ -40,7 +40,7 @@ pub fn drafts(
     let levels = levels(graph, exchanges);
     // Nearly no graph has exchanges: then groups are not asked, pair by pair, how many they wait for.
     let of_nodes: &[u32] = if exchanges.is_empty() { &[] } else { &levels };
-    let fusion = order(join(graph, group(graph), of_nodes));
+    let fusion = order(join(graph, group(graph), of_nodes), exchanges);
     let layouts = layouts(graph, &fusion, given);
     let members: Vec<Vec<NodeId>> = fusion.groups.iter().map(|group| members(graph, &fusion, group)).collect();
     // Memory comes before kernels: a lowering is told where each value lies, and never has to take back what it wrote.

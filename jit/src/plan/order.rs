@@ -1,16 +1,18 @@
-//! In which order groups run: as the nodes stand in the graph, but what the rest waits for, and updates of states, as
-//! early as they can. It knows what groups read and need; it does not know what they compute, nor where values lie.
+//! In which order groups run: as the nodes stand in the graph, but what the rest waits for, updates of states, and what is
+//! handed over to other shards, as early as they can. It knows what groups read and need; it does not know what they compute, nor where values lie.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use super::group::Fusion;
 use super::join::Joined;
+use super::split::Exchanged;
 
 /// The groups in an order in which they can run: as the nodes stand in the graph, but scalars and updates of states
 /// as early as they can (gradients are still in a cache then, and their memory is free earlier), behind all groups
-/// that read the old state where that is possible.
-pub fn order(mut joined: Joined<'_>) -> Fusion {
+/// that read the old state where that is possible. What is exchanged comes early, too, so that it is on its way while the
+/// rest is computed: the copy of one transposed gradient at the end of a backward pass would keep all buckets waiting.
+pub fn order(mut joined: Joined<'_>, exchanges: &[Exchanged]) -> Fusion {
     let groups = joined.groups.len();
     // Kahn's algorithm with a heap: `waiting` counts what a group still waits for, `ready` holds those that wait
     // for nothing.
@@ -39,12 +41,14 @@ pub fn order(mut joined: Joined<'_>) -> Fusion {
             }
         }
     }
-    // The heap gives its largest: reversed, those that wait for fewer exchanges, those that are to be early, then those whose nodes stand first in the
-    // graph.
+    let mut is_early = std::mem::take(&mut joined.is_update);
+    exchanges.iter().for_each(|exchange| is_early[joined.graph.outputs[exchange.output].node.index()] = true);
+    // The heap gives its largest: reversed, those that wait for fewer exchanges, those that are to be early, then those
+    // whose nodes stand first in the graph.
     let key = |number: usize| {
         let group = joined.groups[number].as_ref()?;
         let early = group.roots.is_empty() && joined.shape(number).elements() == 1
-            || group.stores.iter().all(|id| joined.is_update[id.index()]);
+            || group.stores.iter().all(|id| is_early[id.index()]);
         Some(Reverse((joined.level(number), !early, group.stores.iter().chain(&group.roots).max().copied(), number)))
     };
     let mut ready: BinaryHeap<_> = (0..groups).filter(|&number| waiting[number] == 0).filter_map(key).collect();

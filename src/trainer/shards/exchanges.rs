@@ -9,8 +9,8 @@ use kiln_jit::Plan;
 
 use crate::distributed::{Bucket, ExchangeError, Summing, World};
 
-/// Numbers of a bucket, at most, where it holds several values: 4 MiB (2026-11-29, as many as let 2 ranks of one core hand
-/// over resnet18's gradients in 11 buckets; nobody measured others).
+/// Numbers after which a bucket takes no more values: 4 MiB, as many as let 2 ranks of one core hand over resnet18's gradients
+/// in 8 buckets (2026-11-30).
 const BUCKET: usize = 1 << 20;
 
 /// A value that is added up, the same in the programs of all shards and sizes.
@@ -57,7 +57,7 @@ impl Exchanges {
         for (place, value) in values.iter().enumerate() {
             let joins = |bucket: &&mut Range<usize>| {
                 let first = &values[bucket.start];
-                (first.level, first.when) == (value.level, value.when) && elements + value.elements <= BUCKET
+                (first.level, first.when) == (value.level, value.when) && elements < BUCKET
             };
             match buckets.last_mut().filter(joins) {
                 Some(bucket) => bucket.end = place + 1,
@@ -85,7 +85,7 @@ impl Exchanges {
     /// Sends a bucket on its way.
     pub fn give(&mut self, bucket: usize, world: &World) {
         if let Some(summing) = self.here[bucket].take() {
-            world.sum(summing);
+            world.add_up(summing);
         }
     }
 
