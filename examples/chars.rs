@@ -86,6 +86,7 @@ model! {
 
 // ANCHOR: steps
 model! {
+    /// The network, and how it learns.
     pub struct Writer {
         gpt: Gpt,
         opt: AdamW(

@@ -36,7 +36,7 @@ mod weights;
 /// model! {
 ///     struct Parity {
 ///         digits: Digits,
-///         head: Linear(4, 2),
+///         head: Linear(10, 2),
 ///     }
 ///
 ///     fn forward(x: [N, 1, 8, 8]) -> [N, 2] {

@@ -556,22 +556,23 @@ impl Init {
         Init { seed, stream: 0 }
     }
 
+    /// The numbers of a stream of its own, for the next tensor.
+    fn uniforms(&mut self) -> Uniforms {
+        let uniforms = Uniforms::new(self.seed, 0, self.stream);
+        self.stream += 1;
+        uniforms
+    }
+
     /// A tensor drawn uniformly from `[-bound, bound)`.
     pub fn uniform(&mut self, shape: impl Into<Shape>, bound: f64) -> ArrayD<f32> {
-        let shape = shape.into();
-        let stream = self.stream;
-        self.stream += 1;
-        let mut uniforms = Uniforms::new(self.seed, 0, stream);
+        let (shape, mut uniforms) = (shape.into(), self.uniforms());
         tensor(shape, (0..shape.elements()).map(|_| ((2.0 * f64::from(uniforms.draw()) - 1.0) * bound) as f32))
     }
 
     /// A tensor drawn from the standard normal distribution (Box and Muller: of two uniform numbers `u`, `v` the values
     /// `sqrt(-2 log(1 - u)) cos(2 pi v)` and the same with the sine).
     pub fn normal(&mut self, shape: impl Into<Shape>) -> ArrayD<f32> {
-        let shape = shape.into();
-        let stream = self.stream;
-        self.stream += 1;
-        let mut uniforms = Uniforms::new(self.seed, 0, stream);
+        let (shape, mut uniforms) = (shape.into(), self.uniforms());
         let mut other = 0.0;
         let draw = |index: usize| {
             if !index.is_multiple_of(2) {
