@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::arguments::Diff;
 use crate::failure::Failure;
 use crate::hints::open;
-use crate::output::{Output, Style, several, short};
+use crate::output::{Output, Style, counted, several, short};
 use crate::selection::select;
 
 /// How many numbers are compared at once.
@@ -168,7 +168,7 @@ fn told(a: &WeightsFile, name: &str, found: &Found) -> String {
             let types = types.as_ref().map_or(String::new(), |(of_a, of_b)| format!("{of_a} in A, {of_b} in B; "));
             let Values { count, equal, different, not_finite, absolute, place, relative } = values;
             let equal = *equal as f64 / (*count).max(1) as f64 * 100.0;
-            let mut text = format!("{types}{different} of {} differ", several(*count, "number"));
+            let mut text = format!("{types}{} of {} differ", counted(*different as u64), several(*count, "number"));
             if *absolute > 0.0 {
                 let index = index(*place, a.shape(name).unwrap_or_default());
                 text += &format!(", at most by {} (relative {}) at {index:?}", short(*absolute), short(*relative));

@@ -138,6 +138,9 @@ pub fn near<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a 
 fn kind(path: &Path) -> Option<&'static str> {
     let mut first = [0; 32];
     let count = File::open(path).ok()?.read(&mut first).ok()?;
+    if path.extension().is_some_and(|extension| extension == "jsonl") {
+        return Some("a log of a training: `kiln report` shows it");
+    }
     let known = KINDS.iter().find(|(start, _)| first[..count].starts_with(start)).map(|(_, kind)| *kind);
     known.or_else(|| {
         let text = str::from_utf8(&first[..count])

@@ -317,6 +317,13 @@ fn mistakes_come_with_a_hint() {
         let expected = format!("other is no safetensors file: it does not begin with a header; it seems to be {kind}");
         refused(&folder, "inspect other", &expected);
     }
+    folder.file("log.jsonl", b"{\"step\":1}\n{\"step\":2}\n");
+    refused(
+        &folder,
+        "inspect log.jsonl",
+        "log.jsonl is no index of weights file: trailing characters at line 2 column 1; it seems to be a log of a training: \
+         `kiln report` shows it",
+    );
     // What is no command or option is told by the parser of arguments, with what is near.
     for (arguments, expected) in [
         ("inspct a.npz", "inspect"),

@@ -11,7 +11,7 @@ use kiln_jit::Session;
 use super::error::TrainError;
 use super::given::{Buffer, write_targets};
 use super::metric::Metric;
-use super::programs::{Compiled, EVALUATE, GraphOf, Programs};
+use super::programs::{EVALUATE, GiveRows, GraphOf, Programs};
 use super::targets::correct;
 use crate::distributed::rows_of;
 use crate::metrics::{MetricError, Metrics};
@@ -214,7 +214,7 @@ pub struct Evaluated<'a> {
     /// Builds the program.
     pub graph: GraphOf<'a>,
     /// Sets a program's first inputs, which are the model's, to some of the samples.
-    pub write: &'a mut dyn FnMut(&mut Compiled, Range<usize>) -> Result<(), TrainError>,
+    pub write: GiveRows<'a>,
     /// The number of the model's inputs.
     pub inputs: usize,
     pub targets: &'a [Buffer],

@@ -7,6 +7,7 @@ mod sharded;
 pub use sharded::OwnValues;
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use kiln_graph::build::{BATCH_ROWS, SHARD_NUMBER, SHARD_ROWS};
@@ -42,6 +43,9 @@ pub const OUTSIDE: &str = "outside.";
 /// What builds a program's graph for some sizes. Not a type of its own for each model: programs are then looked up and
 /// compiled by the same code, which is compiled once and not in the user's crate.
 pub type GraphOf<'a> = &'a mut dyn FnMut(Sizes) -> Result<Graph, TrainError>;
+
+/// What gives a program its inputs: some rows of the batch.
+pub type GiveRows<'a> = &'a mut dyn FnMut(&mut Compiled, Range<usize>) -> Result<(), TrainError>;
 
 /// Whether a data input is none that a user gives.
 fn is_of_shards(name: &str) -> bool {

@@ -227,17 +227,16 @@ impl Exact {
     /// That the values are as near as they may be.
     fn check<'a>(&self, what: &str, name: &str, found: impl IntoIterator<Item = &'a f32>) {
         let found: Vec<f64> = found.into_iter().map(|&value| f64::from(value)).collect();
-        near(&format!("{what}: {name}"), &self.0[name], &found);
+        near(&ONCE, &format!("{what}: {name}"), &self.0[name], &found);
     }
 
     /// That the loss of a later step is as near as it may be: the analysis does not know how far the states are from the
     /// exact ones; what was seen of other trainings does.
     fn check_later(&self, found: f32) {
+        let mut known = Known { bound: f64::INFINITY, ..self.0["loss"].clone() };
         // A training that has left the range of f64 left that of f32 before.
-        if self.0["loss"].values[0].is_infinite() {
-            return;
-        }
-        near("a later step", &Known { bound: f64::INFINITY, ..self.0["loss"].clone() }, &[f64::from(found)]);
+        known.left |= known.values[0].is_infinite();
+        near(&LATER, "a later step", &known, &[f64::from(found)]);
     }
 }
 
@@ -252,16 +251,35 @@ fn move_all(graph: &Graph, feeds: &mut HashMap<String, Tensor<f64>>, random: &mu
     }
 }
 
-/// How many results were compared, how many of them could be to three digits, and of how many a comparison turned.
-pub static COMPARED: [AtomicUsize; 3] = [const { AtomicUsize::new(0) }; 3];
+/// How often something was looked at, so that a run in which next to nothing could be compared fails.
+pub struct Compared {
+    /// Results that there were.
+    pub results: AtomicUsize,
+    /// Those of them that could be compared to three digits.
+    pub to_digits: AtomicUsize,
+    /// Those of them of which a comparison turned.
+    pub turned: AtomicUsize,
+}
+
+impl Compared {
+    const fn new() -> Compared {
+        Compared { results: AtomicUsize::new(0), to_digits: AtomicUsize::new(0), turned: AtomicUsize::new(0) }
+    }
+}
+
+/// Of predictions, first steps and evaluations.
+pub static ONCE: Compared = Compared::new();
+/// Of losses of later steps, whose states come from steps that rounded.
+pub static LATER: Compared = Compared::new();
 
 fn largest(values: &[f64]) -> f64 {
     values.iter().filter(|x| x.is_finite()).fold(0.0, |most: f64, x| most.max(x.abs()))
 }
 
-fn near(what: &str, exact: &Known, found: &[f64]) {
+fn near(compared: &Compared, what: &str, exact: &Known, found: &[f64]) {
     let Known { values: exact, bound, turns, seen, left } = exact;
     assert_eq!(found.len(), exact.len(), "{what}");
+    compared.results.fetch_add(1, Ordering::Relaxed);
     let largest = largest(exact);
     // What leaves the range of f32 may become anything.
     if *left || largest > 1e30 {
@@ -273,8 +291,7 @@ fn near(what: &str, exact: &Known, found: &[f64]) {
     };
     // The analysis adds up what mostly cancels, and gives up where a comparison could turn.
     let most = bound.min(SEEN * seen + 1e-5 * largest + 1e-6);
-    COMPARED[0].fetch_add(1, Ordering::Relaxed);
-    COMPARED[1].fetch_add(usize::from(most <= 1e-3 * largest + 1e-4), Ordering::Relaxed);
+    compared.to_digits.fetch_add(usize::from(most <= 1e-3 * largest + 1e-4), Ordering::Relaxed);
     let Some(first) = far(most).next() else { return };
     let text = format!(
         "{what}: {first:?} of exact and found, which is more than {most:e} away ({bound:e} by analysis, {seen:e} was \
@@ -283,7 +300,7 @@ fn near(what: &str, exact: &Known, found: &[f64]) {
     // Numbers that are equal but for roundings, such as those of a layer norm over two values, are compared by these.
     assert!(*turns && far(0.3 * largest + 0.01).count() <= exact.len() / 4, "{text}");
     println!("{text}: a comparison turned");
-    COMPARED[2].fetch_add(1, Ordering::Relaxed);
+    compared.turned.fetch_add(1, Ordering::Relaxed);
 }
 
 fn same_bits<'a>(what: &str, one: impl IntoIterator<Item = &'a f32>, two: impl IntoIterator<Item = &'a f32>) {
@@ -455,7 +472,7 @@ where
     let rounded = 1e-6 * all.values[0].abs();
     let (values, bound) = (vec![all.values[0] / scale], all.bound / scale + rounded);
     let each = Known { values, bound, seen: all.seen / scale + rounded, turns: all.turns, left: all.left };
-    near("evaluation in parts", &each, &[f64::from(evaluation.loss)]);
+    near(&ONCE, "evaluation in parts", &each, &[f64::from(evaluation.loss)]);
     let predicted = one.predict(&x).expect("a prediction");
     expected.check("prediction after training", "prediction", &predicted);
     let in_parts = parts.predict(&x).expect("a prediction");
@@ -544,7 +561,7 @@ pub fn stepped<M, X, Y>(
         let all = &expected.0[&result];
         let values = all.values[range.start * width..range.end * width].to_vec();
         let found: Vec<f64> = found.iter().map(|&value| f64::from(value)).collect();
-        near("eval from a file in parts", &Known { values, ..all.clone() }, &found);
+        near(&ONCE, "eval from a file in parts", &Known { values, ..all.clone() }, &found);
     }
 }
 

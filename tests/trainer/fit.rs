@@ -125,18 +125,19 @@ fn it_goes_on_from_any_step() {
     }
 }
 
-/// Data of a loader, whatever its workers, is as good as a data set, to validate with, too; and it goes on within an epoch.
+/// Data of a loader, whatever its workers, is as good as a data set, to validate with, too; and it goes on within an epoch,
+/// with another number of workers.
 #[test]
 fn it_takes_loaders() {
     let (train, valid) = data(45).split_at(29);
     let mut whole = trainer(1);
     let expected = whole.fit(&train).epochs(3).validate(&valid).progress(Progress::Silent).run().unwrap();
     let folder = Folder::new("fit-loader");
-    for workers in [0, 2] {
-        let loader = |data: &Dataset<_, _>, size| Loader::new(data.clone()).batch(size).workers(workers);
-        let (samples, checks) = (loader(&train, 8).shuffle(0), loader(&valid, 5));
+    for (workers, later) in [(0, 2), (2, 0), (1, 3)] {
         let path = folder.path(&workers.to_string());
-        for breaks in [5, usize::MAX] {
+        for (breaks, workers) in [(5, workers), (usize::MAX, later)] {
+            let loader = |data: &Dataset<_, _>, size| Loader::new(data.clone()).batch(size).workers(workers);
+            let (samples, checks) = (loader(&train, 8).shuffle(0), loader(&valid, 5));
             let mut loaded = trainer(1);
             let count = Cell::new(0);
             let step = |trainer: &mut NetTrainer, (x, y): &(_, ArcArray1<i32>)| {

@@ -9,6 +9,7 @@ use std::thread;
 use kiln::graph::model::{InputArray, Parameter, Path};
 use kiln::graph::{Builder, Value};
 use kiln::prelude::*;
+use kiln::runtime::threads::Pool;
 use ndarray::{Array2, Array4, ArrayD, ArrayViewD, array};
 
 /// That a predictor of any model may be shared: this compiles.
@@ -280,4 +281,26 @@ fn models_are_read_by_many_while_others_predict() {
     });
     predictor.profile().unwrap();
     assert_eq!(predictor.into_model().fc.weight.value, expected);
+}
+
+/// However many predictors and trainers there are, those of as many threads share one pool, which ends with the last of them.
+#[test]
+fn all_of_as_many_threads_share_one_pool() {
+    // So many threads are asked for by no other test of this program.
+    const THREADS: usize = 5;
+    let predictor = || Predictor::new(Images::init(3)).batch(4).threads(THREADS).build().unwrap();
+    let alone = Predictor::new(Images::init(3)).batch(4).threads(1).build().unwrap();
+    let expected = bits(&alone.predict(&images(4, 1)).unwrap());
+    let pool = Pool::shared(THREADS);
+    let holders = || Arc::strong_count(&pool) - 1;
+    assert_eq!(holders(), 0);
+    let mut trainer =
+        Trainer::new(Images::init(3), cross_entropy(), Sgd::new(0.1)).batch(4).threads(THREADS).build().unwrap();
+    let of_trainer = holders();
+    let predictors: Vec<_> = (0..8).map(|_| predictor()).collect();
+    assert!(of_trainer > 0 && holders() >= of_trainer + predictors.len(), "{} hold the pool", holders());
+    at_once(8, |number| assert_eq!(bits(&predictors[number].predict(&images(4, 1)).unwrap()), expected));
+    trainer.step(&images(4, 1), &[0, 1, 2, 3]).unwrap();
+    drop((trainer, predictors));
+    assert_eq!(holders(), 0);
 }

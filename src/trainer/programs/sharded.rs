@@ -1,7 +1,6 @@
 //! The steps of the shards of a batch among the programs of a model, and that all ranks have the same ones.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::ops::Range;
 
 use kiln_graph::passes::in_precision;
 use kiln_graph::shape::Sizes;
@@ -9,7 +8,7 @@ use kiln_graph::{Graph, Mode, print};
 use kiln_jit::{RunError, Session};
 use ndarray::ArrayD;
 
-use super::{Compiled, GraphOf, Programs};
+use super::{Compiled, GiveRows, GraphOf, Programs};
 use crate::distributed::ExchangeError;
 use crate::report::{Profile, ProfileError};
 use crate::trainer::builder::Settings;
@@ -100,7 +99,7 @@ impl Programs {
         (name, mode): (&'static str, Mode),
         sizes: Sizes,
         graph: GraphOf<'_>,
-        f: &mut dyn FnMut(&mut Compiled, Range<usize>) -> Result<(), TrainError>,
+        f: GiveRows<'_>,
     ) -> Result<(), TrainError> {
         let Some(own) = self.shards.as_ref().filter(|_| mode == Mode::Train).map(Shards::own) else {
             let (program, _) = self.get(name, sizes, graph)?;
