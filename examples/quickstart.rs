@@ -5,6 +5,7 @@
 use kiln::{data::CsvOptions, logs::JsonLines, prelude::*};
 use ndarray::Axis;
 
+/// What is trained.
 #[derive(Model)]
 #[model(input = [64])]
 pub struct Net {
