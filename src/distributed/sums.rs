@@ -85,6 +85,20 @@ pub(crate) struct Bucket {
     sums: Sums,
 }
 
+/// Some numbers of a bucket, of which each rank adds up one piece.
+struct Pieces {
+    part: Range<usize>,
+    ranks: usize,
+}
+
+impl Pieces {
+    /// That of a rank.
+    fn of(&self, rank: usize) -> Range<usize> {
+        let start = |rank: usize| self.part.start + self.part.len() * rank / self.ranks;
+        start(rank)..start(rank + 1)
+    }
+}
+
 /// How many numbers of a message so many numbers are.
 fn words(elements: usize, wire: Precision) -> usize {
     match wire {
@@ -248,11 +262,10 @@ impl Bucket {
         limit: Duration,
     ) -> Result<(), ExchangeError> {
         let (rank, ranks) = (network.rank(), network.ranks());
-        let piece = |of: usize| part.start + part.len() * of / ranks..part.start + part.len() * (of + 1) / ranks;
-        let pieces: Vec<Range<usize>> = (0..ranks).map(piece).collect();
+        let pieces = Pieces { part, ranks };
         self.send_blocks(rank, &pieces);
         network.swap(&mut self.messages, limit)?;
-        self.add_up(rank, pieces[rank].clone());
+        self.add_up(rank, pieces.of(rank));
         self.send_sum(rank, &pieces);
         network.swap(&mut self.messages, limit)?;
         if self.wire != Precision::F32 {
@@ -260,7 +273,7 @@ impl Bucket {
             let (blocks, messages) = numbers.split_at_mut(self.blocks.len() * self.elements);
             for of in (0..ranks).filter(|&of| of != rank) {
                 let message = receives[of].start - blocks.len()..receives[of].end - blocks.len();
-                unpack(&messages[message], self.wire, &mut blocks[pieces[of].clone()]);
+                unpack(&messages[message], self.wire, &mut blocks[pieces.of(of)]);
             }
         }
         Ok(())
@@ -268,13 +281,14 @@ impl Bucket {
 
     /// Each rank is to be sent its piece of all blocks of this one. One block goes as it lies there; of several, and of what
     /// is rounded, messages are made behind the blocks.
-    fn send_blocks(&mut self, rank: usize, pieces: &[Range<usize>]) {
+    fn send_blocks(&mut self, rank: usize, pieces: &Pieces) {
         let (wire, elements, count) = (self.wire, self.elements, self.blocks.len());
         let is_sent_from_block = wire == Precision::F32 && count == 1;
         let Messages { numbers, sends, receives } = &mut self.messages;
         let mut end = count * elements;
         sends.clear();
-        for (of, piece) in pieces.iter().enumerate() {
+        for of in 0..pieces.ranks {
+            let piece = pieces.of(of);
             let length = words(piece.len(), wire);
             if of == rank || is_sent_from_block {
                 sends.push(if of == rank { 0..0 } else { piece.clone() });
@@ -293,7 +307,7 @@ impl Bucket {
         receives.clear();
         for (of, blocks) in self.of_ranks.iter().enumerate() {
             let first = end;
-            end += if of == rank { 0 } else { blocks.len() * words(pieces[rank].len(), wire) };
+            end += if of == rank { 0 } else { blocks.len() * words(pieces.of(rank).len(), wire) };
             receives.push(first..end);
         }
         numbers.resize(numbers.len().max(end), 0.0);
@@ -328,17 +342,17 @@ impl Bucket {
 
     /// The sum of this rank's piece is to be sent to all: from where it lies to where it is to lie, or by messages where it is
     /// rounded.
-    fn send_sum(&mut self, rank: usize, pieces: &[Range<usize>]) {
-        let (wire, own) = (self.wire, pieces[rank].clone());
+    fn send_sum(&mut self, rank: usize, pieces: &Pieces) {
+        let (wire, own) = (self.wire, pieces.of(rank));
         let Messages { numbers, sends, receives } = &mut self.messages;
         let behind = self.blocks.len() * self.elements;
         let mut end = behind + words(own.len(), wire);
         let message = if wire == Precision::F32 { own.clone() } else { behind..end };
-        for of in (0..pieces.len()).filter(|&of| of != rank) {
+        for of in (0..pieces.ranks).filter(|&of| of != rank) {
             sends[of] = message.clone();
-            receives[of] = pieces[of].clone();
+            receives[of] = pieces.of(of);
             if wire != Precision::F32 {
-                receives[of] = end..end + words(pieces[of].len(), wire);
+                receives[of] = end..end + words(pieces.of(of).len(), wire);
                 end = receives[of].end;
             }
         }
