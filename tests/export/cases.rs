@@ -132,6 +132,7 @@ pub fn all() -> Vec<Case> {
         case::<Warped>("warped", fixed),
         case::<Running>("running", lengths),
         case::<examples::digit_net::DigitNet>("digits", fixed),
+        case::<examples::hourglass::Hourglass>("hourglass", fixed),
         case::<examples::mnist::LeNet>("mnist", fixed),
         case::<examples::quickstart::Net>("quickstart", fixed),
     ];

@@ -1,7 +1,10 @@
 //! Operations one by one, each as the operator of ONNX that computes it, or a few.
 
+use std::collections::HashMap;
+
+use kiln_graph::interpret::interpret;
 use kiln_graph::op::{ArgOp, Convolution, MAX_SPATIAL, PadSpec, ReduceOp, SliceSpec, Sliding, Window, WindowOp};
-use kiln_graph::{DType, NodeId, Op};
+use kiln_graph::{Builder, DType, NodeId, Op};
 
 use super::error::WriteError;
 use super::level::extents;
@@ -20,8 +23,8 @@ impl Writer<'_> {
         match self.level().node(id).op {
             Op::Binary(_) | Op::Compare(_) | Op::Select => self.plain_operands(id),
             Op::Random { .. } => {
-                let why = "its numbers are of Kiln's own generator; let the network take them as an input";
-                Err(self.level().no_form(id, why))
+                self.drawn_once(id)?;
+                Ok(Vec::new())
             }
             _ => Ok(self.level().node(id).inputs.to_vec()),
         }
@@ -128,8 +131,8 @@ impl Writer<'_> {
             Op::ScanResult { index } => {
                 return Ok(self.scan_results[&(self.depth(), operands[0])][*index as usize].clone());
             }
-            Op::Random { .. }
-            | Op::Exchange { .. }
+            Op::Random { .. } => return self.write_random(id),
+            Op::Exchange { .. }
             | Op::ConvGradWeight { .. }
             | Op::WindowMaxGrad(_)
             | Op::WindowMaxPick(_)
@@ -188,6 +191,28 @@ impl Writer<'_> {
         let number = whole(constants.iter().map(inverse).collect()).ok_or(unknown)?;
         let divisor = self.scalar_extent(&number, DataType::Float);
         Ok(self.push(node("Reciprocal", &[&divisor])))
+    }
+
+    /// The step of random numbers that are the same in every run, and their shape.
+    fn drawn_once(&self, id: NodeId) -> Result<(f64, Vec<i64>), WriteError> {
+        let step = match self.level().node(id).inputs[..] {
+            [step] => constant(&self.level().node(step).op),
+            _ => f64::NAN,
+        };
+        let dims: Option<Vec<i64>> = self.dims(id)?.iter().map(Number::value).collect();
+        let why = "its numbers are of Kiln's own generator; let the network take them as an input";
+        dims.filter(|_| !step.is_nan()).map(|dims| (step, dims)).ok_or_else(|| self.level().no_form(id, why))
+    }
+
+    /// Random numbers that are the same in every run: as what they are.
+    fn write_random(&mut self, id: NodeId) -> Result<String, WriteError> {
+        let (step, dims) = self.drawn_once(id)?;
+        let g = Builder::new("drawn");
+        g.output("drawn", g.apply(self.level().node(id).op.clone(), &[g.scalar_of(DType::I32, step)]));
+        let graph = g.finish().expect("the shape holds in the model's graph, too");
+        let results = interpret::<f32>(&graph, &HashMap::new()).expect("it has no inputs");
+        let bytes = results.outputs["drawn"].to_f64().into_iter().flat_map(|number| (number as f32).to_le_bytes());
+        Ok(self.constant(DataType::Float, &dims, bytes.collect()))
     }
 
     /// `0, 1, ..` along an axis, then repeated along the others.
