@@ -22,6 +22,8 @@ const SLEEP: Duration = Duration::from_micros(50);
 /// what they may have sent before.
 const LISTEN: Duration = Duration::from_millis(10);
 const GRACE: Duration = Duration::from_millis(200);
+/// The same of one that has ended without an error: the last that it sent may be long.
+const ENDED: Duration = Duration::from_secs(2);
 
 /// Numbers of what a rank says last: which rank has failed, counted from 1, or 0; how many bytes the reason has, and the
 /// reason. 1 KiB, which libraries send without being asked for it.
@@ -188,7 +190,7 @@ impl<H: Handle> Ranks<H> {
                 let failure = self.listen();
                 gone = gone.or(failure.is_some().then_some(waited));
                 if let (Some(failure), Some(heard)) = (failure, gone)
-                    && waited >= heard + GRACE
+                    && waited >= heard + if failure.reason.is_empty() { ENDED } else { GRACE }
                 {
                     self.state = State::Without(failure.clone(), limit);
                     let Failure { rank: from, reason } = failure;
@@ -237,8 +239,11 @@ impl<H: Handle> Ranks<H> {
         loop {
             let are_sent = self.mpi.are_done().unwrap_or(true);
             if others.iter().fold(are_sent, |all, &other| self.hear(other) && all) {
+                let are_done = matches!(self.mpi.are_done(), Ok(true));
                 self.mpi.take();
-                return last.is_none() && self.last.iter().flatten().all(Option::is_none);
+                // Of one that has died nothing was heard.
+                let ended_well = |&other: &usize| matches!(self.last[other], Some(None));
+                return are_done && last.is_none() && others.iter().all(ended_well);
             }
             let waited = begin.elapsed();
             if limit.is_some_and(|limit| waited >= limit) {

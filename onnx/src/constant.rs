@@ -327,6 +327,12 @@ pub fn location(tensor: &TensorProto) -> Option<&str> {
     entry.filter(|_| external).map(|entry| entry.value())
 }
 
+/// Whether a location is one beside the model: a file may name no other file of whoever reads it.
+pub fn lies_beside(location: &str) -> bool {
+    let is_within = |part| matches!(part, Component::Normal(_) | Component::CurDir);
+    !location.is_empty() && Path::new(location).components().all(is_within)
+}
+
 /// The bytes of a tensor in a file beside the model's.
 fn read_external(tensor: &TensorProto, beside: Beside<'_>, expected: usize) -> Result<Vec<u8>, String> {
     let of = |key: &str| tensor.external_data.iter().find(|entry| entry.key() == key).map(|entry| entry.value());
@@ -335,8 +341,7 @@ fn read_external(tensor: &TensorProto, beside: Beside<'_>, expected: usize) -> R
         Some(text) => text.parse::<u64>().map(Some).map_err(|_| format!("external data with {key} = `{text}`")),
     };
     let location = location(tensor).ok_or("external data without a location")?;
-    let inside = Path::new(location).components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
-    if !inside || location.is_empty() {
+    if !lies_beside(location) {
         return Err(format!("external data at `{location}`, which does not lie beside the model"));
     }
     let (offset, length) = (number("offset")?.unwrap_or(0), number("length")?);

@@ -212,6 +212,10 @@ impl Bucket {
     /// rounded on the wire is rounded shard by shard, so that sums do not depend on who has which; then nothing is added up
     /// before.
     pub fn take(&mut self, shard: usize, write: impl FnOnce(&mut [f32])) {
+        // Shards follow each other; what lies there of a step that failed half-way does not count.
+        if self.blocks.last().is_some_and(|&(first, count)| first + count != shard) {
+            self.blocks.clear();
+        }
         write(self.block());
         self.blocks.push((shard, 1));
         while self.wire == Precision::F32

@@ -101,6 +101,19 @@ pub enum OnnxRunError {
         /// The target's.
         found: Type,
     },
+    /// An output of a model with [independent rows](super::OnnxTrainerBuilder::independent_rows) that has no row for each
+    /// sample.
+    #[error(
+        "output `{output}` has shape {found} for {rows} samples, and no row for each: leave out `independent_rows`"
+    )]
+    NoRows {
+        /// The output.
+        output: String,
+        /// Its shape.
+        found: Shape,
+        /// The number of samples.
+        rows: usize,
+    },
     /// An output that holds something else than what was asked for.
     #[error("output `{name}` holds {found}, not {wanted}")]
     Holds {
@@ -135,7 +148,9 @@ impl OnnxPredictorBuilder {
     setter!(tune);
 
     /// Computes products in 8 bits: see [`PredictorBuilder::quantize`](crate::PredictorBuilder::quantize). `calibration` has the
-    /// values of all inputs by their names, some hundred samples, where the first extent is open.
+    /// values of all inputs by their names, some hundred samples, where the first extent is open. They are computed in batches
+    /// of [`OnnxPredictorBuilder::batch`], so that of a model whose first axis is time, or counts something else than samples,
+    /// that must be the length of the calibration data.
     ///
     /// ```
     /// use kiln::onnx::{OnnxModel, OnnxPredictor};

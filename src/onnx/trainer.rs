@@ -87,8 +87,8 @@ pub struct OnnxTrainer {
     outputs: Vec<String>,
     /// What targets must be, by the number of rows.
     rules: HashMap<usize, Vec<TargetRule>>,
-    /// Whether each output has a place for each sample along its first axis, once that was asked.
-    by_samples: Option<bool>,
+    /// Whether the first axes count samples that have nothing to do with each other.
+    independent_rows: bool,
     /// The targets of the current batch, as programs read them.
     targets: Vec<Buffer>,
 }
@@ -100,6 +100,7 @@ pub struct OnnxTrainerBuilder {
     losses: Losses,
     optimizer: Box<dyn Optimizer + Send + Sync>,
     settings: Settings,
+    independent_rows: bool,
 }
 
 impl Training for OnnxTrainer {
@@ -222,6 +223,15 @@ impl OnnxTrainerBuilder {
         self
     }
 
+    /// Whether the first axis of all inputs and outputs counts samples, of which each is computed by itself. Evaluations and
+    /// predictions of more than a batch then go in parts of the batch: in the memory of one, by programs that are compiled once.
+    /// Default: no, all are computed at once, as a file says nothing of it: of recurrent layers whose first axis is time, or of
+    /// softmax over samples, parts have other results.
+    pub fn independent_rows(mut self, independent: bool) -> Self {
+        self.independent_rows = independent;
+        self
+    }
+
     setter!(threads);
     setter!(cached_programs);
     setter!(check_numerics);
@@ -237,7 +247,7 @@ impl OnnxTrainerBuilder {
     /// [`OnnxRunError::Model`] for an input whose shape is open or a node that is not computed, [`OnnxRunError::Unknown`]
     /// for a loss of no output, [`OnnxRunError::Run`].
     pub fn build(self) -> Result<OnnxTrainer, OnnxRunError> {
-        let OnnxTrainerBuilder { mut model, losses, optimizer, settings } = self;
+        let OnnxTrainerBuilder { mut model, losses, optimizer, settings, independent_rows } = self;
         let types = model.input_types()?;
         let inputs: Vec<(String, Type)> =
             model.inputs().iter().map(|input| input.name.clone()).zip(types.iter().copied()).collect();
@@ -272,7 +282,7 @@ impl OnnxTrainerBuilder {
             inputs,
             outputs,
             rules,
-            by_samples: None,
+            independent_rows,
             targets,
         })
     }
@@ -283,7 +293,13 @@ impl OnnxTrainer {
     #[allow(clippy::new_ret_no_self)]
     pub fn new(model: OnnxModel, optimizer: impl Optimizer + Send + Sync + 'static) -> OnnxTrainerBuilder {
         let (model, optimizer) = (Box::new(model), Box::new(optimizer));
-        OnnxTrainerBuilder { model, losses: Vec::new(), optimizer, settings: Settings::default() }
+        OnnxTrainerBuilder {
+            model,
+            losses: Vec::new(),
+            optimizer,
+            settings: Settings::default(),
+            independent_rows: false,
+        }
     }
 
     /// The names of the inputs with their types; [`Shape::N`] is the number of rows.
@@ -324,22 +340,25 @@ impl OnnxTrainer {
         Ok(())
     }
 
-    /// How many rows are computed at once: a batch, where there are more, and outputs have samples to put together.
-    fn rows_at_once(&mut self, rows: Option<usize>) -> Result<usize, TrainError> {
-        let batch = self.settings.batch;
-        let Some(rows) = rows.filter(|&rows| rows > batch) else { return Ok(rows.unwrap_or(batch)) };
-        let by_samples = match self.by_samples {
-            Some(by_samples) => by_samples,
-            None => {
-                let mut all = true;
-                for count in [batch, batch + 1] {
-                    let graph = self.model.predict_graph(count).map_err(foreign)?;
-                    all &= graph.outputs.iter().all(|output| graph.shape(output.node).dims().first() == Some(&count));
-                }
-                *self.by_samples.insert(all)
+    /// How many rows are computed at once.
+    fn rows_at_once(&self, rows: usize) -> usize {
+        if self.independent_rows { rows.min(self.settings.batch) } else { rows }
+    }
+
+    /// That each output has a row for each of some samples, where they are to be put together.
+    fn check_rows(&self, at_once: usize, rows: usize) -> Result<(), OnnxRunError> {
+        if at_once == rows {
+            return Ok(());
+        }
+        let graph = self.model.predict_graph(at_once)?;
+        let given = graph.outputs.iter().find(|output| graph.shape(output.node).dims().first() != Some(&at_once));
+        match given {
+            Some(output) => {
+                let (output, found) = (output.name.clone(), graph.shape(output.node));
+                Err(OnnxRunError::NoRows { output, found, rows: at_once })
             }
-        };
-        Ok(if by_samples { batch } else { rows })
+            None => Ok(()),
+        }
     }
 
     /// Sets the learning rate of all parameters from the next step on; with a schedule, the rate that it changes.
@@ -503,7 +522,8 @@ impl<'p> OnnxTrainerCall<'_, 'p> {
         if training && rows > batch {
             return Err(TrainError::BatchTooLarge { batch, found: rows }.into());
         }
-        let at_once = trainer.rows_at_once(free)?;
+        let at_once = trainer.rows_at_once(rows);
+        trainer.check_rows(at_once, rows)?;
         trainer.make_rules(rows)?;
         for (place, target) in targets.iter().enumerate() {
             let rule = trainer.rules[&rows][place];
@@ -547,7 +567,8 @@ impl<'p> OnnxTrainerCall<'_, 'p> {
         Ok(sums.chunks(2).map(|of_loss| of_loss[0] / of_loss[1]).sum::<f64>() as f32)
     }
 
-    /// Computes the outputs, as in evaluation; more samples than the trainer's batch in parts of so many.
+    /// Computes the outputs, as in evaluation; with [`OnnxTrainerBuilder::independent_rows`] more samples than the trainer's
+    /// batch in parts of so many.
     ///
     /// # Errors
     /// As for [`OnnxCall::run`](super::OnnxCall::run).
@@ -555,7 +576,8 @@ impl<'p> OnnxTrainerCall<'_, 'p> {
         let OnnxTrainerCall { trainer, given, .. } = self;
         let free = given.rows(&trainer.inputs)?;
         let rows = free.unwrap_or(trainer.settings.batch);
-        let at_once = trainer.rows_at_once(free)?;
+        let at_once = trainer.rows_at_once(rows);
+        trainer.check_rows(at_once, rows)?;
         let OnnxTrainer { model, programs, inputs, outputs, .. } = trainer;
         let mut parts = Vec::new();
         for start in (0..rows).step_by(at_once) {

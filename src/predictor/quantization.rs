@@ -246,7 +246,9 @@ impl Subject<'_> {
             for (number, output) in outputs.iter_mut().enumerate() {
                 let ty = session.program().plan().outputs[number].ty;
                 if ty.dtype == DType::F32 {
-                    output.width = if ty.shape.rank() < 2 { 1 } else { ty.shape.dim(ty.shape.rank() - 1).max(1) };
+                    // Along the last axis that has several, `[N, 1000, 1, 1]` as `[N, 1000]`.
+                    let scores = ty.shape.dims().iter().skip(1).rfind(|&&extent| extent > 1);
+                    output.width = scores.copied().unwrap_or(1);
                     output.numbers.extend(session.output(number).iter());
                 }
             }
@@ -255,7 +257,7 @@ impl Subject<'_> {
     }
 
     /// The range of each activation, by all numbers that it takes.
-    fn ranges(&self, names: &[String], calibration: Calibration) -> Result<Vec<[f32; 2]>, TrainError> {
+    fn ranges(&self, names: &[String], options: &QuantizeOptions) -> Result<Vec<[f32; 2]>, TrainError> {
         let mut ranges = vec![[f32::INFINITY, f32::NEG_INFINITY]; names.len()];
         let mut finite = vec![true; names.len()];
         let first = self.outputs.len();
@@ -266,23 +268,27 @@ impl Subject<'_> {
                 (*least, *greatest) = (least.min(low), greatest.max(high));
             }
         })?;
-        if let Some(number) = finite.iter().position(|finite| !finite) {
+        // What is left in f32 may be what it likes.
+        let is_taken = |number: &usize| !options.excludes(&names[*number]);
+        if let Some(number) = (0..names.len()).filter(is_taken).find(|&number| !finite[number]) {
             return Err(QuantizeError::NotFinite { layer: names[number].clone() }.into());
         }
-        if calibration == Calibration::MinMax {
+        if options.calibration == Calibration::MinMax {
             return Ok(ranges);
         }
-        let mut histograms: Vec<Histogram> = ranges.iter().map(|&range| Histogram::over(range)).collect();
+        let counted =
+            |(number, &range): (usize, &[f32; 2])| Histogram::over(if finite[number] { range } else { [0.0; 2] });
+        let mut histograms: Vec<Histogram> = ranges.iter().enumerate().map(counted).collect();
         // All activations are results here, and have memory of their own.
         let graph = shown(&(self.graph)(self.sizes.with_batch(1))?);
         let elements = graph.outputs[first..].iter().map(|output| graph.shape(output.node).elements());
         let batch = (MOST_SHOWN / elements.sum::<usize>().max(1)).clamp(1, self.settings.batch);
         self.run(batch, self.states(None)?, shown, |session| {
-            for (number, histogram) in histograms.iter_mut().enumerate() {
+            for (number, histogram) in histograms.iter_mut().enumerate().filter(|(number, _)| is_taken(number)) {
                 session.output(first + number).iter().for_each(|&number| histogram.add(number));
             }
         })?;
-        Ok(histograms.iter().map(|histogram| histogram.range(calibration)).collect())
+        Ok(histograms.iter().map(|histogram| histogram.range(options.calibration)).collect())
     }
 
     /// What each result loses by its own operands.
@@ -329,7 +335,7 @@ impl Subject<'_> {
         if names.iter().all(|layer| options.excludes(layer)) {
             return Err(QuantizeError::Nothing { excluded: !names.is_empty() }.into());
         }
-        let ranges = self.ranges(&names, options.calibration)?;
+        let ranges = self.ranges(&names, options)?;
         let affine = |(name, range): (&String, &[f32; 2])| {
             (!options.excludes(name)).then(|| Affine::covering(range[0], range[1]))
         };

@@ -419,17 +419,22 @@ impl Shards {
         rows: usize,
         states: &mut States,
     ) -> Result<(), TrainError> {
+        let position_of = |shards: &Shards, shard: usize| {
+            let (part, _) = shards.rows(shard, rows);
+            shards.position(shard, name, &sizes.with_batch(part.len())).expect("its inputs were given")
+        };
+        // Programs for other numbers of rows may differ in it: then all of them run their last level.
+        let all_once = self.own.clone().all(|shard| self.compiled[position_of(self, shard)].once);
         let mut level = 0;
         loop {
             let mut levels = 0;
             for shard in self.own.clone() {
-                let (part, weight) = self.rows(shard, rows);
-                let position =
-                    self.position(shard, name, &sizes.with_batch(part.len())).expect("its inputs were given");
+                let (_, weight) = self.rows(shard, rows);
+                let position = position_of(self, shard);
                 let of = &mut self.compiled[position];
                 let plan = of.program.session().program().plan();
                 levels = plan.levels.len();
-                let once = level + 1 == levels && of.once;
+                let once = level + 1 == levels && all_once;
                 let is_last = shard + 1 == self.own.end;
                 if once && !is_last {
                     continue;

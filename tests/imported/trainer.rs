@@ -188,7 +188,7 @@ fn mistakes_name_the_input_the_output_or_the_target() {
     assert!(trainer.given("x", &x).unwrap().target(&name, &y).unwrap().step().unwrap().is_finite());
 }
 
-/// Many samples are computed in parts of the batch, whatever their number, and what comes of them is that of all.
+/// Many samples of independent rows are computed in parts of the batch, and what comes of them is that of all.
 #[test]
 fn many_samples_are_computed_in_parts() {
     let folder = Folder::new("trainer-parts");
@@ -199,6 +199,7 @@ fn many_samples_are_computed_in_parts() {
         let model = OnnxModel::load(&path).unwrap();
         let loss = cross_entropy().ignore_index(2);
         let builder = OnnxTrainer::new(model, Sgd::new(0.1)).loss(name.clone(), loss).batch(batch).threads(1);
+        let builder = builder.independent_rows(true);
         let mut trainer = builder.build().unwrap();
         let loss = trainer.given("x", &x).unwrap().target(&name, &y).unwrap().loss().unwrap();
         (loss, trainer.given("x", &x).unwrap().run().unwrap().numbers(&name).unwrap().clone())

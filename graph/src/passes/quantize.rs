@@ -80,7 +80,12 @@ pub fn watched(graph: &Graph) -> Graph {
 pub fn shown(graph: &Graph) -> Graph {
     let mut new = graph.clone();
     for (number, one) in quantizable(graph).iter().enumerate() {
-        extra(&mut new, one, format!("activation {number}"), None, |of| of.node(one.place.node).inputs[0]);
+        // As one axis: the steps of a scan add another.
+        extra(&mut new, one, format!("activation {number}"), None, |of| {
+            let x = of.node(one.place.node).inputs[0];
+            let (scope, elements) = (of.node(x).scope, of.shape(x).elements());
+            add(of, scope, Op::Reshape(Shape::new(&[elements])), &[x])
+        });
     }
     new
 }
@@ -123,7 +128,7 @@ fn extra(
     let inner = make(body);
     body.outputs.push(Output { name: name.clone(), node: inner });
     let index = body.updates.len() + body.outputs.len() - 1;
-    let ty = body.scan_result(length, index).expect("an activation has an axis less than a tensor may have");
+    let ty = body.scan_result(length, index).expect("what is given of a step has one axis or none");
     let inputs = Operands::from_slice(&[scan]);
     let mut node = new.push(Node { op: Op::ScanResult { index: index as u32 }, inputs, ty, scope });
     if let Some(op) = reduced {

@@ -2,16 +2,19 @@
 
 use std::collections::BTreeSet;
 
-use crate::constant::location;
-use crate::proto::{GraphProto, ModelProto, NodeProto, TensorProto};
+use crate::constant::{lies_beside, location};
+use crate::proto::{AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto};
 
-/// Their names, as the model has them.
+/// Their names, as the model has them: of those that lie beside it. (Who reads a tensor of another place is told so.)
 pub fn names(model: &ModelProto) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     if let Some(graph) = &model.graph {
         of_graph(graph, &mut names);
     }
-    model.functions.iter().for_each(|function| of_nodes(&function.node, &mut names));
+    for function in &model.functions {
+        of_nodes(&function.node, &mut names);
+        of_attributes(&function.attribute_proto, &mut names);
+    }
     names
 }
 
@@ -24,7 +27,11 @@ fn of_graph(graph: &GraphProto, names: &mut BTreeSet<String>) {
 }
 
 fn of_nodes(nodes: &[NodeProto], names: &mut BTreeSet<String>) {
-    for attribute in nodes.iter().flat_map(|node| &node.attribute) {
+    nodes.iter().for_each(|node| of_attributes(&node.attribute, names));
+}
+
+fn of_attributes(attributes: &[AttributeProto], names: &mut BTreeSet<String>) {
+    for attribute in attributes {
         attribute.t.iter().for_each(|tensor| of_tensor(tensor, names));
         if let Some(sparse) = &attribute.sparse_tensor {
             sparse.values.iter().chain(&sparse.indices).for_each(|tensor| of_tensor(tensor, names));
@@ -36,5 +43,5 @@ fn of_nodes(nodes: &[NodeProto], names: &mut BTreeSet<String>) {
 }
 
 fn of_tensor(tensor: &TensorProto, names: &mut BTreeSet<String>) {
-    names.extend(location(tensor).map(str::to_owned));
+    names.extend(location(tensor).filter(|location| lies_beside(location)).map(str::to_owned));
 }

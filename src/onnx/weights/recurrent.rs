@@ -46,11 +46,14 @@ fn of_node(graph: &GraphProto, node: &NodeProto) -> Vec<Part> {
         let dims: Vec<usize> = tensor.dims.iter().map(|&extent| usize::try_from(extent).unwrap_or(0)).collect();
         let [directions, ref rest @ ..] = dims[..] else { continue };
         let rows = rest.first().copied().unwrap_or(0) / words.len();
-        if rows == 0 || !rows.is_multiple_of(gates.len()) || directions > 2 {
+        let axes = if letter == "B" { 2 } else { 3 };
+        if rows == 0 || !rows.is_multiple_of(gates.len()) || directions > 2 || dims.len() != axes {
             continue;
         }
         let shape: Vec<usize> = std::iter::once(rows).chain(rest[1..].iter().copied()).collect();
-        let count: usize = shape.iter().product();
+        // Files are hostile: of more elements than can be, there are no parts.
+        let count = shape.iter().try_fold(1, |count: usize, &extent| count.checked_mul(extent));
+        let Some(count) = count.filter(|count| count.checked_mul(2 * words.len()).is_some()) else { continue };
         for direction in 0..directions {
             for (place, word) in words.iter().enumerate() {
                 let before = if layer.is_empty() { String::new() } else { format!("{layer}.") };
