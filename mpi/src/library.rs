@@ -335,8 +335,8 @@ impl<H: Handle> Mpi<H> {
         }
         let memory = numbers.as_mut_ptr();
         self.memory.push(numbers);
-        let parts = receives.iter().map(|part| (self.receive, part)).chain(sends.iter().map(|part| (self.send, part)));
-        let parts: Vec<_> = parts.collect();
+        let (receive, send) = (self.receive, self.send);
+        let parts = receives.iter().map(|part| (receive, part)).chain(sends.iter().map(|part| (send, part)));
         for (transfer, (rank, part)) in parts {
             // SAFETY: the part lies within the numbers, which live until all requests are done, or for good; parts that are
             // received overlap with no other, parts that are sent are read alone.
@@ -370,12 +370,13 @@ impl<H: Handle> Mpi<H> {
     /// The numbers of what was begun last, once all is done. Where something is not, nobody waits for it any more: since the
     /// library may still use the numbers, they are leaked.
     pub fn take(&mut self) -> Vec<f32> {
-        let mut memory = std::mem::take(&mut self.memory);
         if self.requests.is_empty() {
-            return memory.pop().unwrap_or_default();
+            let numbers = self.memory.pop().unwrap_or_default();
+            self.memory.clear();
+            return numbers;
         }
         self.requests.clear();
-        std::mem::forget(memory);
+        std::mem::forget(std::mem::take(&mut self.memory));
         Vec::new()
     }
 

@@ -302,6 +302,12 @@ impl<H: Handle> Network for Ranks<H> {
 
     fn recover(&mut self, _: Duration) -> Result<(), ExchangeError> {
         let rank = self.mpi.rank();
+        // One that has given up may run on, and MPI would wait for it without a limit.
+        if let State::Without(Failure { rank: from, reason }, _) = &self.state
+            && !reason.is_empty()
+        {
+            return Err(ExchangeError::GivenUp { rank, from: *from, reason: reason.clone() });
+        }
         self.state = State::Broken;
         let reason = |error| ExchangeError::Network { rank, reason: MpiError::from(error).to_string() };
         self.mpi.shrink().map_err(reason)?;

@@ -204,6 +204,17 @@ fn scope(output: &str) -> String {
     format!("loss.{output}")
 }
 
+/// That each output has a row for each of so many samples, so that parts can be put together.
+fn check_rows(prediction: &Graph, rows: usize) -> Result<(), OnnxRunError> {
+    for output in &prediction.outputs {
+        let found = prediction.shape(output.node);
+        if found.dims().first() != Some(&rows) {
+            return Err(OnnxRunError::NoRows { output: output.name.clone(), found, rows });
+        }
+    }
+    Ok(())
+}
+
 fn optimization<'a>(model: &'a OnnxModel, rule: &'a dyn Optimizer) -> Optimization<'a> {
     Optimization::new("", rule, |path, f| model.visit(path, f))
 }
@@ -245,7 +256,8 @@ impl OnnxTrainerBuilder {
     ///
     /// # Errors
     /// [`OnnxRunError::Model`] for an input whose shape is open or a node that is not computed, [`OnnxRunError::Unknown`]
-    /// for a loss of no output, [`OnnxRunError::Run`].
+    /// for a loss of no output, [`OnnxRunError::NoRows`] for an output without a row for each sample where rows are said to be
+    /// independent, [`OnnxRunError::Run`].
     pub fn build(self) -> Result<OnnxTrainer, OnnxRunError> {
         let OnnxTrainerBuilder { mut model, losses, optimizer, settings, independent_rows } = self;
         let types = model.input_types()?;
@@ -257,7 +269,10 @@ impl OnnxTrainerBuilder {
         }
         let mut programs = settings.programs(1, types.iter().copied())?;
         // What is wrong with the file is said with its own error.
-        model.predict_graph(settings.batch)?;
+        let prediction = model.predict_graph(settings.batch)?;
+        if independent_rows {
+            check_rows(&prediction, settings.batch)?;
+        }
         programs.take_parameters(&mut *model)?;
         let (sizes, rule) = (Sizes::of_batch(settings.batch), &*optimizer);
         let mut step = |_| graph(&model, &losses, rule, (Purpose::Step, settings.batch, settings.seed));
@@ -343,22 +358,6 @@ impl OnnxTrainer {
     /// How many rows are computed at once.
     fn rows_at_once(&self, rows: usize) -> usize {
         if self.independent_rows { rows.min(self.settings.batch) } else { rows }
-    }
-
-    /// That each output has a row for each of some samples, where they are to be put together.
-    fn check_rows(&self, at_once: usize, rows: usize) -> Result<(), OnnxRunError> {
-        if at_once == rows {
-            return Ok(());
-        }
-        let graph = self.model.predict_graph(at_once)?;
-        let given = graph.outputs.iter().find(|output| graph.shape(output.node).dims().first() != Some(&at_once));
-        match given {
-            Some(output) => {
-                let (output, found) = (output.name.clone(), graph.shape(output.node));
-                Err(OnnxRunError::NoRows { output, found, rows: at_once })
-            }
-            None => Ok(()),
-        }
     }
 
     /// Sets the learning rate of all parameters from the next step on; with a schedule, the rate that it changes.
@@ -523,7 +522,6 @@ impl<'p> OnnxTrainerCall<'_, 'p> {
             return Err(TrainError::BatchTooLarge { batch, found: rows }.into());
         }
         let at_once = trainer.rows_at_once(rows);
-        trainer.check_rows(at_once, rows)?;
         trainer.make_rules(rows)?;
         for (place, target) in targets.iter().enumerate() {
             let rule = trainer.rules[&rows][place];
@@ -577,7 +575,6 @@ impl<'p> OnnxTrainerCall<'_, 'p> {
         let free = given.rows(&trainer.inputs)?;
         let rows = free.unwrap_or(trainer.settings.batch);
         let at_once = trainer.rows_at_once(rows);
-        trainer.check_rows(at_once, rows)?;
         let OnnxTrainer { model, programs, inputs, outputs, .. } = trainer;
         let mut parts = Vec::new();
         for start in (0..rows).step_by(at_once) {

@@ -200,8 +200,12 @@ pub fn quantize(graph: &Graph, chosen: &[Option<Affine>]) -> Graph {
         }
         at.push(new.push(Node { inputs: Operands::from_slice(&inputs), ty, ..node.clone() }));
     }
-    let known = graph.inputs.len();
-    new.inputs[..known].iter_mut().for_each(|input| input.node = at[input.node.index()]);
+    moved(new, &at, graph.inputs.len())
+}
+
+/// A graph whose nodes have moved: so many inputs, the results and the updates are brought to where they are now.
+fn moved(mut new: Graph, at: &[NodeId], inputs: usize) -> Graph {
+    new.inputs[..inputs].iter_mut().for_each(|input| input.node = at[input.node.index()]);
     new.outputs.iter_mut().for_each(|output| output.node = at[output.node.index()]);
     new.updates.iter_mut().for_each(|update| update.node = at[update.node.index()]);
     sweep(&mut new);
@@ -246,12 +250,7 @@ fn quantized_body(body: &Graph, taken: &[Taken<'_>]) -> Graph {
         }
         at.push(new.push(Node { inputs: Operands::from_slice(&inputs), ty, ..node.clone() }));
     }
-    let known = body.inputs.len();
-    new.inputs[..known].iter_mut().for_each(|input| input.node = at[input.node.index()]);
-    new.outputs.iter_mut().for_each(|output| output.node = at[output.node.index()]);
-    new.updates.iter_mut().for_each(|update| update.node = at[update.node.index()]);
-    sweep(&mut new);
-    new
+    moved(new, &at, body.inputs.len())
 }
 
 /// Parts of a vector, one after the other.

@@ -1,5 +1,6 @@
-//! In which order groups run: as the nodes stand in the graph, but what the rest waits for, updates of states, and what is
-//! handed over to other shards, as early as they can. It knows what groups read and need; it does not know what they compute, nor where values lie.
+//! In which order groups run: as the nodes stand in the graph, but what the rest waits for, updates of states, and what
+//! is handed over to other shards, as early as they can. It knows what groups read and need; it does not know what they
+//! compute, nor where values lie.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
