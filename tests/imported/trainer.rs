@@ -188,6 +188,37 @@ fn mistakes_name_the_input_the_output_or_the_target() {
     assert!(trainer.given("x", &x).unwrap().target(&name, &y).unwrap().step().unwrap().is_finite());
 }
 
+model! {
+    struct Summed {
+        fc: Linear(4, 3),
+    }
+
+    eval total(x: [N, 4]) -> sums {
+        let sums = fc(x).sum(0);
+    }
+}
+
+/// Parts of rows could not be put together.
+#[test]
+fn outputs_without_rows_are_no_independent_rows() {
+    let folder = Folder::new("trainer-no-rows");
+    let path = folder.path("summed.onnx");
+    OnnxExport::of_eval(&Summed::init(3), "total").unwrap().save(&path).unwrap();
+    let builder = |independent: bool| {
+        let model = OnnxModel::load(&path).unwrap();
+        let name = model.outputs()[0].clone();
+        OnnxTrainer::new(model, Sgd::new(0.1))
+            .loss(name, l1())
+            .batch(2)
+            .threads(1)
+            .independent_rows(independent)
+            .build()
+    };
+    let error = builder(true).err().unwrap().to_string();
+    assert_eq!(error, "output `sums` has shape [3] for 2 samples, and no row for each: leave out `independent_rows`");
+    assert!(!builder(false).err().is_some_and(|error| error.to_string().contains("independent_rows")));
+}
+
 /// Many samples of independent rows are computed in parts of the batch, and what comes of them is that of all.
 #[test]
 fn many_samples_are_computed_in_parts() {
