@@ -94,6 +94,30 @@ pub const fn check_call(text: &str, dtype: Result<DType, ShapeError>, shape: Res
     }
 }
 
+/// As [`check_elementwise`], of one operand whose type is that of the result.
+///
+/// # Panics
+/// With the error's message, if there is one; in a constant that is a compile error.
+#[track_caller]
+pub const fn check_one(text: &str, op: &'static str, taken: Elements, operand: Type) -> Type {
+    match (taken, operand.dtype) {
+        (Elements::Float | Elements::Number, DType::F32) | (Elements::Any, _) => operand,
+        _ => check_elementwise(text, op, None, &[(taken, operand)]),
+    }
+}
+
+/// As [`check_elementwise`], of two operands whose element type is that of the result.
+///
+/// # Panics
+/// With the error's message, if there is one; in a constant that is a compile error.
+#[track_caller]
+pub const fn check_two(text: &str, op: &'static str, taken: Elements, left: Type, right: Type) -> Type {
+    match (taken, left.dtype, right.dtype) {
+        (Elements::Float | Elements::Number, DType::F32, DType::F32) if left.shape.same(&right.shape) => left,
+        _ => check_elementwise(text, op, None, &[(taken, left), (taken, right)]),
+    }
+}
+
 /// As [`check_call`], of a function whose operands broadcast, as nearly all are: short, because a body has many of them.
 /// The result holds `gives`, or what the operands hold.
 ///

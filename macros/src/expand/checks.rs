@@ -110,6 +110,7 @@ impl Constants {
 
     fn all(&mut self, declaration: &Validated) {
         self.free();
+        self.definitions.extend(super::applied::types(declaration, &self.owner));
         for helper in &declaration.helpers {
             self.helper(helper, declaration);
         }
@@ -446,20 +447,19 @@ pub fn run(node: &Node<Layer>, owner: &Owner, check: Option<Check<'_>>) -> Token
     match node {
         Node::Layer(layer) => {
             let check = check.filter(|check| check.only.is_none_or(|only| only == layer.id));
-            let place = check.and_then(|check| check.place).unwrap_or(layer.place);
-            let check = check.map(|check| match &layer.kind {
+            let Some(check) = check else { return assumed(layer, owner) };
+            let place = check.place.unwrap_or(layer.place);
+            match &layer.kind {
                 LayerKind::Known { indexed, .. } => {
-                    let (name, result) = (check.label.bind(), result(layer, *indexed, owner));
-                    let check = call(place, emit!(shape::check_layer), emit!(name, result));
-                    emit!(let result = #result; if result.is_err() { #name #check; })
+                    let result = result(layer, *indexed, owner);
+                    let shape = check.label.checked(place, emit!(shape::check_layer), &result);
+                    emit!(#KILN::graph::Type::new(#KILN::graph::DType::F32, #shape))
                 }
                 LayerKind::Model => {
                     let types = model_types(layer, check.label, place, Want::One);
-                    emit!({ let inputs = [x]; #types };)
+                    emit!({ let inputs = [x]; #types })
                 }
-            });
-            let assumed = assumed(layer, owner);
-            emit!(#check #assumed)
+            }
         }
         Node::List { element, length } => {
             let outer = Label::new("");
