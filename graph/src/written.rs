@@ -72,3 +72,8 @@ pub fn neg(operand: Value<'_>) -> Value<'_> {
 pub fn not(operand: Value<'_>) -> Value<'_> {
     !at(operand)
 }
+
+/// An element of an array over which a body loops.
+pub const fn element<T: Copy>(array: &[T], position: usize) -> T {
+    array[position]
+}

@@ -59,6 +59,8 @@ pub enum Statement {
         variable: Ident,
         source: Source,
         body: Block,
+        /// The tensors of around it that it sets.
+        sets: Vec<Ident>,
     },
     If(If),
     Block(Block),
@@ -290,9 +292,7 @@ impl Tensor {
     fn parts(&self) -> Vec<Piece<'_>> {
         match self {
             Tensor::Variable(_) | Tensor::Parameter(_) => Vec::new(),
-            Tensor::Call(call) => {
-                call.arguments.iter().flat_map(Argument::tensors).map(Piece::Tensor).collect()
-            }
+            Tensor::Call(call) => call.arguments.iter().flat_map(Argument::tensors).map(Piece::Tensor).collect(),
             Tensor::Apply(apply) => apply.inputs.iter().flatten().map(Piece::Tensor).collect(),
             Tensor::Helper { arguments, .. } => arguments.iter().map(Piece::Value).collect(),
             Tensor::Whole { inputs, .. } => inputs.iter().map(|(_, tensor)| Piece::Tensor(tensor)).collect(),

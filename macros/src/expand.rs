@@ -13,10 +13,13 @@ mod around;
 mod body;
 mod checks;
 mod label;
+mod loops;
 mod losses;
 mod owner;
 mod steps;
 mod structure;
+#[cfg(test)]
+mod tests;
 mod transfers;
 mod walk;
 

@@ -1,7 +1,7 @@
 //! The compile-time checks that the macros emit: each is a call in a constant, which fails to evaluate with the error's
 //! words, under the user's own tokens. Knows rules by their results only.
 
-use super::functions::{Elements, Types, elements};
+use super::functions::{Elements, Types, element, elements};
 use super::{DType, MAX_EXTENT, MAX_RANK, Message, Misfit, Shape, ShapeError, Sizes, Type, extent, rules};
 use crate::setting::InvalidSetting;
 
@@ -100,9 +100,9 @@ pub const fn check_call(text: &str, dtype: Result<DType, ShapeError>, shape: Res
 /// With the error's message, if there is one; in a constant that is a compile error.
 #[track_caller]
 pub const fn check_one(text: &str, op: &'static str, taken: Elements, operand: Type) -> Type {
-    match (taken, operand.dtype) {
-        (Elements::Float | Elements::Number, DType::F32) | (Elements::Any, _) => operand,
-        _ => check_elementwise(text, op, None, &[(taken, operand)]),
+    match element(op, taken, operand) {
+        Ok(dtype) => Type { dtype, ..operand },
+        Err(error) => refuse(text, &error),
     }
 }
 

@@ -60,7 +60,13 @@ impl Function {
     }
 
     /// The call over values of the model, at the user's token.
-    pub fn compute(&self, model_name: &Ident, model: &TokenStream, x: Option<&TokenStream>, place: Span) -> TokenStream {
+    pub fn compute(
+        &self,
+        model_name: &Ident,
+        model: &TokenStream,
+        x: Option<&TokenStream>,
+        place: Span,
+    ) -> TokenStream {
         let name = format_ident!("{}_of_{}", self.name, model_name, span = place);
         let arguments = self.indices.iter().chain(x);
         let arguments = emit!(#model, g, #(#arguments),*);

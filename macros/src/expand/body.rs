@@ -9,10 +9,10 @@ use super::around::{at, cut, line, written};
 use super::checks::{Check, Want, call, model_types, run, several_types};
 use super::label::Label;
 use super::owner::Owner;
-use super::{applied, losses, walk};
+use super::{applied, loops, losses, walk};
 use crate::ast::{Node, ParameterKind, Place, Sequence};
 use crate::body::{
-    Access, Apply, Argument, Block, Call, Gradient, Helper, If, LayerParameter, Range, Source, Statement, Step, Tensor,
+    Access, Apply, Argument, Block, Call, Gradient, Helper, If, LayerParameter, Source, Statement, Step, Tensor,
     Transfer, Value,
 };
 use crate::methods::{Builds, Elements, Gives, Kind};
@@ -95,11 +95,11 @@ impl Expansion<'_> {
                 });
                 if *declares { emit!(let [#(#names),*] = #value;) } else { emit!([#(#names),*] = #value;) }
             }
-            Statement::For { variable, source, body } => {
+            Statement::For { variable, source, body, sets } => {
                 let body = self.block(body, Want::One);
                 match source {
-                    Source::Range(range) => self.for_range(variable, range, &body),
-                    Source::Array(array) => self.for_array(variable, array, &body),
+                    Source::Range(range) => loops::over_range(variable, range, &body, sets),
+                    Source::Array(array) => loops::over_array(variable, array, &body, sets),
                 }
             }
             Statement::If(choice) => self.choice(choice, Want::One),
@@ -154,49 +154,6 @@ impl Expansion<'_> {
                 });
                 emit!({ #(#indices)* #check })
             }
-        }
-    }
-
-    /// The loop counts by itself: constants have no `for`, and where there are many of them, iterators cost rustc more than
-    /// all else.
-    fn for_range(&self, variable: &Ident, range: &Range, body: &TokenStream) -> TokenStream {
-        let Range { start, end, inclusive, reversed } = range;
-        if *reversed {
-            let behind = if *inclusive { emit!(#end + 1) } else { end.clone() };
-            return emit! {{
-                let start = #start;
-                let mut counter = #behind;
-                while counter > start {
-                    counter -= 1;
-                    let #variable = counter;
-                    { #body }
-                }
-            }};
-        }
-        let before = if *inclusive { emit!(<=) } else { emit!(<) };
-        emit! {{
-            let mut counter = #start;
-            let end = #end;
-            while counter #before end {
-                let #variable = counter;
-                { #body }
-                counter += 1;
-            }
-        }}
-    }
-
-    fn for_array(&self, variable: &Ident, array: &TokenStream, body: &TokenStream) -> TokenStream {
-        match self.target {
-            Target::Computation(_) => emit!(for #variable in #array { #body }),
-            Target::Types(_) => emit! {{
-                let array = #array;
-                let mut position = 0;
-                while position < array.len() {
-                    let #variable = array[position];
-                    { #body }
-                    position += 1;
-                }
-            }},
         }
     }
 
@@ -328,7 +285,7 @@ impl Expansion<'_> {
             (Target::Computation(model), want, _) => {
                 let count = want.count();
                 let all = emit!(#KILN::graph::Model::forward_all(#model, g, &inputs));
-                let all = emit!(#KILN::graph::model::exactly::<#count>(g, &#all));
+                let all = emit!(#KILN::graph::model::exactly(g, &#all));
                 let result = if count == 1 { emit!(let [x] = #all; x) } else { all };
                 emit!({ let inputs = [#(#values),*]; #result })
             }
@@ -391,7 +348,7 @@ impl Expansion<'_> {
         };
         match want {
             Want::One => value,
-            Want::Several(count) => emit!(#KILN::graph::model::exactly::<#count>(g, &#value)),
+            Want::Several(_) => emit!(#KILN::graph::model::exactly(g, &#value)),
         }
     }
 
@@ -434,7 +391,7 @@ impl Expansion<'_> {
             let value = self.tensor(tensor, Want::One);
             let of = elements_of(of);
             operands.extend(emit!(let #name = #value;));
-            elements.push(emit!((#of, #name)));
+            elements.push(emit!(#of, #name));
             if several { emit!(#name) } else { emit!(#name.shape) }
         };
         for (argument, parameter) in one.arguments.iter().zip(function.parameters) {
@@ -455,7 +412,10 @@ impl Expansion<'_> {
             });
         }
         let name = function.name;
-        let dtype = emit!(#KILN::graph::shape::functions::elements(#name, &[#(#elements),*]));
+        let dtype = match elements.as_slice() {
+            [one] => emit!(#KILN::graph::shape::functions::element(#name, #one)),
+            several => emit!(#KILN::graph::shape::functions::elements(#name, &[#((#several)),*])),
+        };
         let given = |dtype_name: &str| {
             let given = Ident::new(dtype_name, Span::mixed_site());
             emit!(#KILN::graph::shape::functions::gives(#KILN::graph::DType::#given, #dtype))
@@ -470,7 +430,7 @@ impl Expansion<'_> {
         let rule = emit!(#KILN::graph::shape::functions::#rule(#name, #(#arguments),*));
         let check = match want {
             Want::One => emit!(shape::check_call),
-            Want::Several(count) => emit!(shape::check_several::<#count>),
+            Want::Several(_) => emit!(shape::check_several),
         };
         let text = &one.text;
         let check = call(one.place, check, emit!(#text, #dtype, #rule));
@@ -529,7 +489,7 @@ impl Expansion<'_> {
             let all = emit!(<#ty as #KILN::graph::Model>::forward_all(&#place, g, &inputs));
             let result = match want {
                 Want::One => emit!(let [x] = #KILN::graph::model::exactly(g, &#all); x),
-                Want::Several(count) => emit!(#KILN::graph::model::exactly::<#count>(g, &#all)),
+                Want::Several(_) => emit!(#KILN::graph::model::exactly(g, &#all)),
             };
             return emit!({ let inputs = [#(#inputs),*]; #scopes #result });
         }
@@ -544,7 +504,7 @@ impl Expansion<'_> {
             let taken = applied.part(want.count()).map(|count| emit!([..#count]));
             let result = match want {
                 Want::One => emit!(let [x] = #KILN::graph::model::exactly(g, &#all #taken); x),
-                Want::Several(count) => emit!(#KILN::graph::model::exactly::<#count>(g, &#all #taken)),
+                Want::Several(_) => emit!(#KILN::graph::model::exactly(g, &#all #taken)),
             };
             return emit!({ let inputs = #inputs; #scopes #result });
         }
@@ -579,10 +539,10 @@ impl Expansion<'_> {
         }
         let run = run(node, owner, Some(Check { only: None, label: &label, place: Some(apply.place) }));
         let x = emit!(#(#inputs)*);
-        if let Want::Several(count) = want {
+        if let Want::Several(_) = want {
             // Only a model gives several.
             let name = label.bind();
-            let count = call(apply.place, emit!(shape::check_outputs::<#count>), emit!(name, &[x]));
+            let count = call(apply.place, emit!(shape::check_outputs), emit!(name, &[x]));
             return emit!({ let x = #x; #indices let x = { #run }; #name #count });
         }
         emit!({ let x = #x; #indices #run })
@@ -600,9 +560,7 @@ impl Expansion<'_> {
                 (Step::Index { index, place, certain }, outer) => {
                     let outer = outer.unwrap_or_else(|| Label::new(""));
                     if let (false, Some(Node::List { length, .. })) = (certain, way.find(self.layers)) {
-                        let name = outer.bind();
-                        let check = call(*place, emit!(shape::check_index), emit!(name, #index, #length));
-                        checks.extend(emit!(if #index >= #length { #name #check; }));
+                        checks.extend(outer.check_index(*place, index, &length.to_token_stream()));
                     }
                     label = Some(outer.at(index));
                 }

@@ -360,7 +360,8 @@ impl Constants {
             return places.map(|place| check(self, 0, place, &found)).collect();
         }
         let checks = places.enumerate().map(|(position, place)| check(self, position, place, &emit!(found[#position])));
-        emit!({ let found = #found; [#(#checks),*] })
+        let ty = types(checks.len());
+        emit!({ let found: #ty = #found; [#(#checks),*] })
     }
 
     /// The walk over the types of one of the model's own functions.
@@ -501,8 +502,7 @@ pub fn model_types(layer: &Layer, label: &Label, place: Place, want: Want) -> To
     let model = emit!(<#ty as #KILN::graph::Model>);
     let taken = emit!(#KILN::graph::shape::rules::inputs(#model::INPUTS, &inputs));
     let taken = call(place, emit!(shape::check_inputs), emit!(name, #taken));
-    let count = want.count();
-    let outputs = call(place, emit!(shape::check_outputs::<#count>), emit!(name, #model::OUTPUTS));
+    let outputs = call(place, emit!(shape::check_outputs), emit!(name, #model::OUTPUTS));
     let given = emit!(#KILN::graph::shape::rules::outputs(#model::INPUTS, &inputs, #outputs));
     let given = match want {
         Want::One => emit!(let [x] = #given; x),
@@ -530,10 +530,10 @@ pub fn several_types(
     let types = emit!(name, #types);
     let given = match want {
         Want::One => {
-            let one = call(place, emit!(shape::check_types::<1>), types);
+            let one = call(place, emit!(shape::check_types), types);
             emit!(let [x] = #one; x)
         }
-        Want::Several(count) => call(place, emit!(shape::check_types::<#count>), types),
+        Want::Several(_) => call(place, emit!(shape::check_types), types),
     };
     emit!(#name #given)
 }

@@ -54,6 +54,21 @@ impl Label {
         }
     }
 
+    /// The check of an index into the list at this place.
+    pub fn check_index(&self, place: Place, index: &TokenStream, length: &TokenStream) -> TokenStream {
+        let check = emit!(shape::check_index);
+        match &self.message {
+            Text::Plain(path) => {
+                let check = call(place, check, emit!(#path, #index, #length));
+                emit!(#check;)
+            }
+            Text::Composed(message) => {
+                let check = call(place, check, emit!(list.as_str(), #index, #length));
+                emit!(if #index >= #length { let list = #message; #check; })
+            }
+        }
+    }
+
     /// Declares `name`, the text.
     pub fn bind(&self) -> TokenStream {
         match &self.message {
