@@ -1,5 +1,5 @@
-//! What the statements of a body become, for the macros: each function here takes note of the user's line and is one short
-//! call, as a body may have thousands. Knows values; no layer.
+//! What the statements of a body become, for the macros: each function here takes note of the user's line and is one
+//! short call, as a body may have thousands. Knows values; no layer.
 
 use std::panic::Location;
 

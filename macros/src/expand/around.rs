@@ -6,8 +6,8 @@ use quote::quote_spanned;
 use super::checks::Want;
 use crate::naming::KILN;
 
-/// The call of a function of `kiln::graph::written`, which asks for its caller's place: that of the user's token. Hence all
-/// of the call's own tokens lie there, and none is the macro's.
+/// The call of a function of `kiln::graph::written`, which asks for its caller's place: that of the user's token.
+/// Hence all of the call's own tokens lie there, and none is the macro's.
 pub fn written(place: Span, function: &str, arguments: &TokenStream) -> TokenStream {
     let (kiln, function) = (KILN.at(place), Ident::new(function, place));
     quote_spanned!(place=> #kiln::graph::written::#function(#arguments))

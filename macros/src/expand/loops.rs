@@ -13,10 +13,11 @@
 //! };
 //! ```
 //!
-//! rustc's analyses of control flow carry what may have been set once around each loop and then down to the end of its
-//! scope. What lives no longer than the block of the loop stops there, and the time grows with the number of loops. Variables
-//! that rustc makes live to the end of the function, and it would grow with the square: those of `counter += 1`, which
-//! checks for overflow, of `array[counter]`, and of the value of a body that does not end in `continue`.
+//! rustc's analyses of control flow carry what may have been set once around each loop and then down to the end of
+//! its scope. What lives no longer than the block of the loop stops there, and the time grows with the number of
+//! loops. Variables that rustc makes live to the end of the function, and it would grow with the square: those of
+//! `counter += 1`, which checks for overflow, of `array[counter]`, and of the value of a body that does not end in
+//! `continue`.
 
 use proc_macro2::{Ident, Literal, TokenStream};
 use syn::LitInt;
