@@ -472,6 +472,12 @@ pub mod loops {
 pub mod indexing {
     /// Places from which on the outermost axis is the grid. Unit: places. Zen 4, 2026-11-23.
     pub const SHARED_PLACES: usize = 4096;
+    /// What is added at one index is cut into parts of so many elements at least, since each task reads all indices.
+    /// Unit: elements. Emerald Rapids, 2026-11-30.
+    pub const ROW_PART: usize = 64;
+    /// Tasks that share additions, at most, where they have to cut what is added at one index. Unit: tasks. A guess,
+    /// 2026-11-30.
+    pub const ROW_TASKS: usize = 16;
 }
 
 /// Reductions.
