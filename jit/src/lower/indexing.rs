@@ -13,6 +13,7 @@ use super::group::{Context, Group};
 use super::loops::{nest, vectors};
 use super::lowered::Lowered;
 use crate::cost::params::indexing::{ROW_PART, ROW_TASKS, SHARED_PLACES};
+use crate::cost::params::loops::UNROLL;
 use crate::cost::sharing::divisor;
 use crate::kernel::{Convert, Index, Int2, KernelBuilder, Operation, Row, Value};
 use crate::target::Target;
@@ -301,11 +302,15 @@ fn lower(
             body(kernel, &evaluation, &Point::single(coordinates.to_vec()));
             return Vec::new();
         };
-        vectors(kernel, expression.extents[axis], 1, &Index::default(), &mut |kernel, group| {
+        // An index that is the same for all lanes is found once for the whole row.
+        let mut row = evaluation.clone();
+        let place = Point::single(coordinates.to_vec());
+        row.prepare_within(kernel, [indexed.index], |known| known != axis, &place);
+        vectors(kernel, expression.extents[axis], UNROLL, &Index::default(), &mut |kernel, group| {
             for (index, active) in group {
                 let mut coordinates = coordinates.to_vec();
                 coordinates[axis] = index.clone();
-                body(kernel, &evaluation, &Point::along(axis, coordinates, *active));
+                body(kernel, &row, &Point::along(axis, coordinates, *active));
             }
         });
         Vec::new()
