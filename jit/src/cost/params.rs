@@ -459,6 +459,9 @@ pub mod loops {
     /// Tasks from which on an axis that they do not divide is cut into an even part and a rest, a kernel of its own.
     /// Unit: tasks. Zen 4, 2026-11-23.
     pub const TASKS_AND_REST: usize = 4;
+    /// Places of the innermost axis that a transposing kernel handles before it goes on along the other axis: a line of
+    /// results. Unit: places. Emerald Rapids, 2026-11-30.
+    pub const TRANSPOSED_PART: usize = 16;
     /// The part of [`TASK_PLACES`] below which a task is too small. Unit: 1 over it. Zen 4, 2026-11-23.
     pub const SMALL_TASK: usize = 8;
     /// The weight that takes as long as moving a place. Unit: weight, an addition being 1. Zen 4, 2026-11-23.
@@ -472,6 +475,12 @@ pub mod loops {
 pub mod indexing {
     /// Places from which on the outermost axis is the grid. Unit: places. Zen 4, 2026-11-23.
     pub const SHARED_PLACES: usize = 4096;
+    /// What is added at one index is cut into parts of so many elements at least, since each task reads all indices.
+    /// Unit: elements. Emerald Rapids, 2026-11-30.
+    pub const ROW_PART: usize = 64;
+    /// Tasks that share additions, at most, where they have to cut what is added at one index. Unit: tasks. A guess,
+    /// 2026-11-30.
+    pub const ROW_TASKS: usize = 16;
 }
 
 /// Reductions.
