@@ -81,8 +81,11 @@ pub enum Elements {
 
 /// The common element type of a function's operands, f32 if there are none.
 pub const fn elements(op: &'static str, operands: &[(Elements, Type)]) -> Result<DType, ShapeError> {
-    let mut common: Option<DType> = None;
     let mut operand = 0;
+    while operand < operands.len() && is_number(operands[operand]) {
+        operand += 1;
+    }
+    let mut common = if operand > 0 { Some(DType::F32) } else { None };
     while operand < operands.len() {
         let (taken, Type { dtype: found, .. }) = operands[operand];
         let (fits, expected) = match taken {
@@ -106,18 +109,17 @@ pub const fn elements(op: &'static str, operands: &[(Elements, Type)]) -> Result
         }
         operand += 1;
     }
-    Ok(match common {
-        Some(common) => common,
-        None => DType::F32,
-    })
+    Ok(if let Some(common) = common { common } else { DType::F32 })
 }
 
 /// [`elements`] of a function of one operand.
 pub const fn element(op: &'static str, taken: Elements, operand: Type) -> Result<DType, ShapeError> {
-    match (taken, operand.dtype) {
-        (Elements::Float | Elements::Number, DType::F32) | (Elements::Any, _) => Ok(operand.dtype),
-        _ => elements(op, &[(taken, operand)]),
-    }
+    if is_number((taken, operand)) { Ok(DType::F32) } else { elements(op, &[(taken, operand)]) }
+}
+
+/// Whether an operand is of f32 and may be, as nearly all are.
+const fn is_number((taken, operand): (Elements, Type)) -> bool {
+    matches!(taken, Elements::Float | Elements::Number | Elements::Any) && matches!(operand.dtype, DType::F32)
 }
 
 /// The element type of a result that is not that of the operands, which are right.
@@ -526,6 +528,9 @@ pub const fn along(op: &'static str, x: Shape, dim: isize) -> Result<Shape, Shap
 /// `torch.matmul`: vectors count as a row on the left and as a column on the right, whose axis the result does not have;
 /// axes before the last two are batches, and are broadcast.
 pub const fn matmul(op: &'static str, left: Shape, right: Shape) -> Result<Shape, ShapeError> {
+    if left.rank == 2 && right.rank == 2 && left.dims[1] == right.dims[0] {
+        return Ok(left.with(1, right.dims[1]));
+    }
     let error = Err(ShapeError::Mismatch { op, left, right });
     if left.rank() == 0 || right.rank() == 0 {
         return error;
