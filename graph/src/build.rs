@@ -22,6 +22,7 @@ mod value;
 mod tests;
 
 use std::cell::{Cell, RefCell};
+use std::panic::Location;
 
 use rustc_hash::FxHashMap;
 
@@ -302,17 +303,27 @@ impl Builder {
         Entered { builder: self, outer, names: self.path.borrow().len() }
     }
 
-    /// Says where the user asked for the nodes that come until [`Builder::end_line`] is given the result; lines lie within
-    /// one another as expressions do, and the innermost counts. For the macros: reports of what went wrong name it.
-    pub fn line(&self, file: &'static str, line: u32, column: u32) -> u32 {
-        let (outer, line) = (self.scope.get(), Line { file, line, column });
-        self.scope.set(self.index.borrow_mut().line(outer, line, &mut self.graph.borrow_mut().scopes));
-        outer
+    /// Begins a body whose operations say their [lines](Builder::line), until [`Builder::end_body`] is given the result. For
+    /// the macros.
+    pub fn begin_body(&self) -> u32 {
+        self.scope.get()
     }
 
-    /// Ends what [`Builder::line`] began, which gave this.
-    pub fn end_line(&self, outer: u32) {
+    /// Ends what [`Builder::begin_body`] began, which gave this.
+    pub fn end_body(&self, outer: u32) {
         self.scope.set(outer);
+    }
+
+    /// Says where the user asked for the nodes that come, until the next line of the body or its end: reports of what went
+    /// wrong name it.
+    pub(crate) fn line(&self, place: &'static Location<'static>) {
+        let line = Line { file: place.file(), line: place.line(), column: place.column() };
+        let scopes = &mut self.graph.borrow_mut().scopes;
+        let present = self.scope.get();
+        // The line before lies beside this one.
+        let Scope { outer, line: before, .. } = &scopes[present as usize];
+        let outer = if before.is_some() { *outer } else { present };
+        self.scope.set(self.index.borrow_mut().line(outer, line, scopes));
     }
 
     /// A name within the current layer: `conv1.weight`.

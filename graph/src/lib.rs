@@ -42,6 +42,8 @@ pub mod transfer;
 pub mod verify;
 pub mod whole;
 mod words;
+#[doc(hidden)]
+pub mod written;
 
 pub use bf16::Bf16;
 pub use build::{Builder, Classes, GraphError, Mode, Range, Value};

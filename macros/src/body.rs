@@ -59,6 +59,8 @@ pub enum Statement {
         variable: Ident,
         source: Source,
         body: Block,
+        /// The tensors of around it that it sets.
+        sets: Vec<Ident>,
     },
     If(If),
     Block(Block),
@@ -191,6 +193,17 @@ pub enum Argument {
     Attribute(TokenStream),
 }
 
+impl Argument {
+    /// The tensors in it.
+    pub fn tensors(&self) -> &[Tensor] {
+        match self {
+            Argument::Tensor(tensor) => std::slice::from_ref(tensor),
+            Argument::Tensors(tensors) => tensors,
+            Argument::Number(_) | Argument::Attribute(_) => &[],
+        }
+    }
+}
+
 /// A layer applied to tensors.
 pub struct Apply {
     pub layer: Access,
@@ -223,6 +236,15 @@ pub enum Step {
 impl Block {
     /// Calls `f` with each statement, those of blocks within statements and expressions too.
     pub fn each_statement(&self, f: &mut impl FnMut(&Statement)) {
+        self.each(f, &mut |_| ());
+    }
+
+    /// Calls `f` with each tensor, those within others and within blocks too.
+    pub fn each_tensor(&self, f: &mut impl FnMut(&Tensor)) {
+        self.each(&mut |_| (), f);
+    }
+
+    fn each(&self, f: &mut impl FnMut(&Statement), of_tensor: &mut impl FnMut(&Tensor)) {
         let mut waiting = vec![Piece::Block(self)];
         while let Some(part) = waiting.pop() {
             match part {
@@ -244,7 +266,10 @@ impl Block {
                 Piece::Value(Value::Tensor(tensor)) => waiting.push(Piece::Tensor(tensor)),
                 Piece::Value(Value::Tuple(tensors)) => waiting.extend(tensors.iter().map(Piece::Tensor)),
                 Piece::Value(Value::Number(_)) => {}
-                Piece::Tensor(tensor) => waiting.extend(tensor.parts()),
+                Piece::Tensor(tensor) => {
+                    of_tensor(tensor);
+                    waiting.extend(tensor.parts());
+                }
             }
         }
     }
@@ -267,14 +292,7 @@ impl Tensor {
     fn parts(&self) -> Vec<Piece<'_>> {
         match self {
             Tensor::Variable(_) | Tensor::Parameter(_) => Vec::new(),
-            Tensor::Call(call) => {
-                let tensors = call.arguments.iter().flat_map(|argument| match argument {
-                    Argument::Tensor(tensor) => std::slice::from_ref(tensor),
-                    Argument::Tensors(tensors) => tensors.as_slice(),
-                    Argument::Number(_) | Argument::Attribute(_) => &[],
-                });
-                tensors.map(Piece::Tensor).collect()
-            }
+            Tensor::Call(call) => call.arguments.iter().flat_map(Argument::tensors).map(Piece::Tensor).collect(),
             Tensor::Apply(apply) => apply.inputs.iter().flatten().map(Piece::Tensor).collect(),
             Tensor::Helper { arguments, .. } => arguments.iter().map(Piece::Value).collect(),
             Tensor::Whole { inputs, .. } => inputs.iter().map(|(_, tensor)| Piece::Tensor(tensor)).collect(),

@@ -8,14 +8,18 @@ macro_rules! emit {
     };
 }
 
+mod applied;
 mod around;
 mod body;
 mod checks;
 mod label;
+mod loops;
 mod losses;
 mod owner;
 mod steps;
 mod structure;
+#[cfg(test)]
+mod tests;
 mod transfers;
 mod walk;
 
@@ -49,6 +53,7 @@ pub fn expand(declaration: &Validated) -> TokenStream {
         let (layer, model) = (implement_layer(declaration), implement_model(declaration, &when_instantiated));
         emit!(#layer #model)
     };
+    let applied = applied::computations(declaration);
     let parts = steps::parameters_of_parts(declaration);
     let cuts = steps::cuts(declaration);
     let walk = Owner::of_defaults(declaration);
@@ -79,6 +84,7 @@ pub fn expand(declaration: &Validated) -> TokenStream {
         const _: () = {
             #items
             #cuts
+            #applied
             #(#functions)*
             #model
             #parts
@@ -95,7 +101,7 @@ fn implement_layer(declaration: &Validated) -> TokenStream {
         Some(_) if takes_several(declaration) => emit!(#KILN::graph::model::not_of_one::<Self>(g, x)),
         Some(forward) => {
             let (name, body) = (&forward.inputs[0], compute_forward(forward, declaration));
-            emit!(let mut #name = x; #body)
+            around::body(&emit!(let mut #name = x; #body))
         }
     };
     let visit = walk::visit(&declaration.body);
@@ -191,13 +197,7 @@ fn expansion<'a>(declaration: &'a Validated, model: &'a TokenStream) -> Expansio
 fn compute_helper(helper: &Helper, declaration: &Validated) -> TokenStream {
     let Validated { name, generics, .. } = declaration;
     let (_, arguments, bounds) = generics.split_for_impl();
-    let constants = generics.params.iter().filter_map(|parameter| match parameter {
-        syn::GenericParam::Const(constant) => {
-            let (name, ty) = (&constant.ident, &constant.ty);
-            Some(emit!(const #name: #ty))
-        }
-        _ => None,
-    });
+    let constants = owner::const_parameters(generics);
     let parameters = helper.parameters.iter().map(|Parameter { name, kind }| match kind {
         ParameterKind::Tensor(_) => emit!(mut #name: #KILN::graph::Value<'g>),
         ParameterKind::Number(ty) => emit!(mut #name: #ty),
@@ -290,7 +290,7 @@ fn implement_model(declaration: &Validated, when_instantiated: &TokenStream) -> 
     let forward = declaration.forward.as_ref().filter(|_| takes_several(declaration)).map(|forward| {
         let (names, count) = (&forward.inputs, outputs.len());
         let body = compute_forward(forward, declaration);
-        let body = if count == 1 { emit!([{ #body }]) } else { body };
+        let body = around::body(&if count == 1 { emit!([{ #body }]) } else { body });
         emit! {
             fn forward_all<'g>(
                 &self,

@@ -1,7 +1,7 @@
 //! The compile-time checks that the macros emit: each is a call in a constant, which fails to evaluate with the error's
 //! words, under the user's own tokens. Knows rules by their results only.
 
-use super::functions::{Elements, Types, elements};
+use super::functions::{Elements, Types, element, elements};
 use super::{DType, MAX_EXTENT, MAX_RANK, Message, Misfit, Shape, ShapeError, Sizes, Type, extent, rules};
 use crate::setting::InvalidSetting;
 
@@ -91,6 +91,30 @@ pub const fn check_call(text: &str, dtype: Result<DType, ShapeError>, shape: Res
     match (dtype, rules::elements_of(shape)) {
         (Ok(dtype), Ok(shape)) => Type { dtype, shape },
         (Err(error), _) | (_, Err(error)) => refuse(text, &error),
+    }
+}
+
+/// As [`check_elementwise`], of one operand whose type is that of the result.
+///
+/// # Panics
+/// With the error's message, if there is one; in a constant that is a compile error.
+#[track_caller]
+pub const fn check_one(text: &str, op: &'static str, taken: Elements, operand: Type) -> Type {
+    match element(op, taken, operand) {
+        Ok(dtype) => Type { dtype, ..operand },
+        Err(error) => refuse(text, &error),
+    }
+}
+
+/// As [`check_elementwise`], of two operands whose element type is that of the result.
+///
+/// # Panics
+/// With the error's message, if there is one; in a constant that is a compile error.
+#[track_caller]
+pub const fn check_two(text: &str, op: &'static str, taken: Elements, left: Type, right: Type) -> Type {
+    match (taken, left.dtype, right.dtype) {
+        (Elements::Float | Elements::Number, DType::F32, DType::F32) if left.shape.same(&right.shape) => left,
+        _ => check_elementwise(text, op, None, &[(taken, left), (taken, right)]),
     }
 }
 

@@ -63,7 +63,11 @@ const fn name_of(extent: usize) -> usize {
 
 /// Whether an extent is one of a model's free ones, or computed from one. The batch size is none of these.
 pub const fn is_free(extent: usize) -> bool {
-    extent & FREE != 0 && name_of(extent) != 0 && name_of(extent) < MAX_NAME
+    if extent & FREE == 0 {
+        return false;
+    }
+    let name = name_of(extent);
+    name != 0 && name < MAX_NAME
 }
 
 /// Whether an extent is a number, and so neither the batch size nor free.

@@ -112,6 +112,14 @@ pub const fn elements(op: &'static str, operands: &[(Elements, Type)]) -> Result
     })
 }
 
+/// [`elements`] of a function of one operand.
+pub const fn element(op: &'static str, taken: Elements, operand: Type) -> Result<DType, ShapeError> {
+    match (taken, operand.dtype) {
+        (Elements::Float | Elements::Number, DType::F32) | (Elements::Any, _) => Ok(operand.dtype),
+        _ => elements(op, &[(taken, operand)]),
+    }
+}
+
 /// The element type of a result that is not that of the operands, which are right.
 pub const fn gives(dtype: DType, operands: Result<DType, ShapeError>) -> Result<DType, ShapeError> {
     match operands {

@@ -86,8 +86,18 @@ pub const fn floats(input: &'static str, found: Type) -> Result<(), ShapeError> 
     Err(ShapeError::Given { input, expected: Type::new(DType::F32, found.shape), found })
 }
 
+/// A matrix of so many rows and columns is no larger than any memory.
+const MAX_SIDE: usize = 1 << 22;
+const _: () = assert!(MAX_SIDE * MAX_SIDE <= MAX_ELEMENTS);
+
 /// A weight of these extents, and those of a kernel: not more elements than any memory holds.
 pub const fn weight(extents: &[usize], kernel: Option<(&[usize; MAX_SPATIAL], usize)>) -> Result<(), ShapeError> {
+    if let (&[outputs, inputs], None) = (extents, kernel)
+        && outputs <= MAX_SIDE
+        && inputs <= MAX_SIDE
+    {
+        return Ok(());
+    }
     let mut shape = Shape::new(extents);
     if let Some((kernel, spatial)) = kernel {
         let mut axis = 0;
@@ -121,15 +131,17 @@ pub const fn channels(input: Shape, channels: usize, least: usize, most: usize) 
 
 /// A shape that a tensor may have: it has elements, and not more than any memory holds.
 pub const fn tensor(shape: Shape) -> Result<Shape, ShapeError> {
-    let mut elements = 1usize;
+    let (rank, mut elements) = (shape.rank(), 1usize);
     let mut axis = 0;
-    while axis < shape.rank() {
-        match shape.dim(axis) {
-            0 => return Err(ShapeError::Empty { shape }),
-            Shape::N => {}
-            free if extent::is_free(free) => {}
-            extent if extent > MAX_EXTENT => return Err(ShapeError::TooLarge { shape }),
-            extent => elements = elements.saturating_mul(extent),
+    // Every result of every body comes here: a number first, and no calls, which take longest of all where rustc evaluates.
+    while axis < rank {
+        let extent = shape.dims[axis];
+        if extent == 0 {
+            return Err(ShapeError::Empty { shape });
+        } else if extent <= MAX_EXTENT {
+            elements = elements.saturating_mul(extent);
+        } else if extent != Shape::N && !extent::is_free(extent) {
+            return Err(ShapeError::TooLarge { shape });
         }
         axis += 1;
     }
@@ -419,22 +431,21 @@ pub const fn flatten(input: Shape, start: isize, end: isize) -> Result<Shape, Sh
 /// The batch axis of a shape with fewer axes is not repeated along another axis of one that has a batch axis itself: `[N]`
 /// and `[N, 1]` would be `[N, N]`, each sample with each other. `[1, N]` and `[N, 1]` say so.
 pub const fn broadcast(op: &'static str, left: Shape, right: Shape) -> Result<Shape, ShapeError> {
-    let rank = if left.rank() > right.rank() { left.rank() } else { right.rank() };
-    let mut output = if left.rank() > right.rank() { left } else { right };
-    let mut back = 1;
-    while back <= rank {
-        let l = if back <= left.rank() { left.dim(left.rank() - back) } else { 1 };
-        let r = if back <= right.rank() { right.dim(right.rank() - back) } else { 1 };
-        if l != r && l != 1 && r != 1 {
-            return Err(ShapeError::Mismatch { op, left, right });
+    let (less, more) = if left.rank < right.rank { (left, right) } else { (right, left) };
+    let (mut axis, missing) = (more.rank(), more.rank() - less.rank());
+    let mut output = more;
+    while axis > missing {
+        axis -= 1;
+        let (l, m) = (less.dims[axis - missing], more.dims[axis]);
+        if l != m {
+            if l != 1 && m != 1 {
+                return Err(ShapeError::Mismatch { op, left, right });
+            }
+            if missing > 0 && l == Shape::N && has_batch(&more) {
+                return Err(ShapeError::Crossed { less, more, axis });
+            }
+            output.dims[axis] = if m == 1 { l } else { m };
         }
-        let (less, more) = if left.rank() < right.rank() { (left, right) } else { (right, left) };
-        let crossed = less.rank() < more.rank() && back <= less.rank() && less.dim(less.rank() - back) == Shape::N;
-        if crossed && l != r && has_batch(&more) {
-            return Err(ShapeError::Crossed { less, more, axis: rank - back });
-        }
-        output = output.with(rank - back, if l == 1 { r } else { l });
-        back += 1;
     }
     Ok(output)
 }

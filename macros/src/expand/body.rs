@@ -5,14 +5,14 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident};
 use syn::ext::IdentExt;
 
-use super::around::{cut, on_line};
+use super::around::{at, cut, line, written};
 use super::checks::{Check, Want, call, model_types, run, several_types};
 use super::label::Label;
 use super::owner::Owner;
-use super::{losses, walk};
+use super::{applied, loops, losses, walk};
 use crate::ast::{Node, ParameterKind, Place, Sequence};
 use crate::body::{
-    Access, Apply, Argument, Block, Call, Gradient, Helper, If, LayerParameter, Range, Source, Statement, Step, Tensor,
+    Access, Apply, Argument, Block, Call, Gradient, Helper, If, LayerParameter, Source, Statement, Step, Tensor,
     Transfer, Value,
 };
 use crate::methods::{Builds, Elements, Gives, Kind};
@@ -95,11 +95,11 @@ impl Expansion<'_> {
                 });
                 if *declares { emit!(let [#(#names),*] = #value;) } else { emit!([#(#names),*] = #value;) }
             }
-            Statement::For { variable, source, body } => {
+            Statement::For { variable, source, body, sets } => {
                 let body = self.block(body, Want::One);
                 match source {
-                    Source::Range(range) => self.for_range(variable, range, &body),
-                    Source::Array(array) => self.for_array(variable, array, &body),
+                    Source::Range(range) => loops::over_range(variable, range, &body, sets),
+                    Source::Array(array) => loops::over_array(variable, array, &body, sets),
                 }
             }
             Statement::If(choice) => self.choice(choice, Want::One),
@@ -111,9 +111,8 @@ impl Expansion<'_> {
                 let loss = self.tensor(loss, Want::One);
                 match self.target {
                     Target::Computation(model) => {
-                        let update = emit!(#KILN::Steps::optimizers(#model)[#optimizer].minimize(g, #loss));
-                        let update = on_line(place.first, &update);
-                        emit!(#update;)
+                        let loss = at(place.first, &loss);
+                        emit!(#KILN::Steps::optimizers(#model)[#optimizer].minimize(g, #loss);)
                     }
                     Target::Types(_) => {
                         let check = call(*place, emit!(shape::check_scalar), emit!(#text, loss));
@@ -155,56 +154,6 @@ impl Expansion<'_> {
                 });
                 emit!({ #(#indices)* #check })
             }
-        }
-    }
-
-    /// Constants have no `for`: there the loop counts by itself.
-    fn for_range(&self, variable: &Ident, range: &Range, body: &TokenStream) -> TokenStream {
-        let Range { start, end, inclusive, reversed } = range;
-        match (&self.target, reversed) {
-            (Target::Computation(_), false) if *inclusive => emit!(for #variable in #start..=#end { #body }),
-            (Target::Computation(_), false) => emit!(for #variable in #start..#end { #body }),
-            (Target::Computation(_), true) if *inclusive => emit!(for #variable in (#start..=#end).rev() { #body }),
-            (Target::Computation(_), true) => emit!(for #variable in (#start..#end).rev() { #body }),
-            (Target::Types(_), false) => {
-                let before = if *inclusive { emit!(<=) } else { emit!(<) };
-                emit! {{
-                    let mut counter = #start;
-                    let end = #end;
-                    while counter #before end {
-                        let #variable = counter;
-                        { #body }
-                        counter += 1;
-                    }
-                }}
-            }
-            (Target::Types(_), true) => {
-                let behind = if *inclusive { emit!(#end + 1) } else { end.clone() };
-                emit! {{
-                    let start = #start;
-                    let mut counter = #behind;
-                    while counter > start {
-                        counter -= 1;
-                        let #variable = counter;
-                        { #body }
-                    }
-                }}
-            }
-        }
-    }
-
-    fn for_array(&self, variable: &Ident, array: &TokenStream, body: &TokenStream) -> TokenStream {
-        match self.target {
-            Target::Computation(_) => emit!(for #variable in #array { #body }),
-            Target::Types(_) => emit! {{
-                let array = #array;
-                let mut position = 0;
-                while position < array.len() {
-                    let #variable = array[position];
-                    { #body }
-                    position += 1;
-                }
-            }},
         }
     }
 
@@ -294,8 +243,7 @@ impl Expansion<'_> {
                 let operands: Vec<TokenStream> = operands.collect();
                 match self.target {
                     Target::Computation(_) => {
-                        let value = losses::computation(loss, &operands, |tensor| self.tensor(tensor, Want::One));
-                        on_line(loss.place.first, &value)
+                        losses::computation(loss, &operands, |tensor| self.tensor(tensor, Want::One))
                     }
                     Target::Types(_) => losses::rule(loss, &operands),
                 }
@@ -304,7 +252,10 @@ impl Expansion<'_> {
                 let Gradient { loss, of, text, place } = &**gradient;
                 let loss = self.tensor(loss, Want::One);
                 match self.target {
-                    Target::Computation(_) => on_line(place.first, &emit!(g.gradient(#loss, #of))),
+                    Target::Computation(_) => {
+                        let loss = at(place.first, &loss);
+                        emit!(g.gradient(#loss, #of))
+                    }
                     Target::Types(_) => {
                         let check = call(*place, emit!(shape::check_scalar), emit!(#text, loss));
                         emit!({ let loss = #loss; #check; #of })
@@ -314,21 +265,14 @@ impl Expansion<'_> {
         }
     }
 
-    /// A parameter as a value, within the scopes of its layer.
+    /// A parameter as a value.
     fn parameter(&self, LayerParameter { layer, name, place }: &LayerParameter) -> TokenStream {
+        let function = applied::of_parameter(layer, name, self.layers);
         match self.target {
-            Target::Computation(model) => {
-                let (way, names) = way(layer, model);
-                let value = emit!({ #(let _scope = g.enter(#names);)* #KILN::layers::parameter_of(g, &#way, #name) });
-                on_line(place.first, &value)
-            }
+            Target::Computation(model) => function.compute(self.model, model, None, place.first),
             Target::Types(owner) => {
-                let (label, indices) = self.label(layer);
-                let Some(Node::Layer(of)) = layer.find(self.layers) else { return TokenStream::new() };
-                let (ty, settings, bound) = (&of.ty, owner.settings(of.id), label.bind());
-                let shape = emit!(<#ty>::parameter(#name, &#settings));
-                let check = call(*place, emit!(shape::check_parameter), emit!(name, #shape));
-                emit!({ #indices #bound #check })
+                let (_, indices) = self.label(layer);
+                within(indices, function.check(owner, None, *place))
             }
         }
     }
@@ -341,7 +285,7 @@ impl Expansion<'_> {
             (Target::Computation(model), want, _) => {
                 let count = want.count();
                 let all = emit!(#KILN::graph::Model::forward_all(#model, g, &inputs));
-                let all = emit!(#KILN::graph::model::exactly::<#count>(g, &#all));
+                let all = emit!(#KILN::graph::model::exactly(g, &#all));
                 let result = if count == 1 { emit!(let [x] = #all; x) } else { all };
                 emit!({ let inputs = [#(#values),*]; #result })
             }
@@ -361,30 +305,33 @@ impl Expansion<'_> {
     }
 
     fn compute_call(&self, call: &Call, want: Want) -> TokenStream {
-        let arguments: Vec<TokenStream> = (call.arguments.iter())
-            .zip(call.function.parameters)
-            .map(|(argument, parameter)| match argument {
-                Argument::Tensor(tensor) if matches!(parameter.kind, Kind::OptionalTensor(_)) => {
-                    let tensor = self.tensor(tensor, Want::One);
-                    emit!(::core::option::Option::Some(#tensor))
+        if let Builds::Operator(operator) = call.function.builds {
+            return self.operator(operator, call);
+        }
+        let last = call.arguments.iter().rposition(|argument| !argument.tensors().is_empty());
+        let arguments = call.arguments.iter().zip(call.function.parameters).enumerate();
+        let arguments = arguments.map(|(position, (argument, parameter))| {
+            let tensor = |tensor: &Tensor, is_last: bool| {
+                let value = self.tensor(tensor, Want::One);
+                if is_last && last == Some(position) { at(call.name, &value) } else { value }
+            };
+            match argument {
+                Argument::Tensor(one) if matches!(parameter.kind, Kind::OptionalTensor(_)) => {
+                    let one = tensor(one, true);
+                    emit!(::core::option::Option::Some(#one))
                 }
-                Argument::Tensor(tensor) => self.tensor(tensor, Want::One),
+                Argument::Tensor(one) => tensor(one, true),
                 Argument::Number(number) => emit!((#number as f64)),
-                Argument::Tensors(tensors) => {
-                    let tensors = self.tensors(tensors);
+                Argument::Tensors(several) => {
+                    let tensors = several.iter().enumerate().map(|(at, one)| tensor(one, at + 1 == several.len()));
                     emit!(&[#(#tensors),*])
                 }
                 Argument::Attribute(attribute) => attribute.clone(),
-            })
-            .collect();
-        let value = match (call.function.builds, arguments.as_slice()) {
-            (Builds::Operator(operator), operands) => {
-                let operator: TokenStream = operator.parse().expect("an operator");
-                match operands {
-                    [left, right] => emit!((#left #operator #right)),
-                    operands => emit!((#operator #(#operands)*)),
-                }
             }
+        });
+        let arguments: Vec<TokenStream> = arguments.collect();
+        let value = match (call.function.builds, arguments.as_slice()) {
+            (Builds::Operator(_), _) => unreachable!("an operator is a call of its own"),
             (Builds::Value(method), arguments) => {
                 let method = Ident::new(method, Span::mixed_site());
                 emit!(#KILN::graph::Value::#method(#(#arguments),*))
@@ -395,14 +342,40 @@ impl Expansion<'_> {
             }
             (Builds::Made(function), arguments) => {
                 let function = Ident::new(function, Span::mixed_site());
-                emit!(#KILN::graph::functions::#function(g, #(#arguments),*))
+                let g = written(call.name, "on", &emit!(g));
+                emit!(#KILN::graph::functions::#function(#g, #(#arguments),*))
             }
         };
-        let value = match want {
+        match want {
             Want::One => value,
-            Want::Several(count) => emit!(#KILN::graph::model::exactly::<#count>(g, &#value)),
+            Want::Several(_) => emit!(#KILN::graph::model::exactly(g, &#value)),
+        }
+    }
+
+    /// An operator, of one operand or two, of which one may be a number.
+    fn operator(&self, operator: &str, call: &Call) -> TokenStream {
+        let operands = call.arguments.iter().map(|argument| match argument {
+            Argument::Tensor(tensor) => self.tensor(tensor, Want::One),
+            Argument::Number(number) | Argument::Attribute(number) => emit!((#number as f64)),
+            Argument::Tensors(_) => TokenStream::new(),
+        });
+        let operands: Vec<TokenStream> = operands.collect();
+        let word = match (operator, operands.len()) {
+            ("+", _) => "add",
+            ("-", 1) => "neg",
+            ("-", _) => "sub",
+            ("*", _) => "mul",
+            ("/", _) => "div",
+            ("&", _) => "and",
+            ("|", _) => "or",
+            _ => "not",
         };
-        on_line(call.name, &value)
+        let function = match call.arguments.as_slice() {
+            [Argument::Number(_), _] => format!("number_{word}"),
+            [_, Argument::Number(_)] => format!("{word}_number"),
+            _ => word.to_string(),
+        };
+        written(call.name, &function, &emit!(#(#operands),*))
     }
 
     /// The rule of a function, called with the operands' types.
@@ -418,7 +391,7 @@ impl Expansion<'_> {
             let value = self.tensor(tensor, Want::One);
             let of = elements_of(of);
             operands.extend(emit!(let #name = #value;));
-            elements.push(emit!((#of, #name)));
+            elements.push(emit!(#of, #name));
             if several { emit!(#name) } else { emit!(#name.shape) }
         };
         for (argument, parameter) in one.arguments.iter().zip(function.parameters) {
@@ -439,7 +412,10 @@ impl Expansion<'_> {
             });
         }
         let name = function.name;
-        let dtype = emit!(#KILN::graph::shape::functions::elements(#name, &[#(#elements),*]));
+        let dtype = match elements.as_slice() {
+            [one] => emit!(#KILN::graph::shape::functions::element(#name, #one)),
+            several => emit!(#KILN::graph::shape::functions::elements(#name, &[#((#several)),*])),
+        };
         let given = |dtype_name: &str| {
             let given = Ident::new(dtype_name, Span::mixed_site());
             emit!(#KILN::graph::shape::functions::gives(#KILN::graph::DType::#given, #dtype))
@@ -454,7 +430,7 @@ impl Expansion<'_> {
         let rule = emit!(#KILN::graph::shape::functions::#rule(#name, #(#arguments),*));
         let check = match want {
             Want::One => emit!(shape::check_call),
-            Want::Several(count) => emit!(shape::check_several::<#count>),
+            Want::Several(_) => emit!(shape::check_several),
         };
         let text = &one.text;
         let check = call(one.place, check, emit!(#text, #dtype, #rule));
@@ -464,49 +440,63 @@ impl Expansion<'_> {
     /// The rule of a function whose operands broadcast.
     fn check_elementwise(&self, one: &Call) -> TokenStream {
         let function = one.function;
+        let (text, name) = (&one.text, function.name);
         let operands = one.arguments.iter().zip(function.parameters);
         let operands = operands.filter_map(|(argument, parameter)| match (argument, parameter.kind) {
             (Argument::Tensor(tensor), Kind::Tensor(of) | Kind::Operand(of)) => {
-                let (tensor, of) = (self.tensor(tensor, Want::One), elements_of(of));
-                Some(emit!((#of, #tensor)))
+                Some((of, self.tensor(tensor, Want::One)))
             }
             // A number fits any shape, and there are no attributes.
             _ => None,
         });
-        let operands: Vec<TokenStream> = operands.collect();
+        let operands: Vec<(Elements, TokenStream)> = operands.collect();
+        match (function.gives, operands.as_slice()) {
+            (Gives::Same, [(of, x)]) => {
+                let of = elements_of(*of);
+                return call(one.place, emit!(shape::check_one), emit!(#text, #name, #of, #x));
+            }
+            (Gives::Same, [(of, x), (same, y)]) if of == same => {
+                let of = elements_of(*of);
+                return call(one.place, emit!(shape::check_two), emit!(#text, #name, #of, #x, #y));
+            }
+            _ => {}
+        }
+        let operands = operands.iter().map(|(of, tensor)| {
+            let of = elements_of(*of);
+            emit!((#of, #tensor))
+        });
         let gives = match function.gives {
             Gives::Same | Gives::Several => emit!(::core::option::Option::None),
             Gives::F32 => emit!(::core::option::Option::Some(#KILN::graph::DType::F32)),
             Gives::I32 => emit!(::core::option::Option::Some(#KILN::graph::DType::I32)),
             Gives::Bool => emit!(::core::option::Option::Some(#KILN::graph::DType::Bool)),
         };
-        let (text, name) = (&one.text, function.name);
         call(one.place, emit!(shape::check_elementwise), emit!(#text, #name, #gives, &[#(#operands),*]))
     }
 
     /// A layer applied within the scopes of its name.
     fn compute_apply(&self, apply: &Apply, model: &TokenStream, want: Want) -> TokenStream {
-        let (place, names) = way(&apply.layer, model);
-        let scopes = emit!(#(let _scope = g.enter(#names);)*);
-        let Some(node) = apply.layer.find(self.layers) else { return TokenStream::new() };
         let inputs: Vec<TokenStream> =
             apply.inputs.iter().flatten().map(|tensor| self.tensor(tensor, Want::One)).collect();
-        if let (Node::Layer(Layer { ty, kind: LayerKind::Model, .. }), false) =
-            (node, want == Want::One && inputs.len() == 1)
-        {
+        if let (Some(function), [x]) = (applied::of_apply(apply, want, self.layers), inputs.as_slice()) {
+            return function.compute(self.model, model, Some(x), apply.place.first);
+        }
+        let (place, names) = way(&apply.layer, model);
+        let line = line(apply.place.first);
+        let scopes = emit!(#line #(let _scope = g.enter(#names);)*);
+        let Some(node) = apply.layer.find(self.layers) else { return TokenStream::new() };
+        if let Node::Layer(Layer { ty, kind: LayerKind::Model, .. }) = node {
             let all = emit!(<#ty as #KILN::graph::Model>::forward_all(&#place, g, &inputs));
             let result = match want {
                 Want::One => emit!(let [x] = #KILN::graph::model::exactly(g, &#all); x),
-                Want::Several(count) => emit!(#KILN::graph::model::exactly::<#count>(g, &#all)),
+                Want::Several(_) => emit!(#KILN::graph::model::exactly(g, &#all)),
             };
-            let result = on_line(apply.place.first, &emit!({ #scopes #result }));
-            return emit!({ let inputs = [#(#inputs),*]; #result });
+            return emit!({ let inputs = [#(#inputs),*]; #scopes #result });
         }
         if let Some(method) = apply.method {
             let name = Ident::new(method.name, Span::mixed_site());
             let x = Ident::new("x", Span::mixed_site());
-            let result = on_line(apply.place.first, &emit!({ #scopes (&#place).#name(g, #x) }));
-            return emit!({ let #x = #(#inputs)*; #result });
+            return emit!({ let #x = #(#inputs)*; #scopes (&#place).#name(g, #x) });
         }
         if let Node::Layer(Layer { kind: LayerKind::Known { applied: Some(applied), .. }, .. }) = node {
             let (inputs, flags) = (self.optional_tensors(&apply.inputs), &apply.flags);
@@ -514,14 +504,12 @@ impl Expansion<'_> {
             let taken = applied.part(want.count()).map(|count| emit!([..#count]));
             let result = match want {
                 Want::One => emit!(let [x] = #KILN::graph::model::exactly(g, &#all #taken); x),
-                Want::Several(count) => emit!(#KILN::graph::model::exactly::<#count>(g, &#all #taken)),
+                Want::Several(_) => emit!(#KILN::graph::model::exactly(g, &#all #taken)),
             };
-            let result = on_line(apply.place.first, &emit!({ #scopes #result }));
-            return emit!({ let inputs = #inputs; #result });
+            return emit!({ let inputs = #inputs; #scopes #result });
         }
         let result = walk::forward_node(node, &place);
-        let result = on_line(apply.place.first, &emit!({ #scopes #result }));
-        emit!({ let x = #(#inputs)*; #result })
+        emit!({ let x = #(#inputs)*; #scopes #result })
     }
 
     fn check_apply(&self, apply: &Apply, owner: &Owner, want: Want) -> TokenStream {
@@ -529,6 +517,13 @@ impl Expansion<'_> {
         let Some(node) = apply.layer.find(self.layers) else { return TokenStream::new() };
         let inputs: Vec<TokenStream> =
             apply.inputs.iter().flatten().map(|tensor| self.tensor(tensor, Want::One)).collect();
+        if let (Some(function), [x]) = (applied::of_apply(apply, want, self.layers), inputs.as_slice()) {
+            if indices.is_empty() {
+                return function.check(owner, Some(x), apply.place);
+            }
+            let check = function.check(owner, Some(&emit!(x)), apply.place);
+            return emit!({ let x = #x; #indices #check });
+        }
         if let Node::Layer(layer @ Layer { kind: LayerKind::Model, .. }) = node {
             let result = model_types(layer, &label, apply.place, want);
             return emit!({ let inputs = [#(#inputs),*]; #indices #result });
@@ -544,10 +539,10 @@ impl Expansion<'_> {
         }
         let run = run(node, owner, Some(Check { only: None, label: &label, place: Some(apply.place) }));
         let x = emit!(#(#inputs)*);
-        if let Want::Several(count) = want {
+        if let Want::Several(_) = want {
             // Only a model gives several.
             let name = label.bind();
-            let count = call(apply.place, emit!(shape::check_outputs::<#count>), emit!(name, &[x]));
+            let count = call(apply.place, emit!(shape::check_outputs), emit!(name, &[x]));
             return emit!({ let x = #x; #indices let x = { #run }; #name #count });
         }
         emit!({ let x = #x; #indices #run })
@@ -565,9 +560,7 @@ impl Expansion<'_> {
                 (Step::Index { index, place, certain }, outer) => {
                     let outer = outer.unwrap_or_else(|| Label::new(""));
                     if let (false, Some(Node::List { length, .. })) = (certain, way.find(self.layers)) {
-                        let message = outer.message();
-                        let check = call(*place, emit!(shape::check_index), emit!(list.as_str(), #index, #length));
-                        checks.extend(emit!({ let list = #message; #check; }));
+                        checks.extend(outer.check_index(*place, index, &length.to_token_stream()));
                     }
                     label = Some(outer.at(index));
                 }
@@ -576,6 +569,11 @@ impl Expansion<'_> {
         }
         (label.unwrap_or_else(|| Label::new("")), checks)
     }
+}
+
+/// What is checked behind other checks.
+fn within(checks: TokenStream, value: TokenStream) -> TokenStream {
+    if checks.is_empty() { value } else { emit!({ #checks #value }) }
 }
 
 /// The elements that a function takes, as its shape rule names them.

@@ -110,6 +110,7 @@ impl Constants {
 
     fn all(&mut self, declaration: &Validated) {
         self.free();
+        self.definitions.extend(super::applied::types(declaration, &self.owner));
         for helper in &declaration.helpers {
             self.helper(helper, declaration);
         }
@@ -359,7 +360,8 @@ impl Constants {
             return places.map(|place| check(self, 0, place, &found)).collect();
         }
         let checks = places.enumerate().map(|(position, place)| check(self, position, place, &emit!(found[#position])));
-        emit!({ let found = #found; [#(#checks),*] })
+        let ty = types(checks.len());
+        emit!({ let found: #ty = #found; [#(#checks),*] })
     }
 
     /// The walk over the types of one of the model's own functions.
@@ -446,20 +448,19 @@ pub fn run(node: &Node<Layer>, owner: &Owner, check: Option<Check<'_>>) -> Token
     match node {
         Node::Layer(layer) => {
             let check = check.filter(|check| check.only.is_none_or(|only| only == layer.id));
-            let place = check.and_then(|check| check.place).unwrap_or(layer.place);
-            let check = check.map(|check| match &layer.kind {
+            let Some(check) = check else { return assumed(layer, owner) };
+            let place = check.place.unwrap_or(layer.place);
+            match &layer.kind {
                 LayerKind::Known { indexed, .. } => {
-                    let (name, result) = (check.label.bind(), result(layer, *indexed, owner));
-                    let check = call(place, emit!(shape::check_layer), emit!(name, result));
-                    emit!(let result = #result; if result.is_err() { #name #check; })
+                    let result = result(layer, *indexed, owner);
+                    let shape = check.label.checked(place, emit!(shape::check_layer), &result);
+                    emit!(#KILN::graph::Type::new(#KILN::graph::DType::F32, #shape))
                 }
                 LayerKind::Model => {
                     let types = model_types(layer, check.label, place, Want::One);
-                    emit!({ let inputs = [x]; #types };)
+                    emit!({ let inputs = [x]; #types })
                 }
-            });
-            let assumed = assumed(layer, owner);
-            emit!(#check #assumed)
+            }
         }
         Node::List { element, length } => {
             let outer = Label::new("");
@@ -501,8 +502,7 @@ pub fn model_types(layer: &Layer, label: &Label, place: Place, want: Want) -> To
     let model = emit!(<#ty as #KILN::graph::Model>);
     let taken = emit!(#KILN::graph::shape::rules::inputs(#model::INPUTS, &inputs));
     let taken = call(place, emit!(shape::check_inputs), emit!(name, #taken));
-    let count = want.count();
-    let outputs = call(place, emit!(shape::check_outputs::<#count>), emit!(name, #model::OUTPUTS));
+    let outputs = call(place, emit!(shape::check_outputs), emit!(name, #model::OUTPUTS));
     let given = emit!(#KILN::graph::shape::rules::outputs(#model::INPUTS, &inputs, #outputs));
     let given = match want {
         Want::One => emit!(let [x] = #given; x),
@@ -530,10 +530,10 @@ pub fn several_types(
     let types = emit!(name, #types);
     let given = match want {
         Want::One => {
-            let one = call(place, emit!(shape::check_types::<1>), types);
+            let one = call(place, emit!(shape::check_types), types);
             emit!(let [x] = #one; x)
         }
-        Want::Several(count) => call(place, emit!(shape::check_types::<#count>), types),
+        Want::Several(_) => call(place, emit!(shape::check_types), types),
     };
     emit!(#name #given)
 }

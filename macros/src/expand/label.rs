@@ -3,6 +3,8 @@
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident};
 
+use super::checks::call;
+use crate::ast::Place;
 use crate::naming::KILN;
 
 /// `head.norm`
@@ -33,6 +35,37 @@ impl Label {
         match &self.message {
             Text::Plain(path) => emit!(#KILN::graph::shape::Message::new().text(#path)),
             Text::Composed(message) => message.clone(),
+        }
+    }
+
+    /// The call of a check that takes the text and a result, which it gives or refuses; a text that holds indices is put
+    /// together for an error alone.
+    pub fn checked(&self, place: Place, check: TokenStream, result: &TokenStream) -> TokenStream {
+        match &self.message {
+            Text::Plain(path) => call(place, check, emit!(#path, #result)),
+            Text::Composed(message) => {
+                let (right, wrong) =
+                    (call(place, check.clone(), emit!("", result)), call(place, check, emit!(name.as_str(), result)));
+                emit!({
+                    let result = #result;
+                    if result.is_ok() { #right } else { let name = #message; #wrong }
+                })
+            }
+        }
+    }
+
+    /// The check of an index into the list at this place.
+    pub fn check_index(&self, place: Place, index: &TokenStream, length: &TokenStream) -> TokenStream {
+        let check = emit!(shape::check_index);
+        match &self.message {
+            Text::Plain(path) => {
+                let check = call(place, check, emit!(#path, #index, #length));
+                emit!(#check;)
+            }
+            Text::Composed(message) => {
+                let check = call(place, check, emit!(list.as_str(), #index, #length));
+                emit!(if #index >= #length { let list = #message; #check; })
+            }
         }
     }
 

@@ -3,6 +3,7 @@
 use proc_macro2::{Ident, Literal, Span, TokenStream};
 use quote::{format_ident, quote};
 
+use super::around::line;
 use super::checks::call;
 use crate::body::{Loss, Tensor, Value};
 use crate::losses::{Kind, Operand, Reduction, Setting};
@@ -12,17 +13,21 @@ use crate::naming::KILN;
 pub fn computation(loss: &Loss, operands: &[TokenStream], tensor: impl Fn(&Tensor) -> TokenStream) -> TokenStream {
     let names = names(loss);
     let first = &names[0];
-    let values = operands.iter().zip(&loss.operands).map(|(operand, given)| match given {
-        Value::Tensor(_) | Value::Tuple(_) => operand.clone(),
-        Value::Number(_) => emit!(g.full(#first.shape(), #operand as f64)),
-    });
+    let (mut given, mut full) = (Vec::new(), Vec::new());
+    for ((name, operand), value) in names.iter().zip(operands).zip(&loss.operands) {
+        match value {
+            Value::Tensor(_) | Value::Tuple(_) => given.push(emit!(let #name = #operand;)),
+            Value::Number(_) => full.push(emit!(let #name = g.full(#first.shape(), #operand as f64);)),
+        }
+    }
     let (mut tensors, mut settings) = (Vec::new(), Vec::new());
     for (position, (name, kind)) in loss.loss.options.iter().enumerate() {
         let field = format_ident!("{name}");
         let value = match (kind, &loss.options[position]) {
-            (Kind::Tensor, Some(Setting::Tensor(given))) => {
-                let given = tensor(given);
-                tensors.push(emit!(::core::option::Option::Some(#given)));
+            (Kind::Tensor, Some(Setting::Tensor(of))) => {
+                let (option, value) = (format_ident!("option_{position}", span = Span::mixed_site()), tensor(of));
+                given.push(emit!(let #option = #value;));
+                tensors.push(emit!(::core::option::Option::Some(#option)));
                 continue;
             }
             (Kind::Tensor, _) => {
@@ -51,7 +56,8 @@ pub fn computation(loss: &Loss, operands: &[TokenStream], tensor: impl Fn(&Tenso
     };
     let function = format_ident!("{}", loss.loss.function);
     let tensors = tensors.iter().map(|given| quote!(#given,));
-    emit!({ #(let #names = #values;)* #KILN::losses::#function(#(#names,)* #(#tensors)* #settings) })
+    let line = line(loss.place.first);
+    emit!({ #(#given)* #line #(#full)* #KILN::losses::#function(#(#names,)* #(#tensors)* #settings) })
 }
 
 /// What the operands are called in what a loss expands to.

@@ -59,11 +59,10 @@ impl Owner {
         emit!(#prefix #name)
     }
 
-    /// The function that walks over the types of one of the model's own functions, called at a place.
-    pub fn function(&self, helper: &Ident, place: Place) -> TokenStream {
-        let prefix = &self.prefix;
-        let name = Ident::new(&self.name(&helper.to_string()).to_string(), at(place.first));
-        emit!(#prefix #name)
+    /// The function that walks over the types of one of the model's own functions, or of something that it holds, called at
+    /// a place.
+    pub fn function(&self, of: &Ident, place: Place) -> TokenStream {
+        located(self.constant(&of.to_string()), at(place.first))
     }
 
     /// A declared type.
@@ -102,13 +101,7 @@ impl Owner {
 
     /// The constant that holds a free extent, or the value of the constant that its name is.
     pub fn free_extent(&self, name: &Ident) -> TokenStream {
-        let constant = self.constant(&format!("free_{name}"));
-        let place = at(name.span());
-        let spanned = constant.into_iter().map(|mut token| {
-            token.set_span(place);
-            token
-        });
-        spanned.collect()
+        located(self.constant(&format!("free_{name}")), at(name.span()))
     }
 
     /// The names of some inputs that may be free, with the variables that hold them in a body.
@@ -165,6 +158,27 @@ impl Owner {
     pub fn optimizer(&self, field: &Ident) -> TokenStream {
         self.constant(&settings(format_args!("of_{field}")))
     }
+}
+
+/// These tokens, none of which is a group, at a place.
+fn located(tokens: TokenStream, place: Span) -> TokenStream {
+    let located = tokens.into_iter().map(|mut token| {
+        token.set_span(place);
+        token
+    });
+    located.collect()
+}
+
+/// The const parameters of a model as those of a function.
+pub fn const_parameters(generics: &syn::Generics) -> Vec<TokenStream> {
+    let constants = generics.params.iter().filter_map(|parameter| match parameter {
+        syn::GenericParam::Const(constant) => {
+            let (name, ty) = (&constant.ident, &constant.ty);
+            Some(emit!(const #name: #ty))
+        }
+        _ => None,
+    });
+    constants.collect()
 }
 
 /// The name of the settings of a layer, by its number, or of an optimizer.

@@ -8,7 +8,7 @@ use syn::ext::IdentExt;
 use super::checks::Want;
 use super::checks::at;
 use super::owner::Owner;
-use super::{expansion, structure, transfers, walk};
+use super::{around, expansion, structure, transfers, walk};
 use crate::ast::{Form, Input, Mode, Sequence};
 use crate::mistakes::spaced;
 use crate::naming::KILN;
@@ -40,13 +40,9 @@ pub fn implementations(declaration: &Validated) -> TokenStream {
             let text = name.unraw().to_string();
             emit!(g.output(#text, #name);)
         });
-        emit!(#number => {
-            #(#inputs)*
-            let #batch = batch;
-            #free
-            #body
-            #(#outputs)*
-        })
+        let body = emit!(#body #(#outputs)*);
+        let body = around::body(&emit!(#(#inputs)* let #batch = batch; #free #body));
+        emit!(#number => { #body })
     });
     emit! {
         #[automatically_derived]

@@ -4,7 +4,7 @@
 use proc_macro2::TokenStream;
 use syn::Member as Name;
 
-use super::around::on_line;
+use super::around::line;
 use crate::ast::{Member, Node, Sequence};
 use crate::naming::KILN;
 use crate::validate::{Layer, LayerKind};
@@ -53,8 +53,8 @@ fn forward_sequence(body: &Sequence<Layer>, place: &TokenStream) -> TokenStream 
             Name::Named(name) => name.span(),
             Name::Unnamed(index) => index.span,
         };
-        let inner = on_line(span, &emit!({ let _scope = g.enter(#segment); #inner }));
-        emit!(let x = #inner;)
+        let line = line(span);
+        emit!(let x = { #line let _scope = g.enter(#segment); #inner };)
     });
     emit!(#(#steps)* x)
 }

@@ -1,5 +1,7 @@
 //! The loops of a body: over ranges and arrays of constants, and over lists of layers.
 
+use std::collections::HashSet;
+
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{format_ident, quote};
 use syn::spanned::Spanned;
@@ -8,7 +10,7 @@ use syn::{Expr, ExprForLoop, Pat, RangeLimits};
 use super::expressions::unparenthesized;
 use super::scope::{Binding, Scope};
 use crate::ast::{Node, Place};
-use crate::body::{Access, Range, Source, Statement, Step, Value};
+use crate::body::{Access, Block, Range, Source, Statement, Step, Value};
 
 /// What a loop with a hidden counter takes its elements from.
 enum Elements<'e> {
@@ -30,13 +32,32 @@ const MESSAGE: &str = "a loop runs over a range of constants, `0..10`, over an a
 impl Scope<'_> {
     pub fn for_loop(&mut self, each: &ExprForLoop) -> Option<Statement> {
         let outer = self.names.len();
-        let statement = self.loop_header(each).map(|(variable, source, first)| {
+        let parts = self.loop_header(each).map(|(variable, source, first)| {
             let mut body = self.block(&each.body.stmts, false);
             body.statements.splice(0..0, first);
-            Statement::For { variable, source, body }
+            (variable, source, body)
         });
         self.names.truncate(outer);
-        statement
+        let (variable, source, body) = parts?;
+        let sets = self.tensors_set_in(&body);
+        Some(Statement::For { variable, source, body, sets })
+    }
+
+    /// The tensors in scope that a block sets; also those that one of its own hides when it does.
+    fn tensors_set_in(&self, block: &Block) -> Vec<Ident> {
+        let (mut sets, mut known) = (Vec::new(), HashSet::new());
+        let mut note = |name: &Ident| {
+            let place = self.names.find(&name.to_string());
+            if place.is_some_and(|place| matches!(self.names.at(place), Binding::Tensor) && known.insert(place)) {
+                sets.push(name.clone());
+            }
+        };
+        block.each_statement(&mut |statement| match statement {
+            Statement::Set { declares: false, name, .. } => note(name),
+            Statement::Unpack { declares: false, names, .. } => names.iter().flatten().for_each(&mut note),
+            _ => {}
+        });
+        sets
     }
 
     /// The loop's variable and source, and the statements that its body starts with.

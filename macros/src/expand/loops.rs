@@ -1,0 +1,97 @@
+//! Loops of a body, the same over values and over types. They count by themselves, as constants have no `for`:
+//!
+//! ```text
+//! x = {                                          what the body of the loop sets
+//!     let mut x = x;
+//!     while counter < array.len() {
+//!         let i = element(&array, counter);
+//!         counter = counter.wrapping_add(1);
+//!         { .. x = .. }
+//!         continue;
+//!     }
+//!     x
+//! };
+//! ```
+//!
+//! rustc's analyses of control flow carry what may have been set once around each loop and then down to the end of
+//! its scope. What lives no longer than the block of the loop stops there, and the time grows with the number of
+//! loops. Variables that rustc makes live to the end of the function, and it would grow with the square: those of
+//! `counter += 1`, which checks for overflow, of `array[counter]`, and of the value of a body that does not end in
+//! `continue`.
+
+use proc_macro2::{Ident, Literal, TokenStream};
+use syn::LitInt;
+
+use crate::body::Range;
+use crate::naming::KILN;
+
+/// The most numbers of a range that are written out, which spares rustc the sums.
+const MOST_WRITTEN: i64 = 64;
+
+/// A loop over a range.
+pub fn over_range(variable: &Ident, range: &Range, body: &TokenStream, sets: &[Ident]) -> TokenStream {
+    if let Some(numbers) = written_out(range) {
+        return over_array(variable, &numbers, body, sets);
+    }
+    let Range { start, end, inclusive, reversed } = range;
+    if *reversed {
+        let behind = if *inclusive { emit!(#end + 1) } else { end.clone() };
+        return emit! {{
+            let start = #start;
+            let mut counter = #behind;
+            while counter > start {
+                counter -= 1;
+                let #variable = counter;
+                { #body }
+            }
+        }};
+    }
+    let before = if *inclusive { emit!(<=) } else { emit!(<) };
+    emit! {{
+        let mut counter = #start;
+        let end = #end;
+        while counter #before end {
+            let #variable = counter;
+            { #body }
+            counter += 1;
+        }
+    }}
+}
+
+/// The numbers of a range between literals, in order, as an array: of whatever type the literals get.
+fn written_out(range: &Range) -> Option<TokenStream> {
+    let literal = |tokens: &TokenStream| {
+        let literal: LitInt = syn::parse2(tokens.clone()).ok()?;
+        let number: i64 = literal.base10_parse().ok()?;
+        literal.suffix().is_empty().then_some(number)
+    };
+    let (start, end) = (literal(&range.start)?, literal(&range.end)?);
+    let end = if range.inclusive { end.checked_add(1)? } else { end };
+    if end <= start || end - start > MOST_WRITTEN {
+        return None;
+    }
+    let mut numbers: Vec<Literal> = (start..end).map(Literal::i64_unsuffixed).collect();
+    if range.reversed {
+        numbers.reverse();
+    }
+    Some(emit!([#(#numbers),*]))
+}
+
+/// A loop over an array of numbers.
+pub fn over_array(variable: &Ident, array: &TokenStream, body: &TokenStream, sets: &[Ident]) -> TokenStream {
+    let steps = emit! {
+        let array = #array;
+        let mut counter = 0usize;
+        while counter < array.len() {
+            let #variable = #KILN::graph::written::element(&array, counter);
+            counter = counter.wrapping_add(1);
+            { #body }
+            continue;
+        }
+    };
+    match sets {
+        [] => emit!({ #steps }),
+        [name] => emit!(#name = { let mut #name = #name; #steps #name };),
+        names => emit!((#(#names),*) = { #(let mut #names = #names;)* #steps (#(#names),*) };),
+    }
+}
