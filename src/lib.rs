@@ -86,7 +86,7 @@ pub use history::{Curve, History, Point};
 pub use kiln_graph as graph;
 pub use kiln_graph::model::Inputs;
 pub use kiln_graph::passes::Precision;
-pub use kiln_graph::{layers, losses, optimizers, schedules};
+pub use kiln_graph::{functions, layers, losses, optimizers, schedules};
 /// The compiler behind the graph, for its own tests and benchmarks: no promise to users.
 #[doc(hidden)]
 pub use kiln_jit as jit;

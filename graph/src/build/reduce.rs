@@ -125,7 +125,7 @@ impl<'g> Value<'g> {
     pub fn softmax(self, axis: impl Into<Axis>) -> Value<'g> {
         self.along("softmax", axis, |axis| {
             let powers = (self - self.detach().amax_keep(axis)).exp();
-            // A division for each sum: one for each element would take longer than all else.
+            // One division for each sum. A quotient of each element would divide once more in the gradient.
             (powers * powers.sum_keep(axis).reciprocal()).known_as(Whole::Softmax { axis }, &[Some(self)])
         })
     }

@@ -297,6 +297,9 @@ pub mod k_blocking {
     /// Cycles to load and store a vector of sums again, and to start and end a tile's loop. Unit: cycles a vector,
     /// cycles a tile. Zen 3, 2026-11-26.
     pub const AGAIN: [f64; 2] = [5.0, 16.0];
+    /// The same with [`DEEP_LANES`](super::stalls::DEEP_LANES) or more: 2048 x 2048 x 2048 in blocks of 512 products takes
+    /// 10 % longer than in one run, 5 % of it for this. Units: the same. Emerald Rapids, 2026-11-30.
+    pub const DEEP_AGAIN: [f64; 2] = [12.0, 16.0];
 }
 
 /// Sums in parts.

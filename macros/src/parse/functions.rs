@@ -129,7 +129,12 @@ fn parameters(input: ParseStream) -> syn::Result<Vec<Parameter>> {
             if content.peek(token::Bracket) {
                 ParameterKind::Tensor(Some(extents(&content)?))
             } else {
-                ParameterKind::Number(content.parse()?)
+                let kind = ParameterKind::Number(content.parse()?);
+                if content.peek(token::Bracket) {
+                    let message = "the element type stands behind the extents: `[N, 16; i32]`, `[N; bool]`";
+                    return Err(content.error(message));
+                }
+                kind
             }
         };
         parameters.push(Parameter { name, kind });
@@ -171,6 +176,10 @@ pub fn extents(input: ParseStream) -> syn::Result<Extents> {
         content.parse::<Option<Token![,]>>()?;
     }
     let (values, element) = inside(&content)?;
+    if let Some(second) = values.iter().find(|value| matches!(value, Expr::Path(path) if path.path.is_ident("N"))) {
+        let message = "the batch axis N stands once, in front: what is of samples by samples is computed in a `step`";
+        return Err(syn::Error::new_spanned(second, message));
+    }
     Ok(Extents { values, batch, element, place: Place { first, last: input.cursor().prev_span() } })
 }
 

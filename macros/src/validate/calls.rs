@@ -263,7 +263,12 @@ impl Scope<'_> {
             },
             Meaning::Value(Value::Number(number)) => {
                 let Some(arguments) = self.numbers(args)? else {
-                    return self.mistake(args, "expected constant numbers, and this is a tensor");
+                    // `F.relu(x)`: a name in capitals is taken for a constant.
+                    let alone = match &**receiver {
+                        Expr::Path(_) => format!("; functions of tensors stand alone: `{name}(..)`"),
+                        _ => String::new(),
+                    };
+                    return self.mistake(args, format!("expected constant numbers, and this is a tensor{alone}"));
                 };
                 let number = self.computed_with(receiver, number);
                 let arguments = round(arguments, call.paren_token.span.join());

@@ -5,6 +5,7 @@ use quote::quote;
 use syn::{BinOp, Expr, ExprBinary, UnOp};
 
 use super::extents::is_float;
+use super::forward::gives_several;
 use super::scope::{Binding, Scope};
 use super::{Layer, LayerKind};
 use crate::ast::{Node, Place};
@@ -57,7 +58,10 @@ impl Scope<'_> {
             .chain(fields)
             .chain(self.helpers.iter().map(|helper| helper.name.to_string()))
             .find(|known| known.len() > 2 && one_slip(known, &text));
-        let hint = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+        let hint = match (text.as_str(), near) {
+            ("torch" | "nn", _) => "; functions stand alone: `einsum(..)`".to_string(),
+            (_, near) => near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default(),
+        };
         self.mistake(name, format!("`{name}` is not in scope: it is neither a value nor a layer of this model{hint}"))
     }
 
@@ -167,7 +171,14 @@ impl Scope<'_> {
             Expr::Binary(binary) => self.binary(binary).map(Meaning::Value),
             Expr::Index(index) => {
                 let base = self.meaning(&index.expr)?;
-                if let Meaning::Value(Value::Tensor(_) | Value::Tuple(_)) = base {
+                if let Meaning::Value(value @ (Value::Tensor(_) | Value::Tuple(_))) = &base {
+                    // `x.max(1)[0]`, `lstm(x)[0]`: one of several.
+                    let several = self.results_of(value).is_some_and(|results| results > 1)
+                        || self.parts_of(Some(value)).len() > 1
+                        || gives_several(value).is_some();
+                    if several {
+                        return self.mistake(index, "several values are taken apart by `let (a, b) = ..;`");
+                    }
                     return self.index_of_tensor(index);
                 }
                 let position = self.number(&index.index)?;

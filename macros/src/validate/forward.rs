@@ -203,12 +203,14 @@ impl Scope<'_> {
 
     /// Checks that a value is a tensor, or that many of them as far as it can be seen here.
     pub fn gives(&mut self, value: &Value, count: usize, at: impl quote::ToTokens, who: &str) -> Option<()> {
-        if let Value::Tensor(Tensor::Call(call)) = value
-            && count == 1
-            && call.function.gives == methods::Gives::Several
-        {
-            let name = call.function.name;
-            return self.mistake(at, format!("`{name}` gives several tensors: write `let (a, b) = ..{name}(..);`"));
+        if let (1, Some(name)) = (count, gives_several(value)) {
+            let alone = match name {
+                "max" => "; the largest alone are `amax`",
+                "min" => "; the smallest alone are `amin`",
+                _ => "",
+            };
+            let message = format!("`{name}` gives several tensors: write `let (a, b) = ..{name}(..);`{alone}");
+            return self.mistake(at, message);
         }
         let found = match value {
             Value::Number(_) => {
@@ -258,14 +260,14 @@ impl Scope<'_> {
     }
 
     /// How many tensors each name is for that a value is taken apart by; one where that is not known.
-    fn parts_of(&self, value: Option<&Value>) -> &'static [usize] {
+    pub fn parts_of(&self, value: Option<&Value>) -> &'static [usize] {
         match value {
             Some(Value::Tensor(Tensor::Apply(apply))) => self.applied(apply).map_or(&[], |applied| applied.gives),
             _ => &[],
         }
     }
 
-    fn results_of(&self, value: &Value) -> Option<usize> {
+    pub fn results_of(&self, value: &Value) -> Option<usize> {
         match value {
             Value::Tensor(tensor) => self.results(tensor),
             Value::Number(_) => None,
@@ -571,4 +573,20 @@ fn helper_results(helper: &ast::Helper) -> usize {
 
 fn results_of(value: &Value) -> usize {
     if let Value::Tuple(tensors) = value { tensors.len() } else { 1 }
+}
+
+/// The function that gives several tensors, if that is what a value is of.
+pub fn gives_several(value: &Value) -> Option<&'static str> {
+    let mut value = Some(value);
+    while let Some(Value::Tensor(tensor)) = value {
+        value = match tensor {
+            Tensor::Call(call) => {
+                return (call.function.gives == methods::Gives::Several).then_some(call.function.name);
+            }
+            Tensor::Block(block) => block.value.as_ref(),
+            Tensor::If(choice) => choice.then.value.as_ref(),
+            _ => None,
+        };
+    }
+    None
 }

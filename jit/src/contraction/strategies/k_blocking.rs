@@ -10,7 +10,7 @@ use crate::contraction::problem::{Axis, Contraction};
 use crate::contraction::tiling::{KBlocking, Level, Steps, Tiling, grid_of};
 use crate::cost::cache::share;
 use crate::cost::params::caches::TOGETHER;
-use crate::cost::params::k_blocking::{AGAIN, ASKED, DEEP_STRIP, FEWER, PART, PASSING, ROWS, SUMS};
+use crate::cost::params::k_blocking::{AGAIN, ASKED, DEEP_AGAIN, DEEP_STRIP, FEWER, PART, PASSING, ROWS, SUMS};
 use crate::cost::params::sharing::{ALONE, SHARED};
 use crate::cost::params::stalls::{DEEP_LANES, FAR_RUN, HINDERING, HINDERING_AHEAD, LINE, RUN};
 use crate::kernel::{Index, KernelBuilder, Operation, Value};
@@ -136,12 +136,13 @@ impl KBlocking {
         let kept = contraction.axes.iter().filter(|a| !a.reduce).map(|a| a.extent as f64).product::<f64>();
         let depth = contraction.axes[self.block.axis].extent;
         let all = kept / (height * width) as f64;
-        let hindering = if target.lanes >= DEEP_LANES { HINDERING_AHEAD } else { HINDERING };
+        let deep = target.lanes >= DEEP_LANES;
+        let (hindering, reloading) = if deep { (HINDERING_AHEAD, DEEP_AGAIN) } else { (HINDERING, AGAIN) };
         let again = lines(height) * hindering * RUN;
         let beyond = beyond([tiles, strips], [height, width]);
         let vectors = height * width.div_ceil(target.lanes);
         let blocks = depth.div_ceil(self.block.size) - 1;
-        all * (depth as f64 * (again + beyond) + blocks as f64 * (AGAIN[0] * vectors as f64 + AGAIN[1]))
+        all * (depth as f64 * (again + beyond) + blocks as f64 * (reloading[0] * vectors as f64 + reloading[1]))
     }
 
     /// The length of the sums in elements.

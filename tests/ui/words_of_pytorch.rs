@@ -1,0 +1,67 @@
+use kiln::prelude::*;
+
+model! {
+    struct Largest {
+        online: Linear(4, 3),
+        target: Linear(4, 3),
+    }
+
+    fn forward(x: [N, 4]) -> [N] {
+        let next = no_grad { target(x).max(1) };
+        online(x).amin(1) + next
+    }
+}
+
+model! {
+    struct Smallest {
+        fc: Linear(4, 3),
+    }
+
+    fn forward(x: [N, 4]) -> [N] {
+        fc(x).min(1)
+    }
+}
+
+model! {
+    struct Indexed {
+        fc: Linear(4, 3),
+        lstm: LSTM(3, 3),
+    }
+
+    fn forward(x: [N, 4]) -> [N] {
+        let y = lstm(fc(x).unsqueeze(1))[0];
+        fc(x).max(1)[0]
+    }
+}
+
+model! {
+    struct Words {
+        emb: Embedding(10, 4),
+    }
+
+    fn forward(x: i32 [N, 4]) -> [N, 4, 4] {
+        emb(x)
+    }
+}
+
+model! {
+    struct Similar {
+        fc: Linear(8, 8),
+    }
+
+    fn forward(a: [N, 8], b: [N, 8]) -> [N, N] {
+        fc(a).matmul(fc(b).t())
+    }
+}
+
+model! {
+    struct Qualified {
+        fc: Linear(8, 8),
+    }
+
+    fn forward(x: [N, 8]) -> [N, 8] {
+        F.relu(fc(x)) + torch.tanh(x)
+    }
+}
+
+fn main() {}
