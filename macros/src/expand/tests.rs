@@ -51,7 +51,7 @@ fn tokens(statement: &str, times: usize) -> usize {
     );
     let mut mistakes = Mistakes::default();
     let declaration = parse::model(text.parse().expect("tokens"), &mut mistakes).unwrap_or_else(|e| panic!("{e}"));
-    let _known = naming::set(None);
+    let _known = naming::set(Some(&syn::parse_quote!(::kiln)));
     let declaration = validate::validate(declaration, &mut mistakes);
     assert!(mistakes.is_empty(), "`{statement}` has a mistake");
     count(expand(&declaration))

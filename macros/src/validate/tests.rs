@@ -51,7 +51,7 @@ fn node_meaning(node: &Node<Layer>) -> String {
 
 fn check(text: &str, expected: &str) {
     let mut mistakes = Mistakes::default();
-    let _known = crate::naming::set(None);
+    let _known = crate::naming::set(Some(&syn::parse_quote!(::kiln)));
     let declaration = read(text, &mut mistakes);
     assert_eq!(mistakes.messages(), [""; 0], "{text}");
     assert_eq!(meaning(&declaration.body), expected, "{text}");
@@ -59,7 +59,7 @@ fn check(text: &str, expected: &str) {
 
 fn check_mistakes(text: &str, expected: &[&str]) {
     let mut mistakes = Mistakes::default();
-    let _known = crate::naming::set(None);
+    let _known = crate::naming::set(Some(&syn::parse_quote!(::kiln)));
     read(text, &mut mistakes);
     let messages = mistakes.messages();
     assert_eq!(messages.len(), expected.len(), "{text}: {messages:#?}");
