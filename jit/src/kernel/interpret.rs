@@ -130,7 +130,7 @@ pub fn interpret_words(kernel: &Kernel, memory: &mut [u32], places: &[usize], ta
     let aligned = |(buffer, place): (&Buffer, &usize)| place.is_multiple_of(buffer.element.bytes());
     assert!(kernel.buffers.iter().zip(places).all(aligned), "elements of kernel {} lie across words", kernel.name);
     let unit = kernel.buffers.iter().map(|buffer| buffer.element.bytes()).min().unwrap_or(size_of::<u32>());
-    let mut users = vec![Users::default(); size_of_val(memory) / unit];
+    let mut users = vec![[NOBODY; 2]; size_of_val(memory) / unit];
     let mut variables = vec![0; kernel.variables as usize];
     let mut values = vec![[0; MAX_LANES]; kernel.values.len()];
     let mut machine = Machine {
@@ -168,12 +168,10 @@ const MAX_LANES: usize = 16;
 /// The bits of the lanes; a mask is all ones or all zeros.
 type Lanes = [u32; MAX_LANES];
 
-/// Which tasks have touched a unit of the memory.
-#[derive(Clone, Copy, Default)]
-struct Users {
-    reader: User,
-    writer: User,
-}
+/// Which tasks have read a unit of the memory, and written it. An array, so that all of them come as the system's zeros.
+type Users = [User; 2];
+const READER: usize = 0;
+const WRITER: usize = 1;
 
 /// Nobody, one task, or several. Numbers, not an enum, for the time of debug builds.
 type User = usize;
@@ -350,14 +348,14 @@ impl Machine<'_> {
         while unit < end {
             let users = &mut self.users[unit];
             unit += 1;
-            let user = if write { &mut users.writer } else { &mut users.reader };
+            let user = &mut users[if write { WRITER } else { READER }];
             if *user == NOBODY {
                 *user = me;
             } else if *user != me {
                 *user = SEVERAL;
             }
             // Nobody writes, or nobody else reads or writes.
-            let Users { reader, writer } = *users;
+            let [reader, writer] = *users;
             assert!(
                 writer == NOBODY || writer == me && (reader == NOBODY || reader == me),
                 "element {element} of buffer `{}` is written by one task of kernel {} and touched by another",
