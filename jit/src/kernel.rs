@@ -192,8 +192,8 @@ pub enum Statement {
         /// What.
         value: Value,
     },
-    /// Asks for the line of a place that is needed soon, from beyond the second-level cache. It changes nothing but the time, and the
-    /// place need not lie inside the buffer; a row is not allowed.
+    /// Asks for the line of a place that is needed soon, or written, from beyond the second-level cache. It changes nothing but the
+    /// time, and the place need not lie inside the buffer; a row is not allowed.
     Prefetch {
         /// Where.
         buffer: BufferId,

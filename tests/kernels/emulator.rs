@@ -239,7 +239,7 @@ impl Machine {
         let mnemonic = instruction.mnemonic();
         let width = Machine::width(instruction);
         match mnemonic {
-            Mnemonic::Nop | Mnemonic::Prefetcht1 => (),
+            Mnemonic::Nop | Mnemonic::Prefetcht1 | Mnemonic::Prefetchw => (),
             Mnemonic::Mov => {
                 let value = self.value(instruction, 1, width);
                 self.put(instruction, value, width);

@@ -125,7 +125,8 @@ impl<'g> Value<'g> {
     pub fn softmax(self, axis: impl Into<Axis>) -> Value<'g> {
         self.along("softmax", axis, |axis| {
             let powers = (self - self.detach().amax_keep(axis)).exp();
-            (powers / powers.sum_keep(axis)).known_as(Whole::Softmax { axis }, &[Some(self)])
+            // A division for each sum: one for each element would take longer than all else.
+            (powers * powers.sum_keep(axis).reciprocal()).known_as(Whole::Softmax { axis }, &[Some(self)])
         })
     }
 

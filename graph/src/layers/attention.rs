@@ -226,5 +226,5 @@ fn softmax_or_nothing(scores: Value<'_>) -> Value<'_> {
     let shift = largest.eq(f64::NEG_INFINITY).select(0.0, largest);
     let powers = (scores - shift).exp();
     let sum = powers.sum_keep(-1);
-    powers / sum.eq(0.0).select(1.0, sum)
+    powers * sum.eq(0.0).select(1.0, sum).reciprocal()
 }

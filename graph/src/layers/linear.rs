@@ -12,12 +12,20 @@ pub fn linear<'g>(x: Value<'g>, weight: Value<'g>, bias: Option<Value<'g>>) -> V
         && let Err(error) = rules::linear(x.shape(), in_features, out_features)
     {
         x.graph().fail(error.into());
+        return x;
     }
-    let y = x.matmul(weight.transpose(0, 1));
-    let y = match bias {
-        Some(bias) => y + bias,
-        None => y,
-    };
+    // Many rows are one tall matrix. The bias is added to that, so that it is added where the product is computed.
+    let shape = x.shape();
+    let is_tall = shape.rank() > 2 && weight.shape().rank() == 2;
+    let batches = || shape.dims()[..shape.rank() - 1].iter().product();
+    let rows = if is_tall { x.reshape([batches(), weight.shape().dim(1)]) } else { x };
+    let mut y = rows.matmul(weight.transpose(0, 1));
+    if let Some(bias) = bias {
+        y = y + bias;
+    }
+    if is_tall {
+        y = y.reshape(shape.with(shape.rank() - 1, weight.shape().dim(0)));
+    }
     y.known_as(Whole::Linear, &[Some(x), Some(weight), bias])
 }
 

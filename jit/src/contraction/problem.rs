@@ -8,7 +8,7 @@ use kiln_graph::{Op, text};
 
 use super::key::{Key, Keyed};
 use super::text::{Reader, RecipeError, Text, record};
-use crate::kernel::{Access, Element, Index, KernelBuilder, Value};
+use crate::kernel::{Access, BufferId, Element, Index, KernelBuilder, Value};
 use crate::layout::{Halo, Layout};
 
 /// One axis of a [`Contraction`]. An operand does not vary along an axis where its stride is 0.
@@ -108,9 +108,26 @@ pub struct Place {
     pub active: usize,
 }
 
-/// Takes each vector of sums once, computes what is fused behind the contraction and stores it. Lanes from
-/// [`Place::active`] on hold anything.
-pub type Epilogue<'a> = dyn FnMut(&mut KernelBuilder, &Place, Value) + 'a;
+/// What is fused behind a contraction.
+pub trait Epilogue {
+    /// Takes a vector of sums, each once, computes what is fused behind it and stores that. Lanes from
+    /// [`Place::active`] on hold anything.
+    fn take(&mut self, kernel: &mut KernelBuilder, place: &Place, sum: Value);
+
+    /// Where it writes what it makes of a vector of sums to memory: the last element in each tensor in which its lanes
+    /// are neighbours. (The line of the first one is that of another vector's last, where vectors begin within lines.)
+    /// Nothing where that need not be known before.
+    fn results(&self, place: &Place) -> Vec<(BufferId, Index)> {
+        let _ = place;
+        Vec::new()
+    }
+}
+
+impl<F: FnMut(&mut KernelBuilder, &Place, Value)> Epilogue for F {
+    fn take(&mut self, kernel: &mut KernelBuilder, place: &Place, sum: Value) {
+        self(kernel, place, sum);
+    }
+}
 
 /// An operand of a contraction, as it lies in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

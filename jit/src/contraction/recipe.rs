@@ -98,13 +98,7 @@ impl Stage {
         let buffers: Vec<BufferId> = self.buffers.iter().zip(buffers).map(declare).collect();
         let element = self.result(buffers_of);
         let to = self.results.then(|| kernel.buffer("result", element, result.elements, Access::Write));
-        // Stages without results never call the epilogue, so that `to` is there whenever it is read.
-        self.emit(&mut kernel, &buffers, &mut |kernel, place: &Place, sum| {
-            let start = Index::at(result.offset as i64);
-            let index = place.coordinates.iter().zip(result.strides).fold(start, |i, (at, s)| i.plus_index(at, s));
-            let stride = place.lanes.map_or(1, |axis| result.strides[axis]);
-            kernel.store(to.expect("a stage with results"), index, stride, place.active, sum);
-        });
+        self.emit(&mut kernel, &buffers, &mut Plain { to, layout: result });
         kernel.finish()
     }
 
@@ -120,8 +114,35 @@ impl Stage {
 
     /// Writes the stage into an empty kernel: its grid, its loops, and a call of the epilogue for each vector of
     /// results. `buffers` are the kernel's, for [`Stage::buffers`].
-    pub fn emit(&self, kernel: &mut KernelBuilder, buffers: &[BufferId], epilogue: &mut Epilogue<'_>) {
+    pub fn emit(&self, kernel: &mut KernelBuilder, buffers: &[BufferId], epilogue: &mut dyn Epilogue) {
         self.work.emit(kernel, buffers, epilogue);
+    }
+}
+
+/// Stores results as they are. Stages without results never ask for it, so that the buffer is there whenever it is
+/// needed.
+struct Plain<'a> {
+    to: Option<BufferId>,
+    layout: &'a Layout,
+}
+
+impl Plain<'_> {
+    fn index(&self, place: &Place) -> Index {
+        let start = Index::at(self.layout.offset as i64);
+        place.coordinates.iter().zip(self.layout.strides).fold(start, |i, (at, s)| i.plus_index(at, s))
+    }
+}
+
+impl Epilogue for Plain<'_> {
+    fn take(&mut self, kernel: &mut KernelBuilder, place: &Place, sum: Value) {
+        let stride = place.lanes.map_or(1, |axis| self.layout.strides[axis]);
+        kernel.store(self.to.expect("a stage with results"), self.index(place), stride, place.active, sum);
+    }
+
+    fn results(&self, place: &Place) -> Vec<(BufferId, Index)> {
+        let near = place.lanes.is_none_or(|axis| self.layout.strides[axis] == 1);
+        let last = self.index(place).shifted(place.active as i64 - 1);
+        self.to.filter(|_| near).map(|to| (to, last)).into_iter().collect()
     }
 }
 
@@ -150,13 +171,15 @@ impl Work {
         }
     }
 
-    fn emit(&self, kernel: &mut KernelBuilder, buffers: &[BufferId], epilogue: &mut Epilogue<'_>) {
+    fn emit(&self, kernel: &mut KernelBuilder, buffers: &[BufferId], epilogue: &mut dyn Epilogue) {
         match self {
             Work::BeforeTranspose(work, transpose) => {
                 // `Strategy::recipe` pushes that buffer last. The inner work calls its epilogue as ever; here that only
                 // keeps each vector, and `Work::Transpose` hands all of them on to the real one.
                 let (&sums, buffers) = buffers.split_last().expect("a buffer for the sums");
-                work.emit(kernel, buffers, &mut |kernel, place, sum| transpose.keep(kernel, sums, place, sum));
+                let mut keep =
+                    |kernel: &mut KernelBuilder, place: &Place, sum: Value| transpose.keep(kernel, sums, place, sum);
+                work.emit(kernel, buffers, &mut keep);
             }
             Work::Transpose(transpose) => transpose.emit(kernel, buffers[0], epilogue),
             Work::Tiles(tiling) => {
@@ -178,7 +201,7 @@ impl Work {
                 let operands = [buffers[0], buffers[1], buffers[2]];
                 let mut store = |kernel: &mut KernelBuilder, place: &Place, value: Value| match partials {
                     Some(partials) => partials.store(kernel, buffers[3], place, value),
-                    None => epilogue(kernel, place, value),
+                    None => epilogue.take(kernel, place, value),
                 };
                 tile_products::Emission { tiling, buffers: operands, epilogue: &mut store }.emit(kernel);
             }

@@ -6,10 +6,13 @@ use std::cell::{LazyCell, RefCell};
 use rustc_hash::FxHashMap;
 
 use super::problem::{Axis, Contraction};
-use super::tiling::{Level, Tiling};
+use super::tiling::{Ahead, Tiling};
 use crate::cost::cache::{Fetched, Run, again, crowded, holds, lines, looked_at};
 use crate::cost::params::caches::{STAYING, TOGETHER, WHOLE};
-use crate::cost::params::stalls::{FAR_AGAIN, FAR_RUN, ITERATIONS, LINE, PAGE, PLACES, STRADDLING};
+use crate::cost::params::stalls::{
+    ASKING_TILES, DEEP_LANES, FAR_AGAIN, FAR_LINE, FAR_RUN, HIDDEN, HINDERING, HINDERING_AHEAD, HINDERING_FAR,
+    ITERATIONS, LINE, PAGE, PLACES, STRADDLING,
+};
 use crate::target::Target;
 
 /// Estimates for the tilings of contractions, most of which read an operand in the same order as others.
@@ -43,14 +46,20 @@ impl<'a> Stalls<'a> {
         let depth = depth(contraction);
         let iterations = products(tiling);
         let step = computing / iterations.max(1.0);
+        let hindering = if tiling.ahead.lines > 0 { HINDERING_AHEAD } else { HINDERING };
         let mut right = self.right(tiling);
-        if !tiling.by_rows && self.is_passing(tiling, depth) {
+        if !tiling.by_rows && tiling.ahead.lines == 0 && self.is_passing(tiling, depth) {
             // A step reads one place of the strip's depth: `strip` elements, that is so many lines.
             right.waiting += FAR_AGAIN * strip(tiling) as f64 / LINE as f64;
         }
+        if tiling.ahead.lines > 0 {
+            // Lines that a tile asks for in a step come beside its products, unless these are faster.
+            let asked = FAR_LINE * tiling.ahead.lines as f64 / depth as f64;
+            right.waiting += HINDERING_FAR * asked + (asked - HIDDEN * step).max(0.0);
+        }
         // The left operand can only add to it, so that there is no need to look at it.
-        if iterations * right.within(step) >= most {
-            return iterations * right.within(step);
+        if iterations * right.within(step, hindering) >= most {
+            return iterations * right.within(step, hindering);
         }
         let channels = tiling.vector.filter(|&axis| contraction.axes[axis].left != 0);
         let left = match (tiling.by_rows, channels) {
@@ -58,7 +67,29 @@ impl<'a> Stalls<'a> {
             (true, None) => panel(tiling, self.target),
             (true, Some(axis)) => panel_of_channels(tiling, axis, self.target),
         };
-        iterations * (right.beside(left).within(step) + self.straddling(tiling, step))
+        iterations * (right.beside(left).within(step, hindering) + self.straddling(tiling, step))
+    }
+
+    /// What each tile asks for. Of packed B nothing where all strips stay in the second-level cache beside the rows that
+    /// they meet, or where a strip meets few tiles, which take no longer than its lines; its results where all of them do
+    /// not stay there.
+    pub fn ahead(&self, tiling: &Tiling) -> Ahead {
+        let axes = &tiling.contraction.axes;
+        if self.target.lanes < DEEP_LANES || tiling.by_rows || tiling.fold.is_some() {
+            return Ahead::default();
+        }
+        let block = block(tiling);
+        let of_all = |kept: fn(&Axis) -> bool| axes.iter().filter(|axis| kept(axis)).map(|axis| axis.extent).product();
+        let (all, results): (usize, usize) = (of_all(|axis| axis.right != 0), of_all(|axis| !axis.reduce));
+        let tiles: usize = tiling.inside().iter().map(|l| block[l.axis].div_ceil(l.size)).product();
+        let stays = holds(self.target.l2_bytes, TOGETHER, all + tiling.contraction.left_elements(&block));
+        let lines = match tiling.panels[1] {
+            Some(_) if tiles >= ASKING_TILES && !stays => {
+                (strip(tiling) * depth(&tiling.contraction)).div_ceil(LINE as usize * tiles)
+            }
+            _ => 0,
+        };
+        Ahead { lines, results: !holds(self.target.l2_bytes, TOGETHER, results) }
     }
 
     /// What loads of the right operand that straddle two lines take beyond a step's cycles. Vectors as long as a line
@@ -117,7 +148,7 @@ impl<'a> Stalls<'a> {
     /// What one product of each sum of a tile needs of the left operand.
     fn left(&self, tiling: &Tiling) -> Fetched {
         let contraction = &tiling.contraction;
-        let inside = inside(tiling);
+        let inside = tiling.inside();
         let elements = contraction.left_elements(&block(tiling));
         let reduce = reduced(tiling, |axis| axis.left);
         let rows: Vec<(usize, i64)> = inside.iter().map(|l| (l.size, contraction.axes[l.axis].left)).collect();
@@ -141,16 +172,10 @@ fn common(a: i64, b: i64) -> i64 {
     if b == 0 { a.abs() } else { common(b, a % b) }
 }
 
-/// The levels inside of the loop along the vector axis.
-fn inside(tiling: &Tiling) -> &[Level] {
-    let at = tiling.levels.iter().position(|l| Some(l.axis) == tiling.vector).map_or(0, |at| at + 1);
-    &tiling.levels[at..]
-}
-
 /// The places along each axis that the tiles of a strip meet.
 fn block(tiling: &Tiling) -> Vec<usize> {
     let axes = &tiling.contraction.axes;
-    let inside = inside(tiling);
+    let inside = tiling.inside();
     let outside = &tiling.levels[..tiling.levels.len() - inside.len()];
     let mut block: Vec<usize> = axes.iter().map(|a| if a.reduce { a.extent } else { 1 }).collect();
     for level in inside {

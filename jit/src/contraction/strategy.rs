@@ -241,6 +241,8 @@ impl TiledPart {
                 let cycles = cycles + widening(&tiling, &panels, reading, target);
                 // What the waits for memory may take before the tiling is out of the race.
                 let most = limit - copies - cycles;
+                let ahead = if tiling.k_blocking.is_some() { tiling.ahead } else { stalls.ahead(&tiling) };
+                let tiling = Tiling { ahead, ..tiling };
                 // What K-blocked sums wait for is counted already.
                 let stalls = if tiling.k_blocking.is_some() { 0.0 } else { stalls.cycles(&tiling, cycles, most) };
                 let computing = cycles + stalls;

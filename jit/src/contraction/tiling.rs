@@ -1,8 +1,9 @@
 //! A contraction with its loops, as data: which axis runs along the lanes, which places form a tile, in which order the
 //! loops go, which of them are the grid. It estimates and emits nothing.
 
+use super::key::{Key, Keyed};
 use super::problem::{Axis, Contraction};
-use super::text::record;
+use super::text::{Reader, RecipeError, Text, record};
 use crate::cost::params::sharing::TASKS;
 
 /// A loop over an axis in steps of `size` places; what is left over at the end is a smaller step of its own.
@@ -55,6 +56,17 @@ pub struct Tiling {
     pub reduce: Vec<Level>,
     /// How the sums are cut into blocks, if they are.
     pub k_blocking: Option<KBlocking>,
+    /// What tiles ask for. Where sums are K-blocked, [`KBlocking::asked`] lines of the next strip.
+    pub ahead: Ahead,
+}
+
+/// What each tile asks for while its products are taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ahead {
+    /// Lines of the next strip of packed B, so that they are in the second-level cache when their turn comes.
+    pub lines: usize,
+    /// Whether for the lines of its results.
+    pub results: bool,
 }
 
 /// How the sums of a tiling are cut, and where they are kept.
@@ -69,7 +81,7 @@ pub struct KBlocking {
     pub strides: Vec<i64>,
     /// The length of the sums.
     pub elements: usize,
-    /// Lines of the next strip that each tile asks for.
+    /// Lines of the next strip of packed B that each tile asks for.
     pub asked: usize,
 }
 
@@ -79,8 +91,28 @@ record!(Packed { axis, distance });
 
 // Whether tiles are taken by rows is told by the levels.
 record!(Tiling {
-    contraction, swapped, vector, fold, rows, shares, panels, levels, grid, reduce, k_blocking
+    contraction, swapped, vector, fold, rows, shares, panels, levels, grid, reduce, k_blocking, ahead
 } but { by_rows });
+
+/// A tiling that asks for nothing has the key of one from before there was a way to.
+impl Keyed for Ahead {
+    fn key(&self, key: &mut Key) {
+        if *self != Ahead::default() {
+            key.add(&self.lines).add(&self.results);
+        }
+    }
+}
+
+impl Text for Ahead {
+    fn write(&self, to: &mut String) {
+        (self.lines, self.results).write(to);
+    }
+
+    fn read(from: &mut Reader<'_>) -> Result<Self, RecipeError> {
+        let (lines, results) = Text::read(from)?;
+        Ok(Ahead { lines, results })
+    }
+}
 
 record!(KBlocking { block, outside, strides, elements, asked });
 
@@ -129,5 +161,16 @@ impl Tiling {
         // The last level of an axis is the innermost one.
         let size = |axis: usize| self.levels.iter().rfind(|l| l.axis == axis).map_or(1, |l| l.size);
         [self.rows.iter().map(|&axis| size(axis)).product(), self.vector.map_or(1, size)]
+    }
+
+    /// The levels inside of the loop along the vector axis: over the tiles of a strip.
+    pub fn inside(&self) -> &[Level] {
+        let at = self.levels.iter().rposition(|l| Some(l.axis) == self.vector).map_or(0, |at| at + 1);
+        &self.levels[at..]
+    }
+
+    /// Lines of the next strip that each tile asks for.
+    pub fn asked(&self) -> usize {
+        self.k_blocking.as_ref().map_or(self.ahead.lines, |blocking| blocking.asked)
     }
 }

@@ -6,7 +6,7 @@
 //! each step of an iterator is several calls.
 
 use super::params::stalls::{
-    ALTERNATING, DEEP_LANES, DEEP_SCATTERED, DEEP_WALK, FAR_RUN, FAR_SCATTERED, HIDDEN, HINDERING, LINE, PAGE, PAGES,
+    ALTERNATING, DEEP_LANES, DEEP_SCATTERED, DEEP_WALK, FAR_RUN, FAR_SCATTERED, HIDDEN, LINE, PAGE, PAGES,
     PASSING_WAYS, RUN, SCATTERED, WALK,
 };
 use crate::target::{self, Target};
@@ -39,13 +39,13 @@ impl Fetched {
         Fetched { runs: self.runs / iterations as f64, waiting: self.waiting / iterations as f64 }
     }
 
-    /// Cycles of waiting, where the products take so many.
-    pub fn within(self, step: f64) -> f64 {
+    /// Cycles of waiting, where the products take so many; `hindering` is what fetching costs of them even so.
+    pub fn within(self, step: f64, hindering: f64) -> f64 {
         // Lines come while products are computed, in up to HIDDEN of the step's cycles; that slows the products by
-        // HINDERING of the time to fetch them, and what does not fit is waited for:
+        // `hindering` of the time to fetch them, and what does not fit is waited for:
         //   waiting + HINDERING * fetching + max(0, fetching - HIDDEN * step)
         let fetching = RUN * self.runs;
-        self.waiting + HINDERING * fetching + (fetching - HIDDEN * step).max(0.0)
+        self.waiting + hindering * fetching + (fetching - HIDDEN * step).max(0.0)
     }
 }
 

@@ -94,6 +94,19 @@ pub mod stalls {
     pub const RUN: f64 = 2.0;
     /// The part of their own time that they cost even so. Unit: share of 1. Zen 3, 2026-11-26.
     pub const HINDERING: f64 = 0.08;
+    /// The same where tiles ask for strips ahead, with [`DEEP_LANES`] or more: those of 14 x 32 that read strips and rows
+    /// from the second-level cache take 1 % longer than from the first-level one, which is 2.9 lines a step of 14
+    /// cycles. Unit: share of 1. Emerald Rapids, 2026-11-30.
+    pub const HINDERING_AHEAD: f64 = 0.024;
+    /// Tiles of a strip, at least, that ask for the next one: 2 of them (16 rows of 512 channels at 4 x 4, 12 x 32) take 15 %
+    /// longer when they do, 4 take a third less. Unit: tiles. Emerald Rapids, 2026-11-30.
+    pub const ASKING_TILES: usize = 3;
+    /// Cycles that a line takes which tiles ask for ahead from beyond the second-level cache: some 25 GB/s. Unit: cycles a
+    /// line. Emerald Rapids, 2026-11-30.
+    pub const FAR_LINE: f64 = 7.0;
+    /// The part of them that products take longer, where they leave time for all. Unit: share of 1. Emerald Rapids,
+    /// 2026-11-30.
+    pub const HINDERING_FAR: f64 = 0.15;
     /// Cycles more that a line of a dense run from beyond the second-level cache takes. Unit: cycles a line. Zen 3,
     /// 2026-11-26.
     pub const FAR_RUN: f64 = 2.5;
@@ -264,6 +277,11 @@ pub mod k_blocking {
     /// What of the first-level cache is left to a tile's rows and sums, which pass by a strip of packed B. Unit: bytes.
     /// Zen 3 (of 32 KiB), 2026-11-26; Emerald Rapids (of 48 KiB), 2026-11-29.
     pub const PASSING: usize = 16 << 10;
+    /// What a strip of packed B fills of the second-level cache with
+    /// [`DEEP_LANES`](super::stalls::DEEP_LANES) or more, where tiles read it from there as fast, and sums are loaded and
+    /// stored the less often the longer its blocks are (`docs/experiments/032-strips-asked-for-ahead.md`). Unit: share of a cache. Emerald
+    /// Rapids, 2026-11-30.
+    pub const DEEP_STRIP: (usize, usize) = (1, 16);
     /// What a block of packed A fills of the second-level cache, at most. Unit: share of a cache. Zen 3, 2026-11-26.
     pub const ROWS: (usize, usize) = (1, 2);
     /// What the sums of a block fill of it. Unit: share of a cache. Zen 3, 2026-11-26.
@@ -459,6 +477,9 @@ pub mod loops {
     /// Tasks from which on an axis that they do not divide is cut into an even part and a rest, a kernel of its own.
     /// Unit: tasks. Zen 4, 2026-11-23.
     pub const TASKS_AND_REST: usize = 4;
+    /// Places of the innermost axis that a transposing kernel handles before it goes on along the other axis: a line of
+    /// results. Unit: places. Emerald Rapids, 2026-11-30.
+    pub const TRANSPOSED_PART: usize = 16;
     /// The part of [`TASK_PLACES`] below which a task is too small. Unit: 1 over it. Zen 4, 2026-11-23.
     pub const SMALL_TASK: usize = 8;
     /// The weight that takes as long as moving a place. Unit: weight, an addition being 1. Zen 4, 2026-11-23.
@@ -472,6 +493,12 @@ pub mod loops {
 pub mod indexing {
     /// Places from which on the outermost axis is the grid. Unit: places. Zen 4, 2026-11-23.
     pub const SHARED_PLACES: usize = 4096;
+    /// What is added at one index is cut into parts of so many elements at least, since each task reads all indices.
+    /// Unit: elements. Emerald Rapids, 2026-11-30.
+    pub const ROW_PART: usize = 64;
+    /// Tasks that share additions, at most, where they have to cut what is added at one index. Unit: tasks. A guess,
+    /// 2026-11-30.
+    pub const ROW_TASKS: usize = 16;
 }
 
 /// Reductions.

@@ -8,8 +8,8 @@ use super::expression::{
 };
 use super::group::{Context, Group};
 use super::lowered::{Lowered, Role};
-use crate::contraction::{Operand, Place, Problem, Recipe, Source, preferred_layouts_of};
-use crate::kernel::KernelBuilder;
+use crate::contraction::{Epilogue, Operand, Place, Problem, Recipe, Source, preferred_layouts_of};
+use crate::kernel::{BufferId, Index, KernelBuilder, Value};
 use crate::target::Target;
 
 /// A contraction, and where its operands are.
@@ -100,15 +100,7 @@ pub fn lower(
                 kernel.buffer(label, element, elements, access)
             })
             .collect();
-        stage.emit(&mut kernel, &buffers, &mut |kernel, place: &Place, sum| {
-            // Called once for each vector of sums, still in a register: the epilogue computes on it and stores it.
-            let mut point = Point::single(place.coordinates.clone());
-            if let Some(axis) = place.lanes {
-                point = Point::along(axis, point.coordinates, place.active);
-            }
-            let evaluation = evaluation.as_ref().expect("stages with results call the epilogue");
-            evaluation.store(kernel, &point, &[sum]);
-        });
+        stage.emit(&mut kernel, &buffers, &mut Fused { evaluation });
         let flops = stage.flops + if stage.results { expression.flops() } else { 0 };
         let mut in_place = if stage.results { expression.in_place() } else { Vec::new() };
         // An epilogue may read an operand at the place that it writes (`x + dot(x, w)`), but the products read it
@@ -118,6 +110,34 @@ pub fn lower(
         kernels.push(Lowered { kernel, arguments, role, flops, weight: flops, bytes, in_place });
     }
     kernels
+}
+
+/// What is fused behind a contraction; stages without results have nothing and never ask for it.
+struct Fused<'a> {
+    evaluation: Option<Evaluation<'a>>,
+}
+
+impl<'a> Fused<'a> {
+    fn point(&self, place: &Place) -> (&Evaluation<'a>, Point) {
+        let mut point = Point::single(place.coordinates.clone());
+        if let Some(axis) = place.lanes {
+            point = Point::along(axis, point.coordinates, place.active);
+        }
+        (self.evaluation.as_ref().expect("stages with results have an epilogue"), point)
+    }
+}
+
+impl Epilogue for Fused<'_> {
+    /// The sums are still in a register: all is computed on it and stored.
+    fn take(&mut self, kernel: &mut KernelBuilder, place: &Place, sum: Value) {
+        let (evaluation, point) = self.point(place);
+        evaluation.store(kernel, &point, &[sum]);
+    }
+
+    fn results(&self, place: &Place) -> Vec<(BufferId, Index)> {
+        let (evaluation, point) = self.point(place);
+        evaluation.stores(&point)
+    }
 }
 
 /// The axis along which neighbours are stored side by side, where they are not so along the usual one.

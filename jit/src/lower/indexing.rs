@@ -1,6 +1,7 @@
 //! Reads and additions at places that are known only at run time. An index may vary along some axes of the space; the
 //! lanes lie along an axis on which it does not. Where there is none each lane of a read has an index of its own, and
-//! of additions, which may meet at one place, only one lane works.
+//! of additions, which may meet at one place, only one lane works. Additions that may meet are one task's, in the order
+//! of the space, so that the sums have the same bits on any number of threads.
 
 use kiln_graph::op::Scalar;
 use kiln_graph::{DType, NodeId};
@@ -11,7 +12,9 @@ use super::expression::{
 use super::group::{Context, Group};
 use super::loops::{nest, vectors};
 use super::lowered::Lowered;
-use crate::cost::params::indexing::SHARED_PLACES;
+use crate::cost::params::indexing::{ROW_PART, ROW_TASKS, SHARED_PLACES};
+use crate::cost::params::loops::UNROLL;
+use crate::cost::sharing::divisor;
 use crate::kernel::{Convert, Index, Int2, KernelBuilder, Operation, Row, Value};
 use crate::target::Target;
 
@@ -163,7 +166,11 @@ pub fn lower_gather(
     booleans: bool,
     target: &Target,
 ) -> Vec<Lowered> {
-    lower(name, expression, indexed, target, true, &mut |kernel, evaluation, point| {
+    // Each place of the space is written once: the outermost axis of several places is the grid.
+    let (shared, along) = (expression.places(|_| true) > SHARED_PLACES, lanes_of_reads(expression, indexed));
+    let several = || (0..expression.rank()).find(|&axis| expression.extents[axis] > 1 && Some(axis) != along);
+    let grid: Vec<usize> = several().filter(|_| shared).into_iter().collect();
+    lower(name, expression, indexed, target, (&grid, along), &mut |kernel, evaluation, point| {
         let mut scope = evaluation.clone();
         let lanes = point.lanes.iter().position(|&step| step == 1);
         if lanes.is_some_and(|axis| !indexed.is_same_along(expression, axis)) {
@@ -191,7 +198,9 @@ pub fn lower_scatter(
     update: TermId,
     target: &Target,
 ) -> Vec<Lowered> {
-    lower(name, expression, indexed, target, false, &mut |kernel, evaluation, point| {
+    let (expression, indexed, grid) = &share_additions(expression, indexed, target.lanes);
+    let along = lanes_of_one_index(expression, indexed);
+    lower(name, expression, indexed, target, (grid, along), &mut |kernel, evaluation, point| {
         let mut scope = evaluation.clone();
         let (index, lanes) = indexed.at(kernel, &mut scope, point);
         let buffer = evaluation.buffer(indexed.argument);
@@ -205,53 +214,103 @@ pub fn lower_scatter(
     })
 }
 
-/// Loops over the space; with `parallel`, the outermost axis of several places is the grid and lanes may have indices of their own (else
-/// two might add to one place).
+/// Cuts additions into tasks, and says which axes are the grid. Two places of the space may meet unless they differ
+/// along an axis on which the place moves whatever the index: such axes are shared, those in front of the indices as
+/// they are, the first one behind them in parts. Each task reads all indices of its axes.
+///
+/// ```text
+/// grid: axes in front of the indices; parts of the first axis behind them
+///   indices
+///     a part of what is added at one index
+/// ```
+fn share_additions(expression: &Expression, indexed: &Indexed, lanes: usize) -> (Expression, Indexed, Vec<usize>) {
+    let (mut expression, mut indexed) = (expression.clone(), indexed.clone());
+    if expression.places(|_| true) <= SHARED_PLACES {
+        return (expression, indexed, Vec::new());
+    }
+    let rank = expression.rank();
+    let several = |axis: usize| expression.extents[axis] > 1;
+    let meets = |axis: usize| several(axis) && indexed.access.strides[axis] == 0;
+    let first = (0..rank).find(|&axis| meets(axis)).unwrap_or(0);
+    let behind = (0..rank).rev().find(|&axis| meets(axis)).map_or(0, |last| last + 1);
+    // Lanes may lie in front of the indices, too, where nothing is behind them.
+    let along = lanes_of_one_index(&expression, &indexed);
+    let mut grid: Vec<usize> = (0..first).filter(|&axis| several(axis) && Some(axis) != along).collect();
+    let tasks: usize = grid.iter().map(|&axis| expression.extents[axis]).product();
+    if let Some(row) = (behind..rank).find(|&axis| several(axis)).or(along) {
+        let (extent, inner) =
+            (expression.extents[row], expression.extents[behind.max(row + 1)..].iter().product::<usize>());
+        // Whole vectors where the axis has them: other cuts give each part a tail.
+        let quantum = if extent.is_multiple_of(lanes) { lanes } else { 1 };
+        let parts = divisor(extent / quantum, (ROW_TASKS / tasks).min(extent * inner / ROW_PART));
+        if parts > 1 {
+            let stride = indexed.access.strides[row];
+            expression.split_axis(row, parts);
+            indexed.access.strides.insert(row, stride * (extent / parts) as i64);
+            // The parts' axis is `row`, and those behind it have moved.
+            grid.iter_mut().filter(|axis| **axis > row).for_each(|axis| *axis += 1);
+            grid.push(row);
+        }
+    }
+    (expression, indexed, grid)
+}
+
+/// The last axis of several places that fits.
+fn last_axis(expression: &Expression, fits: impl Fn(usize) -> bool) -> Option<usize> {
+    (0..expression.rank()).rev().find(|&axis| expression.extents[axis] > 1 && fits(axis))
+}
+
+/// The axis of the lanes, for rows of a table `[v, d]` that of `d`: along it the index stays and the elements move.
+fn lanes_of_one_index(expression: &Expression, indexed: &Indexed) -> Option<usize> {
+    last_axis(expression, |axis| indexed.is_same_along(expression, axis) && indexed.access.strides[axis] != 0)
+}
+
+/// The same of reads, whose lanes may have indices of their own: where none has one index, results that lie side by
+/// side are as many as there are, wherever the elements come from.
+fn lanes_of_reads(expression: &Expression, indexed: &Indexed) -> Option<usize> {
+    let own = |axis: usize| expression.stores.first().is_some_and(|store| store.access.strides[axis] == 1);
+    match lanes_of_one_index(expression, indexed) {
+        None if indexed.is_near(expression) => last_axis(expression, own),
+        same => same,
+    }
+}
+
+/// Loops over the space, in which some axes are the grid and one may be that of the lanes.
 fn lower(
     name: &str,
     expression: &Expression,
     indexed: &Indexed,
     target: &Target,
-    parallel: bool,
+    (grid, along): (&[usize], Option<usize>),
     body: &mut dyn FnMut(&mut KernelBuilder, &Evaluation<'_>, &Point),
 ) -> Vec<Lowered> {
     if expression.is_empty() {
         return Vec::new();
     }
-    let rank = expression.rank();
-    let find = |fits: &dyn Fn(usize) -> bool| (0..rank).rev().find(|&axis| expression.extents[axis] > 1 && fits(axis));
-    // The axis of the lanes: for rows of a table [v, d] the axis of d, along which the index stays and the elements
-    // move.
-    let same = |axis: usize| indexed.is_same_along(expression, axis) && indexed.access.strides[axis] != 0;
-    // Results that lie side by side: they are as many as there are, wherever the elements come from.
-    let own = |axis: usize| expression.stores.first().is_some_and(|store| store.access.strides[axis] == 1);
-    let along = match find(&same) {
-        None if parallel && indexed.is_near(expression) => find(&own),
-        same => same,
-    };
     let mut kernel = KernelBuilder::new(name, target.lanes);
-    let mut coordinates = vec![Index::default(); rank];
-    // Not for additions: two tasks could add to one place at the same time.
-    let several = || (0..rank).find(|&axis| expression.extents[axis] > 1 && Some(axis) != along);
-    let grid = if parallel && expression.places(|_| true) > SHARED_PLACES { several() } else { None };
-    if let Some(axis) = grid {
+    let mut coordinates = vec![Index::default(); expression.rank()];
+    for &axis in grid {
         coordinates[axis] = Index::of(kernel.grid(expression.extents[axis]), 1);
     }
     let mut evaluation = Evaluation::new(expression, &mut kernel);
     let roots: Vec<TermId> = expression.stores.iter().map(|store| store.term).chain([indexed.index]).collect();
     evaluation.prepare(&mut kernel, roots);
-    let others = (0..rank).filter(|&axis| Some(axis) != along && Some(axis) != grid);
+    let others = (0..expression.rank()).filter(|axis| Some(*axis) != along && !grid.contains(axis));
     let loops: Vec<(usize, usize)> = others.map(|axis| (axis, expression.extents[axis])).collect();
     nest(&mut kernel, &loops, &coordinates, &[], &mut |kernel, coordinates, _| {
         let Some(axis) = along else {
             body(kernel, &evaluation, &Point::single(coordinates.to_vec()));
             return Vec::new();
         };
-        vectors(kernel, expression.extents[axis], 1, &Index::default(), &mut |kernel, group| {
+        // An index that is the same for all lanes is found once for the whole row.
+        let mut row = evaluation.clone();
+        let place = Point::single(coordinates.to_vec());
+        row.prepare_within(kernel, [indexed.index], |known| known != axis, &place);
+        vectors(kernel, expression.extents[axis], UNROLL, &Index::default(), &mut |kernel, group| {
             for (index, active) in group {
                 let mut coordinates = coordinates.to_vec();
                 coordinates[axis] = index.clone();
-                body(kernel, &evaluation, &Point::along(axis, coordinates, *active));
+                body(kernel, &row, &Point::along(axis, coordinates, *active));
             }
         });
         Vec::new()

@@ -5,12 +5,14 @@ use kiln_graph::op::Op;
 use kiln_graph::{Graph, Shape};
 
 use super::expression::{
-    Evaluation, Expression, ExpressionBuilder, Located, Point, identity, reshape_view, view_coordinates,
+    Affine, Evaluation, Expression, ExpressionBuilder, Located, Point, Term, identity, reshape_view, view_coordinates,
 };
 use super::group::{Context, Group};
 use super::loops::{grid_coordinates, nest, split_tasks, vectors};
 use super::lowered::Lowered;
-use crate::cost::params::loops::{MOVING_WEIGHT, SMALL_TASK, TASK_PLACES, TASKS_AND_REST, UNROLL, UNROLL_WEIGHT};
+use crate::cost::params::loops::{
+    MOVING_WEIGHT, SMALL_TASK, TASK_PLACES, TASKS_AND_REST, TRANSPOSED_PART, UNROLL, UNROLL_WEIGHT,
+};
 use crate::cost::sharing::divisor;
 use crate::kernel::{Index, KernelBuilder};
 use crate::target::Target;
@@ -65,6 +67,7 @@ pub fn lower(name: &str, expression: &Expression, target: &Target) -> Vec<Lowere
     // dense tensors of one order becomes one loop over all elements.
     order_axes(&mut expression);
     expression.merge_axes();
+    block_transposed(&mut expression);
     // One long axis that no size of task divides (a prime number of elements): the even part goes to tasks, the rest is
     // a small kernel behind it. Else the whole would be one task, or thousands of tiny ones.
     if let [extent] = expression.extents[..]
@@ -91,6 +94,33 @@ fn order_axes(expression: &mut Expression) {
     let mut order: Vec<usize> = (0..expression.rank()).collect();
     // Axes of one place first, where they part no two others that could merge.
     order.sort_by_key(|&axis| (expression.extents[axis] != 1, std::cmp::Reverse(store.access.strides[axis].abs())));
+    expression.permute(&order);
+}
+
+/// Cuts the innermost axis where elements that lie side by side are read across it: their lines stay in the first cache
+/// from one place of the other axis to the next only if they are few.
+///
+/// ```text
+/// ..                  the other axes
+///   parts of j        j: results [i, j] lie side by side, operands [j, i] lie apart
+///     i               operands lie side by side
+///       a part of j   a line of results, and one of operands for each j
+/// ```
+fn block_transposed(expression: &mut Expression) {
+    let Some(inner) = expression.rank().checked_sub(1) else { return };
+    if expression.extents[inner] <= TRANSPOSED_PART || !expression.extents[inner].is_multiple_of(TRANSPOSED_PART) {
+        return;
+    }
+    let loads = expression.terms.iter().filter_map(|term| match term {
+        Term::Load { access, .. } => Some(access),
+        _ => None,
+    });
+    let across = loads.filter(|access| access.strides[inner].unsigned_abs() as usize >= TRANSPOSED_PART);
+    let beside = |access: &Affine| (0..inner).find(|&axis| access.strides[axis].abs() == 1);
+    let Some(other) = across.filter_map(beside).find(|&axis| expression.extents[axis] > 1) else { return };
+    expression.split_axis(inner, expression.extents[inner] / TRANSPOSED_PART);
+    let mut order: Vec<usize> = (0..inner).filter(|&axis| axis != other).collect();
+    order.extend([inner, other, inner + 1]);
     expression.permute(&order);
 }
 

@@ -180,9 +180,11 @@ fn in_parts(
 /// One kernel; the axes are ordered, `kept` of them first.
 fn one(name: &str, mut expression: Expression, mut kept: usize, values: &[Folded], target: &Target) -> Lowered {
     let loads = loads(&expression, values);
-    // How many loads step through an axis by 1, weighed by its length, of which 4 vectors are as good as more.
+    // How many loads step through an axis by 1, weighed by its length, of which 4 vectors are as good as more. What is
+    // the same for all terms of a result, as the mean of its row, is loaded once, however the lanes lie.
     let contiguous = |axis: usize| {
-        let touched = |load: &&Affine| load.strides[axis] == 1;
+        let varies = |load: &Affine| load.strides.iter().skip(kept).any(|&stride| stride != 0);
+        let touched = |load: &&Affine| load.strides[axis] == 1 && varies(load);
         loads.iter().filter(touched).count() * expression.extents[axis].min(LONG_ENOUGH * target.lanes)
     };
     let best = |axes: std::ops::Range<usize>| axes.max_by_key(|&axis| (contiguous(axis), axis));

@@ -2,6 +2,7 @@
 //! with operands that have to be copied: at 4, 8 and 16 lanes through the kernel interpreter, and as machine code where the
 //! machine has it.
 
+mod ahead;
 mod candidates;
 mod cases;
 mod exact;

@@ -50,6 +50,15 @@ pub const CASES: &[Case] = &[
         g.output("d", x.convert(DType::I32));
         g.output("e", x.le(0.0));
     }),
+    // Copies that read across what they write: in parts of the innermost axis where it has them.
+    ("transposes", |g| {
+        for (number, [rows, columns]) in [[64, 20], [20, 64], [48, 48], [33, 34]].into_iter().enumerate() {
+            let [x, y] = ["x", "y"].map(|name| g.input(&format!("{name}{number}"), [3, rows, columns]));
+            g.output(&format!("copy {number}"), x.transpose(1, 2));
+            g.output(&format!("sum {number}"), x.transpose(0, 2) + y.transpose(0, 2).exp());
+            g.output(&format!("other {number}"), (x.transpose(1, 2) + 1.0) * y.reshape([3, columns, rows]));
+        }
+    }),
     // Groups that differ only in which of their operands are one tensor, and equal ones over others.
     ("equal groups", |g| {
         let [a, b, w] = ["a", "b", "w"].map(|name| g.input(name, [24, 24]));

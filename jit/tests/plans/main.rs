@@ -1,6 +1,7 @@
 //! Plans against the graph interpreter: each lowering at 4, 8 and 16 lanes, through the kernel interpreter; and what the
 //! fusion promises.
 
+mod additions;
 mod batch_stats;
 mod cases;
 mod choices;

@@ -129,7 +129,7 @@ impl Accumulate {
         kernel: &mut KernelBuilder,
         tiling: &Tiling,
         [left, right, sums]: [BufferId; 3],
-        epilogue: &mut Epilogue<'_>,
+        epilogue: &mut dyn Epilogue,
     ) {
         // for item                                 the grid: images, or parts of a split sum
         //     sums[item] = 0

@@ -10,9 +10,9 @@ use crate::contraction::problem::{Axis, Contraction};
 use crate::contraction::tiling::{KBlocking, Level, Steps, Tiling, grid_of};
 use crate::cost::cache::share;
 use crate::cost::params::caches::TOGETHER;
-use crate::cost::params::k_blocking::{AGAIN, ASKED, FEWER, PART, PASSING, ROWS, SUMS};
+use crate::cost::params::k_blocking::{AGAIN, ASKED, DEEP_STRIP, FEWER, PART, PASSING, ROWS, SUMS};
 use crate::cost::params::sharing::{ALONE, SHARED};
-use crate::cost::params::stalls::{FAR_RUN, HINDERING, LINE, RUN};
+use crate::cost::params::stalls::{DEEP_LANES, FAR_RUN, HINDERING, HINDERING_AHEAD, LINE, RUN};
 use crate::kernel::{Index, KernelBuilder, Operation, Value};
 use crate::target::Target;
 
@@ -46,9 +46,12 @@ impl KBlocking {
         let height = tiling.levels.iter().rfind(|l| l.axis == row)?.size;
         let [all, strip] = tiling.tile();
         let depth = axes[reduce.axis].extent;
-        // The first-level cache holds `size x strip` elements of the right operand beside what passes by. Then equal
-        // blocks: 1000 products, of which 384 fit, go in three blocks of some 334.
-        let most = (target.l1_bytes.saturating_sub(PASSING) / 4 / strip).max(reduce.size);
+        // The first-level cache holds `size x strip` elements of the right operand beside what passes by; or the
+        // second-level one does, where they are read from there as fast. Then equal blocks: 1000 products, of which 384
+        // fit, go in three blocks of some 334.
+        let deep = target.lanes >= DEEP_LANES;
+        let bytes = if deep { share(target.l2_bytes, DEEP_STRIP) } else { target.l1_bytes.saturating_sub(PASSING) };
+        let most = (bytes / 4 / strip).max(reduce.size);
         let size = depth.div_ceil(depth.div_ceil(most).max(1)).next_multiple_of(reduce.size);
         // Sums beyond those that hide their latency bridge what tiles wait for the second-level cache.
         if all != height || size >= depth || height * strip.div_ceil(target.lanes) <= target.sums_in_flight() {
@@ -81,7 +84,7 @@ impl KBlocking {
         let tiles = rows.div_ceil(height);
         let asked = (size * strip / LINE as usize).div_ceil(tiles);
         let blocking = KBlocking {
-            asked: if asked > ASKED { 0 } else { asked },
+            asked: if asked > ASKED && !deep { 0 } else { asked },
             ..KBlocking::new(&contraction, Level { axis: reduce.axis, size }, outside, [vector.axis, row], strip)
         };
         let rows = tiling.rows[..others.len()].iter().copied().chain(around).chain([row]).collect();
@@ -133,7 +136,8 @@ impl KBlocking {
         let kept = contraction.axes.iter().filter(|a| !a.reduce).map(|a| a.extent as f64).product::<f64>();
         let depth = contraction.axes[self.block.axis].extent;
         let all = kept / (height * width) as f64;
-        let again = lines(height) * HINDERING * RUN;
+        let hindering = if target.lanes >= DEEP_LANES { HINDERING_AHEAD } else { HINDERING };
+        let again = lines(height) * hindering * RUN;
         let beyond = beyond([tiles, strips], [height, width]);
         let vectors = height * width.div_ceil(target.lanes);
         let blocks = depth.div_ceil(self.block.size) - 1;
@@ -178,29 +182,6 @@ impl KBlocking {
     pub fn store(&self, kernel: &mut KernelBuilder, sums: &Side, at: &[Index], part: VectorPlace<'_>, value: Value) {
         let (index, active) = (self.index(sums, at, part), kernel.lanes());
         kernel.store(sums.buffer, index, 1, active, value);
-    }
-
-    /// Asks for a tile's share of the right operand's next strip, which then is in the second-level cache when its
-    /// first tile comes.
-    pub fn ask(&self, kernel: &mut KernelBuilder, tiling: &Tiling, right: &Side, at: &[Index]) {
-        // The next strip begins `strip.size` places on. Behind the last one there is none; a prefetch may ask for any
-        // place.
-        let [strip, rows] = tiling.levels[self.outside..] else { return };
-        let Some(panels) = tiling.panels[1] else { return };
-        let mut index = right.start.clone().shifted(tiling.contraction.right + panels.distance * strip.size as i64);
-        for (number, (at, axis)) in at.iter().zip(&tiling.contraction.axes).enumerate() {
-            index = index.plus_index(at, if number == panels.axis { panels.distance } else { axis.right });
-        }
-        // Tiles start at whole multiples of their height.
-        let share = (self.asked as i64) * LINE;
-        let part = |rows_before: i64| rows_before / rows.size as i64 * share;
-        index = index.shifted(part(at[rows.axis].offset));
-        for &(variable, step) in &at[rows.axis].terms {
-            index = index.plus(variable, part(step));
-        }
-        for line in 0..self.asked as i64 {
-            kernel.prefetch(right.buffer, index.clone().shifted(line * LINE));
-        }
     }
 }
 

@@ -187,7 +187,7 @@ impl OverlapAdd {
     }
 
     /// Writes the kernel; images, groups and channels that are no lanes are the grid.
-    pub fn emit(&self, kernel: &mut KernelBuilder, products: BufferId, epilogue: &mut Epilogue<'_>) {
+    pub fn emit(&self, kernel: &mut KernelBuilder, products: BufferId, epilogue: &mut dyn Epilogue) {
         let ([image, group, channel], axes) = self.distances();
         // for image, group, channel                  the grid; a channel only where places are the lanes
         //   for block, q, r of each spatial axis     `nest`, outermost axis first
@@ -216,7 +216,7 @@ struct Adding<'a, 'e> {
     /// Distances from pixel to pixel and from element to element.
     axes: Vec<[i64; 2]>,
     products: BufferId,
-    epilogue: &'a mut Epilogue<'e>,
+    epilogue: &'a mut (dyn Epilogue + 'e),
 }
 
 impl Adding<'_, '_> {
@@ -274,7 +274,7 @@ impl Adding<'_, '_> {
         }
         // No window touches the place: the end of an input that the stride leaves over.
         let sum = sum.unwrap_or_else(|| kernel.f32(0.0));
-        (self.epilogue)(kernel, &Place { coordinates, lanes: Some(lanes), active }, sum);
+        self.epilogue.take(kernel, &Place { coordinates, lanes: Some(lanes), active }, sum);
     }
 }
 

@@ -4,12 +4,13 @@
 
 use kiln_graph::Few;
 
+mod ahead;
 mod emit;
 
 pub use emit::Tiler;
 
 use crate::contraction::problem::{Axis, Contraction};
-use crate::contraction::tiling::{Level, Tiling, grid_of, steps};
+use crate::contraction::tiling::{Ahead, Level, Tiling, grid_of, steps};
 use crate::cost::cache::holds;
 use crate::cost::compute;
 use crate::cost::params::caches::STAYING;
@@ -390,6 +391,7 @@ impl<'a> Shape<'a> {
             grid,
             reduce: self.unrolled(),
             k_blocking: None,
+            ahead: Ahead::default(),
         };
         (tiling, cycles * alone)
     }

@@ -189,7 +189,7 @@ impl Partials {
     }
 
     /// Hands the only part to the epilogue, at one index of the outermost axis.
-    pub fn finish(&self, kernel: &mut KernelBuilder, buffer: BufferId, outermost: &Index, epilogue: &mut Epilogue<'_>) {
+    pub fn finish(&self, kernel: &mut KernelBuilder, buffer: BufferId, outermost: &Index, epilogue: &mut dyn Epilogue) {
         // The outermost axis is the item's: it stays at one index. Items that are results are images of an input
         // gradient, which has channels and places beside them.
         let [item, outer @ .., fast] = &self.order[..] else { unreachable!("images without channels") };
@@ -200,7 +200,7 @@ impl Partials {
     }
 
     /// The sum over the parts, in order; the outermost axis is the grid.
-    pub fn sum(&self, kernel: &mut KernelBuilder, buffer: BufferId, epilogue: &mut Epilogue<'_>) {
+    pub fn sum(&self, kernel: &mut KernelBuilder, buffer: BufferId, epilogue: &mut dyn Epilogue) {
         let mut at = vec![Index::default(); self.shape.rank()];
         let (&fast, outer) = self.order.split_last().expect("a result with axes");
         // Tasks along the two outermost axes, such as images and rows.
@@ -220,7 +220,7 @@ impl Partials {
         loops: &[usize],
         fast: usize,
         at: &[Index],
-        epilogue: &mut Epilogue<'_>,
+        epilogue: &mut dyn Epilogue,
     ) {
         if let Some((&axis, inner)) = loops.split_first() {
             kernel.for_each(self.shape.dim(axis), &[], |kernel, variable, _| {
@@ -245,7 +245,7 @@ impl Partials {
                 sum = Some(sum.map_or(value, |sum| kernel.sum(sum, value)));
             }
             let place = Place { coordinates: at, lanes: Some(fast), active };
-            epilogue(kernel, &place, sum.expect("at least one part"));
+            epilogue.take(kernel, &place, sum.expect("at least one part"));
         };
         along(kernel, self.shape.dim(fast), lanes, &mut vector);
     }

@@ -23,7 +23,7 @@ use super::emit::times;
 use super::packed_panels::PackedPanels;
 use super::position::{Position, coordinates, each};
 use crate::contraction::problem::{Axis, Contraction, Epilogue, Place};
-use crate::contraction::tiling::{Level, Tiling, grid_of, steps};
+use crate::contraction::tiling::{Ahead, Level, Tiling, grid_of, steps};
 use crate::cost::params::tile_products::{BLOCK, DOT, LATENCY, LOAD, ROW_VECTOR, STORE};
 use crate::kernel::tiles::MOST;
 use crate::kernel::{BufferId, Element, Factors, Index, KernelBuilder, Tile, TileStatement};
@@ -135,6 +135,7 @@ impl TileProduct {
             levels,
             reduce,
             k_blocking: None,
+            ahead: Ahead::default(),
             contraction: contraction.clone(),
         };
         let cycles = cycles(&tiling, target);
@@ -205,7 +206,7 @@ pub struct Emission<'a, 'e> {
     /// Its left and its right operand, and the scratch memory for sums.
     pub buffers: [BufferId; 3],
     /// Takes the sums.
-    pub epilogue: &'a mut Epilogue<'e>,
+    pub epilogue: &'a mut (dyn Epilogue + 'e),
 }
 
 /// The tile registers.
@@ -332,7 +333,7 @@ impl Emission<'_, '_> {
                 at[column].offset += first as i64;
                 let contraction = &self.tiling.contraction;
                 let lanes = contraction.lanes(column);
-                (self.epilogue)(kernel, &Place { coordinates: coordinates(contraction, &at), lanes, active }, sum);
+                self.epilogue.take(kernel, &Place { coordinates: coordinates(contraction, &at), lanes, active }, sum);
             }
             Vec::new()
         });

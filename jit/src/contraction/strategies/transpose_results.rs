@@ -63,7 +63,7 @@ impl TransposeResults {
     }
 
     /// Hands all results on; the two outermost axes are the grid, or whole steps along which the sums are kept.
-    pub fn emit(&self, kernel: &mut KernelBuilder, buffer: BufferId, epilogue: &mut Epilogue<'_>) {
+    pub fn emit(&self, kernel: &mut KernelBuilder, buffer: BufferId, epilogue: &mut dyn Epilogue) {
         // for the two outermost other axes            the grid
         //   for the remaining axes                    `nest`
         //     for vectors along `from`                the grid, too, if it has a dimension left and no vector is cut
@@ -88,7 +88,7 @@ impl TransposeResults {
         buffer: BufferId,
         loops: &[usize],
         (at, kept): (&[Index], usize),
-        epilogue: &mut Epilogue<'_>,
+        epilogue: &mut dyn Epilogue,
     ) {
         let Some((&axis, inner)) = loops.split_first() else { return self.plane(kernel, buffer, (at, kept), epilogue) };
         along(kernel, self.shape.dim(axis), 1, &mut |kernel, place, _| {
@@ -105,7 +105,7 @@ impl TransposeResults {
         kernel: &mut KernelBuilder,
         buffer: BufferId,
         (at, kept): (&[Index], usize),
-        epilogue: &mut Epilogue<'_>,
+        epilogue: &mut dyn Epilogue,
     ) {
         let lanes = kernel.lanes();
         along(kernel, kept, lanes, &mut |kernel, first, columns| {
@@ -119,7 +119,7 @@ impl TransposeResults {
                     let mut coordinates = at.clone();
                     coordinates[self.from] = down.clone().shifted(number as i64);
                     let place = Place { coordinates, lanes: Some(self.to), active: rows };
-                    epilogue(kernel, &place, value);
+                    epilogue.take(kernel, &place, value);
                 }
             });
         });

@@ -10,7 +10,7 @@ use super::values::Id;
 use super::values::{Constant, is_whole};
 use super::{Body, Level};
 use crate::emit::addresses::Base;
-use crate::kernel::{BufferId, Index, Row, Value};
+use crate::kernel::{Access, BufferId, Index, Row, Value};
 
 /// Bytes of a lane.
 const LANE: i64 = 4;
@@ -197,11 +197,13 @@ impl Body<'_> {
         self.defined(id);
     }
 
-    /// The line goes to the second-level cache: what is read now keeps the first-level one.
+    /// A line that is read goes to the second-level cache, so that what is read now keeps the first-level one; one that
+    /// is written comes as this core's alone.
     pub(super) fn prefetch(&mut self, buffer: BufferId, index: &Index) {
         let (base, first) = self.address(buffer, index);
         let memory = self.near(base, first);
-        self.out.push(Code::Prefetcht1_m8, &[memory.into()]);
+        let reads = self.kernel.buffers[buffer.0 as usize].access == Access::Read;
+        self.out.push(if reads { Code::Prefetcht1_m8 } else { Code::Prefetchw_m8 }, &[memory.into()]);
     }
 
     pub(super) fn store(&mut self, buffer: BufferId, index: &Index, stride: i64, active: usize, value: Value) {

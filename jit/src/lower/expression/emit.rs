@@ -168,6 +168,16 @@ impl<'a> Evaluation<'a> {
         }
     }
 
+    /// Where what is stored at a point goes: the last element in each tensor in which its lanes are neighbours.
+    pub fn stores(&self, point: &Point) -> Vec<(BufferId, Index)> {
+        let stores = self.expression.stores.iter().filter_map(|store| {
+            let (index, lanes) = point.access(&store.access);
+            let last = index.shifted(point.active as i64 - 1);
+            (lanes == 1 || point.active == 1).then_some((self.buffers[store.argument], last))
+        });
+        stores.collect()
+    }
+
     /// The term whose value is written: a store to bf16 rounds by itself.
     fn stored(&self, store: &Store) -> TermId {
         match self.expression.terms[store.term.index()] {

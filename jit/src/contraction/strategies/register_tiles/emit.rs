@@ -4,12 +4,13 @@
 
 use std::collections::HashMap;
 
+use super::ahead::{Asking, is_innermost};
 use crate::contraction::problem::{Axis, Epilogue, Place};
 use crate::contraction::strategies::emit::Side;
 use crate::contraction::strategies::k_blocking::{KBlock, VectorPlace};
 use crate::contraction::strategies::position::{Position, coordinates, each};
-use crate::contraction::tiling::{KBlocking, Level, Packed, Tiling, steps};
-use crate::kernel::{Compare, Element, Float2, KernelBuilder, Operation, Value};
+use crate::contraction::tiling::{KBlocking, Level, Packed, Steps, Tiling, steps};
+use crate::kernel::{BufferId, Compare, Element, Float2, Index, KernelBuilder, Operation, Value};
 
 /// Which factors of quads are u8; the others are i8.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,7 +57,7 @@ pub struct Tiler<'a, 'e> {
     /// Where K-blocked sums are kept between blocks.
     pub sums: Option<Side>,
     /// Takes the sums.
-    pub epilogue: &'a mut Epilogue<'e>,
+    pub epilogue: &'a mut (dyn Epilogue + 'e),
 }
 
 impl Tiler<'_, '_> {
@@ -81,7 +82,7 @@ impl Tiler<'_, '_> {
             }
         }
         match &tiling.k_blocking {
-            None => self.nest(kernel, &tiling.levels[tiling.grid..], &position, KBlock::WHOLE),
+            None => self.nest(kernel, &tiling.levels[tiling.grid..], [&position; 2], KBlock::WHOLE),
             Some(blocking) => self.blocks(kernel, &tiling.levels[tiling.grid..blocking.outside], blocking, &position),
         }
     }
@@ -104,21 +105,24 @@ impl Tiler<'_, '_> {
         // between, the last one.
         for (steps, block) in blocking.blocks(&self.tiling.contraction.axes[blocking.block.axis]) {
             each(kernel, position, blocking.block, [steps], &mut |kernel, position| {
-                self.nest(kernel, inside, position, block)
+                self.nest(kernel, inside, [position; 2], block)
             });
         }
     }
 
-    fn nest(&mut self, kernel: &mut KernelBuilder, levels: &[Level], position: &Position, block: KBlock) {
+    /// The loops over kept axes from a place on; the first of the two is that of the strip's first tile, from where on
+    /// it is known.
+    fn nest(&mut self, kernel: &mut KernelBuilder, levels: &[Level], [strip, position]: [&Position; 2], block: KBlock) {
+        let strip = if levels.len() >= self.tiling.inside().len() { position } else { strip };
         let Some((&level, inner)) = levels.split_first() else {
-            return self.tile(kernel, position, block);
+            return self.tile(kernel, [strip, position], block);
         };
         each(kernel, position, level, steps(position.extent[level.axis], level.size), &mut |kernel, position| {
-            self.nest(kernel, inner, position, block);
+            self.nest(kernel, inner, [strip, position], block);
         });
     }
 
-    fn tile(&mut self, kernel: &mut KernelBuilder, position: &Position, block: KBlock) {
+    fn tile(&mut self, kernel: &mut KernelBuilder, [strip, position]: [&Position; 2], block: KBlock) {
         let lanes = kernel.lanes();
         let contraction = &self.tiling.contraction;
         let rows = places(&self.tiling.rows, &position.extent);
@@ -130,9 +134,6 @@ impl Tiler<'_, '_> {
             (0..width).step_by(unit).map(|start| (start, unit.min(width - start))).collect();
 
         let blocking = self.tiling.k_blocking.as_ref().zip(self.sums.as_ref());
-        if let Some(blocking) = &self.tiling.k_blocking {
-            blocking.ask(kernel, self.tiling, &self.right, &position.at);
-        }
         let mut sums = Vec::with_capacity(rows.len() * vectors.len());
         match blocking.filter(|_| !block.first) {
             // The first block, or the only one.
@@ -149,7 +150,9 @@ impl Tiler<'_, '_> {
         if contraction.axes.iter().all(|a| a.extent > 0) {
             let tile =
                 Tile { tiling: self.tiling, left: &self.left, right: &self.right, rows: &rows, vectors: &vectors };
-            sums = tile.reduce(kernel, &self.tiling.reduce, position, sums);
+            let mut asking = self.results(&rows, &vectors, position);
+            asking.extend(Asking::next_strip(self.tiling, &self.right, strip, position));
+            sums = tile.reduce(kernel, &self.tiling.reduce, position, &asking, sums);
         }
         // Results are there after the last block alone.
         if let Some((blocking, kept)) = blocking.filter(|_| !block.last) {
@@ -165,16 +168,43 @@ impl Tiler<'_, '_> {
         }
         for (row, displacement) in rows.iter().enumerate() {
             for (column, &(start, active)) in results.iter().enumerate() {
-                let mut at = position.at.clone();
-                let along = self.tiling.vector.map(|v| (v, start as i64));
-                for (axis, by) in displacement.iter().copied().chain(along) {
-                    at[axis].offset += by;
-                }
-                let lanes = self.tiling.vector.and_then(|v| contraction.lanes(v));
-                let place = Place { coordinates: coordinates(contraction, &at), lanes, active };
-                (self.epilogue)(kernel, &place, sums[row * results.len() + column]);
+                let place = self.place(position, displacement, start, active);
+                self.epilogue.take(kernel, &place, sums[row * results.len() + column]);
             }
         }
+    }
+
+    /// The place of the results of a vector of a tile: that of a row, and where along it the vector starts.
+    fn place(&self, position: &Position, row: &[(usize, i64)], start: usize, active: usize) -> Place {
+        let contraction = &self.tiling.contraction;
+        let mut at = position.at.clone();
+        let along = self.tiling.vector.map(|v| (v, start as i64));
+        for (axis, by) in row.iter().copied().chain(along) {
+            at[axis].offset += by;
+        }
+        let lanes = self.tiling.vector.and_then(|v| contraction.lanes(v));
+        Place { coordinates: coordinates(contraction, &at), lanes, active }
+    }
+
+    /// The lines of a tile's results, where it asks for them and its rows lie at equal distances.
+    fn results(&self, rows: &[Displacement], vectors: &[(usize, usize)], position: &Position) -> Vec<Asking> {
+        if !self.tiling.ahead.results {
+            return Vec::new();
+        }
+        let mut asking = Vec::new();
+        for &(start, active) in vectors {
+            let of_row = |row: &Displacement| self.epilogue.results(&self.place(position, row, start, active));
+            let of_rows: Vec<Vec<(BufferId, Index)>> = rows.iter().map(of_row).collect();
+            for (tensor, (buffer, first)) in of_rows[0].iter().enumerate() {
+                let distance = of_rows.get(1).map_or(0, |second| second[tensor].1.offset - first.offset);
+                let lies =
+                    |(row, of_row): (i64, &Vec<_>)| of_row[tensor] == (*buffer, first.clone().shifted(row * distance));
+                if (0..).zip(&of_rows).all(lies) {
+                    asking.push(Asking { buffer: *buffer, first: first.clone(), distance, lines: rows.len() });
+                }
+            }
+        }
+        asking
     }
 }
 
@@ -211,11 +241,13 @@ struct Tile<'a> {
 }
 
 impl Tile<'_> {
+    /// The loops over reduced axes from a place on, which ask for some lines.
     fn reduce(
         &self,
         kernel: &mut KernelBuilder,
         levels: &[Level],
         position: &Position,
+        asking: &[Asking],
         mut sums: Vec<Value>,
     ) -> Vec<Value> {
         let Some((&level, inner)) = levels.split_first() else {
@@ -223,14 +255,53 @@ impl Tile<'_> {
         };
         for steps in steps(position.extent[level.axis], level.size) {
             sums = if steps.count == 1 {
-                self.reduce(kernel, inner, &position.step(level, steps, None), sums)
+                self.reduce(kernel, inner, &position.step(level, steps, None), asking, sums)
+            } else if !asking.is_empty() && is_innermost(levels, position) {
+                self.ask_among(kernel, levels, steps, position, asking, sums)
             } else {
                 kernel.for_each(steps.count, &sums, |kernel, variable, sums| {
-                    self.reduce(kernel, inner, &position.step(level, steps, Some(variable)), sums.to_vec())
+                    let asking: Vec<Asking> = asking.iter().map(|asking| asking.part(variable, steps.count)).collect();
+                    self.reduce(kernel, inner, &position.step(level, steps, Some(variable)), &asking, sums.to_vec())
                 })
             };
         }
         sums
+    }
+
+    /// The innermost loop, between whose steps lines are asked for: few at a time, as they come from far away and the
+    /// processor can wait for some of them only.
+    fn ask_among(
+        &self,
+        kernel: &mut KernelBuilder,
+        levels: &[Level],
+        steps: Steps,
+        position: &Position,
+        asking: &[Asking],
+        sums: Vec<Value>,
+    ) -> Vec<Value> {
+        // for part of the steps              asks for a line of the fewest
+        //   for step of the part             products; among them those of which there are more, in the same way
+        // for step that is left over         products
+        let fewest = asking.iter().map(|asking| asking.lines).min().unwrap_or(1);
+        let parts = fewest.min(steps.count);
+        let (part, rest) = (steps.count / parts, steps.count % parts);
+        let level = levels[0];
+        let of_part = Steps { start: steps.start, count: parts, size: part * steps.size };
+        let sums = kernel.for_each(parts, &sums, |kernel, variable, sums| {
+            let mut later = Vec::new();
+            for asking in asking {
+                let here = asking.lines == fewest || part == 1;
+                let asking = asking.part(variable, parts);
+                if here { asking.ask(kernel) } else { later.push(asking) }
+            }
+            self.reduce(kernel, levels, &position.step(level, of_part, Some(variable)), &later, sums.to_vec())
+        });
+        if rest == 0 {
+            return sums;
+        }
+        let start = steps.start + parts * part * steps.size;
+        let left_over = Steps { start, count: 1, size: rest * steps.size };
+        self.reduce(kernel, levels, &position.step(level, left_over, None), &[], sums)
     }
 
     /// The unrolled products. The factors of the tile's shorter side are loaded first and stay in registers for a step,

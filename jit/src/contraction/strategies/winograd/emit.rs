@@ -14,7 +14,7 @@ use crate::kernel::{BufferId, Index, KernelBuilder, Operation, Value};
 
 impl Winograd {
     /// Writes one stage's kernel.
-    pub fn emit(&self, step: Step, kernel: &mut KernelBuilder, buffers: &[BufferId], epilogue: &mut Epilogue<'_>) {
+    pub fn emit(&self, step: Step, kernel: &mut KernelBuilder, buffers: &[BufferId], epilogue: &mut dyn Epilogue) {
         match step {
             Step::Patches => self.tiles().all_patches(kernel, buffers[0], buffers[1]),
             Step::Weights => self.all_weights(kernel, buffers[0], buffers[1]),
@@ -50,7 +50,7 @@ impl Winograd {
         channel == 1 && feature != 1
     }
 
-    fn by_tiles(&self, kernel: &mut KernelBuilder, buffers: &[BufferId], epilogue: &mut Epilogue<'_>) {
+    fn by_tiles(&self, kernel: &mut KernelBuilder, buffers: &[BufferId], epilogue: &mut dyn Epilogue) {
         // for task: a share of images and rows
         //   for block of tiles
         //     patches = B' d B                        of the block, in the task's scratch
@@ -73,7 +73,7 @@ impl Winograd {
         });
     }
 
-    fn by_features(&self, kernel: &mut KernelBuilder, buffers: &[BufferId], epilogue: &mut Epilogue<'_>) {
+    fn by_features(&self, kernel: &mut KernelBuilder, buffers: &[BufferId], epilogue: &mut dyn Epilogue) {
         // for task: a share of the blocks of features
         //   for block of features
         //     weights = G g G'                        of the block, in the task's scratch
@@ -94,7 +94,7 @@ impl Winograd {
         });
     }
 
-    fn by_blocks(&self, kernel: &mut KernelBuilder, buffers: &[BufferId], epilogue: &mut Epilogue<'_>) {
+    fn by_blocks(&self, kernel: &mut KernelBuilder, buffers: &[BufferId], epilogue: &mut dyn Epilogue) {
         // for task: a share of the blocks of features, of images and rows
         //   for block of features
         //     for block of tiles: sums, results       patches and weights are there
@@ -173,7 +173,7 @@ impl Winograd {
         block: &Block,
         features: &Index,
         [patches, weights, sums]: [&Side; 3],
-        epilogue: &mut Epilogue<'_>,
+        epilogue: &mut dyn Epilogue,
     ) {
         let (lanes, blocks) = (kernel.lanes(), &self.blocks);
         // The product is a contraction of its own, with the coordinates `[element, tile, feature]`; its epilogue keeps
@@ -200,7 +200,7 @@ impl Winograd {
                     let row = tile.row.clone().shifted((down * down_by) as i64);
                     let column = tile.column.clone().shifted((across * across_by) as i64);
                     let place = self.sliding.place([&tile.image, &feature, &row, &column], active);
-                    epilogue(kernel, &place, value);
+                    epilogue.take(kernel, &place, value);
                 };
                 transform::results(kernel, tile.size, &mut load, &mut store);
             });

@@ -19,7 +19,7 @@ impl Gradient {
         step: GradientStep,
         kernel: &mut KernelBuilder,
         buffers: &[BufferId],
-        epilogue: &mut Epilogue<'_>,
+        epilogue: &mut dyn Epilogue,
     ) {
         match step {
             GradientStep::Transform => self.transform(kernel, buffers),
@@ -80,7 +80,7 @@ impl Gradient {
     }
 
     /// Each task computes its share of the features from all patches and gradients.
-    fn results(&self, kernel: &mut KernelBuilder, buffers: &[BufferId], epilogue: &mut Epilogue<'_>) {
+    fn results(&self, kernel: &mut KernelBuilder, buffers: &[BufferId], epilogue: &mut dyn Epilogue) {
         let &[patches, gradients, sums] = buffers else { unreachable!("three buffers") };
         let task = grid(kernel, self.blocks.tasks[0]);
         let sums = side(sums, &task, ELEMENTS * self.blocks.sums);
@@ -159,7 +159,7 @@ impl Gradient {
         parts: usize,
         (first, channels): (&Index, usize),
         features: &Index,
-        epilogue: &mut Epilogue<'_>,
+        epilogue: &mut dyn Epilogue,
     ) {
         let lanes = kernel.lanes();
         each(kernel, channels, 1, &mut |kernel, number, _| {
@@ -184,7 +184,7 @@ impl Gradient {
                 let mut store = |kernel: &mut KernelBuilder, down: usize, across: usize, value: Value| {
                     let [down, across] = [down, across].map(|place| Index::at(place as i64));
                     let place = self.correlation.place([&down, &across, &channel, &feature], active);
-                    epilogue(kernel, &place, value);
+                    epilogue.take(kernel, &place, value);
                 };
                 transform::weight_gradients(kernel, &mut load, &mut store);
             });

@@ -1,0 +1,68 @@
+//! What a tile asks for while its products are taken: its share of the next strip of packed B, which then is in the
+//! second-level cache when its first tile comes, and the lines of its own results. It decides nothing.
+
+use crate::contraction::strategies::emit::Side;
+use crate::contraction::strategies::position::Position;
+use crate::contraction::tiling::{Level, Tiling};
+use crate::cost::params::stalls::LINE;
+use crate::kernel::{BufferId, Index, KernelBuilder, Variable};
+
+/// Lines at equal distances that are still to be asked for by a loop over a tile's products.
+#[derive(Clone)]
+pub struct Asking {
+    /// Where they lie.
+    pub buffer: BufferId,
+    /// A place on the first of them.
+    pub first: Index,
+    /// From one to the next, in elements.
+    pub distance: i64,
+    /// How many.
+    pub lines: usize,
+}
+
+impl Asking {
+    /// The share of the next strip of a tile at a place, in a strip whose first tile stands at another one. `None` where
+    /// it asks for nothing.
+    pub fn next_strip(tiling: &Tiling, right: &Side, strip: &Position, tile: &Position) -> Option<Asking> {
+        let (panels, lines) = (tiling.panels[1]?, tiling.asked());
+        let width = tiling.levels.iter().rfind(|level| Some(level.axis) == tiling.vector)?.size;
+        // The next strip begins `width` places on. Behind the last one there is none; a prefetch may ask for any place.
+        let mut first = right.start.clone().shifted(tiling.contraction.right + panels.distance * width as i64);
+        for (number, (at, axis)) in tile.at.iter().zip(&tiling.contraction.axes).enumerate() {
+            first = first.plus_index(at, if number == panels.axis { panels.distance } else { axis.right });
+        }
+        let first = first.plus_index(&number(tiling, strip, tile), lines as i64 * LINE);
+        Some(Asking { buffer: right.buffer, first, distance: LINE, lines }).filter(|asking| asking.lines > 0)
+    }
+
+    /// The part of a step of a loop that makes so many.
+    pub fn part(&self, step: Variable, steps: usize) -> Asking {
+        let lines = self.lines.div_ceil(steps);
+        Asking { first: self.first.clone().plus(step, lines as i64 * self.distance), lines, ..self.clone() }
+    }
+
+    /// Asks for all of them.
+    pub fn ask(&self, kernel: &mut KernelBuilder) {
+        for line in 0..self.lines as i64 {
+            kernel.prefetch(self.buffer, self.first.clone().shifted(line * self.distance));
+        }
+    }
+}
+
+/// Whether of the loops over a tile's products the first one is the innermost, and those inside are unrolled.
+pub fn is_innermost(levels: &[Level], tile: &Position) -> bool {
+    levels[1..].iter().all(|level| tile.extent[level.axis] <= level.size)
+}
+
+/// Which tile of a strip it is.
+fn number(tiling: &Tiling, strip: &Position, tile: &Position) -> Index {
+    tiling.inside().iter().fold(Index::default(), |number, level| {
+        let (before, at) = (&strip.at[level.axis], &tile.at[level.axis]);
+        let size = level.size as i64;
+        let mut step = Index::at((at.offset - before.offset) / size);
+        for &(variable, places) in at.terms.iter().filter(|term| !before.terms.contains(term)) {
+            step = step.plus(variable, places / size);
+        }
+        step.plus_index(&number, strip.extent[level.axis].div_ceil(level.size) as i64)
+    })
+}
