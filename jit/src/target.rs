@@ -2,6 +2,7 @@
 //! emitters are chosen by it.
 
 use std::fmt;
+use std::sync::OnceLock;
 
 /// The emitters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -281,8 +282,11 @@ impl Target {
     }
 
     fn with_host_caches(mut self) -> Target {
-        self.l1_bytes = cache_bytes(1).unwrap_or(self.l1_bytes);
-        self.l2_bytes = cache_bytes(2).unwrap_or(self.l2_bytes);
+        // Read once: each compilation asks for it.
+        static FOUND: OnceLock<[Option<usize>; 2]> = OnceLock::new();
+        let [l1, l2] = *FOUND.get_or_init(|| [1, 2].map(cache_bytes));
+        self.l1_bytes = l1.unwrap_or(self.l1_bytes);
+        self.l2_bytes = l2.unwrap_or(self.l2_bytes);
         self
     }
 }

@@ -54,9 +54,18 @@ pub fn run(kernel: &Kernel, emitter: X86, convention: Convention, contents: &Con
 
 /// The number of a register among those of its kind.
 fn number(register: Register) -> usize {
-    let kinds = [Register::EAX, Register::RAX, Register::XMM0, Register::YMM0, Register::ZMM0, Register::K0];
-    let first = kinds.into_iter().filter(|&first| first as u32 <= register as u32).max_by_key(|&first| first as u32);
-    (register as u32 - first.expect("a register of a kind that is emulated") as u32) as usize
+    // The first of each kind that is emulated, in iced-x86's order.
+    const FIRST: [Register; 6] =
+        [Register::EAX, Register::RAX, Register::XMM0, Register::YMM0, Register::ZMM0, Register::K0];
+    let mut kind = FIRST.len();
+    // A plain loop: in debug builds it was a fifth of the emulator's time.
+    while kind > 0 {
+        kind -= 1;
+        if FIRST[kind] as u32 <= register as u32 {
+            return (register as u32 - FIRST[kind] as u32) as usize;
+        }
+    }
+    unreachable!("{register:?} is of no kind that is emulated")
 }
 
 /// Flags that are asked for.

@@ -174,34 +174,30 @@ impl<T: Real> Tensor<T> {
     /// The tensor whose elements are those of the operands, taken as one list, at the given places. The operands have
     /// one element type.
     pub(crate) fn pick(operands: &[&Tensor<T>], shape: Shape, places: &[usize]) -> Tensor<T> {
-        fn chosen<E: Copy>(list: &[E], shape: Shape, places: &[usize]) -> ArrayD<E> {
-            array(shape, places.iter().map(|&place| list[place]).collect())
+        // Plain loops here and in `places`, for the time of debug builds.
+        fn chosen<T, E: Copy>(
+            of: fn(&Tensor<T>) -> &[E],
+            operands: &[&Tensor<T>],
+            shape: Shape,
+            places: &[usize],
+        ) -> ArrayD<E> {
+            let mut list: Vec<E> = Vec::new();
+            for operand in operands {
+                list.extend_from_slice(of(operand));
+            }
+            let (list, mut chosen) = (list.as_slice(), Vec::with_capacity(places.len()));
+            for &place in places {
+                chosen.push(list[place]);
+            }
+            array(shape, chosen)
         }
         match operands[0] {
-            Tensor::F(_) => {
-                let list: Vec<T> = operands.iter().flat_map(|x| x.as_floats()).copied().collect();
-                Tensor::F(chosen(&list, shape, places))
-            }
-            Tensor::H(_) => {
-                let list: Vec<Bf16> = operands.iter().flat_map(|x| x.as_halves()).copied().collect();
-                Tensor::H(chosen(&list, shape, places))
-            }
-            Tensor::I(_) => {
-                let list: Vec<i32> = operands.iter().flat_map(|x| x.as_ints()).copied().collect();
-                Tensor::I(chosen(&list, shape, places))
-            }
-            Tensor::U(_) => {
-                let list: Vec<u8> = operands.iter().flat_map(|x| x.as_unsigned()).copied().collect();
-                Tensor::U(chosen(&list, shape, places))
-            }
-            Tensor::S(_) => {
-                let list: Vec<i8> = operands.iter().flat_map(|x| x.as_signed()).copied().collect();
-                Tensor::S(chosen(&list, shape, places))
-            }
-            Tensor::B(_) => {
-                let list: Vec<bool> = operands.iter().flat_map(|x| x.as_bools()).copied().collect();
-                Tensor::B(chosen(&list, shape, places))
-            }
+            Tensor::F(_) => Tensor::F(chosen(Tensor::as_floats, operands, shape, places)),
+            Tensor::H(_) => Tensor::H(chosen(Tensor::as_halves, operands, shape, places)),
+            Tensor::I(_) => Tensor::I(chosen(Tensor::as_ints, operands, shape, places)),
+            Tensor::U(_) => Tensor::U(chosen(Tensor::as_unsigned, operands, shape, places)),
+            Tensor::S(_) => Tensor::S(chosen(Tensor::as_signed, operands, shape, places)),
+            Tensor::B(_) => Tensor::B(chosen(Tensor::as_bools, operands, shape, places)),
         }
     }
 }
@@ -227,8 +223,16 @@ pub(crate) fn strides(shape: Shape) -> Vec<isize> {
 pub(crate) fn places(shape: Shape, start: usize, strides: &[isize]) -> Vec<usize> {
     let mut places = vec![start];
     for (&extent, &stride) in shape.dims().iter().zip(strides) {
-        let along = |place: usize| (0..extent as isize).map(move |i| place.wrapping_add_signed(i * stride));
-        places = places.into_iter().flat_map(along).collect();
+        let mut inner = Vec::with_capacity(places.len() * extent);
+        for mut place in places {
+            let mut number = 0;
+            while number < extent {
+                inner.push(place);
+                place = place.wrapping_add_signed(stride);
+                number += 1;
+            }
+        }
+        places = inner;
     }
     places
 }

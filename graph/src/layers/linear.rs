@@ -8,13 +8,16 @@ use crate::whole::Whole;
 
 /// `x W^T + b` over the last axis: `x [.., in]`, `weight [out, in]`, `bias [out]`; the result is `[.., out]`.
 pub fn linear<'g>(x: Value<'g>, weight: Value<'g>, bias: Option<Value<'g>>) -> Value<'g> {
-    if let [out_features, in_features] = *weight.shape().dims()
-        && let Err(error) = rules::linear(x.shape(), in_features, out_features)
-    {
-        x.graph().fail(error.into());
-        return x;
+    let bias_shape = bias.map(|bias| bias.shape());
+    if let [out_features, in_features] = *weight.shape().dims() {
+        let bias_fits = bias_shape.map_or(Ok(()), |shape| rules::given("bias", Shape::new(&[out_features]), shape));
+        if let Err(error) = rules::linear(x.shape(), in_features, out_features).and(bias_fits) {
+            x.graph().fail(error.into());
+            return x;
+        }
     }
-    // Many rows are one tall matrix. The bias is added to that, so that it is added where the product is computed.
+    // `matmul` would make one tall matrix of many rows as well; but the bias is to be added to that one, where the
+    // product is computed, and not to its reshaped results.
     let shape = x.shape();
     let is_tall = shape.rank() > 2 && weight.shape().rank() == 2;
     let batches = || shape.dims()[..shape.rank() - 1].iter().product();

@@ -4,6 +4,7 @@
 //! syntax (how an attribute is written) and nothing of types (which operands are legal).
 
 use std::ops::RangeInclusive;
+use std::sync::LazyLock;
 
 use super::functions::names;
 use super::{
@@ -41,7 +42,9 @@ macro_rules! table {
 
             /// The operation of a mnemonic, with neutral attributes.
             pub fn of_mnemonic(mnemonic: &str) -> Option<Op> {
-                Op::all().into_iter().find(|op| op.mnemonic() == mnemonic)
+                // Made once: texts ask for each of their nodes.
+                static ALL: LazyLock<Vec<Op>> = LazyLock::new(Op::all);
+                ALL.iter().find(|op| op.mnemonic() == mnemonic).cloned()
             }
         }
     };

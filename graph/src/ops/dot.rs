@@ -41,8 +41,11 @@ pub(super) fn evaluate_dot<T: Real>(operands: &[&Tensor<T>], ty: Type) -> Tensor
         let matrix = &right[row / m * k * n..][..k * n];
         let sums = &mut result[row * n..][..n];
         for (x, weights) in left[row * k..][..k].iter().zip(matrix.chunks_exact(n)) {
-            for (sum, weight) in sums.iter_mut().zip(weights) {
-                *sum += x * weight;
+            // A plain loop, for the time of debug builds.
+            let mut column = 0;
+            while column < n {
+                sums[column] += x * weights[column];
+                column += 1;
             }
         }
     }

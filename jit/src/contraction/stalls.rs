@@ -7,11 +7,11 @@ use rustc_hash::FxHashMap;
 
 use super::problem::{Axis, Contraction};
 use super::tiling::{Ahead, Tiling};
-use crate::cost::cache::{Fetched, Run, again, crowded, holds, lines, looked_at};
+use crate::cost::cache::{Fetched, Run, again, asked, crowded, holds, lines, looked_at};
 use crate::cost::params::caches::{STAYING, TOGETHER, WHOLE};
 use crate::cost::params::stalls::{
-    ASKING_TILES, DEEP_LANES, FAR_AGAIN, FAR_LINE, FAR_RUN, HIDDEN, HINDERING, HINDERING_AHEAD, HINDERING_FAR,
-    ITERATIONS, LINE, PAGE, PLACES, STRADDLING,
+    DEEP_LANES, FAR_AGAIN, FAR_LINE, FAR_RUN, HIDDEN, HINDERING, HINDERING_AHEAD, HINDERING_FAR, ITERATIONS, LINE,
+    PAGE, PLACES, STRADDLING,
 };
 use crate::target::Target;
 
@@ -54,8 +54,8 @@ impl<'a> Stalls<'a> {
         }
         if tiling.ahead.lines > 0 {
             // Lines that a tile asks for in a step come beside its products, unless these are faster.
-            let asked = FAR_LINE * tiling.ahead.lines as f64 / depth as f64;
-            right.waiting += HINDERING_FAR * asked + (asked - HIDDEN * step).max(0.0);
+            let fetching = FAR_LINE * tiling.ahead.lines as f64 / depth as f64;
+            right.waiting += HINDERING_FAR * fetching + (fetching - HIDDEN * step).max(0.0);
         }
         // The left operand can only add to it, so that there is no need to look at it.
         if iterations * right.within(step, hindering) >= most {
@@ -71,8 +71,7 @@ impl<'a> Stalls<'a> {
     }
 
     /// What each tile asks for. Of packed B nothing where all strips stay in the second-level cache beside the rows that
-    /// they meet, or where a strip meets few tiles, which take no longer than its lines; its results where all of them do
-    /// not stay there.
+    /// they meet; its results where all of them do not stay there.
     pub fn ahead(&self, tiling: &Tiling) -> Ahead {
         let axes = &tiling.contraction.axes;
         if self.target.lanes < DEEP_LANES || tiling.by_rows || tiling.fold.is_some() {
@@ -81,13 +80,12 @@ impl<'a> Stalls<'a> {
         let block = block(tiling);
         let of_all = |kept: fn(&Axis) -> bool| axes.iter().filter(|axis| kept(axis)).map(|axis| axis.extent).product();
         let (all, results): (usize, usize) = (of_all(|axis| axis.right != 0), of_all(|axis| !axis.reduce));
-        let tiles: usize = tiling.inside().iter().map(|l| block[l.axis].div_ceil(l.size)).product();
         let stays = holds(self.target.l2_bytes, TOGETHER, all + tiling.contraction.left_elements(&block));
-        let lines = match tiling.panels[1] {
-            Some(_) if tiles >= ASKING_TILES && !stays => {
-                (strip(tiling) * depth(&tiling.contraction)).div_ceil(LINE as usize * tiles)
-            }
-            _ => 0,
+        let lines = if tiling.panels[1].is_none() || stays {
+            0
+        } else {
+            let tiles = tiling.inside().iter().map(|l| block[l.axis].div_ceil(l.size)).product();
+            asked(strip(tiling) * depth(&tiling.contraction), tiles, self.target)
         };
         Ahead { lines, results: !holds(self.target.l2_bytes, TOGETHER, results) }
     }

@@ -318,7 +318,9 @@ impl TiledPart {
         let of_all_items = |mut part: TiledPart| {
             // The items are the tasks; the loops over one item's tiles all lie within a task. The cycles of one item's
             // tiles are replaced by those of all items, clearing and adding to memory included.
-            part.tiling = accumulate.apart(Tiling { grid: 0, ..part.tiling });
+            let tiling = accumulate.apart(Tiling { grid: 0, ..part.tiling });
+            // The tiles are others now.
+            part.tiling = Tiling { ahead: stalls.ahead(&tiling), ..tiling };
             let copies = count * (part.cycles - part.computing);
             part.cycles = accumulate.cycles(&part.tiling, part.computing, stalls.target.lanes) + copies;
             TiledPart { accumulate: Some(accumulate.clone()), ..part }

@@ -6,8 +6,8 @@
 //! each step of an iterator is several calls.
 
 use super::params::stalls::{
-    ALTERNATING, DEEP_LANES, DEEP_SCATTERED, DEEP_WALK, FAR_RUN, FAR_SCATTERED, HIDDEN, LINE, PAGE, PAGES,
-    PASSING_WAYS, RUN, SCATTERED, WALK,
+    ALTERNATING, ASKED, ASKING_TILES, DEEP_LANES, DEEP_SCATTERED, DEEP_WALK, FAR_RUN, FAR_SCATTERED, HIDDEN, LINE,
+    PAGE, PAGES, PASSING_WAYS, RUN, SCATTERED, WALK,
 };
 use crate::target::{self, Target};
 
@@ -47,6 +47,14 @@ impl Fetched {
         let fetching = RUN * self.runs;
         self.waiting + hindering * fetching + (fetching - HIDDEN * step).max(0.0)
     }
+}
+
+/// Lines of the next strip, of so many elements, that each tile of a strip asks for: none where few tiles would have to
+/// ask for too many.
+pub fn asked(strip: usize, tiles: usize, target: &Target) -> usize {
+    let lines = strip.div_ceil(LINE as usize * tiles.max(1));
+    let many = if target.lanes >= DEEP_LANES { tiles < ASKING_TILES } else { lines > ASKED };
+    if many { 0 } else { lines }
 }
 
 /// As many places of axes of some extents and strides, from the last one outwards, as it makes sense to look at: how

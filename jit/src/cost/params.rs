@@ -94,15 +94,18 @@ pub mod stalls {
     pub const RUN: f64 = 2.0;
     /// The part of their own time that they cost even so. Unit: share of 1. Zen 3, 2026-11-26.
     pub const HINDERING: f64 = 0.08;
-    /// The same where tiles ask for strips ahead, with [`DEEP_LANES`] or more: those of 14 x 32 that read strips and rows
-    /// from the second-level cache take 1 % longer than from the first-level one, which is 2.9 lines a step of 14
+    /// The same where tiles ask for strips ahead, with [`DEEP_LANES`] or more: those of 14 x 32 that read strips and
+    /// rows from the second-level cache take 1 % longer than from the first-level one, which is 2.9 lines a step of 14
     /// cycles. Unit: share of 1. Emerald Rapids, 2026-11-30.
     pub const HINDERING_AHEAD: f64 = 0.024;
-    /// Tiles of a strip, at least, that ask for the next one: 2 of them (16 rows of 512 channels at 4 x 4, 12 x 32) take 15 %
-    /// longer when they do, 4 take a third less. Unit: tiles. Emerald Rapids, 2026-11-30.
+    /// Lines of the next strip that a tile asks for, at most, with fewer than [`DEEP_LANES`]. Unit: lines. Zen 3,
+    /// 2026-11-26.
+    pub const ASKED: usize = 16;
+    /// With as many lanes the tiles of a strip, at least, that ask for the next one: 2 of them (16 rows of 512 channels at
+    /// 4 x 4, 12 x 32) take 15 % longer when they do, 4 take a third less. Unit: tiles. Emerald Rapids, 2026-11-30.
     pub const ASKING_TILES: usize = 3;
-    /// Cycles that a line takes which tiles ask for ahead from beyond the second-level cache: some 25 GB/s. Unit: cycles a
-    /// line. Emerald Rapids, 2026-11-30.
+    /// Cycles that a line takes which tiles ask for ahead from beyond the second-level cache: some 25 GB/s. Unit: cycles
+    /// a line. Emerald Rapids, 2026-11-30.
     pub const FAR_LINE: f64 = 7.0;
     /// The part of them that products take longer, where they leave time for all. Unit: share of 1. Emerald Rapids,
     /// 2026-11-30.
@@ -277,10 +280,9 @@ pub mod k_blocking {
     /// What of the first-level cache is left to a tile's rows and sums, which pass by a strip of packed B. Unit: bytes.
     /// Zen 3 (of 32 KiB), 2026-11-26; Emerald Rapids (of 48 KiB), 2026-11-29.
     pub const PASSING: usize = 16 << 10;
-    /// What a strip of packed B fills of the second-level cache with
-    /// [`DEEP_LANES`](super::stalls::DEEP_LANES) or more, where tiles read it from there as fast, and sums are loaded and
-    /// stored the less often the longer its blocks are (`docs/experiments/032-strips-asked-for-ahead.md`). Unit: share of a cache. Emerald
-    /// Rapids, 2026-11-30.
+    /// What a strip of packed B fills of the second-level cache with [`DEEP_LANES`](super::stalls::DEEP_LANES) or more,
+    /// where tiles read it from there as fast, and sums are loaded and stored the less often the longer its blocks are
+    /// (`docs/experiments/032-strips-asked-for-ahead.md`). Unit: share of a cache. Emerald Rapids, 2026-11-30.
     pub const DEEP_STRIP: (usize, usize) = (1, 16);
     /// What a block of packed A fills of the second-level cache, at most. Unit: share of a cache. Zen 3, 2026-11-26.
     pub const ROWS: (usize, usize) = (1, 2);
@@ -292,8 +294,6 @@ pub mod k_blocking {
     pub const FEWER: f64 = 0.5;
     /// How much less than what would fit equal parts of an axis may be. Unit: ratio. Zen 3, 2026-11-26.
     pub const PART: usize = 4;
-    /// Lines of the next strip that a tile asks for, at most. Unit: lines. Zen 3, 2026-11-26.
-    pub const ASKED: usize = 16;
     /// Cycles to load and store a vector of sums again, and to start and end a tile's loop. Unit: cycles a vector,
     /// cycles a tile. Zen 3, 2026-11-26.
     pub const AGAIN: [f64; 2] = [5.0, 16.0];

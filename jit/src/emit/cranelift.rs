@@ -52,7 +52,8 @@ impl Machine {
             // A frame for which the stack has no room meets its guard and no other memory.
             ("enable_probestack", "true"),
             ("probestack_strategy", "inline"),
-            ("enable_verifier", if cfg!(debug_assertions) { "true" } else { "false" }),
+            // `compile` asks for it.
+            ("enable_verifier", "false"),
         ] {
             flags.set(name, value).map_err(|error| error.to_string())?;
         }
@@ -125,6 +126,10 @@ impl Cranelift {
         function.finalize(isa.frontend_config());
 
         let refused = |reason: String| EmitError::Kernel { kernel: kernel.name.clone(), reason };
+        // Once, what is handed over: by the setting, Cranelift would verify it after each of its own passes, too.
+        if cfg!(debug_assertions) {
+            self.context.verify(&**isa).map_err(|errors| refused(errors.to_string()))?;
+        }
         let code = self
             .context
             .compile(&**isa, &mut ControlPlane::default())

@@ -130,7 +130,7 @@ pub fn interpret_words(kernel: &Kernel, memory: &mut [u32], places: &[usize], ta
     let aligned = |(buffer, place): (&Buffer, &usize)| place.is_multiple_of(buffer.element.bytes());
     assert!(kernel.buffers.iter().zip(places).all(aligned), "elements of kernel {} lie across words", kernel.name);
     let unit = kernel.buffers.iter().map(|buffer| buffer.element.bytes()).min().unwrap_or(size_of::<u32>());
-    let mut users = vec![Users::default(); size_of_val(memory) / unit];
+    let mut users = vec![[NOBODY; 2]; size_of_val(memory) / unit];
     let mut variables = vec![0; kernel.variables as usize];
     let mut values = vec![[0; MAX_LANES]; kernel.values.len()];
     let mut machine = Machine {
@@ -168,12 +168,10 @@ const MAX_LANES: usize = 16;
 /// The bits of the lanes; a mask is all ones or all zeros.
 type Lanes = [u32; MAX_LANES];
 
-/// Which tasks have touched a unit of the memory.
-#[derive(Clone, Copy, Default)]
-struct Users {
-    reader: User,
-    writer: User,
-}
+/// Which tasks have read a unit of the memory, and written it. An array, so that all of them come as the system's zeros.
+type Users = [User; 2];
+const READER: usize = 0;
+const WRITER: usize = 1;
 
 /// Nobody, one task, or several. Numbers, not an enum, for the time of debug builds.
 type User = usize;
@@ -217,13 +215,17 @@ impl Machine<'_> {
                         self.values[carried.current.0 as usize] = self.value(carried.initial);
                     }
                     let runs = l.guard.is_none_or(|guard| self.any(guard));
+                    let mut next = Vec::with_capacity(l.carried.len());
                     for iteration in 0..if runs { l.extent } else { 0 } {
                         self.variables[l.variable.0 as usize] = iteration as i64;
                         self.block(&l.body);
                         // All at once: a next value may be another carried one's current value.
-                        let next: Vec<Lanes> = l.carried.iter().map(|c| self.value(c.next)).collect();
-                        for (carried, next) in l.carried.iter().zip(next) {
-                            self.values[carried.current.0 as usize] = next;
+                        next.clear();
+                        for carried in &l.carried {
+                            next.push(self.value(carried.next));
+                        }
+                        for (number, next) in next.iter().enumerate() {
+                            self.values[l.carried[number].current.0 as usize] = *next;
                         }
                     }
                     for carried in &l.carried {
@@ -255,12 +257,16 @@ impl Machine<'_> {
             }
             TileStatement::Dot { factors, sum, left, right } => {
                 let (TileShape { rows, columns }, depth) = (shape(sum), shape(right).rows);
-                let [left, right] = [left, right].map(|tile| self.tiles[tile.0 as usize]);
-                let sums = &mut self.tiles[sum.0 as usize];
-                for (sums, left) in sums.iter_mut().zip(left).take(rows) {
-                    for (column, sum) in sums.iter_mut().enumerate().take(columns) {
-                        let right = right.iter().map(|row| row[column]);
-                        *sum = dot(*factors, *sum, left.into_iter().take(depth), right);
+                let [left, right, sums] = [left, right, sum].map(|tile| tile.0 as usize);
+                for column in 0..columns {
+                    let mut factors_of_column = [0; MOST];
+                    for (k, factor) in factors_of_column.iter_mut().enumerate().take(depth) {
+                        *factor = self.tiles[right][k][column];
+                    }
+                    for row in 0..rows {
+                        let sum = self.tiles[sums][row][column];
+                        self.tiles[sums][row][column] =
+                            dot(*factors, sum, &self.tiles[left][row][..depth], &factors_of_column[..depth]);
                     }
                 }
             }
@@ -284,6 +290,10 @@ impl Machine<'_> {
         self.values[value.0 as usize]
     }
 
+    fn lanes(&self, value: Value) -> &Lanes {
+        &self.values[value.0 as usize]
+    }
+
     fn index(&self, index: &Index) -> i64 {
         let mut affine = index.offset;
         let terms = index.terms.as_slice();
@@ -294,7 +304,7 @@ impl Machine<'_> {
             term += 1;
         }
         let row = index.row.map_or(0, |row| {
-            let number = self.value(row.value)[0] as i32 as i64;
+            let number = self.lanes(row.value)[0] as i32 as i64;
             number.clamp(0, row.extent as i64 - 1) * row.stride
         });
         affine + row
@@ -338,14 +348,14 @@ impl Machine<'_> {
         while unit < end {
             let users = &mut self.users[unit];
             unit += 1;
-            let user = if write { &mut users.writer } else { &mut users.reader };
+            let user = &mut users[if write { WRITER } else { READER }];
             if *user == NOBODY {
                 *user = me;
             } else if *user != me {
                 *user = SEVERAL;
             }
             // Nobody writes, or nobody else reads or writes.
-            let Users { reader, writer } = *users;
+            let [reader, writer] = *users;
             assert!(
                 writer == NOBODY || writer == me && (reader == NOBODY || reader == me),
                 "element {element} of buffer `{}` is written by one task of kernel {} and touched by another",
@@ -395,8 +405,7 @@ impl Machine<'_> {
             Operation::Float1(function, a) => self.map1(a, |x| float1(function, f(x)).to_bits()),
             Operation::Float2(function, a, b) => self.map2(a, b, |x, y| float2(function, f(x), f(y)).to_bits()),
             Operation::Fma(a, b, c) => {
-                let values = &*self.values;
-                let (a, b, c) = (&values[a.0 as usize], &values[b.0 as usize], &values[c.0 as usize]);
+                let (a, b, c) = (self.lanes(a), self.lanes(b), self.lanes(c));
                 let mut lanes = [0; MAX_LANES];
                 let mut lane = 0;
                 while lane < self.kernel.lanes {
@@ -406,11 +415,11 @@ impl Machine<'_> {
                 lanes
             }
             Operation::FmaQuads(a, b, c) => {
-                let (a, b, c) = (self.value(a), self.value(b), self.value(c));
+                let (a, b, c) = (self.lanes(a), self.lanes(b), self.lanes(c));
                 self.each(|lane| quads::multiply_add(a[lane], b[lane], c[lane]))
             }
             Operation::FmaPairs(a, b, c) => {
-                let (a, b, c) = (self.value(a), self.value(b), self.value(c));
+                let (a, b, c) = (self.lanes(a), self.lanes(b), self.lanes(c));
                 self.each(|lane| pairs::multiply_add(a[lane], b[lane], f(c[lane])).to_bits())
             }
             Operation::Int2(function, a, b) => self.map2(a, b, |x, y| int2(function, x, y)),
@@ -428,7 +437,7 @@ impl Machine<'_> {
             }),
             Operation::MaskNot(a) => self.map1(a, |x| !x),
             Operation::Select(condition, a, b) => {
-                let (condition, a, b) = (self.value(condition), self.value(a), self.value(b));
+                let (condition, a, b) = (self.lanes(condition), self.lanes(a), self.lanes(b));
                 self.each(|lane| if condition[lane] != 0 { a[lane] } else { b[lane] })
             }
             Operation::Convert(convert, a) => self.map1(a, |x| match convert {
@@ -439,7 +448,7 @@ impl Machine<'_> {
                 Convert::I32ToMask => mask(x != 0),
             }),
             Operation::Shuffle(which, a, b) => {
-                let (a, b, lanes) = (self.value(a), self.value(b), self.kernel.lanes);
+                let (a, b, lanes) = (self.lanes(a), self.lanes(b), self.kernel.lanes);
                 let lane = |lane: usize| match which.lane(lane, lanes) {
                     from if from < lanes => a[from],
                     from => b[from - lanes],
@@ -461,12 +470,12 @@ impl Machine<'_> {
     }
 
     fn map1(&self, a: Value, function: impl Fn(u32) -> u32) -> Lanes {
-        let a = &self.values[a.0 as usize];
+        let a = self.lanes(a);
         self.each(|lane| function(a[lane]))
     }
 
     fn map2(&self, a: Value, b: Value, function: impl Fn(u32, u32) -> u32) -> Lanes {
-        let [a, b] = [a, b].map(|value| &self.values[value.0 as usize]);
+        let (a, b) = (self.lanes(a), self.lanes(b));
         self.each(|lane| function(a[lane], b[lane]))
     }
 

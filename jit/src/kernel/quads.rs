@@ -2,7 +2,12 @@
 
 /// The sum, an i32 that wraps, and four products.
 pub fn multiply_add(unsigned: u32, signed: u32, sum: u32) -> u32 {
-    let bytes = unsigned.to_le_bytes().into_iter().zip(signed.to_le_bytes());
-    let products = bytes.map(|(a, b)| i32::from(a) * i32::from(b as i8));
-    products.fold(sum, |sum, product| sum.wrapping_add(product as u32))
+    let (mut sum, mut bit) = (sum, 0);
+    // A plain loop, for the time of debug builds.
+    while bit < u32::BITS {
+        let product = i32::from((unsigned >> bit) as u8) * i32::from((signed >> bit) as i8);
+        sum = sum.wrapping_add(product as u32);
+        bit += u8::BITS;
+    }
+    sum
 }

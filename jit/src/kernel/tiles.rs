@@ -15,9 +15,8 @@
 //! tile store t0, out[0] stride 16
 //! ```
 
-use super::pairs::flushed;
+use super::pairs::{even, flushed, odd};
 use super::{BufferId, Index, quads};
-use kiln_graph::Bf16;
 
 /// A tile register, by its position in [`Kernel::tiles`](super::Kernel::tiles); prints as `t3`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -105,25 +104,36 @@ impl TileStatement {
     }
 }
 
-/// The sum and the product of a row of `left` and a column of `right`, as bits.
-pub fn dot(factors: Factors, sum: u32, left: impl Iterator<Item = u32>, right: impl Iterator<Item = u32>) -> u32 {
-    let both = left.zip(right);
+/// The sum and the product of a row of `left` and a column of `right`, as bits. Plain loops, for the time of debug builds.
+pub fn dot(factors: Factors, sum: u32, left: &[u32], right: &[u32]) -> u32 {
+    let (mut sum, mut k) = (sum, 0);
     match factors {
-        Factors::Bf16 => dot_of_pairs(f32::from_bits(sum), both).to_bits(),
-        Factors::U8I8 => both.fold(sum, |sum, (left, right)| quads::multiply_add(left, right, sum)),
-        Factors::I8U8 => both.fold(sum, |sum, (left, right)| quads::multiply_add(right, left, sum)),
-    }
-}
-
-fn dot_of_pairs(sum: f32, pairs: impl Iterator<Item = (u32, u32)>) -> f32 {
-    let half = |pair: u32, half: usize| flushed(Bf16::from_bits((pair >> (16 * half)) as u16).into());
-    let mut parts = [0.0, 0.0];
-    for (a, b) in pairs {
-        for (number, part) in parts.iter_mut().enumerate() {
-            *part = flushed(half(a, number).mul_add(half(b, number), *part));
+        Factors::Bf16 => return dot_of_pairs(f32::from_bits(sum), left, right).to_bits(),
+        Factors::U8I8 => {
+            while k < left.len() {
+                sum = quads::multiply_add(left[k], right[k], sum);
+                k += 1;
+            }
+        }
+        Factors::I8U8 => {
+            while k < left.len() {
+                sum = quads::multiply_add(right[k], left[k], sum);
+                k += 1;
+            }
         }
     }
-    flushed(flushed(sum) + flushed(parts[0] + parts[1]))
+    sum
+}
+
+fn dot_of_pairs(sum: f32, left: &[u32], right: &[u32]) -> f32 {
+    let (mut of_even, mut of_odd, mut k) = (0.0, 0.0, 0);
+    while k < left.len() {
+        let (a, b) = (left[k], right[k]);
+        of_even = flushed(even(a).mul_add(even(b), of_even));
+        of_odd = flushed(odd(a).mul_add(odd(b), of_odd));
+        k += 1;
+    }
+    flushed(flushed(sum) + flushed(of_even + of_odd))
 }
 
 #[cfg(test)]
@@ -135,7 +145,7 @@ mod tests {
         let pairs = |pairs: &[(f32, f32)]| {
             pairs.iter().map(|(even, odd)| pair(even.to_bits(), odd.to_bits())).collect::<Vec<u32>>()
         };
-        let found = dot_of_pairs(sum, pairs(left).into_iter().zip(pairs(right)));
+        let found = dot_of_pairs(sum, &pairs(left), &pairs(right));
         assert_eq!(found.to_bits(), expected.to_bits(), "{found}, expected {expected}");
     }
 

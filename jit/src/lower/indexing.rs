@@ -199,7 +199,7 @@ pub fn lower_scatter(
     target: &Target,
 ) -> Vec<Lowered> {
     let (expression, indexed, grid) = &share_additions(expression, indexed, target.lanes);
-    let along = lanes_of_one_index(expression, indexed);
+    let along = lanes_of_one_index(expression, indexed, grid);
     lower(name, expression, indexed, target, (grid, along), &mut |kernel, evaluation, point| {
         let mut scope = evaluation.clone();
         let (index, lanes) = indexed.at(kernel, &mut scope, point);
@@ -234,7 +234,7 @@ fn share_additions(expression: &Expression, indexed: &Indexed, lanes: usize) -> 
     let first = (0..rank).find(|&axis| meets(axis)).unwrap_or(0);
     let behind = (0..rank).rev().find(|&axis| meets(axis)).map_or(0, |last| last + 1);
     // Lanes may lie in front of the indices, too, where nothing is behind them.
-    let along = lanes_of_one_index(&expression, &indexed);
+    let along = lanes_of_one_index(&expression, &indexed, &[]);
     let mut grid: Vec<usize> = (0..first).filter(|&axis| several(axis) && Some(axis) != along).collect();
     let tasks: usize = grid.iter().map(|&axis| expression.extents[axis]).product();
     if let Some(row) = (behind..rank).find(|&axis| several(axis)).or(along) {
@@ -260,16 +260,18 @@ fn last_axis(expression: &Expression, fits: impl Fn(usize) -> bool) -> Option<us
     (0..expression.rank()).rev().find(|&axis| expression.extents[axis] > 1 && fits(axis))
 }
 
-/// The axis of the lanes, for rows of a table `[v, d]` that of `d`: along it the index stays and the elements move.
-fn lanes_of_one_index(expression: &Expression, indexed: &Indexed) -> Option<usize> {
-    last_axis(expression, |axis| indexed.is_same_along(expression, axis) && indexed.access.strides[axis] != 0)
+/// The axis of the lanes, for rows of a table `[v, d]` that of `d`: along it the index stays and the elements move. None
+/// that the grid has taken.
+fn lanes_of_one_index(expression: &Expression, indexed: &Indexed, grid: &[usize]) -> Option<usize> {
+    let moves = |axis: usize| indexed.is_same_along(expression, axis) && indexed.access.strides[axis] != 0;
+    last_axis(expression, |axis| !grid.contains(&axis) && moves(axis))
 }
 
 /// The same of reads, whose lanes may have indices of their own: where none has one index, results that lie side by
 /// side are as many as there are, wherever the elements come from.
 fn lanes_of_reads(expression: &Expression, indexed: &Indexed) -> Option<usize> {
     let own = |axis: usize| expression.stores.first().is_some_and(|store| store.access.strides[axis] == 1);
-    match lanes_of_one_index(expression, indexed) {
+    match lanes_of_one_index(expression, indexed, &[]) {
         None if indexed.is_near(expression) => last_axis(expression, own),
         same => same,
     }

@@ -152,6 +152,7 @@ fn one(name: &str, mut expression: Expression, target: &Target) -> Lowered {
     // grid: tasks            the leading axes
     //   loops                the axes between
     //     row               what does not vary along the last axis, as a bias that is broadcast, is computed here, once
+    //                       (for each part of a row, where [`block_transposed`] has cut it)
     //       vectors          the last axis
     let loops: Vec<(usize, usize)> = (grid..inner).map(|axis| (axis, expression.extents[axis])).collect();
     nest(&mut kernel, &loops, &coordinates, &[], &mut |kernel, coordinates, _| {

@@ -7,7 +7,7 @@ use kiln_jit::contraction::{Problem, Recipe, Source};
 use kiln_jit::kernel::{Buffer, Element, Index, Kernel, Operation, Statement};
 use kiln_jit::target::Target;
 
-use super::k_blocking::product;
+use super::k_blocking::{pixels, product};
 use super::{operand, row_major, small_caches};
 
 /// Elements of a cache line.
@@ -128,37 +128,37 @@ fn tiles(recipe: &Recipe, problem: &Problem, lanes: usize) -> Option<(Kernel, us
     Some((last.plain("tiles", &buffers, &operand(problem.output, &row_major(problem.output)).layout, lanes), packed))
 }
 
-/// Rows in blocks and whole, rests of rows, columns and depth, K-blocked sums.
+/// Rows in blocks and whole, rests of rows, columns and depth, K-blocked sums, images whose rows lie along three axes.
 #[test]
 fn what_is_asked_for_is_needed() {
     let sizes = [[64, 160, 192], [70, 300, 90], [150, 90, 260], [412, 700, 112], [128, 520, 128]];
     let blocks = Target { l2_bytes: 128 << 10, ..Target::with_lanes(8) };
-    let of_small = sizes.map(|sizes| (sizes, small_caches(16)));
-    let [mut strips, mut results, mut blocked] = [0; 3];
-    for (sizes, target) in of_small.into_iter().chain([([144, 2100, 256], blocks)]) {
-        for transposed in [[false, false], [true, false], [false, true]] {
-            let problem = product(sizes, transposed);
-            for recipe in &problem.candidates(&target) {
-                let Some((kernel, packed)) = tiles(recipe, &problem, target.lanes) else { continue };
-                let lines = Walk::tasks(&kernel);
-                // All but what the first strips read, for which there is no tile before, and those of a strip behind the last.
-                if let Some(asked) = lines[packed].asked(&lines[packed].read) {
-                    strips += 1;
-                    blocked += usize::from(recipe.words().contains("k-blocked"));
-                    let Asked { needed, late, vain } = asked;
-                    assert!(late * 2 < needed && vain * 2 < needed, "{problem}: {asked:?} of strips: {recipe}");
-                }
-                let written = &lines[lines.len() - 1];
-                if let Some(asked) = written.asked(&written.written) {
-                    results += 1;
-                    let Asked { needed, late, vain } = asked;
-                    assert!(late * 4 < needed && vain * 8 < needed, "{problem}: {asked:?} of results: {recipe}");
-                }
+    let transposed = [[false, false], [true, false], [false, true]];
+    let all = |sizes: [usize; 3]| transposed.map(|transposed| product(sizes, transposed));
+    let images = [pixels([4, 300, 7, 8], 192), pixels([3, 90, 13, 5], 320)];
+    let of_small = sizes.into_iter().flat_map(all).chain(images).map(|problem| (problem, small_caches(16)));
+    let of_blocks = all([144, 2100, 256]).map(|problem| (problem, blocks.clone()));
+    let [mut strips, mut results, mut blocked, mut of_images] = [0; 4];
+    for (problem, target) in of_small.chain(of_blocks) {
+        for recipe in &problem.candidates(&target) {
+            let Some((kernel, packed)) = tiles(recipe, &problem, target.lanes) else { continue };
+            let lines = Walk::tasks(&kernel);
+            // All but what the first strips read, for which there is no tile before, and those of a strip behind the last.
+            if let Some(asked) = lines[packed].asked(&lines[packed].read) {
+                strips += 1;
+                of_images += usize::from(problem.output.rank() > 2);
+                blocked += usize::from(recipe.words().contains("k-blocked"));
+                let Asked { needed, late, vain } = asked;
+                assert!(late * 2 < needed && vain * 2 < needed, "{problem}: {asked:?} of strips: {recipe}");
+            }
+            let written = &lines[lines.len() - 1];
+            if let Some(asked) = written.asked(&written.written) {
+                results += 1;
+                let Asked { needed, late, vain } = asked;
+                assert!(late * 4 < needed && vain * 8 < needed, "{problem}: {asked:?} of results: {recipe}");
             }
         }
     }
-    assert!(
-        strips > 6 && results > 8 && blocked > 0,
-        "{strips} with strips, {results} with results, {blocked} K-blocked"
-    );
+    let reached = [strips, results, blocked, of_images];
+    assert!(reached.iter().all(|&number| number > 0), "strips, results, K-blocked, images: {reached:?}");
 }

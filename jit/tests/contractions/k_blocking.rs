@@ -26,7 +26,7 @@ pub fn product([rows, depth, columns]: [usize; 3], transposed: [bool; 2]) -> Pro
 }
 
 /// A convolution of single pixels, whose rows lie along three axes.
-fn pixels(input: [usize; 4], features: usize) -> Problem {
+pub fn pixels(input: [usize; 4], features: usize) -> Problem {
     let sliding = Sliding { spatial: 2, stride: [1; 3], padding: [(0, 0); 3], dilation: [1; 3] };
     let op = Op::Conv(Convolution { sliding, groups: 1 }.into());
     let [images, channels, height, width] = input;

@@ -49,7 +49,7 @@ fn indices(shape: Shape) -> Indices {
 impl Iterator for Indices {
     type Item = [usize; MAX_RANK];
 
-    // Counted on and not divided: debug builds look at some 10^8 indices.
+    // Counted on and not divided, for the time of debug builds.
     fn next(&mut self) -> Option<[usize; MAX_RANK]> {
         self.left = self.left.checked_sub(1)?;
         let index = self.next;
@@ -67,14 +67,20 @@ impl Iterator for Indices {
     }
 }
 
-fn place(layout: &Layout, index: &[usize; MAX_RANK]) -> usize {
-    let mut place = layout.offset as i64;
-    let mut axis = 0;
-    while axis < layout.strides.len() {
-        place += index[axis] as i64 * layout.strides[axis];
-        axis += 1;
+/// Where the elements of a tensor lie in memory, in row-major order. Plain loops, as debug builds look at some 10^8 places.
+fn places(operand: &Operand) -> Vec<usize> {
+    let mut places = vec![operand.layout.offset as i64];
+    for (&extent, &stride) in operand.shape.dims().iter().zip(operand.layout.strides.iter()) {
+        let mut inner = vec![0; places.len() * extent];
+        let (from, to) = (places.as_slice(), inner.as_mut_slice());
+        let mut number = 0;
+        while number < to.len() {
+            to[number] = from[number / extent] + (number % extent) as i64 * stride;
+            number += 1;
+        }
+        places = inner;
     }
-    place as usize
+    places.into_iter().map(|place| place as usize).collect()
 }
 
 /// What a buffer holds.
@@ -97,8 +103,10 @@ impl Elements {
 /// The tensor in memory; zeros elsewhere.
 fn laid_out(values: &[f32], operand: &Operand) -> Elements {
     let mut memory = vec![0.0; operand.layout.elements];
-    for (index, &value) in indices(operand.shape).zip(values) {
-        memory[place(&operand.layout, &index)] = value;
+    let (places, to, mut number) = (places(operand), memory.as_mut_slice(), 0);
+    while number < values.len() {
+        to[places[number]] = values[number];
+        number += 1;
     }
     match operand.element {
         Element::Bf16 => Elements::Halves(memory.into_iter().map(|value| Bf16::nearest(value).to_bits()).collect()),
@@ -174,7 +182,7 @@ impl Memory {
 
     fn output(&self, output: &Operand) -> Vec<f32> {
         let Elements::Floats(results) = &self.buffers[2] else { unreachable!("sums are f32") };
-        indices(output.shape).map(|index| results[place(&output.layout, &index)]).collect()
+        places(output).into_iter().map(|place| results[place]).collect()
     }
 }
 
@@ -264,15 +272,18 @@ fn check_of(element: Element, op: &Op, shapes: [Shape; 2], output: Shape, which:
 
 /// Twice the results against sums, each with the sum of the magnitudes of its products.
 fn compare(shape: Shape, found: &[f32], expected: &[(f64, f64)], what: impl Fn() -> String) {
-    for ((index, &found), (expected, size)) in indices(shape).zip(found).zip(expected) {
+    assert_eq!(found.len(), expected.len());
+    let mut number = 0;
+    while number < found.len() {
+        let (found, (expected, size)) = (found[number], expected[number]);
         let error = (f64::from(found) / 2.0 - expected).abs();
         assert!(
             error <= 2e-6 * size + 1e-12,
-            "{}: {:?} is {found}, not {}",
+            "{}: element {number} of {shape} is {found}, not {}",
             what(),
-            &index[..shape.rank()],
             2.0 * expected
         );
+        number += 1;
     }
 }
 

@@ -37,51 +37,83 @@ pub fn reference(element: Element, op: &Op, shapes: [Shape; 2], output: Shape) -
 
 /// Row-major values, each with the sum of the magnitudes of its products.
 pub fn evaluate(op: &Op, shapes: [Shape; 2], values: [&[f32]; 2], output: Shape) -> Vec<(f64, f64)> {
-    let mut result = vec![(0.0, 0.0); output.elements()];
-    let mut add = |at: usize, left: usize, right: usize| {
-        let product = f64::from(values[0][left]) * f64::from(values[1][right]);
-        result[at].0 += product;
-        result[at].1 += product.abs();
-    };
     match op {
-        Op::Dot => {
-            let last = output.rank() - 1;
-            let (rows, depth, columns) = (output.dim(last - 1), shapes[0].dim(last), output.dim(last));
-            for out in 0..output.elements() {
-                let (batch, row, column) = (out / columns / rows, out / columns % rows, out % columns);
-                for k in 0..depth {
-                    add(out, (batch * rows + row) * depth + k, (batch * depth + k) * columns + column);
-                }
-            }
+        Op::Dot => dot(shapes, values, output),
+        Op::Conv(conv) => convolution(conv, [shapes[0], shapes[1], output], [INPUT, WEIGHT, OUTPUT], values),
+        Op::ConvGradInput { conv, .. } => {
+            convolution(conv, [output, shapes[1], shapes[0]], [OUTPUT, WEIGHT, INPUT], values)
         }
-        Op::Conv(conv) => meetings(conv, shapes[0], shapes[1], output, |x, w, y| add(y, x, w)),
-        Op::ConvGradInput { conv, .. } => meetings(conv, output, shapes[1], shapes[0], |x, w, y| add(x, y, w)),
-        Op::ConvGradWeight { conv, .. } => meetings(conv, shapes[0], output, shapes[1], |x, w, y| add(w, x, y)),
+        Op::ConvGradWeight { conv, .. } => {
+            convolution(conv, [shapes[0], output, shapes[1]], [INPUT, OUTPUT, WEIGHT], values)
+        }
         _ => unreachable!("not a contraction"),
+    }
+}
+
+// Plain loops over slices in all that follows: it is much of the test in a debug build.
+
+/// Products of matrices, or of batches of them.
+fn dot(shapes: [Shape; 2], values: [&[f32]; 2], output: Shape) -> Vec<(f64, f64)> {
+    let last = output.rank() - 1;
+    let (rows, depth, columns) = (output.dim(last - 1), shapes[0].dim(last), output.dim(last));
+    let mut result = vec![(0.0, 0.0); output.elements()];
+    for (row, sums) in result.chunks_mut(columns).enumerate() {
+        let (left, batch) = (&values[0][row * depth..][..depth], row / rows);
+        let mut k = 0;
+        while k < depth {
+            let (factor, right) = (left[k] as f64, &values[1][(batch * depth + k) * columns..][..columns]);
+            let mut column = 0;
+            while column < columns {
+                let product = factor * right[column] as f64;
+                sums[column].0 += product;
+                sums[column].1 += product.abs();
+                column += 1;
+            }
+            k += 1;
+        }
     }
     result
 }
 
-/// Every triple of places of input, weight and output that meet in a convolution.
-fn meetings(conv: &Convolution, input: Shape, weight: Shape, output: Shape, mut meet: impl FnMut(usize, usize, usize)) {
+// The tensors of a convolution.
+const INPUT: usize = 0;
+const WEIGHT: usize = 1;
+const OUTPUT: usize = 2;
+
+/// Over every triple of places of input, weight and output that meet in a convolution. The left operand, the right one and
+/// the result are `which` of these.
+fn convolution(
+    conv: &Convolution,
+    tensors: [Shape; 3],
+    which: [usize; 3],
+    [left, right]: [&[f32]; 2],
+) -> Vec<(f64, f64)> {
+    let [input, weight, output] = tensors;
+    let mut result = vec![(0.0, 0.0); tensors[which[2]].elements()];
+    let sums = result.as_mut_slice();
     let (channels, features) = (weight.dim(1), weight.dim(0) / conv.groups);
-    let of_one = weight.with(0, 1);
+    let of_one: Vec<_> = indices(weight.with(0, 1)).collect();
+    let extents = &input.dims()[2..];
     for (to, y) in indices(output).enumerate() {
-        'weights: for (at, w) in indices(of_one).enumerate() {
-            // Row-major, so far down as the axes go; plain loops, as this is most of the test in a debug build.
+        'weights: for (at, w) in of_one.iter().enumerate() {
+            // Row-major, so far down as the axes go.
             let mut from = y[0] * input.dim(1) + y[1] / features * channels + w[1];
             let mut axis = 0;
-            while axis < conv.sliding.spatial {
+            while axis < extents.len() {
                 let x = y[2 + axis] * conv.sliding.stride[axis] + w[2 + axis] * conv.sliding.dilation[axis];
                 let x = x.wrapping_sub(conv.sliding.padding[axis].0);
-                let extent = input.dim(2 + axis);
-                if x >= extent {
+                if x >= extents[axis] {
                     continue 'weights;
                 }
-                from = from * extent + x;
+                from = from * extents[axis] + x;
                 axis += 1;
             }
-            meet(from, y[1] * of_one.elements() + at, to);
+            let places = [from, y[1] * of_one.len() + at, to];
+            let product = left[places[which[0]]] as f64 * right[places[which[1]]] as f64;
+            let sum = &mut sums[places[which[2]]];
+            sum.0 += product;
+            sum.1 += product.abs();
         }
     }
+    result
 }

@@ -57,6 +57,12 @@ const CASES: &[Case] = &[
         let [x, source] = [("x", 6), ("source", 40)].map(|(name, columns)| g.input(name, [3, columns, 77]));
         g.output("y", index_add(x, 1, indices(g, &[40]), source, 1.0));
     }),
+    // The axis between the indices' own is cut into parts of one place, and none is left for the lanes.
+    ("scatter_add of indices for several places", 1, |g| {
+        let [x, source] = [("x", 5), ("source", 40)].map(|(name, rows)| g.input(name, [rows, 3, 200]));
+        let index = indices(g, &[40, 1, 200]).broadcast_to([40, 3, 200]);
+        g.output("y", scatter_add(x, 0, index, source));
+    }),
     ("scatter_add in front", 1, |g| {
         let [x, source] = [("x", 5), ("source", 40)].map(|(name, rows)| g.input(name, [rows, 192]));
         g.output("y", scatter_add(x, 0, indices(g, &[40, 192]), source));

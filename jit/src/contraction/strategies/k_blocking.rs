@@ -1,16 +1,17 @@
 //! K-blocking, in the order of Goto and van de Geijn ("Anatomy of high-performance matrix multiplication", 2008): a
 //! task takes the sums of a block of results in several blocks of the reduced axis and keeps them in scratch memory in
 //! between, so that a block of the left operand and the sums stay in the second-level cache, and a strip of the right
-//! operand in the first-level one. Both operands are copied to panels. Each sum goes on where it stopped, so that its
-//! order is that of one run. It knows tilings and what memory costs; it knows no operation and no epilogue.
+//! operand in the first-level one, or with 16 lanes in the second. Both operands are copied to panels. Each sum goes on
+//! where it stopped, so that its order is that of one run. It knows tilings and what memory costs; it knows no operation
+//! and no epilogue.
 
 use super::emit::Side;
 use super::packed_panels::PackedPanels;
 use crate::contraction::problem::{Axis, Contraction};
 use crate::contraction::tiling::{KBlocking, Level, Steps, Tiling, grid_of};
-use crate::cost::cache::share;
+use crate::cost::cache::{asked, share};
 use crate::cost::params::caches::TOGETHER;
-use crate::cost::params::k_blocking::{AGAIN, ASKED, DEEP_AGAIN, DEEP_STRIP, FEWER, PART, PASSING, ROWS, SUMS};
+use crate::cost::params::k_blocking::{AGAIN, DEEP_AGAIN, DEEP_STRIP, FEWER, PART, PASSING, ROWS, SUMS};
 use crate::cost::params::sharing::{ALONE, SHARED};
 use crate::cost::params::stalls::{DEEP_LANES, FAR_RUN, HINDERING, HINDERING_AHEAD, LINE, RUN};
 use crate::kernel::{Index, KernelBuilder, Operation, Value};
@@ -63,7 +64,7 @@ impl KBlocking {
         //   for block of `rows` rows                          `around`
         //     for block of `columns` columns                  `columns`; so far may be the grid
         //       for block of `size` products                  `KBlocking::block`: the sums are loaded and stored
-        //         for strip of the right operand              in the first-level cache, for all rows of the block
+        //         for strip of the right operand              in a cache (`most`), for all rows of the block
         //           for tile of `height` rows                 packed A passes by from the second-level cache
         //             for product of the block                the microkernel
         let (contraction, around) = tiling.contraction.cut(row, rows);
@@ -79,12 +80,9 @@ impl KBlocking {
 
         // The loop over blocks of products is never shared out: each block goes on with the sums of the one before.
         let (grid, tasks) = grid_of(&contraction.axes, &levels[..outside]);
-        // Each tile asks for an equal share of the lines of the next strip; one that had to ask for too many asks for
-        // none.
         let tiles = rows.div_ceil(height);
-        let asked = (size * strip / LINE as usize).div_ceil(tiles);
         let blocking = KBlocking {
-            asked: if asked > ASKED && !deep { 0 } else { asked },
+            asked: asked(size * strip, tiles, target),
             ..KBlocking::new(&contraction, Level { axis: reduce.axis, size }, outside, [vector.axis, row], strip)
         };
         let rows = tiling.rows[..others.len()].iter().copied().chain(around).chain([row]).collect();
