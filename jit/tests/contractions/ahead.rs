@@ -137,7 +137,7 @@ fn what_is_asked_for_is_needed() {
     let all = |sizes: [usize; 3]| transposed.map(|transposed| product(sizes, transposed));
     let images = [pixels([4, 300, 7, 8], 192), pixels([3, 90, 13, 5], 320)];
     let of_small = sizes.into_iter().flat_map(all).chain(images).map(|problem| (problem, small_caches(16)));
-    let of_blocks = all([144, 2100, 256]).map(|problem| (problem, blocks.clone()));
+    let of_blocks = all([144, 2100, 256]).map(|problem| (problem, blocks));
     let [mut strips, mut results, mut blocked, mut of_images] = [0; 4];
     for (problem, target) in of_small.chain(of_blocks) {
         for recipe in &problem.candidates(&target) {
