@@ -329,3 +329,43 @@ fn functions_refuse_what_their_rules_refuse() {
         Some("shape [2, 3] has 6 elements, shape [4, 2] has 8".into())
     );
 }
+
+model! {
+    /// It has no `forward`: its layers are its lines.
+    #[model(input = [4])]
+    struct Lines {
+        fc: Linear(4, 4),
+        act: ReLU,
+    }
+}
+
+model! {
+    struct LinesOfBodies {
+        fc: Linear(4, 4),
+    }
+
+    fn halved(x) {
+        fc(x) * 0.5
+    }
+
+    fn forward(x: [N, 4]) -> [N, 4] {
+        halved(x)
+    }
+}
+
+/// What comes behind a model, its loss and its update, is on none of the model's lines.
+#[test]
+fn lines_end_with_their_model() {
+    fn check(model: &impl Model) {
+        let g = Builder::new("lines");
+        let y = model.forward(&g, g.input("x", [2, 4]));
+        let loss = (y * y).mean(..);
+        g.output("loss", loss);
+        let (y, loss) = (y.id(), loss.id());
+        let graph = g.finish().expect("a graph");
+        let line = |id| graph.line(graph.node(id).scope).map(|line| line.file);
+        assert_eq!((line(y), line(loss)), (Some(file!()), None));
+    }
+    check(&Lines::init(0));
+    check(&LinesOfBodies::init(0));
+}

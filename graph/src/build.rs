@@ -303,12 +303,14 @@ impl Builder {
         Entered { builder: self, outer, names: self.path.borrow().len() }
     }
 
+    #[doc(hidden)]
     /// Begins a body whose operations say their [lines](Builder::line), until [`Builder::end_body`] is given the result. For
     /// the macros.
     pub fn begin_body(&self) -> u32 {
         self.scope.get()
     }
 
+    #[doc(hidden)]
     /// Ends what [`Builder::begin_body`] began, which gave this.
     pub fn end_body(&self, outer: u32) {
         self.scope.set(outer);

@@ -97,7 +97,7 @@ fn implement_layer(declaration: &Validated) -> TokenStream {
     let name = &declaration.name;
     let (parameters, arguments, bounds) = declaration.generics.split_for_impl();
     let forward = match &declaration.forward {
-        None => walk::forward(&declaration.body),
+        None => around::body(&walk::forward(&declaration.body)),
         Some(_) if takes_several(declaration) => emit!(#KILN::graph::model::not_of_one::<Self>(g, x)),
         Some(forward) => {
             let (name, body) = (&forward.inputs[0], compute_forward(forward, declaration));
@@ -208,7 +208,7 @@ fn compute_helper(helper: &Helper, declaration: &Validated) -> TokenStream {
     let (function, batch) = (body::computation_of(helper, name), batch());
     let declared: Vec<_> = checks::declared_types(&helper.parameters).collect();
     let free = Owner::of(declaration).bind_values(&declared);
-    let body = expansion(declaration, &emit!(model)).block(&helper.body, Want::of(count));
+    let body = around::body(&expansion(declaration, &emit!(model)).block(&helper.body, Want::of(count)));
     emit! {
         fn #function<'g, #(#constants),*>(
             model: &#name #arguments,

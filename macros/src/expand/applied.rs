@@ -7,7 +7,6 @@ use std::collections::HashSet;
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote_spanned};
-use syn::ext::IdentExt;
 
 use super::body::{Expansion, Target, way};
 use super::checks::{Check, Want, at, run};
@@ -43,7 +42,7 @@ pub fn of_parameter(layer: &Access, name: &str, layers: &Sequence<Layer>) -> Fun
     Function::new(layer, Use::Parameter(name), layers)
 }
 
-/// A function, by what stands before the model's name in its own.
+/// A function, by what stands behind the model's name in its own. No function of the user's has one that begins so.
 pub struct Function {
     name: String,
     /// The indices on the way to what it is of.
@@ -68,7 +67,7 @@ impl Function {
         x: Option<&TokenStream>,
         place: Span,
     ) -> TokenStream {
-        let name = format_ident!("{}_of_{}", self.name, model_name, span = place);
+        let name = format_ident!("{}_{}", model_name, self.name, span = place);
         let arguments = self.indices.iter().chain(x);
         let arguments = emit!(#model, g, #(#arguments),*);
         quote_spanned!(place=> #name(#arguments))
@@ -76,18 +75,19 @@ impl Function {
 
     /// The call over types, whose errors are those of a place.
     pub fn check(&self, owner: &Owner, x: Option<&TokenStream>, place: Place) -> TokenStream {
-        let function = owner.function(&self.type_name(), place);
+        let function = owner.own_function(&self.type_name(), place);
         let arguments = self.indices.iter().chain(x);
         let arguments = quote_spanned!(at(place.last)=> (#(#arguments),*));
         emit!(#function #arguments)
     }
 
-    fn type_name(&self) -> Ident {
-        format_ident!("type_of_{}", self.name, span = Span::call_site())
+    fn type_name(&self) -> String {
+        format!("type_of_{}", self.name)
     }
 }
 
-/// What is between a model and a place in it: a field's name, or numbers and then a field's name, which no field's begins with.
+/// What is between a model and a place in it: a field's name, or numbers and then a field's name, which no field's begins
+/// with.
 fn place_name(access: &Access, layers: &Sequence<Layer>) -> String {
     let mut name = String::new();
     let mut way = Access { steps: Vec::new() };
@@ -169,7 +169,7 @@ pub fn computations(declaration: &Validated) -> TokenStream {
             Use::Applied => (Some(emit!(x: #KILN::graph::Value<'g>)), walk::forward_node(node, &place)),
             Use::Parameter(name) => (None, emit!(#KILN::layers::parameter_of(g, &#place, #name))),
         };
-        let name = format_ident!("{}_of_{}", function.name, model, span = Span::call_site());
+        let name = format_ident!("{}_{}", model, function.name, span = Span::call_site());
         functions.extend(emit! {
             #[track_caller]
             fn #name<'g, #(#constants),*>(
@@ -208,7 +208,7 @@ pub fn types(declaration: &Validated, owner: &Owner) -> TokenStream {
             }
             (Use::Parameter(_), Node::List { .. } | Node::Sequence(_)) => return,
         };
-        let name = owner.name(&function.type_name().unraw().to_string());
+        let name = owner.own_name(&function.type_name());
         functions.extend(emit! {
             #[track_caller]
             const fn #name(#(#variables: usize,)* #x) -> #KILN::graph::Type { #result }

@@ -59,7 +59,7 @@ pub fn way(access: &Access, model: &TokenStream) -> (TokenStream, Vec<TokenStrea
 
 /// The name of the function that computes one of the model's own functions.
 pub fn computation_of(helper: &Helper, model: &Ident) -> Ident {
-    format_ident!("compute_{}_of_{}", helper.name, model, span = Span::call_site())
+    format_ident!("{}_compute_{}", model, helper.name, span = Span::call_site())
 }
 
 impl Expansion<'_> {
@@ -139,7 +139,8 @@ impl Expansion<'_> {
                     }
                     Some((false, rate)) => emit!(#KILN::graph::transfer::lerp_from(g, &#target, &#source, #rate)),
                 };
-                emit!({ #alike #take; })
+                let line = line(place.first);
+                emit!({ #alike #line #take; })
             }
             Target::Types(_) => {
                 let indices = [target, source].map(|part| self.label(&part.access).1);

@@ -17,7 +17,8 @@
 //! its scope. What lives no longer than the block of the loop stops there, and the time grows with the number of
 //! loops. Variables that rustc makes live to the end of the function, and it would grow with the square: those of
 //! `counter += 1`, which checks for overflow, of `array[counter]`, and of the value of a body that does not end in
-//! `continue`.
+//! `continue`. Ranges that are not written out as arrays (long ones, and those of constants by name) are loops without
+//! all this.
 
 use proc_macro2::{Ident, Literal, TokenStream};
 use syn::LitInt;
@@ -91,7 +92,11 @@ pub fn over_array(variable: &Ident, array: &TokenStream, body: &TokenStream, set
     };
     match sets {
         [] => emit!({ #steps }),
-        [name] => emit!(#name = { let mut #name = #name; #steps #name };),
-        names => emit!((#(#names),*) = { #(let mut #names = #names;)* #steps (#(#names),*) };),
+        // What is set need not be read behind the loop.
+        [name] => emit!(#[allow(unused_assignments)] { #name = { let mut #name = #name; #steps #name }; }),
+        names => emit! {
+            #[allow(unused_assignments)]
+            { (#(#names),*) = { #(let mut #names = #names;)* #steps (#(#names),*) }; }
+        },
     }
 }

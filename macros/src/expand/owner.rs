@@ -54,6 +54,17 @@ impl Owner {
         format_ident!("{}_of_{}", of.replace("r#", ""), self.model, span = Span::call_site())
     }
 
+    /// Of what the user has no name for: `Net_type_of_apply_fc1`, which is none of [`Owner::name`]'s.
+    pub fn own_name(&self, of: &str) -> Ident {
+        format_ident!("{}_{}", self.model, of.replace("r#", ""), span = Span::call_site())
+    }
+
+    /// A function of such a name, called at a place.
+    pub fn own_function(&self, of: &str, place: Place) -> TokenStream {
+        let (prefix, name) = (&self.prefix, self.own_name(of));
+        located(emit!(#prefix #name), at(place.first))
+    }
+
     pub fn constant(&self, of: &str) -> TokenStream {
         let (prefix, name) = (&self.prefix, self.name(of));
         emit!(#prefix #name)

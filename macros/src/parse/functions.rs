@@ -176,7 +176,9 @@ pub fn extents(input: ParseStream) -> syn::Result<Extents> {
         content.parse::<Option<Token![,]>>()?;
     }
     let (values, element) = inside(&content)?;
-    if let Some(second) = values.iter().find(|value| matches!(value, Expr::Path(path) if path.path.is_ident("N"))) {
+    if batch
+        && let Some(second) = values.iter().find(|value| matches!(value, Expr::Path(path) if path.path.is_ident("N")))
+    {
         let message = "the batch axis N stands once, in front: what is of samples by samples is computed in a `step`";
         return Err(syn::Error::new_spanned(second, message));
     }

@@ -265,7 +265,9 @@ impl Scope<'_> {
                 let Some(arguments) = self.numbers(args)? else {
                     // `F.relu(x)`: a name in capitals is taken for a constant.
                     let alone = match &**receiver {
-                        Expr::Path(_) => format!("; functions of tensors stand alone: `{name}(..)`"),
+                        Expr::Path(_) if Function::find(&name).is_some() => {
+                            format!("; functions of tensors stand alone: `{name}(..)`")
+                        }
                         _ => String::new(),
                     };
                     return self.mistake(args, format!("expected constant numbers, and this is a tensor{alone}"));

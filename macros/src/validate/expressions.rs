@@ -59,7 +59,7 @@ impl Scope<'_> {
             .chain(self.helpers.iter().map(|helper| helper.name.to_string()))
             .find(|known| known.len() > 2 && one_slip(known, &text));
         let hint = match (text.as_str(), near) {
-            ("torch" | "nn", _) => "; functions stand alone: `einsum(..)`".to_string(),
+            ("torch" | "nn", _) => "; functions stand alone: `relu(x)`, not `torch.relu(x)`".to_string(),
             (_, near) => near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default(),
         };
         self.mistake(name, format!("`{name}` is not in scope: it is neither a value nor a layer of this model{hint}"))

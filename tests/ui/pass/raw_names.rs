@@ -110,6 +110,35 @@ model! {
     }
 }
 
+model! {
+    /// Its functions are called like what the macro might call its own; what its loop sets is not read behind it.
+    struct Alike {
+        fc: Linear(4, 4),
+        list: [Linear(4, 4); 3],
+    }
+
+    fn apply_fc(x) {
+        fc(x).relu()
+    }
+
+    fn compute_apply_fc(x) {
+        apply_fc(x)
+    }
+
+    fn type_of_apply_fc(x) {
+        let mut sum = x;
+        for i in 0..3 {
+            x = list[i](x);
+            sum = sum + x;
+        }
+        sum
+    }
+
+    fn forward(x: [N, 4]) -> [N, 4] {
+        type_of_apply_fc(compute_apply_fc(x))
+    }
+}
+
 #[test]
 fn keywords_are_names() {
     let mut names = Vec::new();
@@ -130,5 +159,5 @@ fn keywords_are_names() {
 
     let mut plain = Plain::init(0).trainer().batch(1).threads(1).build().unwrap();
     plain.fit(&x).unwrap();
-    let _ = (OnStruct::init(0), OnField::init(0));
+    let _ = (OnStruct::init(0), OnField::init(0), Alike::init(0));
 }
