@@ -265,7 +265,7 @@ impl Scope<'_> {
                 let Some(arguments) = self.numbers(args)? else {
                     // `F.relu(x)`: a name in capitals is taken for a constant.
                     let alone = match &**receiver {
-                        Expr::Path(_) if Function::find(&name).is_some() => {
+                        Expr::Path(_) if Function::find(name).is_some() => {
                             format!("; functions of tensors stand alone: `{name}(..)`")
                         }
                         _ => String::new(),
