@@ -68,7 +68,7 @@ pub struct Scope {
     /// The scope around this one, as an index into [`Graph::scopes`]; for [`Stage::Backward`] the scope whose gradients
     /// its nodes compute.
     pub outer: u32,
-    /// Where the user asked for it, for a scope that stands for that alone (see [`Builder::line`](crate::Builder::line));
+    /// Where the user asked for it, for a scope that stands for that alone (the macros say it);
     /// for that of gradients, where the scope has it whose gradients they are. [`Graph::line`] looks further out.
     pub line: Option<Line>,
 }
