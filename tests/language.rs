@@ -328,6 +328,15 @@ fn functions_refuse_what_their_rules_refuse() {
         g.finish().err().map(|error| error.to_string()),
         Some("shape [2, 3] has 6 elements, shape [4, 2] has 8".into())
     );
+    // Whatever a bias would broadcast to: a layer adds one number for each of its outputs.
+    for (input, bias) in [(&[2, 3, 4][..], &[6, 5][..]), (&[2, 3, 4], &[3, 5]), (&[2, 4], &[1]), (&[4], &[2, 5])] {
+        let g = Builder::new("wrong");
+        let x = g.input("x", Shape::new(input));
+        let y = linear(x, g.input("weight", [5, 4]), Some(g.input("bias", Shape::new(bias))));
+        g.output("y", y);
+        let error = g.finish().expect_err("a bias of another shape").to_string();
+        assert!(error.contains("`bias`") && error.contains("[5]"), "{input:?} {bias:?}: {error}");
+    }
 }
 
 model! {

@@ -303,15 +303,15 @@ impl Builder {
         Entered { builder: self, outer, names: self.path.borrow().len() }
     }
 
-    #[doc(hidden)]
     /// Begins a body whose operations say their [lines](Builder::line), until [`Builder::end_body`] is given the result. For
     /// the macros.
+    #[doc(hidden)]
     pub fn begin_body(&self) -> u32 {
         self.scope.get()
     }
 
-    #[doc(hidden)]
     /// Ends what [`Builder::begin_body`] began, which gave this.
+    #[doc(hidden)]
     pub fn end_body(&self, outer: u32) {
         self.scope.set(outer);
     }

@@ -38,7 +38,7 @@ pub use pooling::{
     adaptive_max_pool3d, avg_pool1d, avg_pool2d, avg_pool3d, max_pool1d, max_pool2d, max_pool3d,
 };
 pub use products::{
-    addbmm, addmm, addmv, addr, baddbmm, bmm, cdist, cross, dot, einsum, inner, kron, linear, mm, mv, outer, pdist,
+    addbmm, addmm, addmv, addr, baddbmm, bmm, cdist, cross, dot, einsum, inner, kron, mm, mv, outer, pdist,
     scaled_dot_product_attention,
 };
 pub use rearranged::{
@@ -58,6 +58,7 @@ pub use crate::layers::dropout::{alpha_dropout, dropout, feature_alpha_dropout};
 pub use crate::layers::fold::{fold, unfold};
 pub use crate::layers::glu::glu;
 pub use crate::layers::grid_sample::{affine_grid, grid_sample};
+pub use crate::layers::linear::linear;
 use crate::layers::padding::{PaddingMode, pad_last};
 pub use crate::layers::rectifier::{prelu, rrelu, threshold};
 pub use crate::layers::reshape::{flatten, unflatten};

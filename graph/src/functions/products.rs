@@ -255,12 +255,6 @@ pub fn kron<'g>(input: Value<'g>, other: Value<'g>) -> Value<'g> {
     })
 }
 
-/// `x W^T + b` over the last axis; see [`crate::layers::linear::linear`].
-pub fn linear<'g>(input: Value<'g>, weight: Value<'g>, bias: Option<Value<'g>>) -> Value<'g> {
-    let rule = rules::linear("linear", input.shape(), weight.shape(), bias.map(|bias| bias.shape()));
-    ruled(input, rule, |_| crate::layers::linear::linear(input, weight, bias))
-}
-
 /// The p-norms of the differences of each vector of `x1 [.., P, M]` and each of `x2 [.., R, M]`: `[.., P, R]`. Where two
 /// vectors are equal the gradient is 0.
 pub fn cdist<'g>(x1: Value<'g>, x2: Value<'g>, p: f64) -> Value<'g> {

@@ -3,31 +3,28 @@
 use super::parameter::ABSENT;
 use crate::build::{Builder, Value};
 use crate::model::{Init, Layer, Parameter, Path};
-use crate::shape::{Shape, ShapeError, rules};
+use crate::shape::{Shape, ShapeError, functions, rules};
 use crate::whole::Whole;
 
 /// `x W^T + b` over the last axis: `x [.., in]`, `weight [out, in]`, `bias [out]`; the result is `[.., out]`.
 pub fn linear<'g>(x: Value<'g>, weight: Value<'g>, bias: Option<Value<'g>>) -> Value<'g> {
-    let bias_shape = bias.map(|bias| bias.shape());
-    if let [out_features, in_features] = *weight.shape().dims() {
-        let bias_fits = bias_shape.map_or(Ok(()), |shape| rules::given("bias", Shape::new(&[out_features]), shape));
-        if let Err(error) = rules::linear(x.shape(), in_features, out_features).and(bias_fits) {
+    let shape = match functions::linear("linear", x.shape(), weight.shape(), bias.map(Value::shape)) {
+        Ok(shape) => shape,
+        Err(error) => {
             x.graph().fail(error.into());
-            return x;
+            return x.graph().poison(x.ty());
         }
-    }
+    };
     // `matmul` would make one tall matrix of many rows as well; but the bias is to be added to that one, where the
     // product is computed, and not to its reshaped results.
-    let shape = x.shape();
-    let is_tall = shape.rank() > 2 && weight.shape().rank() == 2;
-    let batches = || shape.dims()[..shape.rank() - 1].iter().product();
-    let rows = if is_tall { x.reshape([batches(), weight.shape().dim(1)]) } else { x };
+    let (batches, is_tall) = (&shape.dims()[..shape.rank() - 1], shape.rank() > 2);
+    let rows = if is_tall { x.reshape([batches.iter().product(), weight.shape().dim(1)]) } else { x };
     let mut y = rows.matmul(weight.transpose(0, 1));
     if let Some(bias) = bias {
         y = y + bias;
     }
     if is_tall {
-        y = y.reshape(shape.with(shape.rank() - 1, weight.shape().dim(0)));
+        y = y.reshape(shape);
     }
     y.known_as(Whole::Linear, &[Some(x), Some(weight), bias])
 }

@@ -43,7 +43,7 @@ impl Fetched {
     pub fn within(self, step: f64, hindering: f64) -> f64 {
         // Lines come while products are computed, in up to HIDDEN of the step's cycles; that slows the products by
         // `hindering` of the time to fetch them, and what does not fit is waited for:
-        //   waiting + HINDERING * fetching + max(0, fetching - HIDDEN * step)
+        //   waiting + hindering * fetching + max(0, fetching - HIDDEN * step)
         let fetching = RUN * self.runs;
         self.waiting + hindering * fetching + (fetching - HIDDEN * step).max(0.0)
     }

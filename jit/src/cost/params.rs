@@ -107,8 +107,8 @@ pub mod stalls {
     /// Cycles that a line takes which tiles ask for ahead from beyond the second-level cache: some 25 GB/s. Unit: cycles
     /// a line. Emerald Rapids, 2026-11-30.
     pub const FAR_LINE: f64 = 7.0;
-    /// The part of them that products take longer, where they leave time for all. Unit: share of 1. Emerald Rapids,
-    /// 2026-11-30.
+    /// The part of them that products take longer, where they leave time for all: fitted, with [`FAR_LINE`], to what the
+    /// candidates of `jit/measurements` take. Unit: share of 1. Emerald Rapids, 2026-11-30.
     pub const HINDERING_FAR: f64 = 0.15;
     /// Cycles more that a line of a dense run from beyond the second-level cache takes. Unit: cycles a line. Zen 3,
     /// 2026-11-26.
