@@ -398,7 +398,7 @@ pub mod transpose_results {
     pub const PIXELS: usize = 16;
 }
 
-/// Winograd's F(2 x 2, 3 x 3), forward and for input gradients.
+/// Winograd's ways, forward and for input gradients.
 pub mod winograd {
     /// Tasks that transform, at most. Unit: tasks. Zen 3, 2026-11-26.
     pub const TRANSFORMS: usize = 64;
@@ -426,17 +426,29 @@ pub mod winograd {
     /// Multiply-adds that start in a cycle in a product that is not yet known, and the cycles that each vector of its
     /// sums takes beside them. Unit: multiply-adds a cycle, cycles a vector. Zen 3, 2026-11-26.
     pub const IDEAL: (usize, usize) = (2, 2);
-    /// Cycles to transform a vector of patches. Unit: cycles a vector. Zen 3, 2026-11-26.
-    pub const PATCHES: f64 = 22.0;
-    /// Cycles to transform a vector of weights. Unit: cycles a vector. Zen 3, 2026-11-26.
-    pub const WEIGHTS: f64 = 30.0;
+    /// Cycles to transform a vector of each kind.
+    pub struct Transforms {
+        /// Of patches.
+        pub patches: f64,
+        /// Of weights.
+        pub weights: f64,
+        /// Of sums to results.
+        pub results: f64,
+        /// Of gradients.
+        pub gradients: f64,
+        /// Of sums to weight gradients.
+        pub sums: f64,
+    }
+    /// Those of F(2 x 2, 3 x 3). Unit: cycles a vector. Zen 3, 2026-11-26.
+    pub const TWO: Transforms = Transforms { patches: 22.0, weights: 30.0, results: 20.0, gradients: 18.0, sums: 40.0 };
+    /// Those of F(4 x 4, 3 x 3). Unit: cycles a vector. Counted, 2026-11-30.
+    pub const FOUR: Transforms =
+        Transforms { patches: 100.0, weights: 60.0, results: 80.0, gradients: 70.0, sums: 90.0 };
     /// What that takes more where its elements are transposed. Unit: cycles a vector. Zen 3, 2026-11-26.
     pub const TRANSPOSED: f64 = 45.0;
     /// What it takes more where they are loaded one by one. Unit: cycles an element of a kernel in a lane. Zen 3,
     /// 2026-11-26.
     pub const GATHERED: usize = 2;
-    /// Cycles to transform a vector of sums. Unit: cycles a vector. Zen 3, 2026-11-26.
-    pub const RESULTS: f64 = 20.0;
     /// Cycles that an element takes that passes between registers and the second-level cache. Unit: cycles an
     /// element. Zen 3, 2026-11-26.
     pub const NEAR: f64 = 0.04;
@@ -452,17 +464,23 @@ pub mod winograd {
     pub const DILATION: i64 = 16;
 }
 
-/// The same for weight gradients.
+/// When F(4 x 4, 3 x 3) is looked at.
+pub mod winograd_four {
+    /// Terms of a sum (channels, or in a weight gradient results of a feature), at most: up to there its error was
+    /// measured (`docs/experiments/028-larger-tiles-for-winograd.md`). Unit: terms. 2026-11-30.
+    pub const TERMS: usize = 1 << 16;
+    /// Lanes, at least: with 8 there are 16 registers, which do not hold what its transforms compute, and nothing was
+    /// measured. Unit: lanes. Emerald Rapids, 2026-11-30.
+    pub const LANES: usize = 16;
+}
+
+/// The same as [`winograd`] for weight gradients.
 pub mod winograd_gradient {
     /// See [`super::winograd::SCRATCH`]. Unit: times the second-level cache. Zen 3, 2026-11-26 (11 MiB); Emerald
     /// Rapids, 2026-11-29 (44 MiB).
     pub const SCRATCH: (usize, usize) = (22, 1);
     /// See [`super::winograd::IDEAL`]. Unit: multiply-adds a cycle, cycles a vector. Zen 3, 2026-11-26.
     pub const IDEAL: (usize, usize) = (2, 3);
-    /// Cycles to transform a vector of gradients. Unit: cycles a vector. Zen 3, 2026-11-26.
-    pub const GRADIENTS: f64 = 18.0;
-    /// Cycles to transform a vector of sums. Unit: cycles a vector. Zen 3, 2026-11-26.
-    pub const SUMS: f64 = 40.0;
 }
 
 /// Loops over iteration spaces.

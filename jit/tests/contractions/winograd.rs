@@ -7,14 +7,30 @@ use kiln_jit::target::Target;
 use super::{By, Runs, cases, check, compare, naive, number, operand, operations, run};
 
 /// Its kinds of stages.
-pub const KINDS: [&str; 7] =
-    ["patches", "transform", "weights", "winograd", "winograd gradient", "winograd parts", "winograd sum"];
+pub const KINDS: [&str; 11] = [
+    "patches",
+    "transform",
+    "weights",
+    "winograd",
+    "winograd 4x4",
+    "winograd 4x4 gradient",
+    "winograd 4x4 parts",
+    "winograd 4x4 sum",
+    "winograd gradient",
+    "winograd parts",
+    "winograd sum",
+];
 
 /// How many drawn convolutions are looked at.
 const DRAWN: usize = 6;
 
 pub fn is_one(recipe: &Recipe) -> bool {
     recipe.stages.iter().any(|stage| stage.kind().starts_with("winograd"))
+}
+
+/// Whether it goes by F(4 x 4, 3 x 3).
+pub fn has_large_tiles(recipe: &Recipe) -> bool {
+    recipe.stages.iter().any(|stage| stage.kind().starts_with("winograd 4x4"))
 }
 
 #[test]
