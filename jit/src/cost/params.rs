@@ -452,14 +452,21 @@ pub mod winograd {
     /// Cycles that an element takes that passes between registers and the second-level cache. Unit: cycles an
     /// element. Zen 3, 2026-11-26.
     pub const NEAR: f64 = 0.04;
-    /// What that takes more with so many lanes or more, times the part of the cache that is filled: a fit to blocks of
-    /// 32 and 64 channels at 32 x 32, whose cause is not known. With 8 lanes it makes choices worse (Zen 3). Unit:
-    /// lanes, cycles an element. Emerald Rapids, 2026-11-29.
-    pub const FILLED: (usize, f64) = (16, 0.1);
-    /// The same with a farther cache. Unit: cycles an element. Zen 3, 2026-11-26.
-    pub const FAR: f64 = 0.2;
-    /// The same where a transform scatters it to a farther cache. Unit: cycles an element. Zen 3, 2026-11-26.
-    pub const SCATTERED: f64 = 0.6;
+    /// Lanes from which on vectors are wide. Unit: lanes. Emerald Rapids, 2026-11-29.
+    pub const WIDE: usize = 16;
+    /// What [`NEAR`] is more with wide vectors, times the part of the cache that is filled: a fit to blocks of 32 and 64
+    /// channels at 32 x 32, whose cause is not known. With 8 lanes it makes choices worse (Zen 3). Unit: cycles an
+    /// element. Emerald Rapids, 2026-11-29.
+    pub const FILLED: f64 = 0.1;
+    /// Cycles that an element takes that passes between registers and a farther cache: with narrow and with wide
+    /// vectors. Unit: cycles an element. Zen 3, 2026-11-26; a fit, Emerald Rapids, 2026-11-30.
+    pub const FAR: [f64; 2] = [0.2, 0.3];
+    /// The same where a transform scatters it to a farther cache. Unit: cycles an element. Zen 3, 2026-11-26; a fit,
+    /// Emerald Rapids, 2026-11-30.
+    pub const SCATTERED: [f64; 2] = [0.6, 0.9];
+    /// What of the second-level cache such elements still find there with wide vectors. Unit: share of the cache. A
+    /// fit, Emerald Rapids, 2026-11-30.
+    pub const STAYS: f64 = 0.5;
     /// Places from element to element of a kernel, at most. Unit: places. Zen 3, 2026-11-28.
     pub const DILATION: i64 = 16;
 }

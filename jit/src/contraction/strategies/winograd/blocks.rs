@@ -10,7 +10,8 @@ use crate::cost::cache::holds;
 use crate::cost::params::caches::TOGETHER;
 use crate::cost::params::sharing::{ALONE, SHARED};
 use crate::cost::params::winograd::{
-    FAR, FEW, FILLED, FOUR, GATHERED, HALVINGS, NEAR, PANEL, SCATTERED, TASKS, TILES, TRANSPOSED, TWO, Transforms,
+    FAR, FEW, FILLED, FOUR, GATHERED, HALVINGS, NEAR, PANEL, SCATTERED, STAYS, TASKS, TILES, TRANSPOSED, TWO,
+    Transforms, WIDE,
 };
 use crate::cost::sharing::{divisor, divisors};
 use crate::kernel::Index;
@@ -81,22 +82,26 @@ pub fn tile_blocks(form: Form, [images, height, width]: [usize; 3]) -> Vec<(usiz
 /// Cycles in which so many elements of each matrix pass between registers and the cache that holds them and those
 /// beside them.
 pub fn passing(form: Form, elements: usize, beside: usize, target: &Target) -> f64 {
-    (form.elements() * elements) as f64 * near(form, elements, beside, target).unwrap_or(FAR)
+    (form.elements() * elements) as f64 * each_element(form, elements + beside, FAR, target)
 }
 
 /// Cycles in which a transform writes so many elements of each matrix, each of the matrices to another place.
 pub fn scattered(form: Form, elements: usize, beside: usize, target: &Target) -> f64 {
-    (form.elements() * elements) as f64 * near(form, elements, beside, target).unwrap_or(SCATTERED)
+    (form.elements() * elements) as f64 * each_element(form, elements + beside, SCATTERED, target)
 }
 
-/// Cycles for each of so many elements of all matrices, where they and those beside them stay in the second-level
-/// cache.
-fn near(form: Form, elements: usize, beside: usize, target: &Target) -> Option<f64> {
-    let all = form.elements() * (elements + beside);
-    let (wide, more) = FILLED;
-    let more = if target.lanes < wide { 0.0 } else { more };
+/// Cycles for each of so many elements of all matrices, which take `far` from beyond the second-level cache: with narrow
+/// vectors, and with wide ones.
+fn each_element(form: Form, elements: usize, far: [f64; 2], target: &Target) -> f64 {
+    let all = form.elements() * elements;
     let filled = (4 * all) as f64 / target.l2_bytes as f64;
-    holds(target.l2_bytes, TOGETHER, all).then_some(NEAR + more * filled)
+    match (holds(target.l2_bytes, TOGETHER, all), target.lanes < WIDE) {
+        (true, true) => NEAR,
+        (true, false) => NEAR + FILLED * filled,
+        (false, true) => far[0],
+        // What stays in the cache does not come from beyond it.
+        (false, false) => far[1] * (1.0 - STAYS / filled),
+    }
 }
 
 /// What the transforms take.
