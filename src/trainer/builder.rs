@@ -135,12 +135,12 @@ macro_rules! setter {
         /// [`Precision::Bf16`](crate::Precision::Bf16), PyTorch's `autocast(dtype=torch.bfloat16)` for all programs, those of
         /// evaluations and predictions among them. Default: `F32`.
         ///
-        /// With `Bf16` products of matrices and convolutions (and their gradients) take operands rounded to bf16, the upper half of
-        /// an f32: its range, and 8 bits of precision. Activations lie in memory so, and their gradients, which halves what has to be
-        /// moved and kept. Products are those of bf16 where the processor has them and they are faster (AMX, Zen 4); elsewhere they
-        /// are computed in f32 of widened numbers, and time is saved only where memory was the limit. Parameters, what optimizers and norms keep, norms, softmax, losses,
-        /// gradients of parameters and all sums are f32, and so are inputs, outputs and checkpoints: a training may be
-        /// resumed, and its model be used, in either precision.
+        /// With `Bf16` products of matrices and convolutions (and their gradients) take operands rounded to bf16, the upper
+        /// half of an f32: its range, and 8 bits of precision. Activations lie in memory so, and their gradients, which halves
+        /// what has to be moved and kept. Products are those of bf16 where the processor has them and they are faster (AMX, Zen
+        /// 4); elsewhere they are computed in f32 of widened numbers, and time is saved only where memory was the limit.
+        /// Parameters, what optimizers and norms keep, norms, softmax, losses, gradients of parameters and all sums are f32,
+        /// and so are inputs, outputs and checkpoints: a training may be resumed, and its model be used, in either precision.
         ///
         /// No loss needs to be scaled. Losses differ from those in f32 by about a hundredth, since a rounded number has an error
         /// of up to 0.4 % (networks learn as well, but tests of single numbers are for f32). Results have the same bits for any number
