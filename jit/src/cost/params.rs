@@ -473,9 +473,11 @@ pub mod winograd {
 
 /// When F(4 x 4, 3 x 3) is looked at.
 pub mod winograd_four {
-    /// Terms of a sum (channels, or in a weight gradient results of a feature), at most: up to there its error was
+    /// Terms of a sum, at most: channels, and in a weight gradient results of a feature. Up to there its error was
     /// measured (`docs/experiments/028-larger-tiles-for-winograd.md`). Unit: terms. 2026-11-30.
-    pub const TERMS: usize = 1 << 16;
+    pub const CHANNELS: usize = 512;
+    /// See [`CHANNELS`]. Unit: terms. 2026-11-30.
+    pub const RESULTS: usize = 1 << 16;
     /// Lanes, at least: with 8 there are 16 registers, which do not hold what its transforms compute, and nothing was
     /// measured. Unit: lanes. Emerald Rapids, 2026-11-30.
     pub const LANES: usize = 16;

@@ -9,6 +9,7 @@ use crate::contraction::text::{choice, record};
 use crate::contraction::tiling::Tiling;
 use crate::cost::cache::holds;
 use crate::cost::params::winograd::{CLOSELY, IDEAL, KEPT, PANEL, SCRATCH};
+use crate::cost::params::winograd_four::CHANNELS;
 use crate::kernel::Access;
 
 /// A convolution in blocks of tiles by blocks of features.
@@ -41,8 +42,8 @@ impl Winograd {
     /// cycles of each.
     pub fn of(contraction: &Contraction, once: [f64; 2], products: &Products<'_>) -> Vec<(Winograd, f64)> {
         let Some(sliding) = Sliding::of(contraction) else { return Vec::new() };
-        let forms = Form::of(sliding.channels, products.target).into_iter();
-        forms.flat_map(|form| choose(form, &sliding, once, products)).collect()
+        let forms = Form::of(sliding.channels, CHANNELS, products.target).iter();
+        forms.flat_map(|form| choose(*form, &sliding, once, products)).collect()
     }
 
     /// Images, rows of tiles and features of a block.

@@ -11,6 +11,7 @@ use crate::contraction::tiling::Tiling;
 use crate::cost::cache::holds;
 use crate::cost::params::sharing::{ALONE, SHARED};
 use crate::cost::params::winograd::{CLOSELY, PANEL, TASKS};
+use crate::cost::params::winograd_four::RESULTS;
 use crate::cost::params::winograd_gradient::{IDEAL, SCRATCH};
 use crate::cost::sharing::divisor;
 use crate::kernel::Access;
@@ -98,8 +99,8 @@ impl Gradient {
     /// Fast strategies to compute a contraction, with the estimated cycles of each; none where it is no such gradient.
     pub fn of(contraction: &Contraction, products: &Products<'_>) -> Vec<(Gradient, f64)> {
         let Some(correlation) = Correlation::of(contraction) else { return Vec::new() };
-        let forms = Form::of(correlation.reduced.iter().product(), products.target).into_iter();
-        forms.flat_map(|form| Gradient::in_tiles(form, &correlation, products)).collect()
+        let forms = Form::of(correlation.reduced.iter().product(), RESULTS, products.target).iter();
+        forms.flat_map(|form| Gradient::in_tiles(*form, &correlation, products)).collect()
     }
 
     /// Those with tiles of a form.

@@ -7,7 +7,7 @@ mod two;
 
 use crate::contraction::key::{Key, Keyed};
 use crate::contraction::text::{Reader, RecipeError, Text};
-use crate::cost::params::winograd_four::{LANES, TERMS};
+use crate::cost::params::winograd_four::LANES;
 use crate::kernel::{KernelBuilder, Value};
 use crate::target::Target;
 
@@ -27,11 +27,11 @@ pub type Load<'a> = dyn FnMut(&mut KernelBuilder, usize, usize) -> Value + 'a;
 pub type Store<'a> = dyn FnMut(&mut KernelBuilder, usize, usize, Value) + 'a;
 
 impl Form {
-    /// Those that a contraction with sums of so many terms (channels, or in a weight gradient results of a feature) may be
-    /// computed by.
-    pub fn of(terms: usize, target: &Target) -> Vec<Form> {
-        let is_right = terms <= TERMS && target.lanes >= LANES;
-        if is_right { vec![Form::Two, Form::Four] } else { vec![Form::Two] }
+    /// Those that a contraction may be computed by whose sums have so many terms, and which were looked at with up to so
+    /// many.
+    pub fn of(terms: usize, most: usize, target: &Target) -> &'static [Form] {
+        let is_large = terms <= most && target.lanes >= LANES;
+        if is_large { &[Form::Two, Form::Four] } else { &[Form::Two] }
     }
 
     /// Results of a tile along each axis.
