@@ -29,8 +29,8 @@
 //! The planner runs [`row_blocks`] before these: what is large and only in the middle is computed in blocks of rows. It
 //! is not exact, since sums over rows are added up block by block.
 //!
-//! [`mix`] is not exact either, and on purpose: it makes a graph of f32 one of mixed precision, where a user asks for
-//! that ([`in_precision`]), before all other passes.
+//! [`mix`] is not exact either, and on purpose: it makes an optimized graph of f32 one of mixed precision, where a user
+//! asks for that ([`in_precision`]); then the passes above run again.
 //!
 //! Nor is [`quantize`], which makes products of activations and parameters ones of 8 bits, for predictors that are asked to.
 //!
