@@ -3,8 +3,8 @@
 //!
 //! # What is proved
 //! What a statement touches is a *box*: an offset, and terms `factor * (0..extent)` for each loop, lane and row. The
-//! grid's variables move all boxes of a buffer by the same steps; where they do not, nothing is proved. Tasks are
-//! apart in one of two ways:
+//! grid's variables move all boxes of a buffer by the same steps; where they do not, nothing is proved. Tasks are apart
+//! in one of two ways:
 //! 1. **By reach.** Steps are taken in ascending order; each is longer than all that the boxes and the smaller steps
 //!    reach. Two tasks that differ, differ by at least the largest of their steps less what the rest makes up for.
 //! 2. **By digits.** For a modulus `M` each factor and offset is `M * quotient + rest`. Where the rests of all boxes in
@@ -16,9 +16,9 @@
 //! Buffers that are bound to overlapping memory are one buffer to this proof, whatever their distance.
 //!
 //! # What it does not see
-//! Overlapping buffers of different lengths are not looked at (a plan binds none), a gather reads anywhere, a guarded
-//! loop always runs, a row may be any of its rows, and a variable in several terms of one box counts as several. Tasks
-//! that are apart for reasons of this kind run on one thread.
+//! Overlapping buffers of different lengths, or of elements of different sizes, are not looked at (a plan binds none),
+//! a gather reads anywhere, a guarded loop always runs, a row may be any of its rows, and a variable in several terms
+//! of one box counts as several. Tasks that are apart for reasons of this kind run on one thread.
 //!
 //! # Cost
 //! One walk over the statements, in which accesses that differ by constants fall together; then a few passes over what

@@ -1,4 +1,4 @@
-//! Winograd's way: drawn shapes, what it costs in precision, where it is chosen.
+//! Winograd's strategies: drawn shapes, what it costs in precision, where it is chosen.
 
 use kiln_graph::{Op, Shape};
 use kiln_jit::contraction::{Operand, Recipe, preferred_layouts, recipe, recipes};

@@ -1,4 +1,5 @@
-//! The matrix products between the transforms, tiled. It knows contractions alone.
+//! The matrix products between the transforms, tiled. It knows contractions and how they are tiled; of the
+//! transforms it knows how many elements they give.
 
 use std::cell::RefCell;
 
