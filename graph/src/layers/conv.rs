@@ -381,8 +381,8 @@ convolutional! {
     /// number for `I`. On data of one magnitude errors are no larger than by the definition.
     ///
     /// With AVX-512, up to 512 channels (in the gradient of `w` up to 65,536 pixels of all images), it may be F(4 x 4, 3 x 3), with
-    /// 2.25 multiplications instead of 9: then `2.1e-5 (I + 20)` stands in place of `1e-6 (I + 10)`, 9 x 9 of 5 x 5 places, and a
-    /// sixteenth of a quarter of the number of pixels. On data of one magnitude errors are 3 to 8 times those of the definition:
+    /// 2.25 multiplications instead of 9: then `2.1e-5 (I + 20)` stands in place of `1e-6 (I + 10)`, 9 x 9 places of 5 x 5, and a
+    /// sixteenth of the number of pixels of a quarter. On data of one magnitude errors are 3 to 8 times those of the definition:
     /// between 5e-7 (8 channels) and 3e-6 (512) of a usual result. By both,
     ///
     /// * beside numbers that are 1e7 times as large (1e6 by the larger tiles), a result may have no right digit;
