@@ -368,7 +368,7 @@ fn the_cases_reach_every_kind_of_stage() {
         let [left, right, _] = preferred_layouts(&op, shapes[0], shapes[1], output).expect("a contraction");
         for layouts in [[left, right], shapes.map(row_major), shapes.map(cases::reversed)] {
             let operands = [operand(shapes[0], &layouts[0]), operand(shapes[1], &layouts[1])];
-            for target in [Target::with_lanes(4), small_caches(8)] {
+            for target in [Target::with_lanes(4), small_caches(8), Target::with_lanes(16)] {
                 let recipes = recipes(&op, &operands[0], &operands[1], output, &target).expect("a contraction");
                 // What `check` runs.
                 let run = recipes.iter().enumerate().filter(|(at, recipe)| *at == 0 || is_for_larger_ones(recipe));
