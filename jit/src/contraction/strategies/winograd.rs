@@ -6,7 +6,7 @@
 //! | file | what it holds |
 //! | --- | --- |
 //! | `sliding.rs` | which contractions can be computed so |
-//! | `transform.rs` | which sizes of tiles there are; the transforms of one patch, kernel or tile, by sizes |
+//! | `transform.rs` | which sizes of tiles there are; the transforms of one patch, kernel or tile: `transform/two.rs`, `four.rs` |
 //! | `tiles.rs` | the loops over blocks and tiles |
 //! | `product.rs` | the matrix products |
 //! | `forward.rs`, `blocks.rs`, `emit.rs` | convolutions, input gradients: strategies, blocks, kernels |

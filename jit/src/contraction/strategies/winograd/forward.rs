@@ -8,8 +8,8 @@ use crate::contraction::problem::{Contraction, Source, StageOf};
 use crate::contraction::text::{choice, record};
 use crate::contraction::tiling::Tiling;
 use crate::cost::cache::holds;
+use crate::cost::params::winograd::four::CHANNELS;
 use crate::cost::params::winograd::{CLOSELY, IDEAL, KEPT, PANEL, SCRATCH};
-use crate::cost::params::winograd_four::CHANNELS;
 use crate::kernel::Access;
 
 /// A convolution in blocks of tiles by blocks of features.

@@ -4,11 +4,14 @@
 
 mod four;
 mod two;
+mod values;
+
+use values::{Load, Store};
 
 use crate::contraction::key::{Key, Keyed};
 use crate::contraction::text::{Reader, RecipeError, Text};
-use crate::cost::params::winograd_four::LANES;
-use crate::kernel::{KernelBuilder, Value};
+use crate::cost::params::winograd::four::LANES;
+use crate::kernel::KernelBuilder;
 use crate::target::Target;
 
 /// Which of them.
@@ -20,11 +23,6 @@ pub enum Form {
     /// (`docs/experiments/028-larger-tiles-for-winograd.md`).
     Four,
 }
-
-/// Gives the value of a row and a column.
-pub type Load<'a> = dyn FnMut(&mut KernelBuilder, usize, usize) -> Value + 'a;
-/// Takes the value of a row and a column.
-pub type Store<'a> = dyn FnMut(&mut KernelBuilder, usize, usize, Value) + 'a;
 
 impl Form {
     /// Those that a contraction may be computed by whose sums have so many terms, and which were looked at with up to so

@@ -12,7 +12,7 @@
 //!
 //! They know values alone. Each is written so that its intermediate values fit 32 registers.
 
-use super::{Load, Store};
+use super::values::{Load, Store};
 use crate::kernel::{KernelBuilder, Value};
 
 /// Rows and columns of a patch, and of a transformed one.

@@ -9,7 +9,7 @@
 //!
 //! They know values alone. Each is written so that its intermediate values fit 16 registers.
 
-use super::{Load, Store};
+use super::values::{Load, Store};
 use crate::kernel::{KernelBuilder, Value};
 
 /// `B' d B`. Of the patch, the first `present` rows and columns (3 or 4) are there; the others are 0.
