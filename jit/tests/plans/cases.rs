@@ -290,4 +290,24 @@ pub const CASES: &[Case] = &[
         g.update(b, a);
         g.update(c, c.transpose(0, 1) + 1.0);
     }),
+    // What is only copied by a contraction or a copy lies where the copy would, also of one image or of one head.
+    ("copies into others", |g| {
+        for (number, [n, heads, t]) in [[2, 3, 20], [1, 2, 16], [3, 1, 17], [1, 1, 16]].into_iter().enumerate() {
+            let [q, k, v] =
+                ["q", "k", "v"].map(|name| g.state(&format!("{name}{number}"), Type::f32([n, heads, t, 16])));
+            let d = heads * 16;
+            let c = g.state(&format!("c{number}"), Type::f32([n, t, 3 * d]));
+            let w = g.state(&format!("w{number}"), Type::f32([6 * d, 16]));
+            let joined = |y: Value<'_>| y.transpose(1, 2).reshape([n, t, d]);
+            let looked = q.matmul(k.transpose(2, 3)).matmul(v);
+            let turned = k.transpose(2, 3).matmul(q).permute(&[0, 2, 1, 3]).reshape([n, 16, d]);
+            let all = g.concat(&[joined(looked), c, joined(looked.tanh().matmul(q.transpose(2, 3)).matmul(v))], -1);
+            let wide = g.concat(&[all, joined(v.matmul(turned.reshape([n, heads, 16, 16])))], -1);
+            let loss = wide.reshape([n * t, 6 * d]).matmul(w).square().sum(..);
+            g.output(&format!("loss{number}"), loss);
+            for (i, gradient) in g.gradients_of(loss, &[q, k, v, c, w]).expect("gradients").into_iter().enumerate() {
+                g.output(&format!("gradient{number} {i}"), gradient * 0.5);
+            }
+        }
+    }),
 ];
