@@ -41,6 +41,12 @@ fn pooled(g: &Builder, shape: [usize; 4], window: Window) {
     gradients(g, y + x.sum_window(window) * 0.5, &[x]);
 }
 
+/// Heads `[n, heads, t, features]` as `[n, t, heads * features]`.
+pub fn side_by_side(y: Value<'_>) -> Value<'_> {
+    let [n, heads, t, features] = [0, 1, 2, 3].map(|axis| y.shape().dim(axis));
+    y.transpose(1, 2).reshape([n, t, heads * features])
+}
+
 pub const CASES: &[Case] = &[
     ("unary", |g| {
         let x = g.input("x", [7, 13]);
@@ -298,11 +304,13 @@ pub const CASES: &[Case] = &[
             let d = heads * 16;
             let c = g.state(&format!("c{number}"), Type::f32([n, t, 3 * d]));
             let w = g.state(&format!("w{number}"), Type::f32([6 * d, 16]));
-            let joined = |y: Value<'_>| y.transpose(1, 2).reshape([n, t, d]);
             let looked = q.matmul(k.transpose(2, 3)).matmul(v);
             let turned = k.transpose(2, 3).matmul(q).permute(&[0, 2, 1, 3]).reshape([n, 16, d]);
-            let all = g.concat(&[joined(looked), c, joined(looked.tanh().matmul(q.transpose(2, 3)).matmul(v))], -1);
-            let wide = g.concat(&[all, joined(v.matmul(turned.reshape([n, heads, 16, 16])))], -1);
+            let all = g.concat(
+                &[side_by_side(looked), c, side_by_side(looked.tanh().matmul(q.transpose(2, 3)).matmul(v))],
+                -1,
+            );
+            let wide = g.concat(&[all, side_by_side(v.matmul(turned.reshape([n, heads, 16, 16])))], -1);
             let loss = wide.reshape([n * t, 6 * d]).matmul(w).square().sum(..);
             g.output(&format!("loss{number}"), loss);
             for (i, gradient) in g.gradients_of(loss, &[q, k, v, c, w]).expect("gradients").into_iter().enumerate() {

@@ -4,11 +4,11 @@ use std::collections::HashMap;
 
 use kiln_graph::layers::batch_norm::{Statistics, batch_norm};
 use kiln_graph::optimizers::{Adam, Optimizer};
-use kiln_graph::{Builder, Type, Value};
+use kiln_graph::{Builder, Type};
 use kiln_jit::Target;
 use kiln_jit::plan::{Plan, plan};
 
-use crate::cases::{conv, window};
+use crate::cases::{conv, side_by_side, window};
 
 fn planned(build: fn(&Builder)) -> Plan {
     let g = Builder::new("promise");
@@ -220,9 +220,8 @@ const PROMISES: &[Promise] = &[
             let [a, b] = ["a", "b"].map(|name| g.input(name, [2, 3, 8, 4]));
             let c = g.input("c", [2, 8, 12]);
             let x = g.input("x", [2, 3, 4, 4]);
-            let heads = |y: Value<'_>| y.transpose(1, 2).reshape([2, 8, 12]);
             let turned = x.matmul(b.transpose(2, 3)).permute(&[0, 3, 1, 2]).reshape([2, 8, 12]);
-            let all = g.concat(&[heads(a.matmul(x)), c, turned], -1);
+            let all = g.concat(&[side_by_side(a.matmul(x)), c, turned], -1);
             g.output("y", all.reshape([16, 36]).matmul(g.state("w", Type::f32([36, 5]))));
         },
         &["dot", "dot", "concat", "dot"],
@@ -236,7 +235,7 @@ const PROMISES: &[Promise] = &[
             g.output("y", g.concat(&[y, b.matmul(v)], 1).matmul(g.state("w", Type::f32([6, 6]))));
             g.output("z", y.exp().sum(1));
         },
-        &["dot", "exp sum", "dot", "concat", "concat", "dot"],
+        &["dot", "dot", "concat", "concat", "dot", "exp sum"],
     ),
 ];
 
