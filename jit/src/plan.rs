@@ -5,6 +5,7 @@
 //! | stage | takes | gives | what holds afterwards |
 //! | --- | --- | --- | --- |
 //! | `split` | a graph | the same, cut at its exchanges | what is exchanged is an output and an input |
+//! | (`kiln_graph::passes`) | that | the same, prepared | large products are in blocks of rows; results are nodes of their own |
 //! | `group` | a graph | groups of nodes | each stored value is in one group; all else is computed where it is read |
 //! | `join` | groups | fewer groups | no two groups need each other; what one kernel can compute is one group |
 //! | `order` | groups | groups in order | no group needs a later one; updates come as soon as they can |

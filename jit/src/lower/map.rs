@@ -1,5 +1,5 @@
 //! Elementwise kernels: loops over an iteration space that compute an expression at each place and store some of its
-//! terms. Copies between layouts are the simplest of them. It knows expressions; it knows no graph.
+//! terms. Copies between layouts are the simplest of them. It knows expressions; of a graph it knows what becomes one.
 
 use kiln_graph::op::Op;
 use kiln_graph::{Graph, Shape};
