@@ -11,6 +11,7 @@
 //! | `order` | groups | groups in order | no group needs a later one; updates come as soon as they can |
 //! | `layouts` | groups | a layout for each value in memory | every layout holds its value; given ones are as given |
 //! | `in_place` | layouts | a piece of memory for each value | a state is overwritten after its last read alone |
+//! | `copy_elision` | places | fewer copies | what is only copied, by a contraction or a copy, lies where the copy would |
 //! | `calls`, `scans`, `choices`, `memo` | groups in memory | drafts of calls | each reads what earlier ones wrote |
 //! | `schedule`, `invariant`, `arena` | drafts | the [`Plan`] | the prologue comes first; live pieces never overlap |
 //!
@@ -19,6 +20,7 @@
 mod arena;
 mod calls;
 mod choices;
+mod copy_elision;
 mod data;
 mod drafts;
 mod group;

@@ -57,9 +57,9 @@ pub fn copy(graph: &Graph, shape: Shape, from: Located, to: Located, target: &Ta
 }
 
 /// The kernels that compute and store an expression: one, or two where a long axis has no even split, none where there
-/// is nothing to store.
+/// is nothing to store, or all lies where it goes.
 pub fn lower(name: &str, expression: &Expression, target: &Target) -> Vec<Lowered> {
-    if expression.is_empty() {
+    if expression.is_empty() || expression.is_there() {
         return Vec::new();
     }
     let mut expression = expression.clone();
