@@ -32,6 +32,5 @@ pub use crate::schedules::{
 };
 pub use crate::steps::Steps;
 pub use crate::trainer::{Evaluation, TrainError, Trainer};
-pub use crate::training::Training;
 pub use kiln_graph::{DType, Kind, Layer, Mode, Parameter, ParameterError, Parameters, Path, SetParameter, Shape};
 pub use kiln_macros::model;
