@@ -54,7 +54,8 @@ impl<'a> Reader<'a> {
         &self.text[self.place..]
     }
 
-    fn error<T>(&self, expected: &str) -> Result<T, RecipeError> {
+    /// That something else was expected here.
+    pub fn error<T>(&self, expected: &str) -> Result<T, RecipeError> {
         let found = self.rest().chars().take(20).collect();
         Err(RecipeError { expected: expected.to_owned(), place: self.place, found })
     }

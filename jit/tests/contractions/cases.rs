@@ -147,23 +147,29 @@ pub fn random_products(count: usize) -> impl Iterator<Item = (Shape, Shape)> {
     })
 }
 
-/// Windows of 3 x 3 of every channel, by steps of one place.
+/// Windows of 3 x 3 or 5 x 5 of every channel, by steps of one place.
 pub fn random_windows(count: usize) -> impl Iterator<Item = Case> {
     let mut numbers = Numbers(5);
     (0..count).map(move |number| {
         let mut pad = || (numbers.below(3), numbers.below(3));
         let padding = [pad(), pad()];
-        let input = [(1, 4), (1, 20), (3, 11), (3, 11)].map(|(least, most)| numbers.between(least, most));
+        let extent = if number % 3 == 2 { 5 } else { 3 };
+        let input = [(1, 4), (1, 20), (extent, 11), (extent, 11)].map(|(least, most)| numbers.between(least, most));
         let features = if number % 2 == 0 { numbers.between(1, 40) } else { 16 * numbers.between(1, 3) };
-        window(input, features, padding)
+        square_window(input, features, extent, padding)
     })
 }
 
 /// Windows of 3 x 3 of every channel, by steps of one place.
 pub fn window(input: [usize; 4], features: usize, padding: [(usize, usize); 2]) -> Case {
+    square_window(input, features, 3, padding)
+}
+
+/// Square windows of every channel, by steps of one place.
+pub fn square_window(input: [usize; 4], features: usize, extent: usize, padding: [(usize, usize); 2]) -> Case {
     let padding = [padding[0], padding[1], (0, 0)];
     let sliding = Sliding { spatial: 2, stride: [1; 3], padding, dilation: [1; 3] };
-    Case::new(&input, &[features, input[1], 3, 3], sliding, 1)
+    Case::new(&input, &[features, input[1], extent, extent], sliding, 1)
 }
 
 /// A convolution of 3 x 3 in groups that keeps the extents.

@@ -161,7 +161,7 @@ fn winograd_keeps_its_bound() {
                 let target = Target::with_lanes(lanes);
                 let all = recipes(&op, left, right, output, &target).expect("a contraction");
                 let is_asked = |recipe: &&Recipe| {
-                    is_winograd(recipe) && winograd::has_large_tiles(recipe) == (tiles.size == LARGE.size)
+                    is_winograd(recipe) && winograd::has_large_patches(recipe) == (tiles.size == LARGE.size)
                 };
                 let recipe = all.iter().find(is_asked).expect("a window of 3 x 3");
                 let values = [drawn(shapes[0], numbers), drawn(shapes[1], KERNELS[(turn + number) % KERNELS.len()])];

@@ -49,6 +49,8 @@ pub const TRANSPOSED: f64 = 45.0;
 /// What it takes more where they are loaded one by one. Unit: cycles an element of a kernel in a lane. Zen 3,
 /// 2026-11-26.
 pub const GATHERED: usize = 2;
+/// Those of F(2 x 2, 5 x 5). Unit: cycles a vector. Counted, 2026-11-30.
+pub const FIVE: Transforms = Transforms { patches: 100.0, weights: 100.0, results: 50.0, gradients: 40.0, sums: 120.0 };
 /// Cycles that an element takes that passes between registers and the second-level cache. Unit: cycles an
 /// element. Zen 3, 2026-11-26.
 pub const NEAR: f64 = 0.04;

@@ -3,14 +3,14 @@
 
 use super::super::emit::times;
 use super::product::{apart, panels};
-use super::sliding::{KERNEL, Sliding};
+use super::sliding::Sliding;
 use super::transform::Form;
 use crate::contraction::text::{choice, record};
 use crate::cost::cache::holds;
 use crate::cost::params::caches::TOGETHER;
 use crate::cost::params::sharing::{ALONE, SHARED};
 use crate::cost::params::winograd::{
-    FAR, FEW, FILLED, FOUR, GATHERED, HALVINGS, NEAR, PANEL, SCATTERED, STAYS, TASKS, TILES, TRANSPOSED, TWO,
+    FAR, FEW, FILLED, FIVE, FOUR, GATHERED, HALVINGS, NEAR, PANEL, SCATTERED, STAYS, TASKS, TILES, TRANSPOSED, TWO,
     Transforms, WIDE,
 };
 use crate::cost::sharing::{divisor, divisors};
@@ -109,6 +109,7 @@ pub fn cycles(form: Form) -> Transforms {
     match form {
         Form::Two => TWO,
         Form::Four => FOUR,
+        Form::Five => FIVE,
     }
 }
 
@@ -206,7 +207,7 @@ impl Blocks {
         let gather = match sliding.right.1 {
             [.., 1] => 0.0,
             [.., 1, _] => TRANSPOSED,
-            _ => (KERNEL * KERNEL * GATHERED * lanes) as f64,
+            _ => (self.form.kernel() * self.form.kernel() * GATHERED * lanes) as f64,
         };
         let costs = cycles(self.form);
         let patches = tiles * vectors(sliding.channels) * costs.patches;

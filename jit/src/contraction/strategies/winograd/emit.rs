@@ -6,7 +6,6 @@ use super::super::emit::{Side, transposed};
 use super::super::register_tiles::Tiler;
 use super::blocks::Shared;
 use super::forward::{Step, Winograd};
-use super::sliding::KERNEL;
 use super::tiles::{Block, Tiles, each, grid};
 use crate::contraction::problem::{Epilogue, Place};
 use crate::kernel::{BufferId, Index, KernelBuilder, Operation, Value};
@@ -119,6 +118,7 @@ impl Winograd {
     fn weights(&self, kernel: &mut KernelBuilder, block: &Index, from: BufferId, to: &Side) {
         let (first, [row, column, channel, feature]) = self.sliding.right;
         let (channels, lanes, blocks) = (self.sliding.channels, kernel.lanes(), &self.blocks);
+        let extent = blocks.form.kernel();
         // A square is `lanes` channels by `lanes` features.
         let together = if self.transposes() { lanes } else { 1 };
         let first = Index::at(first).plus_index(block, blocks.features as i64 * feature);
@@ -133,12 +133,12 @@ impl Winograd {
                     let place = start.clone().plus_index(vector, lanes as i64);
                     let at =
                         |down: usize, across: usize| origin.clone().shifted(down as i64 * row + across as i64 * column);
-                    // Nine squares, one for each element of the kernel; each gives a vector of features for each of its
+                    // A square for each element of the kernel; each gives a vector of features for each of its
                     // channels.
                     let squares: Vec<Vec<Value>> = match self.transposes() {
-                        true => (0..KERNEL * KERNEL)
+                        true => (0..extent * extent)
                             .map(|element| {
-                                let index = at(element / KERNEL, element % KERNEL);
+                                let index = at(element / extent, element % extent);
                                 transposed(kernel, from, &index, feature, [active, count])
                             })
                             .collect(),
@@ -147,7 +147,7 @@ impl Winograd {
                     for along in 0..count {
                         let place = place.clone().shifted((along * blocks.panel) as i64);
                         let mut load = |kernel: &mut KernelBuilder, down: usize, across: usize| {
-                            squares.get(KERNEL * down + across).map_or_else(
+                            squares.get(extent * down + across).map_or_else(
                                 || {
                                     let (buffer, index) = (from, at(down, across));
                                     kernel.push(Operation::Load { buffer, index, stride: feature, active })

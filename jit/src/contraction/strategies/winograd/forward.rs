@@ -37,13 +37,15 @@ record!(Winograd { sliding, blocks, product });
 choice!(Step { 0 "patches" Patches, 1 "weights" Weights, 2 "results" Results });
 
 impl Winograd {
-    /// Fast strategies to compute a contraction; none where it slides no kernel of 3 x 3 over images of channels. What
+    /// Fast strategies to compute a contraction; none where it slides no kernel of 3 x 3 or 5 x 5 over images of channels. What
     /// is computed once of the left and the right operand costs the given parts of its cycles. With the estimated
     /// cycles of each.
     pub fn of(contraction: &Contraction, once: [f64; 2], products: &Products<'_>) -> Vec<(Winograd, f64)> {
-        let Some(sliding) = Sliding::of(contraction) else { return Vec::new() };
-        let forms = Form::of(sliding.channels, CHANNELS, products.target).iter();
-        forms.flat_map(|form| choose(*form, &sliding, once, products)).collect()
+        let of_form = |&form: &Form| {
+            let sliding = Sliding::of(contraction, form.kernel())?;
+            form.takes(sliding.channels, CHANNELS).then(|| choose(form, &sliding, once, products))
+        };
+        Form::of(products.target).iter().filter_map(of_form).flatten().collect()
     }
 
     /// Images, rows of tiles and features of a block.
@@ -53,7 +55,7 @@ impl Winograd {
 
     /// The stages that compute the results from the operands as they lie; `scratch` gives memory of some length.
     pub fn stages(&self, scratch: impl FnMut(usize) -> Source, [left, right]: [Source; 2]) -> Vec<StageOf<Step>> {
-        let flops = self.sliding.flops();
+        let flops = self.sliding.flops(self.blocks.form.kernel());
         let [patches, weights, sums] = self.blocks.scratch().map(scratch);
         // What tasks transform themselves is scratch of the last stage, and no stage of its own: they read the operand.
         let own = match self.blocks.shared {
@@ -88,7 +90,8 @@ impl Step {
             (Step::Patches, _) => "patches",
             (Step::Weights, _) => "weights",
             (Step::Results, Form::Two) => "winograd",
-            (Step::Results, Form::Four) => "winograd 4x4",
+            (Step::Results, Form::Four) => "winograd F(4,3)",
+            (Step::Results, Form::Five) => "winograd F(2,5)",
         }
     }
 }

@@ -86,11 +86,14 @@ impl GradientStep {
         match (self, form) {
             (GradientStep::Transform, _) => "transform",
             (GradientStep::Parts, Form::Two) => "winograd parts",
-            (GradientStep::Parts, Form::Four) => "winograd 4x4 parts",
+            (GradientStep::Parts, Form::Four) => "winograd F(4,3) parts",
+            (GradientStep::Parts, Form::Five) => "winograd F(2,5) parts",
             (GradientStep::Sum, Form::Two) => "winograd sum",
-            (GradientStep::Sum, Form::Four) => "winograd 4x4 sum",
+            (GradientStep::Sum, Form::Four) => "winograd F(4,3) sum",
+            (GradientStep::Sum, Form::Five) => "winograd F(2,5) sum",
             (GradientStep::Results, Form::Two) => "winograd gradient",
-            (GradientStep::Results, Form::Four) => "winograd 4x4 gradient",
+            (GradientStep::Results, Form::Four) => "winograd F(4,3) gradient",
+            (GradientStep::Results, Form::Five) => "winograd F(2,5) gradient",
         }
     }
 }
@@ -98,9 +101,12 @@ impl GradientStep {
 impl Gradient {
     /// Fast strategies to compute a contraction, with the estimated cycles of each; none where it is no such gradient.
     pub fn of(contraction: &Contraction, products: &Products<'_>) -> Vec<(Gradient, f64)> {
-        let Some(correlation) = Correlation::of(contraction) else { return Vec::new() };
-        let forms = Form::of(correlation.reduced.iter().product(), RESULTS, products.target).iter();
-        forms.flat_map(|form| Gradient::in_tiles(*form, &correlation, products)).collect()
+        let of_form = |&form: &Form| {
+            let correlation = Correlation::of(contraction, form.kernel())?;
+            let terms = correlation.reduced.iter().product();
+            form.takes(terms, RESULTS).then(|| Gradient::in_tiles(form, &correlation, products))
+        };
+        Form::of(products.target).iter().filter_map(of_form).flatten().collect()
     }
 
     /// Those with tiles of a form.
@@ -148,7 +154,7 @@ impl Gradient {
 
     /// The stages that compute the results from the operands as they lie; `scratch` gives memory of some length.
     pub fn stages(&self, scratch: impl FnMut(usize) -> Source, operands: [Source; 2]) -> Vec<StageOf<GradientStep>> {
-        let flops = self.correlation.flops();
+        let flops = self.correlation.flops(self.blocks.form.kernel());
         let [patches, gradients, sums] = self.blocks.scratch().map(scratch);
         let GradientBlocks { form, shared, tasks, sums: step, .. } = self.blocks;
         let parts = tasks[0] * tasks[1] * form.elements() * step;

@@ -1,4 +1,4 @@
-//! Recognises contractions that slide a kernel of 3 x 3 elements over two axes, one place a step: convolutions, their
+//! Recognises contractions that slide a square kernel over two axes, one place a step: convolutions, their
 //! input gradients and their weight gradients, whichever operation they stem from. Where the elements are `d` places
 //! apart, places with the same residue meet one another alone, so that there are `d` grids of every `d`-th place. It
 //! knows contractions alone.
@@ -8,11 +8,8 @@ use crate::contraction::text::record;
 use crate::cost::params::winograd::DILATION;
 use crate::kernel::Index;
 
-/// Elements of the kernel along each axis.
-pub const KERNEL: usize = 3;
-
 /// `output[n, f, y, x] = sum over c, a, b of left[n, y + d a, x + e b, c] * right[a, b, c, f]`, where `a` and `b` are
-/// below 3.
+/// below the extent of the kernel.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sliding {
     /// Extents of `n`, `f`, `y`, `x`.
@@ -32,7 +29,7 @@ pub struct Sliding {
 }
 
 /// `output[a, b, c, f] = sum over n, y, x of left[n, y + d a, x + e b, c] * right[n, y, x, f]`, where `a` and `b` are
-/// below 3, and `d` and `e` divide the extents of `y` and `x`.
+/// below the extent of the kernel, and `d` and `e` divide the extents of `y` and `x`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Correlation {
     /// Extents of `n`, `y`, `x`.
@@ -86,12 +83,12 @@ struct Roles {
 impl Roles {
     /// `None` where there are not two such pairs, where more than images is left of the places and more than channels
     /// of the elements, or where the operands vary along axes that are neither.
-    fn of(axes: &[Axis], mut places: Vec<usize>, mut elements: Vec<usize>) -> Option<Roles> {
+    fn of(axes: &[Axis], extent: usize, mut places: Vec<usize>, mut elements: Vec<usize>) -> Option<Roles> {
         let mut pairs = Vec::new();
         elements.retain(|&element| {
             // An axis of the kernel goes together with the places along which it moves: `y + d a` and `x + e b`. Of
             // several places whose steps the element's are multiples of, that of the longest ones.
-            let moves = |at: &usize| steps(axes, places[*at], element).is_some() && axes[element].extent == KERNEL;
+            let moves = |at: &usize| steps(axes, places[*at], element).is_some() && axes[element].extent == extent;
             let place = (0..places.len()).filter(moves).max_by_key(|&at| axes[places[at]].left.abs());
             pairs.extend(place.map(|at| (places.remove(at), element)));
             place.is_none()
@@ -143,23 +140,25 @@ impl Sliding {
         self.dilation[0] * self.dilation[1]
     }
 
-    /// `None` where the contraction is none, or where the channels of the left operand are no neighbours in memory.
-    pub fn of(contraction: &Contraction) -> Option<Sliding> {
+    /// `None` where the contraction slides no kernel of `extent` x `extent`, or where the channels of the left operand are
+    /// no neighbours in memory.
+    pub fn of(contraction: &Contraction, extent: usize) -> Option<Sliding> {
         let axes = &contraction.axes;
         let (places, elements) = (long(axes, false, true, false), long(axes, true, true, true));
-        let Roles { rows, columns, dilation, features, images: image, channels } = Roles::of(axes, places, elements)?;
+        let Roles { rows, columns, dilation, features, images: image, channels } =
+            Roles::of(axes, extent, places, elements)?;
         let [images, channels] = [image, channels].map(|axis| axis.map_or(ONE, |axis| axes[axis]));
         let (mut left, mut right) = (contraction.left, contraction.right);
         let kernel = [rows, columns].map(|(place, kernel)| {
             let (place, kernel) = (axes[place], axes[kernel]);
             // An input gradient reads the gradient backwards as the kernel goes on: `y - d a`. Seen from the kernel's
-            // last element, `a' = 2 - a`, it goes on with it; so the left operand starts two elements earlier, and the
+            // last element, `a' = extent - 1 - a`, it goes on with it; so the left operand starts that many elements earlier, and the
             // weights are read backwards.
             if (place.left > 0) == (kernel.left > 0) {
                 return kernel.right;
             }
-            left += (KERNEL - 1) as i64 * kernel.left;
-            right += (KERNEL - 1) as i64 * kernel.right;
+            left += (extent - 1) as i64 * kernel.left;
+            right += (extent - 1) as i64 * kernel.right;
             -kernel.right
         });
         let renamed = [image, Some(features), Some(rows.0), Some(columns.0)];
@@ -176,10 +175,10 @@ impl Sliding {
         })
     }
 
-    /// Floating-point operations of the sums as they are defined, which is what users count; a multiply-add counts as
-    /// 2.
-    pub fn flops(&self) -> u64 {
-        let products = KERNEL * KERNEL * self.channels * self.kept.iter().product::<usize>();
+    /// Floating-point operations of the sums as they are defined, which is what users count, with a kernel of `extent` x
+    /// `extent`; a multiply-add counts as 2.
+    pub fn flops(&self, extent: usize) -> u64 {
+        let products = extent * extent * self.channels * self.kept.iter().product::<usize>();
         2 * products as u64
     }
 
@@ -190,11 +189,13 @@ impl Sliding {
 }
 
 impl Correlation {
-    /// `None` where the contraction is none, or where channels or features are no neighbours in memory.
-    pub fn of(contraction: &Contraction) -> Option<Correlation> {
+    /// `None` where the contraction gives no kernel of `extent` x `extent`, or where channels or features are no neighbours
+    /// in memory.
+    pub fn of(contraction: &Contraction, extent: usize) -> Option<Correlation> {
         let axes = &contraction.axes;
         let (places, elements) = (long(axes, true, true, true), long(axes, false, true, false));
-        let Roles { rows, columns, dilation, features, images, channels: channel } = Roles::of(axes, places, elements)?;
+        let Roles { rows, columns, dilation, features, images, channels: channel } =
+            Roles::of(axes, extent, places, elements)?;
         let backwards = |&(place, element): &(usize, usize)| (axes[place].left > 0) != (axes[element].left > 0);
         // With a rest the grids of a dilated gradient would differ in size, and so would the blocks of tiles over which
         // is summed.
@@ -217,9 +218,9 @@ impl Correlation {
         })
     }
 
-    /// Floating-point operations of the sums as they are defined; a multiply-add counts as 2.
-    pub fn flops(&self) -> u64 {
-        let products = KERNEL * KERNEL * self.kept.iter().chain(&self.reduced).product::<usize>();
+    /// As [`Sliding::flops`].
+    pub fn flops(&self, extent: usize) -> u64 {
+        let products = extent * extent * self.kept.iter().chain(&self.reduced).product::<usize>();
         2 * products as u64
     }
 

@@ -219,7 +219,7 @@ impl Tiles {
                     kernel.store(to, place.clone().shifted(element as i64), 1, active, value);
                 };
                 // A tile of fewer rows or columns needs fewer places of its patch, and the input may end behind these.
-                self.form.inputs(kernel, tile.size.map(|size| size + 2), &mut load, &mut store);
+                self.form.inputs(kernel, tile.size.map(|size| size + self.form.kernel() - 1), &mut load, &mut store);
             });
         });
     }

@@ -1,8 +1,8 @@
-//! The transforms of F(m x m, 3 x 3): `Y = A' ((G g G') * (B' d B)) A`, element by element, for the m x m results `Y` of
-//! a patch `d` of (m + 2) x (m + 2) under a kernel `g` of 3 x 3 (Lavin and Gray, Fast Algorithms for Convolutional
-//! Neural Networks, 2015), with m = 2 or 4. It knows values alone.
+//! The transforms of F(m x m, r x r): `Y = A' ((G g G') * (B' d B)) A`, element by element, for the m x m results `Y` of
+//! a patch `d` of (m + r - 1) x (m + r - 1) under a kernel `g` of r x r (Lavin and Gray, Fast Algorithms for
+//! Convolutional Neural Networks, 2015). It knows values alone.
 
-mod four;
+mod six;
 mod two;
 mod values;
 
@@ -22,27 +22,40 @@ pub enum Form {
     /// F(4 x 4, 3 x 3): 2.25 multiplications a result; its error is about 3 times that of the definition
     /// (`docs/experiments/028-larger-tiles-for-winograd.md`).
     Four,
+    /// F(2 x 2, 5 x 5): 9 multiplications a result instead of 25, with an error as that of [`Form::Four`].
+    Five,
 }
 
 impl Form {
-    /// Those that a contraction may be computed by whose sums have so many terms, and which were looked at with up to so
-    /// many.
-    pub fn of(terms: usize, most: usize, target: &Target) -> &'static [Form] {
-        let is_large = terms <= most && target.lanes >= LANES;
-        if is_large { &[Form::Two, Form::Four] } else { &[Form::Two] }
+    /// Those that are looked at.
+    pub fn of(target: &Target) -> &'static [Form] {
+        if target.lanes >= LANES { &[Form::Two, Form::Four, Form::Five] } else { &[Form::Two] }
+    }
+
+    /// Whether sums of so many terms may be computed so; the error was looked at with up to so many.
+    pub fn takes(self, terms: usize, most: usize) -> bool {
+        self == Form::Two || terms <= most
+    }
+
+    /// Elements of the kernel along each axis.
+    pub fn kernel(self) -> usize {
+        match self {
+            Form::Two | Form::Four => 3,
+            Form::Five => 5,
+        }
     }
 
     /// Results of a tile along each axis.
     pub fn tile(self) -> usize {
         match self {
-            Form::Two => 2,
+            Form::Two | Form::Five => 2,
             Form::Four => 4,
         }
     }
 
     /// Inputs of a patch along each axis.
     pub fn patch(self) -> usize {
-        self.tile() + 2
+        self.tile() + self.kernel() - 1
     }
 
     /// Elements of a transformed patch or kernel.
@@ -55,11 +68,11 @@ impl Form {
         self.patch() * row + column
     }
 
-    /// `B' d B`. Of the patch, the first `present` rows and columns (3 at least) are there; the others are 0.
+    /// `B' d B`. Of the patch, the first `present` rows and columns (those of a kernel at least) are there; the others are 0.
     pub fn inputs(self, kernel: &mut KernelBuilder, present: [usize; 2], load: &mut Load<'_>, store: &mut Store<'_>) {
         match self {
             Form::Two => two::inputs(kernel, present, load, store),
-            Form::Four => four::inputs(kernel, present, load, store),
+            Form::Four | Form::Five => six::inputs(kernel, present, load, store),
         }
     }
 
@@ -67,7 +80,7 @@ impl Form {
     pub fn weights(self, kernel: &mut KernelBuilder, load: &mut Load<'_>, store: &mut Store<'_>) {
         match self {
             Form::Two => two::weights(kernel, load, store),
-            Form::Four => four::weights(kernel, load, store),
+            Form::Four | Form::Five => six::weights(kernel, self.kernel(), load, store),
         }
     }
 
@@ -75,7 +88,7 @@ impl Form {
     pub fn results(self, kernel: &mut KernelBuilder, wanted: [usize; 2], load: &mut Load<'_>, store: &mut Store<'_>) {
         match self {
             Form::Two => two::results(kernel, wanted, load, store),
-            Form::Four => four::results(kernel, wanted, load, store),
+            Form::Four | Form::Five => six::results(kernel, self.tile(), wanted, load, store),
         }
     }
 
@@ -90,7 +103,7 @@ impl Form {
     ) {
         match self {
             Form::Two => two::gradients(kernel, present, load, store),
-            Form::Four => four::gradients(kernel, present, load, store),
+            Form::Four | Form::Five => six::gradients(kernel, self.tile(), present, load, store),
         }
     }
 
@@ -98,7 +111,7 @@ impl Form {
     pub fn weight_gradients(self, kernel: &mut KernelBuilder, load: &mut Load<'_>, store: &mut Store<'_>) {
         match self {
             Form::Two => two::weight_gradients(kernel, load, store),
-            Form::Four => four::weight_gradients(kernel, load, store),
+            Form::Four | Form::Five => six::weight_gradients(kernel, self.kernel(), load, store),
         }
     }
 }
@@ -106,18 +119,21 @@ impl Form {
 /// [`Form::Two`] adds nothing: recipes were named, and measured, before there was another one.
 impl Keyed for Form {
     fn key(&self, key: &mut Key) {
-        if *self == Form::Four {
-            key.add(&self.tile());
+        if *self != Form::Two {
+            key.add(&self.tile()).add(&self.kernel());
         }
     }
 }
 
 impl Text for Form {
     fn write(&self, to: &mut String) {
-        self.tile().write(to);
+        (self.tile(), self.kernel()).write(to);
     }
 
     fn read(from: &mut Reader<'_>) -> Result<Form, RecipeError> {
-        Ok(if from.one_of(&["2", "4"])? == 0 { Form::Two } else { Form::Four })
+        let forms = [Form::Two, Form::Four, Form::Five];
+        let of: (usize, usize) = Text::read(from)?;
+        let found = forms.into_iter().find(|form| (form.tile(), form.kernel()) == of);
+        found.map_or_else(|| from.error("(2, 3), (4, 3) or (2, 5)"), Ok)
     }
 }
