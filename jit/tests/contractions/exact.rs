@@ -34,20 +34,22 @@ fn flat(shape: Shape, index: [usize; 4]) -> usize {
 
 /// What the bound of a size of Winograd's tiles is made of.
 struct Tiles {
-    /// Results of a tile along each axis.
+    /// Results of a tile, and elements of the kernel, along each axis.
     size: usize,
+    extent: usize,
     /// How many times a product of the largest numbers enters a result.
     factor: f64,
     /// Roundings of the transforms.
     roundings: usize,
 }
 
-const SMALL: Tiles = Tiles { size: 2, factor: 16.0, roundings: 10 };
-const LARGE: Tiles = Tiles { size: 4, factor: 340.0, roundings: 20 };
+const SMALL: Tiles = Tiles { size: 2, extent: 3, factor: 16.0, roundings: 10 };
+const LARGE: Tiles = Tiles { size: 4, extent: 3, factor: 340.0, roundings: 20 };
+const OF_FIVE: Tiles = Tiles { size: 2, extent: 5, factor: 400.0, roundings: 20 };
 
 /// For each result the bound of the error by Winograd's way. Of each sum of products of `x` and `w` (in a weight gradient of `x` and
 /// the gradient), with the places around the window that a tile may have, 5 x 5 or 9 x 9:
-/// `16 u (L + 10) sum(largest |x| of those places * |w|)`, or `340 u (L + 20) ..` with the larger tiles, where L is the number of
+/// `16 u (L + 10) sum(largest |x| of those places * |w|)`, or `340 u (L + 20) ..` with the larger tiles and `400 u (L + 20) ..` for windows of 5 x 5 (7 x 7 places), where L is the number of
 /// channels, or in a weight gradient of tiles.
 fn bounds(op: &Op, case: &Case, values: &[Vec<f32>; 2], tiles: &Tiles) -> Vec<f64> {
     let (Op::Conv(conv) | Op::ConvGradInput { conv, .. } | Op::ConvGradWeight { conv, .. }) = op else {
@@ -60,14 +62,14 @@ fn bounds(op: &Op, case: &Case, values: &[Vec<f32>; 2], tiles: &Tiles) -> Vec<f6
     let largest = |of: Shape, image: usize, channel: usize, window: [i64; 2]| -> f64 {
         let [row, column] = window.map(|first| first - beyond);
         let near = |first: i64, extent: usize| {
-            first.max(0) as usize..(first + 3 + 2 * beyond).clamp(0, extent as i64) as usize
+            first.max(0) as usize..(first + tiles.extent as i64 + 2 * beyond).clamp(0, extent as i64) as usize
         };
         let rows = near(row, of.dim(2)).flat_map(|y| near(column, of.dim(3)).map(move |x| [image, channel, y, x]));
         rows.map(|index| f64::from(values[0][flat(of, index)].abs())).fold(0.0, f64::max)
     };
     let [x, w, y] = [case.input, case.weight, case.output];
     let magnitude = |index: &[usize]| f64::from(values[1][index_of(op, case, index)].abs());
-    let elements = || (0..3).flat_map(|a| (0..3).map(move |b| [a, b]));
+    let elements = || (0..tiles.extent).flat_map(|a| (0..tiles.extent).map(move |b| [a, b]));
     let unit = tiles.factor * UNIT;
     let roundings = tiles.roundings;
     match op {
@@ -84,7 +86,7 @@ fn bounds(op: &Op, case: &Case, values: &[Vec<f32>; 2], tiles: &Tiles) -> Vec<f6
         }
         Op::ConvGradInput { .. } => {
             let bound = |at: [usize; 8]| {
-                let first = [0, 1].map(|axis| at[2 + axis] as i64 + low[axis] - 2);
+                let first = [0, 1].map(|axis| at[2 + axis] as i64 + low[axis] + 1 - tiles.extent as i64);
                 let feature = |f: usize| {
                     let weights: f64 = elements().map(|[a, b]| magnitude(&[f, at[1], a, b])).sum();
                     largest(y, at[0], f, first) * weights
@@ -151,19 +153,30 @@ fn windows() -> [Case; 3] {
 #[test]
 fn winograd_keeps_its_bound() {
     let mut looked_at = 0;
-    for (number, case) in windows().iter().enumerate() {
+    let of_five = [
+        cases::square_window([1, 9, 8, 7], 8, 5, [(1, 1), (1, 1)]),
+        cases::square_window([2, 3, 6, 9], 5, 5, [(0, 2), (1, 0)]),
+    ];
+    for (number, case) in windows().iter().chain(&of_five).enumerate() {
         for (op, shapes, output) in operations(case) {
+            let is_of_five = number >= windows().len();
+            if is_of_five && matches!(op, Op::ConvGradInput { .. }) {
+                continue;
+            }
             let problem = problem(&op, shapes, output, false);
             let [left, right] = &problem.operands;
-            let ways = [([4, 8][number % 2], &SMALL), (16, &LARGE)];
+            let ways = match is_of_five {
+                false => vec![([4, 8][number % 2], &SMALL), (16, &LARGE)],
+                true => vec![(16, &OF_FIVE)],
+            };
             let turns = ways.iter().flat_map(|way| ADVERSARIES.iter().enumerate().map(move |turn| (way, turn)));
             for (&(lanes, tiles), (turn, &numbers)) in turns {
                 let target = Target::with_lanes(lanes);
                 let all = recipes(&op, left, right, output, &target).expect("a contraction");
                 let is_asked = |recipe: &&Recipe| {
-                    is_winograd(recipe) && winograd::has_large_patches(recipe) == (tiles.size == LARGE.size)
+                    is_winograd(recipe) && winograd::has_large_patches(recipe) == (tiles.factor > SMALL.factor)
                 };
-                let recipe = all.iter().find(is_asked).expect("a window of 3 x 3");
+                let recipe = all.iter().find(is_asked).expect("a window of its kind");
                 let values = [drawn(shapes[0], numbers), drawn(shapes[1], KERNELS[(turn + number) % KERNELS.len()])];
                 let expected = naive::evaluate(&op, shapes, [&values[0], &values[1]], output);
                 let bounds = bounds(&op, case, &values, tiles);
@@ -176,7 +189,7 @@ fn winograd_keeps_its_bound() {
             }
         }
     }
-    assert_eq!(looked_at, 3 * 3 * 2 * ADVERSARIES.len());
+    assert_eq!(looked_at, (3 * 3 * 2 + 2 * 2) * ADVERSARIES.len());
 }
 
 /// What a sum of products is that are infinite or NaN, by the rules of IEEE 754; else its value and the sum of magnitudes.
