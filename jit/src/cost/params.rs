@@ -520,7 +520,7 @@ pub mod tuning {
     /// How many times faster than the usual recipe another one must be to be chosen: what is less is noise. Unit:
     /// ratio. Zen 3, 2026-11-26.
     pub const GAIN: f64 = 1.03;
-    /// Seconds of a stage from which on it counts whether threads share it: [`super::sharing::LONG`] cycles at 3.3 GHz.
-    /// Unit: seconds. Zen 3, 2026-11-26.
+    /// Seconds of a stage from which on it counts whether threads share it: 100,000 cycles at 3.3 GHz. Unit: seconds.
+    /// Zen 3, 2026-11-26.
     pub const LONG: f64 = 30e-6;
 }
