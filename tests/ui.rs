@@ -33,6 +33,7 @@ mod pass {
     mod frozen;
     mod functions;
     mod lenet;
+    mod losses;
     mod norms;
     mod outputs;
     mod padding;
@@ -89,6 +90,23 @@ fn what_compiles_is_part_of_this_program() {
     for name in rust_files(&root.join("tests/ui/pass")) {
         let line = format!("    mod {};", name.trim_end_matches(".rs"));
         assert!(include_str!("ui.rs").lines().any(|found| found == line), "tests/ui.rs does not name `{name}`");
+    }
+}
+
+/// Each loss that a body may call, under both of its names, compiles somewhere and is refused somewhere.
+#[test]
+fn losses_have_cases_under_both_names() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let table = fs::read_to_string(root.join("macros/src/losses.rs")).unwrap();
+    let rows = table.split_once("pub const LOSSES").expect("the table has moved").1.split("loss(").skip(1);
+    let names: Vec<&str> = rows.flat_map(|row| [row.split('"').nth(1), row.split('"').nth(3)]).flatten().collect();
+    assert!(names.len() >= 40 && names.contains(&"mse_loss"), "the table is written otherwise: {names:?}");
+    for folder in ["tests/ui", "tests/ui/pass"].map(|folder| root.join(folder)) {
+        let texts: Vec<String> =
+            rust_files(&folder).iter().map(|name| fs::read_to_string(folder.join(name)).unwrap()).collect();
+        let calls = |name: &str| texts.iter().any(|text| text.contains(&format!(" {name}(")));
+        let without: Vec<&&str> = names.iter().filter(|name| !calls(name)).collect();
+        assert!(without.is_empty(), "no case in {} calls {without:?}", folder.display());
     }
 }
 

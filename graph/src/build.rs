@@ -88,9 +88,14 @@ pub struct Builder {
     shards: Cell<Option<Shards>>,
     /// The states of which each shard has its own value, by the inputs' positions.
     of_shard: RefCell<Vec<usize>>,
+    /// Values with a derivative of their own; see [`Value::with_slope`].
+    slopes: RefCell<FxHashMap<NodeId, (NodeId, Slope)>>,
     /// What values are as a whole, if somebody asks for it; see [`Builder::keep_wholes`].
     wholes: RefCell<Option<Vec<Noted>>>,
 }
+
+/// The derivative of a function of one element, at a value.
+pub type Slope = for<'g> fn(Value<'g>) -> Value<'g>;
 
 /// Whether layers behave as in training (they drop out, normalize by the batch, keep running statistics) or as in
 /// evaluation.
@@ -416,6 +421,11 @@ impl Builder {
     /// The value of a node.
     pub(crate) fn value(&self, node: NodeId) -> Value<'_> {
         Value::new(self, node)
+    }
+
+    /// What the value of a node is a function of, and its derivative, if that was said: [`Value::with_slope`].
+    pub(crate) fn slope(&self, node: NodeId) -> Option<(Value<'_>, Slope)> {
+        self.slopes.borrow().get(&node).map(|&(x, slope)| (self.value(x), slope))
     }
 
     /// A copy of a node; the graph may grow while it is looked at.

@@ -4,6 +4,7 @@
 //!
 //! With `v' = d loss / d v`, the walk starts at `loss' = 1`; a node `y = f(x_1, ..)` whose `y'` is complete adds
 //! `y' * df/dx_i` to each `x_i'`. Nodes are in topological order, so all users of a node come before it on the way back.
+//! Functions that have said their own derivative (`Value::with_slope`) are passed as one.
 //! Where slices cut a node into parts, its gradient is theirs, one after the other; else it is a sum of as many padded ones.
 //! A scan has several results: its gradient is asked for once, when those of all that are read are complete.
 
@@ -71,6 +72,12 @@ pub(crate) fn walk<'g>(graph: &'g Builder, given: &[(NodeId, Value<'g>)], varies
             });
         }
         let upstream = gradients[id.index()];
+        if let (Some((x, slope)), Some(upstream)) = (graph.slope(id), upstream) {
+            if varies[x.id().index()] {
+                graph.in_gradient_of(&node, || add(&mut gradients, x.id(), upstream * slope(x)));
+            }
+            continue;
+        }
         let wanted: Vec<bool> = node.inputs.iter().map(|input| varies[input.index()]).collect();
         if !wanted.contains(&true) {
             continue;

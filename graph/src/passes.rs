@@ -24,6 +24,7 @@
 //! | --- | --- | --- |
 //! | [`relu_masks`] | a rectifier's mask looks at its result | of operand and result only one is needed later |
 //! | [`pool_masks`] | a mask behind a maximum pool's gradient goes in front of it | masks look at fewer elements |
+//! | [`product_epilogues`] | what follows a reshaped product stands before the reshape | its kernel can compute it |
 //! | [`isolate_roots`] | copies what is no result of its own | each result is a computed node that is no other's |
 //!
 //! The planner runs [`row_blocks`] before these: what is large and only in the middle is computed in blocks of rows. It
@@ -40,6 +41,7 @@ mod canonicalize;
 mod fold;
 mod isolate_roots;
 mod precision;
+mod product_epilogues;
 mod quantize;
 mod relu_masks;
 mod rewrite;
@@ -54,6 +56,7 @@ pub use canonicalize::canonicalize;
 pub use fold::fold;
 pub use isolate_roots::isolate_roots;
 pub use precision::{Precision, mix};
+pub use product_epilogues::product_epilogues;
 pub use quantize::{
     ACTIVATION_LIMIT, Affine, Quantizable, WEIGHT_LIMIT, compared, quantizable, quantize, scale_of, shown, watched,
 };
@@ -86,8 +89,12 @@ pub const PIPELINE: &[(&str, Pass)] = &[
 ];
 
 /// The passes that prepare a graph for a plan, with their names, in the order in which [`prepare`] runs them.
-pub const FOR_PLANNING: &[(&str, Preparation)] =
-    &[("relu_masks", relu_masks), ("pool_masks", pool_masks), ("isolate_roots", isolate_roots)];
+pub const FOR_PLANNING: &[(&str, Preparation)] = &[
+    ("relu_masks", relu_masks),
+    ("pool_masks", pool_masks),
+    ("product_epilogues", product_epilogues),
+    ("isolate_roots", isolate_roots),
+];
 
 /// The most often that [`optimize`] runs the pipeline. Each round only looks at what the one before left; graphs of real
 /// networks are at rest after three or four.

@@ -1,6 +1,6 @@
 //! [`Value`]: what a node of a graph under construction is to its user.
 
-use super::{Builder, GraphError};
+use super::{Builder, GraphError, Slope};
 use crate::graph::{NodeId, Type};
 use crate::shape::{DType, Shape, ShapeError, rules};
 
@@ -54,6 +54,14 @@ impl<'g> Value<'g> {
                 0
             }
         }
+    }
+
+    /// Says that this value is a function of the elements of `x`, each by itself, and what its derivative is: `x` gets
+    /// `gradient * slope(x)`, where operation by operation it would get a sum of products with the gradient. So all but
+    /// one product can be computed, and kept, before the gradient is there.
+    pub(crate) fn with_slope(self, x: Value<'g>, slope: Slope) -> Value<'g> {
+        self.graph.slopes.borrow_mut().insert(self.id, (x.id, slope));
+        self
     }
 
     /// The value in a result, or, with the error recorded, a stand-in of this value's type.

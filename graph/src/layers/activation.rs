@@ -1,6 +1,6 @@
 //! Elementwise layers.
 
-use crate::build::{Builder, Value};
+use crate::build::{Builder, Slope, Value};
 use crate::model::{Init, Layer, NoSettings, Path};
 use crate::shape::{Shape, ShapeError, rules};
 use crate::whole::Curve;
@@ -190,11 +190,36 @@ pub enum GeluApproximation {
 
 /// `x` times the standard normal distribution's probability of a number below `x`.
 pub fn gelu(x: Value<'_>, approximate: GeluApproximation) -> Value<'_> {
-    let bent = match approximate {
-        GeluApproximation::None => (x * std::f64::consts::FRAC_1_SQRT_2).erf(),
-        GeluApproximation::Tanh => (x * (x.square() * 0.044_715 + 1.0) * std::f64::consts::FRAC_2_PI.sqrt()).tanh(),
+    let (bent, slope): (_, Slope) = match approximate {
+        GeluApproximation::None => (error_function(x), slope_of_gelu),
+        GeluApproximation::Tanh => (bend(x), slope_of_bent_gelu),
     };
-    (x * 0.5 * (bent + 1.0)).curve(Curve::Gelu { tanh: approximate == GeluApproximation::Tanh }, x)
+    let y = (x * 0.5 * (bent + 1.0)).with_slope(x, slope);
+    y.curve(Curve::Gelu { tanh: approximate == GeluApproximation::Tanh }, x)
+}
+
+/// `erf(x / sqrt(2))`.
+fn error_function(x: Value<'_>) -> Value<'_> {
+    (x * std::f64::consts::FRAC_1_SQRT_2).erf()
+}
+
+/// The probability of a number below `x`, and `x` times its density.
+fn slope_of_gelu(x: Value<'_>) -> Value<'_> {
+    let density =
+        (x.square() * -0.5).exp() * (0.5 * std::f64::consts::FRAC_2_SQRT_PI * std::f64::consts::FRAC_1_SQRT_2);
+    (error_function(x) + 1.0) * 0.5 + x * density
+}
+
+/// `tanh(sqrt(2 / pi) (x + 0.044715 x^3))`.
+fn bend(x: Value<'_>) -> Value<'_> {
+    (x * (x.square() * 0.044_715 + 1.0) * std::f64::consts::FRAC_2_PI.sqrt()).tanh()
+}
+
+/// The derivative of `x / 2 (1 + bend(x))`.
+fn slope_of_bent_gelu(x: Value<'_>) -> Value<'_> {
+    let bent = bend(x);
+    let within = (x.square() * (3.0 * 0.044_715) + 1.0) * (0.5 * std::f64::consts::FRAC_2_PI.sqrt());
+    (bent + 1.0) * 0.5 + x * ((1.0 - bent.square()) * within)
 }
 
 elementwise! {

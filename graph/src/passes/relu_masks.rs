@@ -12,6 +12,7 @@ use std::borrow::Cow;
 
 use rustc_hash::FxHashMap;
 
+use super::rewrite::rebuilt;
 use crate::graph::{Graph, Node, NodeId, Operands, Type};
 use crate::op::{BinaryOp, CompareOp, Op, Scalar, WindowOp};
 use crate::shape::{DType, Shape};
@@ -36,31 +37,6 @@ pub fn relu_masks(graph: &Graph) -> Cow<'_, Graph> {
         }
         place
     }))
-}
-
-/// The graph with other nodes: `node` adds what takes the place of each, and says where that is, given the places of
-/// those before.
-fn rebuilt(graph: &Graph, mut node: impl FnMut(&mut Graph, &[NodeId], NodeId) -> NodeId) -> Graph {
-    let Graph { name, nodes, inputs, outputs, updates, scopes, bodies } = graph;
-    let mut result = Graph {
-        name: name.clone(),
-        nodes: Vec::with_capacity(nodes.len() + nodes.len() / 16),
-        inputs: inputs.clone(),
-        outputs: outputs.clone(),
-        updates: updates.clone(),
-        scopes: scopes.clone(),
-        bodies: bodies.clone(),
-    };
-    let mut places: Vec<NodeId> = Vec::with_capacity(nodes.len());
-    for id in graph.ids() {
-        let place = node(&mut result, &places, id);
-        places.push(place);
-    }
-    let at = |id: NodeId| places[id.index()];
-    result.inputs.iter_mut().for_each(|input| input.node = at(input.node));
-    result.outputs.iter_mut().for_each(|output| output.node = at(output.node));
-    result.updates.iter_mut().for_each(|update| update.node = at(update.node));
-    result
 }
 
 /// The graph in which a mask on the gradient of a maximum pool, taken from the pool's operand, has become one on the

@@ -1,5 +1,6 @@
 //! The one way in which passes change graphs: [`rewrite`] goes through a graph node by node, in order, and a rule says
-//! for each node what takes its place.
+//! for each node what takes its place. (What prepares a graph for a plan has another graph to write, and asks at old
+//! nodes: [`rebuilt`].)
 //!
 //! It does so in place: graphs of deep networks are larger than caches, and copies of them would be most of what passes
 //! wait for.
@@ -73,6 +74,31 @@ pub(super) fn rewritten(graph: &Graph, mut rule: impl FnMut(&mut Rewriter<'_>, &
     rename(&mut new, map);
     sweep(&mut new);
     new
+}
+
+/// The graph with other nodes: `node` adds what takes the place of each, and says where that is, given the places of
+/// those before.
+pub(super) fn rebuilt(graph: &Graph, mut node: impl FnMut(&mut Graph, &[NodeId], NodeId) -> NodeId) -> Graph {
+    let Graph { name, nodes, inputs, outputs, updates, scopes, bodies } = graph;
+    let mut result = Graph {
+        name: name.clone(),
+        nodes: Vec::with_capacity(nodes.len() + nodes.len() / 16),
+        inputs: inputs.clone(),
+        outputs: outputs.clone(),
+        updates: updates.clone(),
+        scopes: scopes.clone(),
+        bodies: bodies.clone(),
+    };
+    let mut places: Vec<NodeId> = Vec::with_capacity(nodes.len());
+    for id in graph.ids() {
+        let place = node(&mut result, &places, id);
+        places.push(place);
+    }
+    let at = |id: NodeId| places[id.index()];
+    result.inputs.iter_mut().for_each(|input| input.node = at(input.node));
+    result.outputs.iter_mut().for_each(|output| output.node = at(output.node));
+    result.updates.iter_mut().for_each(|update| update.node = at(update.node));
+    result
 }
 
 /// Lets what stands beside the nodes name the new ones.

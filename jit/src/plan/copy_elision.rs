@@ -19,8 +19,8 @@ use crate::layout::Layout;
 use crate::lower::expression::{Located, reshape_view};
 use crate::lower::{Class, Group, class};
 
-/// Lets values lie where they are copied to; `members` are the nodes that each group computes, `lanes` the elements of a
-/// vector: what would not lie in rows as long as that is better copied. Says which groups write or read what lies
+/// Lets values lie where they are copied to. `members` are the nodes that each group computes; `lanes` are the elements
+/// of a vector: what would not lie in rows as long as that is better copied. Says which groups write or read what lies
 /// elsewhere now.
 pub fn elide_copies(
     graph: &Graph,

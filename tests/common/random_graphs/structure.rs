@@ -30,6 +30,15 @@ impl Maker {
         };
         let factors = self.factors([left, right]);
         let product = self.add(Op::Dot, &factors);
+        // Now and then rows of several axes, with a residual.
+        if batch.is_empty() && self.random.chance(25) {
+            let rows = Shape::new(&if m % 2 == 0 { [m / 2, 2, n] } else { [1, m, n] });
+            let rows_of_product = self.add(Op::Reshape(rows), &[product]);
+            let other = self.value_of(Type::f32(rows));
+            let residual = self.with(BinaryOp::Mul, other, 0.5);
+            let sum = self.binary(BinaryOp::Add, rows_of_product, residual);
+            return self.finished(sum);
+        }
         self.finished(product)
     }
 
