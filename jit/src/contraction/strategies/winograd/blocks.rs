@@ -11,6 +11,7 @@ use crate::cost::params::caches::TOGETHER;
 use crate::cost::params::sharing::{ALONE, SHARED};
 use crate::cost::params::winograd::{
     FAR, FEW, FILLED, GATHERED, HALVINGS, NEAR, PANEL, PATCHES, RESULTS, SCATTERED, TASKS, TILES, TRANSPOSED, WEIGHTS,
+    WIDE_FAR, WIDE_SCATTERED,
 };
 use crate::cost::sharing::{divisor, divisors};
 use crate::kernel::Index;
@@ -79,12 +80,16 @@ pub fn tile_blocks([images, height, width]: [usize; 3]) -> Vec<(usize, usize)> {
 /// Cycles in which 16 times so many elements pass between registers and the cache that holds them and those beside
 /// them.
 pub fn passing(elements: usize, beside: usize, target: &Target) -> f64 {
-    (ELEMENTS * elements) as f64 * near(elements, beside, target).unwrap_or(FAR)
+    let (wide, far) = WIDE_FAR;
+    let far = if target.lanes < wide { FAR } else { far };
+    (ELEMENTS * elements) as f64 * near(elements, beside, target).unwrap_or(far)
 }
 
 /// Cycles in which a transform writes 16 times so many elements, each of the 16 to another place.
 pub fn scattered(elements: usize, beside: usize, target: &Target) -> f64 {
-    (ELEMENTS * elements) as f64 * near(elements, beside, target).unwrap_or(SCATTERED)
+    let (wide, far) = WIDE_SCATTERED;
+    let far = if target.lanes < wide { SCATTERED } else { far };
+    (ELEMENTS * elements) as f64 * near(elements, beside, target).unwrap_or(far)
 }
 
 /// Cycles for each of 16 times so many elements, where they and those beside them stay in the second-level cache.
