@@ -13,7 +13,7 @@ use crate::cost::params::caches::TOGETHER;
 use crate::cost::params::sharing::{ALONE, SHARED};
 use crate::cost::params::stalls::DEEP_LANES;
 use crate::cost::params::winograd::four::RESULTS;
-use crate::cost::params::winograd::gradient::{IDEAL, SCRATCH};
+use crate::cost::params::winograd::gradient::{IDEAL, LEAST_CHANNELS, SCRATCH};
 use crate::cost::params::winograd::{CLOSELY, HALVINGS, PANEL, TASKS, WIDE};
 use crate::cost::sharing::divisor;
 use crate::kernel::Access;
@@ -196,10 +196,9 @@ impl Gradient {
     }
 }
 
-/// Sizes of blocks of channels: all of them, or a fraction in whole vectors, with vectors as wide as were measured.
+/// Sizes of blocks of channels: all of them, or a fraction, with vectors as wide as were measured.
 fn channel_blocks(channels: usize, target: &Target) -> Vec<usize> {
-    let fits =
-        |size: &usize| target.lanes >= WIDE && channels.is_multiple_of(*size) && size.is_multiple_of(target.lanes);
+    let fits = |size: &usize| target.lanes >= WIDE && channels.is_multiple_of(*size) && *size >= LEAST_CHANNELS;
     [channels].into_iter().chain((1..=HALVINGS).map(|halvings| channels >> halvings).filter(fits)).collect()
 }
 
