@@ -397,7 +397,7 @@ impl Stage {
             | Work::Accumulate(tiling, _)
             | Work::TileProducts(tiling, _) => tiling.tile().into(),
             Work::Winograd(strategy, Step::Results) => strategy.block().into(),
-            Work::WinogradGradient(strategy, GradientStep::Parts | GradientStep::Results) => strategy.block().into(),
+            Work::WinogradGradient(strategy, GradientStep::Parts | GradientStep::Results) => strategy.block(),
             Work::BeforeTranspose(..)
             | Work::Transpose(_)
             | Work::Sum(_)

@@ -149,3 +149,36 @@ fn few_tiles_over_lasting_weights_are_many_tasks() {
         }
     }
 }
+
+/// Where all sums would not stay in the second-level cache, those of some channels are results before the next ones'; at
+/// as many lanes as that was measured with.
+#[test]
+fn sums_of_weight_gradients_come_in_blocks_of_channels() {
+    let cases = [([2, 128, 4, 4], 128), ([2, 128, 5, 3], 64)];
+    for (input, features) in cases {
+        let case = cases::window(input, features, [(1, 1), (1, 1)]);
+        let [.., (op, shapes, output)] = operations(&case);
+        let [left, right, result] = preferred_layouts(&op, shapes[0], shapes[1], output).expect("a contraction");
+        let operands = [&operand(shapes[0], &left), &operand(shapes[1], &right)];
+        let target = Target { l2_bytes: 256 << 10, ..Target::with_lanes(16) };
+        let recipes = recipes(&op, operands[0], operands[1], output, &target).expect("a contraction");
+        // Images, rows, channels and features: all channels are not told.
+        let in_blocks = |recipe: &&Recipe| {
+            let words = recipe.words();
+            let size = words.split(" gradient of ").nth(1).unwrap_or_default();
+            size.split('x').count() == 4
+        };
+        for r in &recipes {
+            eprintln!("{input:?} {}", r.words());
+        }
+        let Some(recipe) = recipes.iter().find(in_blocks) else { continue };
+        let values = shapes.map(|shape| (0..shape.elements()).map(number).collect::<Vec<f32>>());
+        let expected = naive::evaluate(&op, shapes, [&values[0], &values[1]], output);
+        let result = operand(output, &result);
+        let here = target.emitter.runs_here().then_some(By::Machine);
+        for by in [By::Interpreter].into_iter().chain(here) {
+            let found = run(recipe, by, operands, [&values[0], &values[1]], &result, &target);
+            compare(output, &found, &expected, || format!("{input:?}, {features} features"));
+        }
+    }
+}

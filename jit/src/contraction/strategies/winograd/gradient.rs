@@ -7,12 +7,14 @@ use super::sliding::{Correlation, grid};
 use super::transform::Form;
 use crate::contraction::problem::{Contraction, Source, StageOf};
 use crate::contraction::text::{choice, record};
-use crate::contraction::tiling::Tiling;
+use crate::contraction::tiling::{Ahead, Tiling};
 use crate::cost::cache::holds;
+use crate::cost::params::caches::TOGETHER;
 use crate::cost::params::sharing::{ALONE, SHARED};
+use crate::cost::params::stalls::DEEP_LANES;
 use crate::cost::params::winograd::four::RESULTS;
-use crate::cost::params::winograd::gradient::{IDEAL, SCRATCH};
-use crate::cost::params::winograd::{CLOSELY, PANEL, TASKS};
+use crate::cost::params::winograd::gradient::{IDEAL, LEAST_CHANNELS, SCRATCH};
+use crate::cost::params::winograd::{CLOSELY, HALVINGS, PANEL, TASKS, WIDE};
 use crate::cost::sharing::divisor;
 use crate::kernel::Access;
 use crate::target::Target;
@@ -24,10 +26,13 @@ pub struct Gradient {
     pub blocks: GradientBlocks,
     /// Patches by gradients to sums for one block. The right operand lies in panels.
     pub product: Tiling,
+    /// Whether the transform of a channel's sums asks for the lines of the next one's results.
+    pub ahead: Ahead,
 }
 
 /// The sizes of blocks. Patches of a block of tiles lie as `[element, tile, channel]`, gradients of a block of features
-/// as `[element, panel, tile, feature of the panel]`, sums as `[element, channel, feature]`.
+/// as `[element, panel, tile, feature of the panel]`, sums of a block of channels and one of features as `[element,
+/// channel, feature]`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct GradientBlocks {
     /// How large tiles are.
@@ -39,6 +44,8 @@ pub struct GradientBlocks {
     pub block: [usize; 2],
     /// Tiles of a block.
     pub tiles: usize,
+    /// Channels of a block of sums; they divide the channels.
+    pub channels: usize,
     /// Features of a block; they divide the features.
     pub features: usize,
     /// Blocks of features.
@@ -56,7 +63,8 @@ pub struct GradientBlocks {
 enum SharedAmong {
     /// Images and rows of tiles: each task transforms its tiles block by block and has sums of its own.
     Tiles,
-    /// Blocks of features: all tiles, which are one block, are transformed before.
+    /// Blocks of features: all tiles, which are one block, are transformed before. Sums of a block of channels are
+    /// results before those of the next one take their place.
     Features,
 }
 
@@ -73,10 +81,13 @@ pub enum GradientStep {
     Results,
 }
 
-record!(Gradient { correlation, blocks, product });
+record!(Gradient { correlation, blocks, product, ahead });
 
 choice!(SharedAmong { 0 "tiles" Tiles, 1 "features" Features });
-record!(GradientBlocks { form, shared, tasks, block, tiles, features, count, panel, patches, gradients, sums });
+// A block's channels are told by the product's rows.
+record!(GradientBlocks {
+    form, shared, tasks, block, tiles, features, count, panel, patches, gradients, sums
+} but { channels });
 
 choice!(GradientStep { 0 "transform" Transform, 1 "parts" Parts, 2 "sum" Sum, 3 "results" Results });
 
@@ -118,38 +129,47 @@ impl Gradient {
         let by_tiles = tile_blocks(form, extent).into_iter();
         // Two families: tasks that share out tiles, with all features at once, and tasks that share out features, with
         // all tiles as one block.
-        let by_tiles = by_tiles.map(|block| (SharedAmong::Tiles, block, all_features));
+        let [all_channels, _] = correlation.kept;
+        let by_tiles = by_tiles.map(|block| (SharedAmong::Tiles, block, [all_channels, all_features]));
         let by_features = feature_blocks(all_features, target).into_iter();
         // What is transformed at once is one grid.
-        let by_features = by_features.filter(|_| correlation.dilation == [1, 1]);
-        let by_features = by_features.map(|features| (SharedAmong::Features, (images, all_rows), features));
-        let [channels, _] = correlation.kept;
+        let by_features = by_features.filter(|_| correlation.dilation == [1, 1]).flat_map(|features| {
+            let blocks = channel_blocks(all_channels, target).into_iter();
+            blocks.map(move |channels| (SharedAmong::Features, (images, all_rows), [channels, features]))
+        });
         let mut candidates: Vec<(f64, GradientBlocks)> = Vec::new();
-        for (shared, block, features) in by_tiles.chain(by_features) {
+        for (shared, block, sums) in by_tiles.chain(by_features) {
             // As for `Winograd`: all candidates by an ideal product, then a few of them with the tiles that it really
             // takes.
-            let blocks = GradientBlocks::new(form, correlation, shared, block, features, PANEL * target.lanes);
+            let blocks = GradientBlocks::new(form, correlation, shared, block, sums, PANEL * target.lanes);
+            let [channels, features] = sums;
             let vectors = form.elements() * channels * features.div_ceil(target.lanes);
             let ideal = vectors * (blocks.tiles / IDEAL.0 + IDEAL.1);
             candidates.push((blocks.estimate(correlation, ideal as f64, target), blocks));
         }
         candidates.retain(|(_, blocks)| holds(target.l2_bytes, SCRATCH, blocks.scratch().iter().sum()));
         candidates.sort_by(|a, b| a.0.total_cmp(&b.0));
+        // The results' places of a kernel lie each in another part of memory, which no prefetcher follows.
+        let results = form.kernel() * form.kernel() * all_channels * all_features;
+        let asks = target.lanes >= DEEP_LANES && !holds(target.l2_bytes, TOGETHER, results);
+        let ahead = Ahead { lines: 0, results: asks };
         let closely = candidates.into_iter().take(CLOSELY).filter_map(|(_, blocks)| {
-            let GradientBlocks { shared, block: [images, rows], features, tiles, .. } = blocks;
+            let GradientBlocks { shared, block: [images, rows], channels, features, tiles, .. } = blocks;
             let (elements, element) = (form.elements(), blocks.patches);
-            let sizes = Sizes { elements, element, rows: (channels, 1), features, depth: (tiles, channels) };
+            let sizes = Sizes { elements, element, rows: (channels, 1), features, depth: (tiles, all_channels) };
             let Product { tiling: product, panel, cycles } = products.of(sizes)?;
-            let blocks = GradientBlocks::new(form, correlation, shared, (images, rows), features, panel);
+            let blocks = GradientBlocks::new(form, correlation, shared, (images, rows), [channels, features], panel);
             let cycles = blocks.estimate(correlation, cycles, target);
-            Some((Gradient { correlation: correlation.clone(), blocks, product }, cycles))
+            Some((Gradient { correlation: correlation.clone(), blocks, product, ahead }, cycles))
         });
         closely.collect()
     }
 
-    /// Images, rows of tiles and features of a block.
-    pub fn block(&self) -> [usize; 3] {
-        [self.blocks.block[0], self.blocks.block[1], self.blocks.features]
+    /// Images, rows of tiles, channels (where they are not all) and features of a block.
+    pub fn block(&self) -> Vec<usize> {
+        let GradientBlocks { block: [images, rows], channels, features, .. } = self.blocks;
+        let some = (channels < self.correlation.kept[0]).then_some(channels);
+        [images, rows].into_iter().chain(some).chain([features]).collect()
     }
 
     /// The stages that compute the results from the operands as they lie; `scratch` gives memory of some length.
@@ -182,16 +202,22 @@ impl Gradient {
     }
 }
 
+/// Sizes of blocks of channels: all of them, or a fraction, with vectors as wide as were measured.
+fn channel_blocks(channels: usize, target: &Target) -> Vec<usize> {
+    let fits = |size: &usize| target.lanes >= WIDE && channels.is_multiple_of(*size) && *size >= LEAST_CHANNELS;
+    [channels].into_iter().chain((1..=HALVINGS).map(|halvings| channels >> halvings).filter(fits)).collect()
+}
+
 impl GradientBlocks {
     fn new(
         form: Form,
         correlation: &Correlation,
         shared: SharedAmong,
         (images, rows): (usize, usize),
-        features: usize,
+        [channels, features]: [usize; 2],
         panel: usize,
     ) -> GradientBlocks {
-        let [channels, all_features] = correlation.kept;
+        let [all_channels, all_features] = correlation.kept;
         let extent = grid(correlation.reduced, correlation.dilation);
         let tiles = images * rows * extent[2].div_ceil(form.tile());
         let grids = correlation.dilation[0] * correlation.dilation[1];
@@ -206,10 +232,11 @@ impl GradientBlocks {
             tasks,
             block: [images, rows],
             tiles,
+            channels,
             features,
             count,
             panel,
-            patches: apart(tiles * channels),
+            patches: apart(tiles * all_channels),
             gradients: panels(tiles, features, panel),
             sums: apart(channels * features),
         }
@@ -233,6 +260,7 @@ impl GradientBlocks {
         let [high, wide] = [height, width].map(|extent| extent.div_ceil(self.form.tile()));
         let (form, tiles) = (self.form, (grids * images * high * wide) as f64);
         let (blocks, count) = (tiles / self.tiles as f64, self.count as f64);
+        let blocks_of_sums = count * (channels / self.channels) as f64;
         let tasks = self.tasks[0] * self.tasks[1];
         // Sums that the last stage adds up for each result.
         let parts = if self.shared == SharedAmong::Tiles { tasks } else { 1 };
@@ -247,8 +275,8 @@ impl GradientBlocks {
         let of_features =
             scattered(form, self.gradients, beside, target) + passing(form, self.gradients, beside, target);
         let gradients = of_features * count;
-        let sums = passing(form, self.sums, self.patches.min(self.gradients), target) * 2.0 * count;
+        let sums = passing(form, self.sums, self.patches.min(self.gradients), target) * 2.0 * blocks_of_sums;
         let alone = if tasks < SHARED { ALONE } else { 1.0 };
-        alone * (blocks * (count * product + patches + gradients + sums) + transforms)
+        alone * (blocks * (blocks_of_sums * product + patches + gradients + sums) + transforms)
     }
 }

@@ -27,7 +27,8 @@ impl Gradient {
                 let channel = grid(kernel, self.correlation.kept[0]);
                 // Channels are the tasks; all features of a channel are one block.
                 let (parts, nothing) = (self.blocks.tasks[0] * self.blocks.tasks[1], Index::default());
-                self.finish(kernel, &side(buffers[0], &nothing, 0), parts, (&channel, 1), &nothing, epilogue);
+                let sums = side(buffers[0], &channel, self.blocks.features);
+                self.finish(kernel, &sums, parts, (&channel, 1), &nothing, epilogue);
             }
             GradientStep::Results => self.results(kernel, buffers, epilogue),
         }
@@ -84,14 +85,21 @@ impl Gradient {
         let &[patches, gradients, sums] = buffers else { unreachable!("three buffers") };
         let task = grid(kernel, self.blocks.tasks[0]);
         let sums = side(sums, &task, self.blocks.form.elements() * self.blocks.sums);
-        // One block of features at a time: its sums are results at once, so that they are stored, not added.
+        // for task: a share of the blocks of features
+        //   for block of features, whose gradients stay in the caches
+        //     for block of channels
+        //       sums = patches' * gradients       for each element, of all tiles: stored, not added
+        //       results = G' sums G               at once, from the task's scratch
         let share = self.blocks.count / self.blocks.tasks[0];
         each(kernel, share, 1, &mut |kernel, number, _| {
             let features = times(&task, share).plus_index(number, 1);
             let gradients = side(gradients, &features, self.blocks.form.elements() * self.blocks.gradients);
-            self.product(kernel, [&side(patches, &Index::default(), 0), &gradients, &sums], false);
-            let channels = (&Index::default(), self.correlation.kept[0]);
-            self.finish(kernel, &sums, 1, channels, &features, epilogue);
+            let channels = self.blocks.channels;
+            each(kernel, self.correlation.kept[0] / channels, 1, &mut |kernel, number, _| {
+                let patches = side(patches, number, channels);
+                self.product(kernel, [&patches, &gradients, &sums], false);
+                self.finish(kernel, &sums, 1, (&times(number, channels), channels), &features, epilogue);
+            });
         });
     }
 
@@ -152,7 +160,7 @@ impl Gradient {
         Tiler { tiling: &self.product, left, right, sums: None, epilogue: &mut keep }.emit(kernel);
     }
 
-    /// The results of some channels and of one block of features from the sums of so many parts.
+    /// The results of some channels and of one block of features from their sums in so many parts.
     fn finish(
         &self,
         kernel: &mut KernelBuilder,
@@ -165,7 +173,7 @@ impl Gradient {
         let lanes = kernel.lanes();
         each(kernel, channels, 1, &mut |kernel, number, _| {
             let channel = first.clone().plus_index(number, 1);
-            let start = sums.start.clone().plus_index(&channel, self.blocks.features as i64);
+            let start = sums.start.clone().plus_index(number, self.blocks.features as i64);
             each(kernel, self.blocks.features, lanes, &mut |kernel, vector, active| {
                 let start = start.clone().plus_index(vector, lanes as i64);
                 let feature = times(features, self.blocks.features).plus_index(vector, lanes as i64);
@@ -186,6 +194,11 @@ impl Gradient {
                 };
                 let mut store = |kernel: &mut KernelBuilder, down: usize, across: usize, value: Value| {
                     let [down, across] = [down, across].map(|place| Index::at(place as i64));
+                    if self.ahead.results {
+                        let next = channel.clone().shifted(1);
+                        let place = self.correlation.place([&down, &across, &next, &feature], active);
+                        epilogue.results(&place).into_iter().for_each(|(buffer, index)| kernel.prefetch(buffer, index));
+                    }
                     let place = self.correlation.place([&down, &across, &channel, &feature], active);
                     epilogue.take(kernel, &place, value);
                 };
