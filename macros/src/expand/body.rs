@@ -5,17 +5,15 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident};
 use syn::ext::IdentExt;
 
-use super::around::{at, cut, line, written};
+use super::around::{at, cut, line};
 use super::checks::{Check, Want, call, model_types, run, several_types};
 use super::label::Label;
 use super::owner::Owner;
 use super::{applied, called, loops, losses, walk};
 use crate::ast::{Node, ParameterKind, Place, Sequence};
 use crate::body::{
-    Access, Apply, Argument, Attribute, Block, Call, Gradient, Helper, If, LayerParameter, Source, Statement, Step,
-    Tensor, Transfer, Value,
+    Access, Apply, Block, Gradient, Helper, If, LayerParameter, Source, Statement, Step, Tensor, Transfer, Value,
 };
-use crate::methods::Builds;
 use crate::naming::KILN;
 use crate::validate::{Layer, LayerKind, batch};
 
@@ -200,8 +198,8 @@ impl Expansion<'_> {
             Tensor::Variable(name) => name.to_token_stream(),
             Tensor::Parameter(parameter) => self.parameter(parameter),
             Tensor::Call(call) => match self.target {
-                Target::Computation(_) => self.compute_call(call),
-                Target::Types(owner) => self.check_call(call, owner),
+                Target::Computation(_) => called::compute(self, call),
+                Target::Types(owner) => called::check(self, owner, call),
             },
             Tensor::Apply(apply) => match self.target {
                 Target::Computation(model) => self.compute_apply(apply, model, want),
@@ -304,48 +302,6 @@ impl Expansion<'_> {
                 emit!({ let inputs = [#(#checks),*]; #agree; #result })
             }
         }
-    }
-
-    fn compute_call(&self, call: &Call) -> TokenStream {
-        match call.function.builds {
-            Builds::Operator(operator) => self.operator(operator, call),
-            Builds::Value(_) | Builds::Function(_) | Builds::Made(_) => called::compute(self, call),
-        }
-    }
-
-    /// An operator, of one operand or two, of which one may be a number.
-    fn operator(&self, operator: &str, call: &Call) -> TokenStream {
-        let operands = call.arguments.iter().map(|argument| match argument {
-            Argument::Tensor(tensor) => self.tensor(tensor, Want::One),
-            Argument::Number(number) | Argument::Attribute(Attribute { tokens: number, .. }) => emit!((#number as f64)),
-            Argument::Tensors(_) => TokenStream::new(),
-        });
-        let operands: Vec<TokenStream> = operands.collect();
-        let word = match (operator, operands.len()) {
-            ("+", _) => "add",
-            ("-", 1) => "neg",
-            ("-", _) => "sub",
-            ("*", _) => "mul",
-            ("/", _) => "div",
-            ("&", _) => "and",
-            ("|", _) => "or",
-            _ => "not",
-        };
-        let function = match call.arguments.as_slice() {
-            [Argument::Number(_), _] => format!("number_{word}"),
-            [_, Argument::Number(_)] => format!("{word}_number"),
-            _ => word.to_string(),
-        };
-        written(call.name, &function, &emit!(#(#operands),*))
-    }
-
-    /// The rule of a function, called with the operands' types.
-    fn check_call(&self, one: &Call, owner: &Owner) -> TokenStream {
-        let Some((of, operands)) = called::elementwise(one) else { return called::check(self, owner, one) };
-        let (text, name, of) = (&one.text, one.function.name, called::elements_of(of));
-        let operands: Vec<TokenStream> = operands.iter().map(|operand| self.tensor(operand, Want::One)).collect();
-        let check = if operands.len() == 1 { emit!(shape::check_one) } else { emit!(shape::check_two) };
-        call(one.place, check, emit!(#text, #name, #of, #(#operands),*))
     }
 
     /// A layer applied within the scopes of its name.

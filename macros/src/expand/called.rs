@@ -19,25 +19,6 @@ use crate::methods::{Builds, Elements, Gives, Kind};
 use crate::naming::KILN;
 use crate::validate::{Validated, batch};
 
-/// Whether the call has functions of its own: operators are those of `kiln::graph::written`.
-pub fn has_computation(call: &Call) -> bool {
-    !matches!(call.function.builds, Builds::Operator(_))
-}
-
-/// The operands of a function that keeps the element type of the one or two that broadcast: its check is one short call
-/// without a function of its own.
-pub fn elementwise(call: &Call) -> Option<(Elements, Vec<&Tensor>)> {
-    if call.function.gives != Gives::Same || !is_broadcast(call) {
-        return None;
-    }
-    let (elements, operands): (Vec<Elements>, Vec<&Tensor>) = operands(call).unzip();
-    match elements.as_slice() {
-        [of] => Some((*of, operands)),
-        [of, same] if of == same => Some((*of, operands)),
-        _ => None,
-    }
-}
-
 fn is_broadcast(call: &Call) -> bool {
     matches!(call.function.rule, "unchanged" | "broadcast" | "broadcast_three")
 }
@@ -183,9 +164,6 @@ pub fn computations(declaration: &Validated) -> TokenStream {
     let model = &declaration.name;
     let mut functions = TokenStream::new();
     each(declaration, |call| {
-        if !has_computation(call) {
-            return;
-        }
         let (variables, batch) = (variables(call), batch());
         let value = emit!(#KILN::graph::Value<'g>);
         let mut parameters = Vec::new();
@@ -240,7 +218,7 @@ fn built(call: &Call, variables: &[Vec<Ident>]) -> TokenStream {
     });
     let arguments: Vec<TokenStream> = arguments.collect();
     match call.function.builds {
-        Builds::Operator(_) => TokenStream::new(),
+        Builds::Operator(operator) => operation(operator, call, variables),
         Builds::Value(method) => {
             let method = Ident::new(method, Span::mixed_site());
             emit!(#KILN::graph::Value::#method(#(#arguments),*))
@@ -257,13 +235,31 @@ fn built(call: &Call, variables: &[Vec<Ident>]) -> TokenStream {
     }
 }
 
+/// An operator, of one operand or two, of which one may be a number.
+fn operation(operator: &str, call: &Call, variables: &[Vec<Ident>]) -> TokenStream {
+    let word = match (operator, variables.len()) {
+        ("+", _) => "add",
+        ("-", 1) => "neg",
+        ("-", _) => "sub",
+        ("*", _) => "mul",
+        ("/", _) => "div",
+        ("&", _) => "and",
+        ("|", _) => "or",
+        _ => "not",
+    };
+    let function = match call.arguments.as_slice() {
+        [Argument::Number(_), _] => format!("number_{word}"),
+        [_, Argument::Number(_)] => format!("{word}_number"),
+        _ => word.to_string(),
+    };
+    let operands = variables.iter().flatten();
+    written(Span::call_site(), &function, &emit!(#(#operands),*))
+}
+
 /// The functions over types.
 pub fn types(declaration: &Validated, owner: &Owner) -> TokenStream {
     let mut functions = TokenStream::new();
     each(declaration, |call| {
-        if elementwise(call).is_some() {
-            return;
-        }
         let (variables, batch) = (variables(call), batch());
         let mut parameters = Vec::new();
         parameters.extend(takes_batch(call).then(|| emit!(#batch: usize)));
@@ -334,16 +330,23 @@ fn checked(call: &Call, variables: &[Vec<Ident>]) -> TokenStream {
 /// The rule of a function whose operands broadcast.
 fn checked_elementwise(call: &Call, variables: &[Vec<Ident>]) -> TokenStream {
     let name = call.function.name;
+    let tensors = call.arguments.iter().zip(variables).filter(|(argument, _)| !argument.tensors().is_empty());
+    let (elements, names): (Vec<Elements>, Vec<&Ident>) =
+        operands(call).zip(tensors.flat_map(|(_, names)| names)).map(|((of, _), name)| (of, name)).unzip();
+    if call.function.gives == Gives::Same
+        && let [of] | [of, _] = elements.as_slice()
+        && elements.iter().all(|other| other == of)
+    {
+        let of = elements_of(*of);
+        let check = if names.len() == 1 { emit!(shape::check_one) } else { emit!(shape::check_two) };
+        return check_at(call.place, check, emit!(text, #name, #of, #(#names),*));
+    }
     let gives = match given(call.function.gives) {
         Some(gives) => emit!(::core::option::Option::Some(#gives)),
         None => emit!(::core::option::Option::None),
     };
-    let tensors = call.arguments.iter().zip(variables).filter(|(argument, _)| !argument.tensors().is_empty());
-    let operands = operands(call).zip(tensors).map(|((of, _), (_, names))| {
-        let of = elements_of(of);
-        emit!((#of, #(#names)*))
-    });
-    check_at(call.place, emit!(shape::check_elementwise), emit!(text, #name, #gives, &[#(#operands),*]))
+    let elements = elements.iter().map(|of| elements_of(*of));
+    check_at(call.place, emit!(shape::check_elementwise), emit!(text, #name, #gives, &[#((#elements, #names)),*]))
 }
 
 /// The element type that a function gives whatever its operands hold.
