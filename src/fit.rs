@@ -198,7 +198,7 @@ where
     }
 
     /// Evaluates the model on this data after each epoch: figures `valid.loss`, `valid.accuracy` and those of the trainer's
-    /// metrics, and of [`Fit::metrics`].
+    /// metrics, and of [`Fit::metrics`]. The last call of this and of [`Fit::validate_with`] counts.
     pub fn validate<V: Validation<T> + 't>(self, data: V) -> Self {
         self.evaluate(VALID, data)
     }
@@ -211,7 +211,8 @@ where
     }
 
     /// Calls a function after each epoch for figures of one's own: `.validate_with(|gan| Ok(vec![("score".into(), score(gan))]))`
-    /// gives `valid.score`.
+    /// gives `valid.score`. The last call of this and of [`Fit::validate`] counts; beside it `.evaluate("held_out", &data)` evaluates
+    /// under another name.
     pub fn validate_with(
         self,
         mut validate: impl FnMut(&mut T) -> Result<Vec<(String, f64)>, TrainError> + 't,

@@ -24,7 +24,7 @@ use quantization::calibrate;
 pub use quantization::{Calibration, OutputDifference, Quantization, QuantizeError, QuantizeOptions, QuantizedLayer};
 pub(crate) use quantization::{Lost, Quantized};
 
-/// A model ready to predict, compiled for one batch size.
+/// A model ready to predict: any number of samples, in parts of the batch size that it was compiled for.
 ///
 /// Any number of threads predict with it at once, by a reference or an `Arc`: over one copy of the parameters, and of what follows
 /// from them alone, such as packed weights. Each call computes in memory of its own, which later calls use again; how many
@@ -140,7 +140,9 @@ impl<M: Model> PredictorBuilder<M> {
     /// Compiles the prediction.
     ///
     /// # Errors
-    /// [`TrainError::Compile`], [`TrainError::Zero`], [`TrainError::Environment`]; [`TrainError::Tuning`] where [`PredictorBuilder::tune`] says so.
+    /// [`TrainError::Graph`], [`TrainError::Parameter`], [`TrainError::Compile`], [`TrainError::Memory`], [`TrainError::Zero`],
+    /// [`TrainError::Environment`]; [`TrainError::UnknownExtent`], [`TrainError::ZeroExtent`], [`TrainError::Sizes`],
+    /// [`TrainError::Tuning`] where the settings say so.
     pub fn build(self) -> Result<Predictor<M>, TrainError> {
         let PredictorBuilder { mut model, settings, quantized } = self;
         let pool = settings.checked(M::INPUTS.iter().copied())?;

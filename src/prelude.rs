@@ -13,14 +13,15 @@ pub use crate::history::History;
 pub use crate::layers::*;
 pub use crate::losses::{
     Bce, BceWithLogits, CrossEntropy, HingeEmbedding, Huber, JointTarget, KlDiv, L1, Loss, LossFn, Mse, MultiMargin,
-    MultilabelMargin, MultilabelSoftMargin, Nll, PoissonNll, Reduction, SmoothL1, SoftMargin, bce, bce_with_logits,
-    cross_entropy, hinge_embedding, huber, joint_loss_fn, kl_div, l1, loss_fn, mse, multi_margin, multilabel_margin,
-    multilabel_soft_margin, nll, poisson_nll, smooth_l1, soft_margin,
+    MultilabelMargin, MultilabelSoftMargin, Nll, PoissonNll, Reduction, SmoothL1, SoftCrossEntropy, SoftMargin, bce,
+    bce_with_logits, cross_entropy, hinge_embedding, huber, joint_loss_fn, kl_div, l1, loss_fn, mse, multi_margin,
+    multilabel_margin, multilabel_soft_margin, nll, poisson_nll, smooth_l1, soft_cross_entropy, soft_margin,
 };
 #[cfg(feature = "onnx")]
 pub use crate::onnx_model;
 pub use crate::optimizers::{
-    ASGD, Adadelta, Adagrad, Adam, AdamW, Adamax, Lion, NAdam, Optimizer, RAdam, RMSprop, Rprop, Select, Sgd,
+    ASGD, Adadelta, Adafactor, Adagrad, Adam, AdamW, Adamax, Lion, Muon, NAdam, Optimizer, RAdam, RMSprop, Rprop,
+    Select, Sgd,
 };
 pub use crate::predictor::{Calibration, Predictor, QuantizeOptions};
 pub use crate::report::{DrawError, DrawGraph};

@@ -196,8 +196,10 @@ impl<M: Model, L: Criterion<M::Output>, O: Optimizer> Trainer<M, L, O> {
     ///
     /// # Errors
     /// [`TrainError::InputShape`] (of several inputs [`TrainError::NamedInputShape`] and [`TrainError::InputBatch`]),
-    /// [`TrainError::TargetShape`], [`TrainError::Empty`], [`TrainError::BatchTooLarge`],
-    /// [`TrainError::Label`], and with `check_finite` [`TrainError::NotFinite`]; the model is then as it was.
+    /// [`TrainError::Extent`], [`TrainError::TargetShape`], [`TrainError::Empty`], [`TrainError::BatchTooLarge`],
+    /// [`TrainError::Label`], [`TrainError::Index`], [`TrainError::Outside`], with `check_finite` [`TrainError::NotFinite`], with
+    /// `check_numerics` [`TrainError::Numerics`]; the model is then as it was. With `distributed`
+    /// [`TrainError::Exchange`].
     pub fn step(&mut self, x: impl Inputs<M::Input>, y: impl BatchTargets<L::Target>) -> Result<f32, TrainError> {
         let sizes = inputs::check::<M>(&x, &self.settings)?;
         let rows = sizes.batch();

@@ -135,3 +135,77 @@ fn frozen_parameters_stay_and_the_rest_learns() {
     let trainer = Trainer::new(model, cross_entropy(), Adam::default()).batch(32).build().unwrap();
     assert!(frozen_flops < trainer.plan().flops());
 }
+
+model! {
+    struct Distilled {
+        teacher: Sequential { fc: Linear(4, 6), norm: BatchNorm1d(6), drop: Dropout(0.5) },
+        student: Sequential { fc: Linear(4, 6), norm: BatchNorm1d(6) },
+        opt: Sgd((teacher, student), lr = 0.5),
+    }
+
+    fn forward(x: [N, 4]) -> [N, 6] {
+        student(x)
+    }
+
+    // A teacher as in evaluation, by way of a function, and with names from outside.
+    fn taught(x) {
+        eval { teacher(x) }
+    }
+
+    step distil(x: [N, 4]) -> (loss, target) {
+        let target = no_grad { taught(x) };
+        let loss = mse(student(x), target);
+        opt.minimize(loss);
+    }
+
+    // The teacher learns, as it computes in evaluation.
+    step tune(x: [N, 4]) -> (loss, y) {
+        let y = x;
+        eval {
+            y = teacher(x);
+        }
+        let loss = y.square().mean();
+        opt.minimize(loss);
+    }
+
+    // And as it does in training.
+    step train(x: [N, 4]) -> (loss, y) {
+        let y = teacher(x);
+        let loss = y.square().mean();
+        opt.minimize(loss);
+    }
+
+    eval predict(x: [N, 4]) -> y {
+        let y = teacher(x);
+    }
+}
+
+#[test]
+fn layers_in_eval_behave_as_in_evaluation() {
+    let x = Array2::from_shape_fn((8, 4), |(i, j)| 3.0 + ((i * 7 + j * 13) as f32).sin());
+    let mut trainer = Distilled::init(3).trainer().batch(8).build().unwrap();
+    // Running statistics that are not those of a new norm.
+    for _ in 0..3 {
+        trainer.train(&x).unwrap();
+    }
+    let part = |trainer: &mut DistilledTrainer, part: &str, kind: Kind| -> Vec<ArrayD<f32>> {
+        let all = values(trainer.model()).into_iter();
+        all.filter(|(name, of, _)| name.starts_with(part) && *of == kind).map(|(.., value)| value).collect()
+    };
+    let buffers =
+        |trainer: &mut DistilledTrainer, of: &str| [Kind::Buffer, Kind::Trained].map(|kind| part(trainer, of, kind));
+    let expected = trainer.predict(&x).unwrap();
+    let [[teacher, weights], [student, _]] = ["teacher", "student"].map(|of| buffers(&mut trainer, of));
+    let (_, target) = trainer.distil(&x).unwrap();
+    assert_eq!(target, expected, "no dropout, the running statistics");
+    assert_eq!(buffers(&mut trainer, "teacher"), [teacher.clone(), weights.clone()], "the teacher stays as it is");
+    assert_ne!(buffers(&mut trainer, "student")[0], student, "the student's norm follows the batches");
+    let (_, y) = trainer.tune(&x).unwrap();
+    assert_eq!(y, expected);
+    let [statistics, tuned] = buffers(&mut trainer, "teacher");
+    assert_eq!(statistics, teacher, "statistics stay in an `eval`");
+    assert_ne!(tuned, weights, "gradients pass through it");
+    let (_, y) = trainer.train(&x).unwrap();
+    assert_ne!(y, trainer.predict(&x).unwrap());
+    assert_ne!(buffers(&mut trainer, "teacher")[0], teacher, "behind an `eval` layers are as before");
+}

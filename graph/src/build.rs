@@ -103,6 +103,20 @@ pub enum Mode {
     Eval,
 }
 
+/// Layers behave as in evaluation until it is dropped; see [`Builder::evaluating`].
+#[derive(Debug)]
+#[must_use = "layers behave as before once it is dropped"]
+pub struct Evaluating<'g> {
+    builder: &'g Builder,
+    before: Mode,
+}
+
+impl Drop for Evaluating<'_> {
+    fn drop(&mut self) {
+        self.builder.mode.set(self.before);
+    }
+}
+
 /// The scope of new nodes until it is dropped; see [`Builder::enter`].
 #[derive(Debug)]
 #[must_use = "the scope ends when it is dropped"]
@@ -345,6 +359,11 @@ impl Builder {
     /// Sets how layers behave from here on.
     pub fn set_mode(&self, mode: Mode) {
         self.mode.set(mode);
+    }
+
+    /// Lets layers behave as in evaluation until what it gives is dropped.
+    pub fn evaluating(&self) -> Evaluating<'_> {
+        Evaluating { builder: self, before: self.mode.replace(Mode::Eval) }
     }
 
     /// Whether batch norms take all batches so far alike, whatever their momentum is.

@@ -1,6 +1,6 @@
 //! Reverse-mode differentiation of a graph under construction, by one walk from the loss back.
-//! Knows no operation: each gives its own rule, built from operations that have rules themselves, so
-//! that gradients can be differentiated again.
+//! Knows no operation but slices and scans (below): each gives its own rule, built from operations that have rules
+//! themselves, so that gradients can be differentiated again.
 //!
 //! With `v' = d loss / d v`, the walk starts at `loss' = 1`; a node `y = f(x_1, ..)` whose `y'` is complete adds
 //! `y' * df/dx_i` to each `x_i'`. Nodes are in topological order, so all users of a node come before it on the way back.

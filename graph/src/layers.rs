@@ -1,5 +1,5 @@
 //! The built-in layers: compositions of primitives with PyTorch's semantics, defaults and initialisation. A layer has
-//! no shape rule, gradient rule or kernel of its own.
+//! no gradient rule and no kernel of its own; its shape rule stands in `shape/rules.rs`.
 //!
 //! Each family's file holds free functions over [`Value`](crate::build::Value)s with settings known at run time, and
 //! the typed layers, which are thin shells over them.

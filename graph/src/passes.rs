@@ -14,8 +14,8 @@
 //! payload are not kept. Every rule of every pass is exact; one that is not would have to say so, and have its own pass.
 //!
 //! Inputs, outputs and updates keep their order and their names; inputs that nothing uses stay declared.
-//! A pass looks at one graph; [`throughout`] runs it on the bodies of scans, too. All these passes change the graph
-//! through `rewrite`, in place, and none knows another.
+//! A pass looks at one graph; [`throughout`] runs it on the bodies of scans, too. All change the graph in place, the
+//! first four through `rewrite`. None knows another, but that [`trim`] sweeps the bodies that it has changed.
 //!
 //! What comes next prepares a graph for a plan: [`FOR_PLANNING`]. These passes are exact, too, and each runs once. They
 //! spell things as a machine likes them, which is not what the passes above look for.
@@ -29,8 +29,8 @@
 //! The planner runs [`row_blocks`] before these: what is large and only in the middle is computed in blocks of rows. It
 //! is not exact, since sums over rows are added up block by block.
 //!
-//! [`mix`] is not exact either, and on purpose: it makes a graph of f32 one of mixed precision, where a user asks for
-//! that ([`in_precision`]), before all other passes.
+//! [`mix`] is not exact either, and on purpose: it makes an optimized graph of f32 one of mixed precision, where a user
+//! asks for that ([`in_precision`]); then the passes above run again.
 //!
 //! Nor is [`quantize`], which makes products of activations and parameters ones of 8 bits, for predictors that are asked to.
 //!

@@ -1,5 +1,6 @@
-//! The verifier: what every graph must satisfy, whoever made it. Tests run it after every pass, debug builds after
-//! all; a violation is a bug of whoever made the graph, and shows the graph with the guilty line marked.
+//! The verifier: what every graph must satisfy, whoever made it. Tests run it after every pass, and so does whoever takes
+//! a graph that a user built or wrote; a violation is a bug of whoever made the graph, and shows the graph with the
+//! guilty line marked.
 //!
 //! 1. Every operand of a node is an earlier node (so the nodes are in topological order).
 //! 2. The operation takes the node's operands, with its attributes, and gives the node's type: [`Op::check`], which

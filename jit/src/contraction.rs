@@ -14,8 +14,8 @@
 //! | `key.rs` | the number in a recipe's name |
 //! | `text.rs` | a recipe's whole text, which parses back |
 //!
-//! It knows operations, layouts, targets and costs; it does not know what is fused into the epilogue, nor where in
-//! memory anything lies. The files below import one another, never this one.
+//! It knows operations, layouts, kernels, targets and costs; it does not know what is fused into the epilogue, nor
+//! where in memory anything lies. The files below import one another, never this one.
 
 mod from_op;
 mod key;

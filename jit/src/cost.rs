@@ -1,5 +1,5 @@
-//! What things cost: the only place with numbers. It knows targets and layouts; it knows no operation, no tiling and no
-//! kernel.
+//! What things cost: the only place with numbers. It knows targets; it knows no layout, no operation, no tiling
+//! and no kernel.
 
 pub mod cache;
 pub mod compute;

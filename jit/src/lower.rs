@@ -1,7 +1,8 @@
 //! Lowers groups of operations to kernels, one family of operations a file: elementwise values and copies (`map`),
 //! reductions (`reduce`), windows (`window`), gathers and scatters (`indexing`), pads and concatenations (`movement`),
 //! sums of products (`contraction`), random values (`random`). A family says what a group of its kind computes
-//! (`describe`) and writes its kernels (`lower`); `expression`, `loops`, `math` and `halo` are what the families use.
+//! (`describe`) and writes its kernels (`lower`), and `dispatch` hands each group to its family; `expression`, `loops`,
+//! `math` and `halo` are what the families use.
 //!
 //! It knows graphs' operations, layouts and targets; it knows no emitter, and not what else the plan does. The files
 //! below import one another, never this one.

@@ -5,11 +5,13 @@
 //! | stage | takes | gives | what holds afterwards |
 //! | --- | --- | --- | --- |
 //! | `split` | a graph | the same, cut at its exchanges | what is exchanged is an output and an input |
+//! | (`kiln_graph::passes`) | that | the same, prepared | large products are in blocks of rows; results are nodes of their own |
 //! | `group` | a graph | groups of nodes | each stored value is in one group; all else is computed where it is read |
 //! | `join` | groups | fewer groups | no two groups need each other; what one kernel can compute is one group |
 //! | `order` | groups | groups in order | no group needs a later one; updates come as soon as they can |
 //! | `layouts` | groups | a layout for each value in memory | every layout holds its value; given ones are as given |
 //! | `in_place` | layouts | a piece of memory for each value | a state is overwritten after its last read alone |
+//! | `copy_elision` | places | fewer copies | what is only copied, by a contraction or a copy, lies where the copy would |
 //! | `calls`, `scans`, `choices`, `memo` | groups in memory | drafts of calls | each reads what earlier ones wrote |
 //! | `schedule`, `invariant`, `arena` | drafts | the [`Plan`] | the prologue comes first; live pieces never overlap |
 //!
@@ -18,6 +20,7 @@
 mod arena;
 mod calls;
 mod choices;
+mod copy_elision;
 mod data;
 mod drafts;
 mod group;

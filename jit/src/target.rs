@@ -1,5 +1,5 @@
-//! What a machine is: which of the emitters' code it runs, lanes, registers, masks, caches. It imports nothing:
-//! emitters are chosen by it.
+//! What a machine is: which of the emitters' code it runs, lanes, registers, masks, caches. It imports no other file of
+//! this crate: emitters are chosen by it.
 
 use std::fmt;
 use std::sync::OnceLock;

@@ -36,6 +36,8 @@ pub struct Block {
     pub value: Option<Value>,
     /// The word `no_grad` where it is one: its value lets no gradient pass.
     pub cuts: Option<Span>,
+    /// Whether it is an `eval`: layers in it behave as in evaluation.
+    pub evaluates: bool,
 }
 
 /// One statement.

@@ -5,7 +5,7 @@ mod functions;
 mod python;
 mod steps;
 
-pub use functions::NO_GRAD;
+pub use functions::{EVAL, NO_GRAD};
 
 use proc_macro2::TokenStream;
 use syn::ext::IdentExt;
@@ -265,7 +265,7 @@ pub fn model(input: TokenStream, mistakes: &mut Mistakes) -> syn::Result<Parsed>
         let mut declaration = declaration(input, mistakes)?;
         // In any order: a loss may stand beside the step that minimizes it.
         loop {
-            if input.peek(Token![fn]) {
+            if functions::is_next(input) {
                 functions::function(input, &mut declaration, mistakes)?;
             } else if steps::is_next(input) {
                 declaration.steps.push(steps::program(input)?);
@@ -282,7 +282,7 @@ pub fn model(input: TokenStream, mistakes: &mut Mistakes) -> syn::Result<Parsed>
                        `step NAME(x: [N, ..], ..) -> result { .. }` and `eval NAME(..) -> result { .. }`";
         Err(syn::Error::new(place, message))
     };
-    parser.parse2(functions::with_no_grad(input))
+    parser.parse2(functions::with_blocks(input))
 }
 
 fn declaration(input: ParseStream, mistakes: &mut Mistakes) -> syn::Result<Parsed> {

@@ -56,6 +56,8 @@ struct Handles<H> {
     /// The classes of errors that say that a process has died, or that others say so: MPI_ERR_PROC_FAILED,
     /// MPI_ERR_PROC_FAILED_PENDING, MPI_ERR_REVOKED.
     losses: [c_int; 3],
+    /// The class that says that a message was longer than what it was to be received in: MPI_ERR_TRUNCATE.
+    truncated: c_int,
 }
 
 type Call0 = unsafe extern "C" fn() -> c_int;
@@ -68,6 +70,7 @@ type Probe<H> = unsafe extern "C" fn(c_int, c_int, H, *mut c_int, *mut c_void) -
 type Test<H> = unsafe extern "C" fn(*mut H, *mut c_int, *mut c_void) -> c_int;
 type Revoke<H> = unsafe extern "C" fn(H) -> c_int;
 type Class = unsafe extern "C" fn(c_int, *mut c_int) -> c_int;
+type Count<H> = unsafe extern "C" fn(*const c_void, H, *mut c_int) -> c_int;
 type Text = unsafe extern "C" fn(c_int, *mut c_char, *mut c_int) -> c_int;
 
 /// A library that is loaded and started.
@@ -81,6 +84,7 @@ pub struct Mpi<H> {
     receive: Transfer<H>,
     test: Test<H>,
     probe: Probe<H>,
+    count: Count<H>,
     text: Text,
     class: Class,
     finalize: Call0,
@@ -90,9 +94,18 @@ pub struct Mpi<H> {
     /// What lets processes go on without those that have died: `MPIX_Comm_revoke` and `MPIX_Comm_shrink`, of libraries that
     /// have user-level fault mitigation.
     mitigation: Option<(Revoke<H>, Dup<H>)>,
-    /// Requests that are not done, with the rank that each waits for, and the memory of all that were begun.
-    requests: Vec<(usize, H)>,
+    /// Requests that are not done, and the memory of all that were begun.
+    requests: Vec<Request<H>>,
     memory: Vec<Vec<f32>>,
+}
+
+/// A message on its way.
+struct Request<H> {
+    /// To or from which rank.
+    rank: usize,
+    /// How many numbers are to come; none of one that is sent.
+    expected: Option<usize>,
+    handle: H,
 }
 
 /// Either kind of library.
@@ -149,6 +162,7 @@ pub fn start(names: &[String]) -> Result<Started, LoadError> {
                             errors_return: variable("ompi_mpi_errors_return")?,
                             no_request: variable("ompi_request_null")?,
                             losses: [75, 76, 77],
+                            truncated: 15,
                         };
                         Mpi::start(library, handles).map(Started::OpenMpi)
                     }
@@ -156,8 +170,9 @@ pub fn start(names: &[String]) -> Result<Started, LoadError> {
                         // As MPICH's `mpi.h` has them, and all that keep to its ABI: MPI_COMM_WORLD, MPI_UNSIGNED,
                         // MPI_ERRORS_RETURN, MPI_REQUEST_NULL.
                         let (world, word) = (0x4400_0000, 0x4c00_0406);
-                        let (errors_return, no_request, losses) = (0x5400_0001, 0x2c00_0000, [101, 102, 103]);
-                        let handles = Handles { world, word, errors_return, no_request, losses };
+                        let (errors_return, no_request) = (0x5400_0001, 0x2c00_0000);
+                        let (losses, truncated) = ([101, 102, 103], 14);
+                        let handles = Handles { world, word, errors_return, no_request, losses, truncated };
                         Mpi::start(library, handles).map(Started::Mpich)
                     }
                 };
@@ -194,6 +209,7 @@ impl<H: Handle> Mpi<H> {
             receive: function(library, "MPI_Irecv")?,
             test: function(library, "MPI_Test")?,
             probe: function(library, "MPI_Iprobe")?,
+            count: function(library, "MPI_Get_count")?,
             text: function(library, "MPI_Error_string")?,
             class: function(library, "MPI_Error_class")?,
             rank_of: function(library, "MPI_Comm_rank")?,
@@ -243,10 +259,14 @@ impl<H: Handle> Mpi<H> {
 
     /// Whether an error says that a process has died.
     pub fn is_loss(&self, code: c_int) -> bool {
+        self.handles.losses.contains(&self.class_of(code))
+    }
+
+    fn class_of(&self, code: c_int) -> c_int {
         let mut class = code;
         // SAFETY: the code is one of this library; the class is written.
         unsafe { (self.class)(code, &mut class) };
-        self.handles.losses.contains(&class)
+        class
     }
 
     /// Tells all that nothing comes of what is under way.
@@ -335,36 +355,51 @@ impl<H: Handle> Mpi<H> {
         }
         let memory = numbers.as_mut_ptr();
         self.memory.push(numbers);
-        let (receive, send) = (self.receive, self.send);
-        let parts = receives.iter().map(|part| (receive, part)).chain(sends.iter().map(|part| (send, part)));
-        for (transfer, (rank, part)) in parts {
+        let parts = receives.iter().map(|part| (true, part)).chain(sends.iter().map(|part| (false, part)));
+        for (is_received, (rank, part)) in parts {
+            let transfer = if is_received { self.receive } else { self.send };
             // SAFETY: the part lies within the numbers, which live until all requests are done, or for good; parts that are
             // received overlap with no other, parts that are sent are read alone.
-            let request = unsafe { self.request(transfer, (memory.add(part.start), part.len()), *rank, kind) }?;
-            self.requests.push((*rank, request));
+            let handle = unsafe { self.request(transfer, (memory.add(part.start), part.len()), *rank, kind) }?;
+            self.requests.push(Request { rank: *rank, expected: is_received.then_some(part.len()), handle });
         }
         Ok(())
     }
 
     /// Looks which requests are done; whether all are.
     pub fn are_done(&mut self) -> Result<bool, SwapError> {
-        let mut failed = None;
-        let test = self.test;
-        self.requests.retain_mut(|(rank, request)| {
-            let (mut is_done, mut status) = (0, [0_u64; STATUS / 8]);
+        let (mut failed, mut other) = (None, None);
+        let (test, count, word) = (self.test, self.count, self.handles.word);
+        self.requests.retain_mut(|Request { rank, expected, handle }| {
+            let (rank, mut is_done, mut status) = (*rank, 0, [0_u64; STATUS / 8]);
             // SAFETY: a request of this library; the status is longer than that of any library.
-            let code = unsafe { test(request, &mut is_done, status.as_mut_ptr().cast()) };
+            let code = unsafe { test(handle, &mut is_done, status.as_mut_ptr().cast()) };
             if code != 0 {
-                failed = Some(SwapError::Failed { rank: *rank, code });
+                failed = Some((rank, *expected, code));
+            } else if is_done != 0
+                && let Some(expected) = *expected
+            {
+                let mut found = 0;
+                // SAFETY: the status is that of a message that was received; the count is written.
+                unsafe { count(status.as_ptr().cast(), word, &mut found) };
+                if found != expected as c_int {
+                    other = Some(SwapError::Length { rank, expected, found: Some(found.max(0) as usize) });
+                }
             }
             is_done == 0
         });
-        failed.map_or(Ok(self.requests.is_empty()), Err)
+        let failed = failed.map(|(rank, expected, code)| match expected {
+            Some(expected) if self.class_of(code) == self.handles.truncated => {
+                SwapError::Length { rank, expected, found: None }
+            }
+            _ => SwapError::Failed { rank, code },
+        });
+        failed.or(other).map_or(Ok(self.requests.is_empty()), Err)
     }
 
     /// The ranks that are waited for, of each request one.
     pub fn awaited(&self) -> impl Iterator<Item = usize> + '_ {
-        self.requests.iter().map(|(rank, _)| *rank)
+        self.requests.iter().map(|request| request.rank)
     }
 
     /// The numbers of what was begun last, once all is done. Where something is not, nobody waits for it any more: since the
@@ -428,6 +463,15 @@ impl<H> Drop for Mpi<H> {
 pub enum SwapError {
     /// Parts that do not lie in their memory, overlap or are too long.
     Part,
+    /// A message of another length.
+    Length {
+        /// The rank that sent it.
+        rank: usize,
+        /// How many numbers were expected.
+        expected: usize,
+        /// How many came, where the library says so: not of more than expected.
+        found: Option<usize>,
+    },
     /// The library failed.
     Failed {
         /// The rank to which or from which numbers were to go.

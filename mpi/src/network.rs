@@ -262,6 +262,7 @@ impl<H: Handle> Ranks<H> {
                 let reason = "a message is too long for MPI, or lies over another one".into();
                 ExchangeError::Network { rank, reason }
             }
+            SwapError::Length { rank: from, expected, found } => ExchangeError::Length { rank, from, expected, found },
             SwapError::Failed { rank: from, code } if self.mpi.is_loss(code) => {
                 // Others wait for this rank, and not for the one that is gone.
                 self.mpi.revoke();

@@ -4,8 +4,8 @@
 
 use std::sync::OnceLock;
 
-/// Whether the system lets this process, and all threads that it makes from now on, use tile registers: it is asked
-/// once, before any thread is made that may need them. It refuses where it has no room for their state, where the
+/// Whether the system lets this process, with all its threads, use tile registers: it is asked once, before code for
+/// them is planned. It refuses where it has no room for their state, where the
 /// processor has none, or where it does not know them or has not enabled them.
 pub fn permitted() -> bool {
     static PERMITTED: OnceLock<bool> = OnceLock::new();

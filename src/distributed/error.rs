@@ -57,6 +57,22 @@ pub enum ExchangeError {
         /// What it has.
         found: String,
     },
+    /// Another rank exchanges something else.
+    #[error(
+        "rank {from} sent {} numbers where rank {rank} expected {expected}: all ranks ask for the same sums, of the same \
+         lengths, in the same order",
+        .found.map_or_else(|| "more".to_owned(), |found| found.to_string())
+    )]
+    Length {
+        /// The rank that was sent something.
+        rank: usize,
+        /// The one that sent it.
+        from: usize,
+        /// How many numbers this rank expected of it.
+        expected: usize,
+        /// How many came; `None` where the network knows only that they were more.
+        found: Option<usize>,
+    },
     /// Fewer shards than ranks: some ranks would have nothing to do.
     #[error("a batch of {shards} shards can not be computed by {ranks} ranks; say `.shards({ranks})` or more")]
     Shards {

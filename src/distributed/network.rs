@@ -20,8 +20,8 @@ pub trait Network: Send {
     /// Nothing is sent to this rank itself, nor where a message is empty.
     ///
     /// # Errors
-    /// [`ExchangeError::Timeout`], [`ExchangeError::Lost`], [`ExchangeError::Network`]. Messages may then be lost, and the
-    /// network be of no use any more.
+    /// [`ExchangeError::Timeout`], [`ExchangeError::Lost`], [`ExchangeError::Length`], [`ExchangeError::Network`]. Messages
+    /// may then be lost, and the network be of no use any more.
     fn swap(&mut self, messages: &mut Messages, limit: Duration) -> Result<(), ExchangeError>;
 
     /// Whether the ranks that are left can go on when others have died.
@@ -182,8 +182,8 @@ impl Network for Threads {
                 RecvTimeoutError::Disconnected => self.lost(from),
             })?;
             if message.len() != part.len() {
-                let reason = format!("rank {from} sent {} numbers where {} were expected", message.len(), part.len());
-                return Err(ExchangeError::Network { rank, reason });
+                let (expected, found) = (part.len(), Some(message.len()));
+                return Err(ExchangeError::Length { rank, from, expected, found });
             }
             messages.numbers[part.clone()].copy_from_slice(&message);
         }

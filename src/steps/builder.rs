@@ -45,10 +45,12 @@ impl<M: Steps> StepTrainerBuilder<M> {
     /// Compiles every program.
     ///
     /// # Errors
-    /// [`TrainError::Graph`] if layers, losses and optimizers do not go together, [`TrainError::Compile`] if a graph can
-    /// not be compiled, [`TrainError::Zero`] for a batch size or a number of threads of 0, [`TrainError::Environment`] for a
-    /// `KILN_THREADS` that is no number where no number of threads is set, [`TrainError::Tuning`] where
-    /// [`StepTrainerBuilder::tune`] says so.
+    /// [`TrainError::Graph`] if layers, losses and optimizers do not go together, [`TrainError::Parameter`] for a parameter of
+    /// another shape than its layer's, [`TrainError::Compile`] if a graph can not be compiled, [`TrainError::Memory`],
+    /// [`TrainError::Zero`] for a batch size, a number of threads or of shards of 0, [`TrainError::Environment`] for a
+    /// `KILN_THREADS` that is no number where no number of threads is set; [`TrainError::UnknownExtent`],
+    /// [`TrainError::ZeroExtent`], [`TrainError::Sizes`], [`TrainError::Tuning`], [`TrainError::Exchange`] where the settings
+    /// say so.
     pub fn build(self) -> Result<M::Trainer, TrainError> {
         let StepTrainerBuilder { mut model, mut settings, world } = self;
         let shards = settings.distribute(world.as_ref())?;

@@ -135,12 +135,12 @@ macro_rules! setter {
         /// [`Precision::Bf16`](crate::Precision::Bf16), PyTorch's `autocast(dtype=torch.bfloat16)` for all programs, those of
         /// evaluations and predictions among them. Default: `F32`.
         ///
-        /// With `Bf16` products of matrices and convolutions (and their gradients) take operands rounded to bf16, the upper half of
-        /// an f32: its range, and 8 bits of precision. Activations lie in memory so, and their gradients, which halves what has to be
-        /// moved and kept. Products are computed in f32 of widened numbers on every processor: it is memory that is saved,
-        /// and time only where memory was the limit. Parameters, what optimizers and norms keep, norms, softmax, losses,
-        /// gradients of parameters and all sums are f32, and so are inputs, outputs and checkpoints: a training may be
-        /// resumed, and its model be used, in either precision.
+        /// With `Bf16` products of matrices and convolutions (and their gradients) take operands rounded to bf16, the upper
+        /// half of an f32: its range, and 8 bits of precision. Activations lie in memory so, and their gradients, which halves
+        /// what has to be moved and kept. Products are those of bf16 where the processor has them and they are faster (AMX, Zen
+        /// 4); elsewhere they are computed in f32 of widened numbers, and time is saved only where memory was the limit.
+        /// Parameters, what optimizers and norms keep, norms, softmax, losses, gradients of parameters and all sums are f32,
+        /// and so are inputs, outputs and checkpoints: a training may be resumed, and its model be used, in either precision.
         ///
         /// No loss needs to be scaled. Losses differ from those in f32 by about a hundredth, since a rounded number has an error
         /// of up to 0.4 % (networks learn as well, but tests of single numbers are for f32). Results have the same bits for any number
@@ -414,10 +414,12 @@ impl<M: Model, L: Criterion<M::Output>, O: Optimizer> TrainerBuilder<M, L, O> {
     /// Compiles the training step.
     ///
     /// # Errors
-    /// [`TrainError::Graph`] if model, loss and optimizer do not go together, [`TrainError::Compile`] if the graph can
-    /// not be compiled, [`TrainError::Zero`] for a batch size or a number of threads of 0, [`TrainError::Environment`] for a
-    /// `KILN_THREADS` that is no number where no number of threads is set, [`TrainError::Tuning`] where
-    /// [`TrainerBuilder::tune`] says so.
+    /// [`TrainError::Graph`], [`TrainError::NoLoss`], [`TrainError::TargetBatch`] or [`TrainError::LossTotal`] if model, loss and
+    /// optimizer do not go together, [`TrainError::Parameter`] for a parameter of another shape than its layer's,
+    /// [`TrainError::Compile`] if the graph can not be compiled, [`TrainError::Memory`], [`TrainError::Zero`] for a batch size, a
+    /// number of threads or of shards of 0, [`TrainError::Environment`] for a `KILN_THREADS` that is no number where no number of
+    /// threads is set; [`TrainError::UnknownExtent`], [`TrainError::ZeroExtent`], [`TrainError::Sizes`], [`TrainError::Tuning`],
+    /// [`TrainError::Exchange`] where the settings say so.
     pub fn build(self) -> Result<Trainer<M, L, O>, TrainError> {
         let TrainerBuilder { mut model, loss, optimizer, metrics, mut settings, world } = self;
         let shards = settings.distribute(world.as_ref())?;

@@ -15,7 +15,7 @@ use crate::report::ProfileError;
 use crate::tuning::TuningError;
 
 /// Why a [`Trainer`](crate::Trainer) or a [`Predictor`](crate::Predictor) refused. Inputs are checked before anything
-/// is computed: after an error the model is what it was before the call.
+/// is computed: after an error the model is what it was before the call, but for [`TrainError::Exchange`].
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TrainError {
@@ -338,7 +338,7 @@ pub enum TrainError {
     /// A setting of the builder that makes no sense.
     #[error("{setting} should be at least 1, but is 0")]
     Zero {
-        /// `batch` or `threads`.
+        /// `batch`, `threads`, `concurrent_calls` or `shards`.
         setting: &'static str,
     },
     /// The environment variable `KILN_THREADS` is no number of threads.

@@ -281,6 +281,21 @@ fn numbers_are_summed_over_ranks() {
 }
 
 #[test]
+fn sums_of_other_lengths_are_errors_of_all_ranks() {
+    for (ranks, other, lengths) in [(2, 0, (10, 11)), (2, 1, (10, 11)), (2, 1, (10, 3)), (3, 1, (0, 7)), (4, 3, (8, 6))]
+    {
+        let errors = each_own(ranks, |world| {
+            let length = if world.rank() == other { lengths.1 } else { lengths.0 };
+            // What a rank has of it may fit, so that it hears of it in the next.
+            let sum = world.sum(&vec![1.0; length]).and_then(|_| world.sum(&[1.0; 8]));
+            sum.expect_err("a rank sums something else")
+        });
+        let is_told = errors.iter().any(|error| matches!(error, ExchangeError::Length { .. }));
+        assert!(is_told, "rank {other} of {ranks} has {lengths:?}: {errors:?}");
+    }
+}
+
+#[test]
 fn ranks_that_differ_say_so_on_each_of_them() {
     let build = |world: &World, batch: usize, init: u64, lr: f64| {
         let adam = Adam::default().lr(lr);

@@ -305,7 +305,15 @@ impl Source {
         self.count = numbers.iter().filter(|x| !x.is_finite()).count();
         let there = |operand: &Tensor<f32>| match self.op.traits().family {
             Family::Elementwise => operand.to_f64().get(place).map(|&x| x as f32),
-            _ => None,
+            Family::Source
+            | Family::Movement
+            | Family::Reduce
+            | Family::Contraction
+            | Family::Window
+            | Family::Indexing
+            | Family::Random
+            | Family::Scan
+            | Family::Exchange => None,
         };
         let input = |id: &NodeId| graph.inputs.iter().find(|input| input.node == *id).map(|input| input.name.clone());
         let used = inputs.iter().zip(operands).map(|(id, operand)| Used {
@@ -417,7 +425,13 @@ fn keeps_samples(op: &Op, operands: &[&Traced]) -> bool {
         Op::Dot | Op::Conv(_) | Op::ConvGradInput { .. } => first,
         _ => match op.traits().family {
             Family::Elementwise | Family::Movement | Family::Window => any,
-            _ => false,
+            Family::Source
+            | Family::Reduce
+            | Family::Contraction
+            | Family::Indexing
+            | Family::Random
+            | Family::Scan
+            | Family::Exchange => false,
         },
     }
 }

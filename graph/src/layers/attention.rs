@@ -208,7 +208,8 @@ pub fn attention<'g>(
     dropout_p: f64,
     scale: f64,
 ) -> [Value<'g>; 2] {
-    let mut scores = (query * scale).matmul(key.transpose(-1, -2));
+    // The product's kernel scales its results; queries would be copied to be scaled.
+    let mut scores = query.matmul(key.transpose(-1, -2)) * scale;
     if let Some(added) = masks.added {
         scores = scores + added;
     }

@@ -1,4 +1,4 @@
-//! Adam, AdamW, which differs in its weight decay, and their kin: Adamax, NAdam, RAdam.
+//! Adam, AdamW, which differs in its weight decay, and their kin: Adamax, NAdam. (RAdam is in `radam.rs`.)
 
 use super::settings::optimizer;
 use super::{

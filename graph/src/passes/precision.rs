@@ -1,6 +1,6 @@
 //! Mixed precision: a differentiated graph of f32 becomes one whose contractions read bf16, and whose activations and
-//! gradients of activations lie in memory as bf16. It is what a user asks for ([`Precision`]), and the one rewrite
-//! beside `row_blocks` that changes results. It knows operations and stages, no layers and no machines.
+//! gradients of activations lie in memory as bf16. It is what a user asks for ([`Precision`]), and, as `row_blocks`
+//! and `quantize` do, it changes results. It knows operations and stages, no layers and no machines.
 //!
 //! PyTorch's autocast is the model: what it computes in bf16 is computed of the same rounded operands here, but sums
 //! are of f32 and are rounded once, where a value is stored, rather than after each operation.

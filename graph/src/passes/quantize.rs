@@ -1,6 +1,6 @@
-//! Prediction in 8 bits: contractions of activations with parameters become contractions of u8 and i8, whose sums are i32.
-//! It is what a user asks for after training. What is known of activations comes from outside ([`Quantize::watched`] is
-//! the graph that tells it); it knows operations and states, no layers and no machines.
+//! Prediction in 8 bits: contractions of activations with parameters become contractions of u8 and i8, whose sums are
+//! i32. It is what a user asks for after training. What is known of activations comes from outside ([`watched`] is the
+//! graph that tells it); it knows operations and states, no layers and no machines.
 //!
 //! ```text
 //! q  = round(x / s) + z          u8, saturating: s and z of the activation, one of each
@@ -8,9 +8,9 @@
 //! y  = (sum q w8 - z sum w8) s t      the second sum follows from states alone, and so is computed once
 //! ```
 //!
-//! - An activation is any f32 that is not computed of states alone; a parameter is a state of f32, moved about or not. A state that
-//!   anything else reads, or whose output channels are not one axis of it, stays as it is, as do groups of channels that
-//!   are no whole quads of bytes.
+//! - An activation is any f32 that is not computed of states alone; a parameter is a state of f32, moved about or not.
+//!   A state that anything else reads, or whose output channels are not one axis of it, stays as it is, as do groups of
+//!   channels that are no whole quads of bytes.
 //! - In the body of a scan the same holds of parameters that all its steps share: what such a step carries on is an
 //!   activation, with one range for all steps. Scans within scans stay as they are.
 //! - Zeros around an activation are its `z`, so that they stay 0.

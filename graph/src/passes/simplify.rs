@@ -1,6 +1,7 @@
 //! Dropping what does nothing. Every rule is exact.
 //!
-//! - `x * 1`, `x / 1`, `x ** 1`, `x + -0`, i32 `x + 0`, `x & true`, `x | false`: x. (Not `x + 0`, which turns -0 into +0.)
+//! - `x * 1`, `x / 1`, `x ** 1`, `x - 0`, `x + -0`, i32 `x + 0`, `x & true`, `x | false`: x. (Not `x + 0`, which turns
+//!   -0 into +0.)
 //! - `x & false`, `x | true`, i32 `x * 0`: the constant.
 //! - `x & x`, `x | x`, the larger or smaller of x and x: x.
 //! - `--x`, `!!x`: x. The absolute value of one, the sign of one, a whole number that is rounded: the operand.
@@ -9,7 +10,7 @@
 //! - Reshape, transpose, broadcast, slice, pad, convert to what it is already; a reversal of unit axes; a concatenation
 //!   of one: the operand.
 //! - The maximum, minimum or product of unit axes: a reshape. The place of an extremum on a unit axis: 0.
-//! - The sum of unit axes: a reshape, plus 0: a sum starts at +0, which makes +0 of a single -0.
+//! - The sum of unit axes: a reshape; of f32 plus 0, since a sum starts at +0, which makes +0 of a single -0.
 //!
 //! Not here, because not exact: `log(exp(x))`, `x - x`, `x * 0` of floats, `sqrt(x) * sqrt(x)`, `x / x`.
 

@@ -1,5 +1,5 @@
-//! Removing dead nodes: those that reach no output and no update, and the bodies of scans among them. Exact. Inputs stay declared, whether used or not, and
-//! become the first nodes, in the order of the call's arguments.
+//! Removing dead nodes: those that reach no output and no update, and the bodies of scans among them. Exact. Inputs
+//! stay declared, whether used or not, and become the first nodes, in the order of the call's arguments.
 
 use crate::graph::{Graph, Node, NodeId};
 use crate::op::Op;

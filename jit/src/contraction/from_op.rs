@@ -1,4 +1,5 @@
-//! Which contractions an operation is, and the layouts that make it fast. It knows operations; it knows no strategies.
+//! Which contractions an operation is, and the layouts that make it fast. It knows operations, and of the strategies
+//! the overlap-add alone, whose geometry is that of the operation.
 
 mod contractions;
 mod conv;

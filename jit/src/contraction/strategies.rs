@@ -14,6 +14,8 @@
 //! | `relayout` | an operand copied to another order of axes, with a halo of zeros |
 //! | `transpose_results` | results stored along another axis than that of the lanes |
 //! | `winograd` | kernels of 3 x 3 by minimal filtering |
+//!
+//! `emit` is what several of them write, `position` where loops over the axes of a contraction have arrived.
 
 pub mod accumulate;
 pub mod emit;

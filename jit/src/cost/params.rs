@@ -398,72 +398,8 @@ pub mod transpose_results {
     pub const PIXELS: usize = 16;
 }
 
-/// Winograd's F(2 x 2, 3 x 3), forward and for input gradients.
-pub mod winograd {
-    /// Tasks that transform, at most. Unit: tasks. Zen 3, 2026-11-26.
-    pub const TRANSFORMS: usize = 64;
-    /// What scratch memory takes, at most: enough that blocks which fill the second-level cache are among those that
-    /// are looked at. Unit: times the second-level cache. Zen 3, 2026-11-26 (8 MiB); Emerald Rapids, 2026-11-29 (32
-    /// MiB).
-    pub const SCRATCH: (usize, usize) = (16, 1);
-    /// The same of what is kept from run to run, such as a predictor's weights: with one image they pass by once, and
-    /// the more of them the longer. 512 channels at 4 x 4 take 1.46 ms with 16 MiB of them, 1.15 as they lie. Unit: f32
-    /// elements. Zen 3, 2026-11-26; Emerald Rapids, 2026-11-29.
-    pub const KEPT: usize = 2 << 20;
-    /// Tasks, at most: each has scratch memory of its own. Unit: tasks. Zen 3, 2026-11-26.
-    pub const TASKS: usize = 8;
-    /// Tiles of a block, about, at most. Unit: tiles. Zen 3, 2026-11-26.
-    pub const TILES: usize = 256;
-    /// Tiles of a block, about, at least. Unit: tiles. Zen 3, 2026-11-26.
-    pub const FEW: usize = 12;
-    /// Blocks that are looked at closely. Unit: candidates. Zen 3, 2026-11-26.
-    pub const CLOSELY: usize = 3;
-    /// Halvings of the features that are tried for a block, at most, and the vectors of which it is a multiple: most
-    /// tiles are as wide. Unit: halvings, vectors. Zen 3, 2026-11-26.
-    pub const HALVINGS: usize = 7;
-    /// See [`HALVINGS`]. Unit: vectors. Zen 3, 2026-11-26.
-    pub const PANEL: usize = 2;
-    /// Multiply-adds that start in a cycle in a product that is not yet known, and the cycles that each vector of its
-    /// sums takes beside them. Unit: multiply-adds a cycle, cycles a vector. Zen 3, 2026-11-26.
-    pub const IDEAL: (usize, usize) = (2, 2);
-    /// Cycles to transform a vector of patches. Unit: cycles a vector. Zen 3, 2026-11-26.
-    pub const PATCHES: f64 = 22.0;
-    /// Cycles to transform a vector of weights. Unit: cycles a vector. Zen 3, 2026-11-26.
-    pub const WEIGHTS: f64 = 30.0;
-    /// What that takes more where its elements are transposed. Unit: cycles a vector. Zen 3, 2026-11-26.
-    pub const TRANSPOSED: f64 = 45.0;
-    /// What it takes more where they are loaded one by one. Unit: cycles an element of a kernel in a lane. Zen 3,
-    /// 2026-11-26.
-    pub const GATHERED: usize = 2;
-    /// Cycles to transform a vector of sums. Unit: cycles a vector. Zen 3, 2026-11-26.
-    pub const RESULTS: f64 = 20.0;
-    /// Cycles that an element takes that passes between registers and the second-level cache. Unit: cycles an
-    /// element. Zen 3, 2026-11-26.
-    pub const NEAR: f64 = 0.04;
-    /// What that takes more with so many lanes or more, times the part of the cache that is filled: a fit to blocks of
-    /// 32 and 64 channels at 32 x 32, whose cause is not known. With 8 lanes it makes choices worse (Zen 3). Unit:
-    /// lanes, cycles an element. Emerald Rapids, 2026-11-29.
-    pub const FILLED: (usize, f64) = (16, 0.1);
-    /// The same with a farther cache. Unit: cycles an element. Zen 3, 2026-11-26.
-    pub const FAR: f64 = 0.2;
-    /// The same where a transform scatters it to a farther cache. Unit: cycles an element. Zen 3, 2026-11-26.
-    pub const SCATTERED: f64 = 0.6;
-    /// Places from element to element of a kernel, at most. Unit: places. Zen 3, 2026-11-28.
-    pub const DILATION: i64 = 16;
-}
-
-/// The same for weight gradients.
-pub mod winograd_gradient {
-    /// See [`super::winograd::SCRATCH`]. Unit: times the second-level cache. Zen 3, 2026-11-26 (11 MiB); Emerald
-    /// Rapids, 2026-11-29 (44 MiB).
-    pub const SCRATCH: (usize, usize) = (22, 1);
-    /// See [`super::winograd::IDEAL`]. Unit: multiply-adds a cycle, cycles a vector. Zen 3, 2026-11-26.
-    pub const IDEAL: (usize, usize) = (2, 3);
-    /// Cycles to transform a vector of gradients. Unit: cycles a vector. Zen 3, 2026-11-26.
-    pub const GRADIENTS: f64 = 18.0;
-    /// Cycles to transform a vector of sums. Unit: cycles a vector. Zen 3, 2026-11-26.
-    pub const SUMS: f64 = 40.0;
-}
+/// Winograd's ways.
+pub mod winograd;
 
 /// Loops over iteration spaces.
 pub mod loops {
@@ -584,7 +520,7 @@ pub mod tuning {
     /// How many times faster than the usual recipe another one must be to be chosen: what is less is noise. Unit:
     /// ratio. Zen 3, 2026-11-26.
     pub const GAIN: f64 = 1.03;
-    /// Seconds of a stage from which on it counts whether threads share it: [`super::sharing::LONG`] cycles at 3.3 GHz.
-    /// Unit: seconds. Zen 3, 2026-11-26.
+    /// Seconds of a stage from which on it counts whether threads share it: 100,000 cycles at 3.3 GHz. Unit: seconds.
+    /// Zen 3, 2026-11-26.
     pub const LONG: f64 = 30e-6;
 }

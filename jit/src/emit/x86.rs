@@ -13,7 +13,8 @@
 //!
 //! `values.rs` says where values are used, `registers.rs` where they are, `allocate.rs` moves them, `loops.rs` holds
 //! the frame of a function and its loops, `operations.rs`, `memory.rs`, `bytes.rs` and `halves.rs` (of 8-bit and 16-bit
-//! elements), `quads.rs` and `pairs.rs` (their products), `tiles.rs` the statements, `assembly.rs` encodes.
+//! elements), `quads.rs` and `pairs.rs` (their products), `tiles.rs` the statements; `instructions.rs` names the
+//! instructions, `assembly.rs` encodes them.
 
 mod allocate;
 mod assembly;

@@ -20,7 +20,8 @@
 //! 13. A shuffle has the lanes that it needs: 4, or 8 where it moves whole groups.
 //! 14. There are at most 8 tile registers, of 1 to 16 rows and columns each. A tile is written before it is read, in
 //!     each task. A product is of three tiles whose shapes fit; rows in memory are no run-time rows, do not go
-//!     backwards, and are stored to elements of 32 bits.
+//!     backwards, and are of elements of 16 or 32 bits, where they are stored of 32.
+//! 15. Pairs are loaded from buffers of bf16. A prefetch may name any place, but no run-time row.
 //!
 //! That tasks are disjoint is no invariant: [`Kernel::disjoint`] proves it, or they run on one thread.
 

@@ -3,22 +3,22 @@
 //!
 //! # What is proved
 //! What a statement touches is a *box*: an offset, and terms `factor * (0..extent)` for each loop, lane and row. The
-//! grid's variables move all boxes of a buffer by the same steps; where they do not, nothing is proved. Tasks are
-//! apart in one of two ways:
+//! grid's variables move all boxes of a buffer by the same steps; where they do not, nothing is proved. Tasks are apart
+//! in one of two ways:
 //! 1. **By reach.** Steps are taken in ascending order; each is longer than all that the boxes and the smaller steps
 //!    reach. Two tasks that differ, differ by at least the largest of their steps less what the rest makes up for.
 //! 2. **By digits.** For a modulus `M` each factor and offset is `M * quotient + rest`. Where the rests of all boxes in
 //!    all tasks lie in one window of `M` places, an element has one quotient and one rest. So it is enough that tasks
 //!    whose quotients move are apart in their quotients, and the others in their rests: the same question, of smaller
-//!    numbers. The moduli that are tried are factors and their multiples by extents, then gaps between offsets, the
-//!    largest first: most places are digits (an image, a row of it, a pixel) by such.
+//!    numbers. The moduli that are tried are factors and their multiples by extents, then gaps between offsets and
+//!    between runs of them, the largest first: most places are digits (an image, a row of it, a pixel) by such.
 //!
 //! Buffers that are bound to overlapping memory are one buffer to this proof, whatever their distance.
 //!
 //! # What it does not see
-//! Overlapping buffers of different lengths are not looked at (a plan binds none), a gather reads anywhere, a guarded
-//! loop always runs, a row may be any of its rows, and a variable in several terms of one box counts as several. Tasks
-//! that are apart for reasons of this kind run on one thread.
+//! Overlapping buffers of different lengths, or of elements of different sizes, are not looked at (a plan binds none),
+//! a gather reads anywhere, a guarded loop always runs, a row may be any of its rows, and a variable in several terms
+//! of one box counts as several. Tasks that are apart for reasons of this kind run on one thread.
 //!
 //! # Cost
 //! One walk over the statements, in which accesses that differ by constants fall together; then a few passes over what
@@ -100,6 +100,9 @@ const MOST_ELEMENTS: usize = 1 << 60;
 /// So many moduli are tried at most for a buffer, so that the time is linear in the number of accesses. Kernels that are lowered take
 /// few.
 const TRIES: usize = 128;
+
+/// So many kinds of gaps between offsets are looked at, the largest ones.
+const KINDS: usize = 4;
 
 /// What the tasks of a kernel touch.
 #[derive(Debug)]
@@ -298,8 +301,7 @@ impl Moved {
         // What goes round in a period of less than all that is reached is looked at by its rounds, and within one.
         let terms = self.boxes.iter().flat_map(|boxes| &boxes.terms).chain(&self.steps);
         let strides = terms.flat_map(|term| [term.factor, term.factor * term.extent]);
-        let offsets = self.boxes.iter().flat_map(|boxes| boxes.offsets.windows(2));
-        let gaps = offsets.map(|pair| pair[1] - pair[0]);
+        let gaps = self.boxes.iter().flat_map(|boxes| distances(&boxes.offsets));
         [descending(strides, reached), descending(gaps, reached)].concat().into_iter().any(|modulus| {
             if *tries == 0 {
                 return false;
@@ -383,6 +385,22 @@ impl Term {
     fn rest(&self, modulus: i64) -> Term {
         Term { factor: self.factor % modulus, ..*self }
     }
+}
+
+/// The distances between neighbours among ascending offsets, and between the first ones of runs of them that larger gaps
+/// keep apart: 10 of 0, 1, 2, 10, 11, 12, 20, .. .
+fn distances(offsets: &[i64]) -> Vec<i64> {
+    let gaps: Vec<i64> = offsets.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    let mut kinds = gaps.clone();
+    kinds.sort_unstable_by(|a, b| b.cmp(a));
+    kinds.dedup();
+    let mut distances = gaps.clone();
+    for kind in kinds.into_iter().take(KINDS) {
+        let begins = gaps.iter().zip(&offsets[1..]).filter(|(gap, _)| **gap >= kind).map(|(_, offset)| *offset);
+        let firsts: Vec<i64> = offsets.first().copied().into_iter().chain(begins).collect();
+        distances.extend(firsts.windows(2).map(|pair| pair[1] - pair[0]));
+    }
+    distances
 }
 
 /// The distinct numbers from 2 to a limit, the largest first.

@@ -375,6 +375,19 @@ impl Expression {
         self.needed(roots).iter().map(|id| self.terms[id.index()].weight()).sum()
     }
 
+    /// Whether all that is stored was loaded from where it goes, so that nothing is left to do.
+    pub fn is_there(&self) -> bool {
+        // The place along an axis of one place does not matter.
+        let same = |a: &Affine, b: &Affine| {
+            let along = |axis: usize| self.extents[axis] == 1 || a.strides[axis] == b.strides[axis];
+            a.offset == b.offset && (0..self.rank()).all(along)
+        };
+        self.stores.iter().all(|store| match &self.terms[store.term.index()] {
+            Term::Load { argument, access } => *argument == store.argument && same(access, &store.access),
+            _ => false,
+        })
+    }
+
     /// Pairs of arguments `(written, read)` of one length where the one is written at the places at which the other is
     /// read, and neither is touched elsewhere: if each place is computed once, they may be one piece of memory.
     pub fn in_place(&self) -> Vec<(Storage, Storage)> {

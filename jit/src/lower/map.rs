@@ -1,5 +1,5 @@
 //! Elementwise kernels: loops over an iteration space that compute an expression at each place and store some of its
-//! terms. Copies between layouts are the simplest of them. It knows expressions; it knows no graph.
+//! terms. Copies between layouts are the simplest of them. It knows expressions; of a graph it knows what becomes one.
 
 use kiln_graph::op::Op;
 use kiln_graph::{Graph, Shape};
@@ -57,9 +57,9 @@ pub fn copy(graph: &Graph, shape: Shape, from: Located, to: Located, target: &Ta
 }
 
 /// The kernels that compute and store an expression: one, or two where a long axis has no even split, none where there
-/// is nothing to store.
+/// is nothing to store, or all lies where it goes.
 pub fn lower(name: &str, expression: &Expression, target: &Target) -> Vec<Lowered> {
-    if expression.is_empty() {
+    if expression.is_empty() || expression.is_there() {
         return Vec::new();
     }
     let mut expression = expression.clone();

@@ -10,7 +10,7 @@
 //! | [`expm1`] | 2 | | [`erf`] | 1 |
 //! | [`log`] | 1 | | [`sin`], [`cos`] | 2 |
 //! | [`log1p`] | 1 | | [`pow`] | 2 |
-//! | [`sigmoid`] | 3 | | [`rsqrt`], [`reciprocal`] | 2 |
+//! | [`sigmoid`] | 3 | | [`rsqrt`], [`reciprocal`] | 2, 0.5 |
 //! | [`atan2`] | 2 | | [`asin`], [`acos`] | 3 |
 //! | [`sinh`], [`cosh`] | 4, 3 | | [`asinh`], [`acosh`], [`atanh`] | 2 |
 //!

@@ -9,6 +9,7 @@ use kiln_graph::passes::{prepare, unroll};
 use kiln_graph::{Graph, NodeId};
 
 use super::choices::Recipes;
+use super::copy_elision::elide_copies;
 use super::data::Part;
 use super::drafts::{Draft, Drafts};
 use super::group::{group, members};
@@ -45,7 +46,10 @@ pub fn drafts(
     let members: Vec<Vec<NodeId>> = fusion.groups.iter().map(|group| members(graph, &fusion, group)).collect();
     // Memory comes before kernels: a lowering is told where each value lies, and never has to take back what it wrote.
     let placement = in_place::place(graph, &fusion, &members, &layouts, invariant, (exchanges, &levels), recipes.exact);
-    let Placement { memory, copies, described } = placement;
+    let Placement { mut memory, copies, mut described } = placement;
+    for position in elide_copies(graph, &fusion, &members, invariant, target.lanes, &mut memory) {
+        described[position] = None;
+    }
     let mut lowering = Lowering {
         graph,
         invariant,

@@ -1,9 +1,10 @@
 //! Which values are stored, and which are computed together: partitions a graph into groups, each of which becomes one
 //! kernel (or a fixed few). A value that is not stored is computed again wherever it is used. Stored are
 //! - the results of operations that are more than elementwise (unless `join.rs` puts what follows them into their
-//!   kernel), outputs and updates, what a contraction, a window or a gather reads, and a bf16 that is widened; but not
-//!   what windows alone read, each element once: of a weight of at most [`WINDOWED_WEIGHT`], from one tensor of its own
-//!   size that is needed anyway (a normalized, rectified value in front of a pool);
+//!   kernel), outputs and updates, what a contraction, a window, a gather or a scan reads, what a reshape that merges
+//!   axes reads, and a bf16 that is widened; but not what windows alone read, each element once: of a weight of at most
+//!   [`WINDOWED_WEIGHT`], from one tensor of its own size that is needed anyway (a normalized, rectified value in front
+//!   of a pool);
 //! - an elementwise value whose elements a broadcast repeats (scalar arithmetic, statistics of rows), if it costs
 //!   anything;
 //! - an elementwise value with several users, unless it is cheap: of a weight of at most [`RECOMPUTED_WEIGHT`], reading

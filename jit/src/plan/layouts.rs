@@ -1,11 +1,11 @@
 //! How each value lies in memory: the order of its axes, chosen so that contractions and windows find their operands as
 //! they prefer them and elementwise neighbours agree. It knows graphs and groups; it knows no offsets in the arena.
 //!
-//! Orders are preferences. First come those that are given: states that other programs share, data, outputs, values
-//! that a reshape flattens. Then each contraction and window prefers some for its operands and its result; the first
-//! preference for a value wins. Then orders propagate along elementwise operations and views that keep axes apart, so
-//! that gradients and moments lie as their parameters. Whatever is left is row-major. Nothing depends on a preference
-//! for its correctness: every access is strided.
+//! Orders are preferences. First come those that are given: states that other programs share, data, outputs, rows of
+//! loops, values that a reshape flattens. Then each contraction and window prefers some for its operands and its
+//! result; the first preference for a value wins. Then orders propagate along elementwise operations and views that
+//! keep axes apart, so that gradients and moments lie as their parameters. Whatever is left is row-major. Nothing
+//! depends on a preference for its correctness: every access is strided.
 //!
 //! A value that a convolution reads directly, in the order that it prefers, also gets the zero halo that the
 //! convolution prefers: whoever writes the value writes the zeros around it.

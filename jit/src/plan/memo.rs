@@ -1,6 +1,6 @@
 //! The lowering memo: kernels that a plan has lowered already, by all that decides on them but for the memory of their
-//! buffers: equal groups, such as those of equal layers, are lowered once. It knows expressions and memory; it does not
-//! know how anything is lowered.
+//! buffers: equal groups of elementwise operations, reductions or a contraction, such as those of equal layers, are
+//! lowered once. It knows expressions and memory; it does not know how anything is lowered.
 
 use kiln_graph::op::ReduceOp;
 use rustc_hash::FxHashMap;

@@ -90,8 +90,13 @@ impl Memory {
         *self.located.get(id).expect("inputs and stored values lie in memory")
     }
 
+    /// What a piece of memory is for.
+    pub fn purpose(&self, storage: Storage) -> Purpose {
+        self.pieces[storage.0 as usize].purpose
+    }
+
     /// Whether the memory is that of a state.
     pub fn is_state(&self, storage: Storage) -> bool {
-        matches!(self.pieces[storage.0 as usize].purpose, Purpose::State(_))
+        matches!(self.purpose(storage), Purpose::State(_))
     }
 }

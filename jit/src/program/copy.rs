@@ -1,5 +1,5 @@
 //! Copies tensors between layouts: between what users give and see, which is row-major, and what plans want. It knows
-//! places alone. Its innermost loops count: in a debug build of a user's crate, each step of an iterator is several
+//! layouts alone. Its innermost loops count: in a debug build of a user's crate, each step of an iterator is several
 //! calls, and a model's parameters have millions of elements.
 
 use kiln_graph::Shape;

@@ -1,4 +1,4 @@
-//! The ways among which tuning chooses: every one of them is right, and has a name by which it is found again.
+//! The recipes among which tuning chooses: every one of them is right, and has a name by which it is found again.
 
 use std::collections::{BTreeMap, BTreeSet};
 

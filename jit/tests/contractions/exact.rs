@@ -32,57 +32,77 @@ fn flat(shape: Shape, index: [usize; 4]) -> usize {
     shape.dims().iter().zip(index).fold(0, |flat, (&extent, at)| flat * extent + at)
 }
 
+/// What the bound of a size of Winograd's tiles is made of.
+struct Tiles {
+    /// Results of a tile along each axis.
+    size: usize,
+    /// How many times a product of the largest numbers enters a result.
+    factor: f64,
+    /// Roundings of the transforms.
+    roundings: usize,
+}
+
+const SMALL: Tiles = Tiles { size: 2, factor: 16.0, roundings: 10 };
+const LARGE: Tiles = Tiles { size: 4, factor: 340.0, roundings: 20 };
+
 /// For each result the bound of the error by Winograd's way. Of each sum of products of `x` and `w` (in a weight gradient of `x` and
-/// the gradient), with the window's 5 x 5 places around: `16 u (L + 10) sum(largest |x| of those places * |w|)`, where L is the number
-/// of channels, or in a weight gradient of tiles.
-fn bounds(op: &Op, case: &Case, values: &[Vec<f32>; 2]) -> Vec<f64> {
+/// the gradient), with the places around the window that a tile may have, 5 x 5 or 9 x 9:
+/// `16 u (L + 10) sum(largest |x| of those places * |w|)`, or `340 u (L + 20) ..` with the larger tiles, where L is the number of
+/// channels, or in a weight gradient of tiles.
+fn bounds(op: &Op, case: &Case, values: &[Vec<f32>; 2], tiles: &Tiles) -> Vec<f64> {
     let (Op::Conv(conv) | Op::ConvGradInput { conv, .. } | Op::ConvGradWeight { conv, .. }) = op else {
         unreachable!("a convolution")
     };
     let low = [0, 1].map(|axis| conv.sliding.padding[axis].0 as i64);
-    // The largest magnitude of a channel of an image in the 5 x 5 places from some row and column on.
-    let largest = |of: Shape, image: usize, channel: usize, [row, column]: [i64; 2]| -> f64 {
-        let near = |first: i64, extent: usize| first.max(0) as usize..(first + 5).clamp(0, extent as i64) as usize;
+    // How far a tile may go beyond a window.
+    let beyond = tiles.size as i64 - 1;
+    // The largest magnitude of a channel of an image in the places around a window that begins at some row and column.
+    let largest = |of: Shape, image: usize, channel: usize, window: [i64; 2]| -> f64 {
+        let [row, column] = window.map(|first| first - beyond);
+        let near = |first: i64, extent: usize| {
+            first.max(0) as usize..(first + 3 + 2 * beyond).clamp(0, extent as i64) as usize
+        };
         let rows = near(row, of.dim(2)).flat_map(|y| near(column, of.dim(3)).map(move |x| [image, channel, y, x]));
         rows.map(|index| f64::from(values[0][flat(of, index)].abs())).fold(0.0, f64::max)
     };
     let [x, w, y] = [case.input, case.weight, case.output];
     let magnitude = |index: &[usize]| f64::from(values[1][index_of(op, case, index)].abs());
     let elements = || (0..3).flat_map(|a| (0..3).map(move |b| [a, b]));
-    let unit = 16.0 * UNIT;
+    let unit = tiles.factor * UNIT;
+    let roundings = tiles.roundings;
     match op {
         Op::Conv(_) => {
             let bound = |at: [usize; 8]| {
-                let first = [0, 1].map(|axis| at[2 + axis] as i64 - low[axis] - 1);
+                let first = [0, 1].map(|axis| at[2 + axis] as i64 - low[axis]);
                 let channel = |c: usize| {
                     let weights: f64 = elements().map(|[a, b]| magnitude(&[at[1], c, a, b])).sum();
                     largest(x, at[0], c, first) * weights
                 };
-                unit * (x.dim(1) + 10) as f64 * (0..x.dim(1)).map(channel).sum::<f64>()
+                unit * (x.dim(1) + roundings) as f64 * (0..x.dim(1)).map(channel).sum::<f64>()
             };
             indices(y).map(bound).collect()
         }
         Op::ConvGradInput { .. } => {
             let bound = |at: [usize; 8]| {
-                let first = [0, 1].map(|axis| at[2 + axis] as i64 + low[axis] - 2 - 1);
+                let first = [0, 1].map(|axis| at[2 + axis] as i64 + low[axis] - 2);
                 let feature = |f: usize| {
                     let weights: f64 = elements().map(|[a, b]| magnitude(&[f, at[1], a, b])).sum();
                     largest(y, at[0], f, first) * weights
                 };
-                unit * (w.dim(0) + 10) as f64 * (0..w.dim(0)).map(feature).sum::<f64>()
+                unit * (w.dim(0) + roundings) as f64 * (0..w.dim(0)).map(feature).sum::<f64>()
             };
             indices(x).map(bound).collect()
         }
         _ => {
-            let tiles = y.dim(0) * y.dim(2).div_ceil(2) * y.dim(3).div_ceil(2);
+            let count = y.dim(0) * y.dim(2).div_ceil(tiles.size) * y.dim(3).div_ceil(tiles.size);
             let mut sums = vec![0.0; w.dim(0) * w.dim(1)];
             for at in indices(y) {
-                let first = [0, 1].map(|axis| at[2 + axis] as i64 - low[axis] - 1);
+                let first = [0, 1].map(|axis| at[2 + axis] as i64 - low[axis]);
                 for c in 0..w.dim(1) {
                     sums[at[1] * w.dim(1) + c] += largest(x, at[0], c, first) * magnitude(&at);
                 }
             }
-            indices(w).map(|at| unit * (tiles + 10) as f64 * sums[at[0] * w.dim(1) + at[1]]).collect()
+            indices(w).map(|at| unit * (count + roundings) as f64 * sums[at[0] * w.dim(1) + at[1]]).collect()
         }
     }
 }
@@ -133,15 +153,20 @@ fn winograd_keeps_its_bound() {
     let mut looked_at = 0;
     for (number, case) in windows().iter().enumerate() {
         for (op, shapes, output) in operations(case) {
-            let target = Target::with_lanes([4, 8][number % 2]);
             let problem = problem(&op, shapes, output, false);
             let [left, right] = &problem.operands;
-            let all = recipes(&op, left, right, output, &target).expect("a contraction");
-            let recipe = all.iter().find(|recipe| is_winograd(recipe)).expect("a window of 3 x 3");
-            for (turn, &numbers) in ADVERSARIES.iter().enumerate() {
+            let ways = [([4, 8][number % 2], &SMALL), (16, &LARGE)];
+            let turns = ways.iter().flat_map(|way| ADVERSARIES.iter().enumerate().map(move |turn| (way, turn)));
+            for (&(lanes, tiles), (turn, &numbers)) in turns {
+                let target = Target::with_lanes(lanes);
+                let all = recipes(&op, left, right, output, &target).expect("a contraction");
+                let is_asked = |recipe: &&Recipe| {
+                    is_winograd(recipe) && winograd::has_large_tiles(recipe) == (tiles.size == LARGE.size)
+                };
+                let recipe = all.iter().find(is_asked).expect("a window of 3 x 3");
                 let values = [drawn(shapes[0], numbers), drawn(shapes[1], KERNELS[(turn + number) % KERNELS.len()])];
                 let expected = naive::evaluate(&op, shapes, [&values[0], &values[1]], output);
-                let bounds = bounds(&op, case, &values);
+                let bounds = bounds(&op, case, &values, tiles);
                 let found = results(recipe, &problem, &values, &target);
                 looked_at += 1;
                 for ((found, (exact, _)), bound) in found.iter().zip(&expected).zip(&bounds) {
@@ -151,7 +176,7 @@ fn winograd_keeps_its_bound() {
             }
         }
     }
-    assert_eq!(looked_at, 3 * 3 * ADVERSARIES.len());
+    assert_eq!(looked_at, 3 * 3 * 2 * ADVERSARIES.len());
 }
 
 /// What a sum of products is that are infinite or NaN, by the rules of IEEE 754; else its value and the sum of magnitudes.

@@ -263,6 +263,10 @@ fn check_of(element: Element, op: &Op, shapes: [Shape; 2], output: Shape, which:
         let another = others.get(number % others.len().max(1)).copied();
         for recipe in [&all[0]].into_iter().chain(another) {
             let found = run(recipe, by, operands, [&values[0], &values[1]], &output, &target);
+            // By the larger of Winograd's tiles errors are a part of the largest numbers nearby, which a border may leave out.
+            let largest = expected.iter().fold(0.0, |largest: f64, (_, size)| largest.max(*size));
+            let lasting: Vec<(f64, f64)> = expected.iter().map(|&(value, _)| (value, largest)).collect();
+            let expected = if winograd::has_large_tiles(recipe) { &lasting } else { expected };
             compare(output.shape, &found, expected, || {
                 format!("{op:?} of {element} {shapes:?} at {lanes} lanes by {by:?}, {left:?} {right:?}")
             });
@@ -364,7 +368,7 @@ fn the_cases_reach_every_kind_of_stage() {
         let [left, right, _] = preferred_layouts(&op, shapes[0], shapes[1], output).expect("a contraction");
         for layouts in [[left, right], shapes.map(row_major), shapes.map(cases::reversed)] {
             let operands = [operand(shapes[0], &layouts[0]), operand(shapes[1], &layouts[1])];
-            for target in [Target::with_lanes(4), small_caches(8)] {
+            for target in [Target::with_lanes(4), small_caches(8), Target::with_lanes(16)] {
                 let recipes = recipes(&op, &operands[0], &operands[1], output, &target).expect("a contraction");
                 // What `check` runs.
                 let run = recipes.iter().enumerate().filter(|(at, recipe)| *at == 0 || is_for_larger_ones(recipe));

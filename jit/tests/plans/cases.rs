@@ -41,6 +41,12 @@ fn pooled(g: &Builder, shape: [usize; 4], window: Window) {
     gradients(g, y + x.sum_window(window) * 0.5, &[x]);
 }
 
+/// Heads `[n, heads, t, features]` as `[n, t, heads * features]`.
+pub fn side_by_side(y: Value<'_>) -> Value<'_> {
+    let [n, heads, t, features] = [0, 1, 2, 3].map(|axis| y.shape().dim(axis));
+    y.transpose(1, 2).reshape([n, t, heads * features])
+}
+
 pub const CASES: &[Case] = &[
     ("unary", |g| {
         let x = g.input("x", [7, 13]);
@@ -289,5 +295,27 @@ pub const CASES: &[Case] = &[
         g.update(a, b);
         g.update(b, a);
         g.update(c, c.transpose(0, 1) + 1.0);
+    }),
+    // What is only copied by a contraction or a copy lies where the copy would, also of one image or of one head.
+    ("copies into others", |g| {
+        for (number, [n, heads, t]) in [[2, 3, 20], [1, 2, 16], [3, 1, 17], [1, 1, 16]].into_iter().enumerate() {
+            let [q, k, v] =
+                ["q", "k", "v"].map(|name| g.state(&format!("{name}{number}"), Type::f32([n, heads, t, 16])));
+            let d = heads * 16;
+            let c = g.state(&format!("c{number}"), Type::f32([n, t, 3 * d]));
+            let w = g.state(&format!("w{number}"), Type::f32([6 * d, 16]));
+            let looked = q.matmul(k.transpose(2, 3)).matmul(v);
+            let turned = k.transpose(2, 3).matmul(q).permute(&[0, 2, 1, 3]).reshape([n, 16, d]);
+            let all = g.concat(
+                &[side_by_side(looked), c, side_by_side(looked.tanh().matmul(q.transpose(2, 3)).matmul(v))],
+                -1,
+            );
+            let wide = g.concat(&[all, side_by_side(v.matmul(turned.reshape([n, heads, 16, 16])))], -1);
+            let loss = wide.reshape([n * t, 6 * d]).matmul(w).square().sum(..);
+            g.output(&format!("loss{number}"), loss);
+            for (i, gradient) in g.gradients_of(loss, &[q, k, v, c, w]).expect("gradients").into_iter().enumerate() {
+                g.output(&format!("gradient{number} {i}"), gradient * 0.5);
+            }
+        }
     }),
 ];

@@ -1,4 +1,4 @@
-//! Contractions are computed in the ways that were chosen for them, and measuring chooses among those.
+//! Contractions are computed by the recipes that were chosen for them, and measuring chooses among those.
 
 use std::collections::HashMap;
 use std::time::Duration;

@@ -8,7 +8,7 @@ use kiln_graph::{Builder, Type};
 use kiln_jit::Target;
 use kiln_jit::plan::{Plan, plan};
 
-use crate::cases::{conv, window};
+use crate::cases::{conv, side_by_side, window};
 
 fn planned(build: fn(&Builder)) -> Plan {
     let g = Builder::new("promise");
@@ -203,6 +203,39 @@ const PROMISES: &[Promise] = &[
             g.output("y", y.max_window(window(&[2, 2], &[2, 2], &[(0, 0); 2], false)));
         },
         &["conv mul le select", "window_max"],
+    ),
+    (
+        "heads are computed where they are put side by side",
+        |g| {
+            let looks = g.input("looks", [2, 3, 8, 8]);
+            let values = g.input("values", [2, 3, 8, 4]);
+            let w = g.state("w", Type::f32([12, 5]));
+            g.output("y", looks.matmul(values).transpose(1, 2).reshape([16, 12]).matmul(w));
+        },
+        &["dot", "dot"],
+    ),
+    (
+        "so are parts of a concatenation, whatever their axes are, and what is no product is copied",
+        |g| {
+            let [a, b] = ["a", "b"].map(|name| g.input(name, [2, 3, 8, 4]));
+            let c = g.input("c", [2, 8, 12]);
+            let x = g.input("x", [2, 3, 4, 4]);
+            let turned = x.matmul(b.transpose(2, 3)).permute(&[0, 3, 1, 2]).reshape([2, 8, 12]);
+            let all = g.concat(&[side_by_side(a.matmul(x)), c, turned], -1);
+            g.output("y", all.reshape([16, 36]).matmul(g.state("w", Type::f32([36, 5]))));
+        },
+        &["dot", "dot", "concat", "dot"],
+    ),
+    (
+        "what is read elsewhere, too, is copied, and so are short rows",
+        |g| {
+            let [a, b] = ["a", "b"].map(|name| g.input(name, [8, 4]));
+            let [u, v] = [4, 2].map(|columns| g.state(&format!("w{columns}"), Type::f32([4, columns])));
+            let y = a.matmul(u);
+            g.output("y", g.concat(&[y, b.matmul(v)], 1).matmul(g.state("w", Type::f32([6, 6]))));
+            g.output("z", y.exp().sum(1));
+        },
+        &["dot", "dot", "concat", "concat", "dot", "exp sum"],
     ),
 ];
 

@@ -64,7 +64,11 @@ impl Expansion<'_> {
     /// The statements of a block, and its value.
     pub fn block(&self, block: &Block, want: Want) -> TokenStream {
         let statements = block.statements.iter().map(|statement| self.statement(statement));
-        let statements = emit!(#(#statements)*);
+        let begins = match self.target {
+            Target::Computation(_) if block.evaluates => emit!(let _evaluating = g.evaluating();),
+            Target::Computation(_) | Target::Types(_) => TokenStream::new(),
+        };
+        let statements = emit!(#begins #(#statements)*);
         let Some(value) = &block.value else { return statements };
         let value = self.value(value, want);
         if let (Some(_), Target::Computation(_)) = (block.cuts, self.target) {

@@ -326,6 +326,7 @@ pub const INSTEAD: &[(&str, &str)] = &[
     ("CosineEmbeddingLoss", "`cosine_embedding(x, y, target)` in a body"),
     ("CrossEntropyLoss", "`cross_entropy(output, target)` in a body, `cross_entropy()` for a `Trainer`"),
     ("DataParallel", "a model runs on all cores as it is"),
+    ("DropPath", "`y * dropout(ones(N, 1, 1), 0.1)` in a body"),
     ("GaussianNLLLoss", "`gaussian_nll(output, target, var)` in a body"),
     ("HingeEmbeddingLoss", "`hinge_embedding(output, target)` in a body, `hinge_embedding()` for a `Trainer`"),
     ("HuberLoss", "`huber(output, target)` in a body, `huber()` for a `Trainer`"),
@@ -349,7 +350,10 @@ pub const INSTEAD: &[(&str, &str)] = &[
     ("MarginRankingLoss", "`margin_ranking(x, y, target)` in a body"),
     ("ModuleDict", "fields have names: a part of several is a model of its own"),
     ("MultiLabelMarginLoss", "`multilabel_margin(output, target)` in a body, `multilabel_margin()` for a `Trainer`"),
-    ("MultiLabelSoftMarginLoss", "`multilabel_soft_margin(output, target)` in a body"),
+    (
+        "MultiLabelSoftMarginLoss",
+        "`multilabel_soft_margin(output, target)` in a body, `multilabel_soft_margin()` for a `Trainer`",
+    ),
     ("MultiMarginLoss", "`multi_margin(output, target)` in a body, `multi_margin()` for a `Trainer`"),
     ("NLLLoss", "`nll(output, target)` in a body, `nll()` for a `Trainer`"),
     ("NLLLoss2d", "`nll(output, target)` in a body, `nll()` for a `Trainer`"),
@@ -361,12 +365,22 @@ pub const INSTEAD: &[(&str, &str)] = &[
     ("Sequential", "the fields of a model are applied in their order where it has no `forward`"),
     ("SmoothL1Loss", "`smooth_l1(output, target)` in a body, `smooth_l1()` for a `Trainer`"),
     ("SoftMarginLoss", "`soft_margin(output, target)` in a body, `soft_margin()` for a `Trainer`"),
-    ("SyncBatchNorm", "`BatchNorm2d`: a step sees its whole batch"),
+    ("StochasticDepth", "`y * dropout(ones(N, 1, 1), 0.1)` in a body"),
+    (
+        "SyncBatchNorm",
+        "`BatchNorm2d`: a step sees its whole batch; on several machines `.sync_batch_norm(true)` of a builder",
+    ),
     ("TripletMarginLoss", "`triplet_margin(anchor, positive, negative)` in a body"),
     (
         "TripletMarginWithDistanceLoss",
         "`(near(anchor, positive) - near(anchor, negative) + 1.0).relu().mean()` in a body",
     ),
+    (
+        "spectral_norm",
+        "a `Parameter`, and in the body `linear(x, w / (u.matmul(w) * v).sum())` with `u` and `v` from some steps of \
+         the power method",
+    ),
+    ("weight_norm", "two `Parameter`s, and in the body `linear(x, g * v / v.norm(dim = 1, keepdim = true))`"),
 ];
 
 const LAZY: &str = "the layer without `Lazy`, with its sizes, which rustc checks";

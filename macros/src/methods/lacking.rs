@@ -26,7 +26,7 @@ const LACKING: &[(&str, &str)] = &[
     ("adjoint", "`x.transpose(-1, -2)`, as numbers are real"),
     ("allclose", "`x.isclose(y).all()`"),
     ("argwhere", by_data!("`where(mask, x, 0.0)` keeps all places, `mask.float().topk(K)` gives the first K of them")),
-    ("as_strided", "`slice`, `unfold` along an axis, `reshape`: what a view sees has a shape that rustc checks"),
+    ("as_strided", "`slice`, `reshape`, `cat` of slices: what a view sees has a shape that rustc checks"),
     ("as_tensor", INPUT),
     ("asarray", INPUT),
     ("atleast_1d", "`x` as it is, or `x.unsqueeze(0)` of a scalar: the number of axes is known"),

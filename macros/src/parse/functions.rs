@@ -3,23 +3,26 @@
 
 use proc_macro2::{Delimiter, Group, Punct, Spacing, TokenStream, TokenTree};
 use syn::parse::{Parse, ParseStream};
-use syn::{Expr, Ident, Token, bracketed, parenthesized, token};
+use syn::{Attribute, Expr, Ident, Token, bracketed, parenthesized, token};
 
 use super::python;
 use crate::ast::{Extents, Forward, Helper, Parameter, ParameterKind, Parsed, Place};
 use crate::mistakes::Mistakes;
 
-/// The label of the block that `no_grad { .. }` becomes, as Rust has no such block.
+/// The labels of the blocks that `no_grad { .. }` and `eval { .. }` become, as Rust has no such blocks.
 pub const NO_GRAD: &str = "no_grad";
+/// See [`NO_GRAD`].
+pub const EVAL: &str = "eval";
 
-/// The tokens with `no_grad { .. }` written as a block with a label, and the keyword `where` as the name of a function.
-pub fn with_no_grad(tokens: TokenStream) -> TokenStream {
+/// The tokens with `no_grad { .. }` and `eval { .. }` written as blocks with labels, and the keyword `where` as the name of
+/// a function.
+pub fn with_blocks(tokens: TokenStream) -> TokenStream {
     let mut result = TokenStream::new();
     let mut tokens = tokens.into_iter().peekable();
     while let Some(token) = tokens.next() {
         let group = |token: Option<&TokenTree>, delimiter| matches!(token, Some(TokenTree::Group(group)) if group.delimiter() == delimiter);
         match token {
-            TokenTree::Ident(word) if word == NO_GRAD && group(tokens.peek(), Delimiter::Brace) => {
+            TokenTree::Ident(word) if (word == NO_GRAD || word == EVAL) && group(tokens.peek(), Delimiter::Brace) => {
                 let mut colon = Punct::new(':', Spacing::Alone);
                 let mut quote = Punct::new('\'', Spacing::Joint);
                 quote.set_span(word.span());
@@ -31,7 +34,7 @@ pub fn with_no_grad(tokens: TokenStream) -> TokenStream {
             }
             // A group that is made anew loses the places of its delimiters.
             TokenTree::Group(group) if has_words(group.stream()) => {
-                let mut inner = Group::new(group.delimiter(), with_no_grad(group.stream()));
+                let mut inner = Group::new(group.delimiter(), with_blocks(group.stream()));
                 inner.set_span(group.span());
                 result.extend([TokenTree::Group(inner)]);
             }
@@ -44,14 +47,29 @@ pub fn with_no_grad(tokens: TokenStream) -> TokenStream {
 /// Whether there is something to be written in another way.
 fn has_words(tokens: TokenStream) -> bool {
     tokens.into_iter().any(|token| match token {
-        TokenTree::Ident(word) => word == NO_GRAD || word == "where",
+        TokenTree::Ident(word) => word == NO_GRAD || word == EVAL || word == "where",
         TokenTree::Group(group) => has_words(group.stream()),
         _ => false,
     })
 }
 
+/// What is said of a shape without `N`.
+pub const NO_BATCH: &str = "a shape starts with the batch axis N: `[N, ..]`; a number for the whole batch is `[N]`, of which \
+                            a body takes `.mean()`, and an axis in front of N comes by `.transpose(0, 1)`";
+
+/// Whether a function follows, perhaps behind doc comments.
+pub fn is_next(input: ParseStream) -> bool {
+    let ahead = input.fork();
+    ahead.call(Attribute::parse_outer).is_ok() && ahead.peek(Token![fn])
+}
+
 /// `fn forward(x: [N, 10]) -> [N, 10] { .. }`, or another function.
 pub fn function(input: ParseStream, declaration: &mut Parsed, mistakes: &mut Mistakes) -> syn::Result<()> {
+    for attribute in input.call(Attribute::parse_outer)? {
+        if !attribute.path().is_ident("doc") {
+            mistakes.at(attribute, "a function of a model has no attributes but doc comments");
+        }
+    }
     input.parse::<Token![fn]>()?;
     let name: Ident = input.parse()?;
     let parameters = parameters(input)?;
@@ -104,7 +122,7 @@ fn forward(
         names.push(name);
     }
     if let Some(single) = inputs.iter().chain(&results).find(|extents| !extents.batch) {
-        return Err(syn::Error::new(single.place.first, "a shape starts with the batch axis N: `[N, ..]`"));
+        return Err(syn::Error::new(single.place.first, NO_BATCH));
     }
     (declaration.inputs, declaration.outputs) = (inputs, results);
     declaration.forward = Some(Forward { inputs: names, body });

@@ -3,7 +3,7 @@
 use syn::parse::ParseStream;
 use syn::{Attribute, Ident, Token, braced, parenthesized, token};
 
-use super::functions::extents;
+use super::functions::{NO_BATCH, extents};
 use crate::ast::{Input, Mode, Program};
 
 /// Whether a program comes next.
@@ -61,7 +61,7 @@ fn input(input: ParseStream) -> syn::Result<Input> {
     input.parse::<Token![:]>()?;
     let extents = extents(input)?;
     if !extents.batch {
-        return Err(syn::Error::new(extents.place.first, "a shape starts with the batch axis N: `[N, ..]`"));
+        return Err(syn::Error::new(extents.place.first, NO_BATCH));
     }
     Ok(Input { name, extents })
 }

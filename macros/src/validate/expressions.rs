@@ -44,7 +44,7 @@ impl Scope<'_> {
         let text = name.to_string();
         if text == "self" {
             let message = "the model's layers and functions are in scope by their names: `layer(x)`; `self(x)` is the model \
-                           itself";
+                           itself; an optimizer names the parts that it trains: `Adam((encoder, head), lr = 1e-3)`";
             return self.mistake(name, message);
         }
         let fields = self.layers.members.iter().filter_map(|member| match &member.name {

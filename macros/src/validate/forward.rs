@@ -285,7 +285,7 @@ impl Scope<'_> {
 
     /// As [`Scope::block`], but the names that the statements declare stay in scope.
     pub fn statements(&mut self, statements: &[Stmt], wants_value: bool) -> Block {
-        let mut block = Block { statements: Vec::new(), value: None, cuts: None };
+        let mut block = Block { statements: Vec::new(), value: None, cuts: None, evaluates: false };
         for (position, statement) in statements.iter().enumerate() {
             let last = position + 1 == statements.len();
             match statement {
@@ -305,11 +305,12 @@ impl Scope<'_> {
         block
     }
 
-    /// A block, which may be a `no_grad`.
+    /// A block, which may be a `no_grad` or an `eval`.
     pub fn braces(&mut self, block: &syn::ExprBlock, wants_value: bool) -> Option<Block> {
-        let cuts = match &block.label {
-            None => None,
-            Some(label) if label.name.ident == crate::parse::NO_GRAD => Some(label.name.ident.span()),
+        let (cuts, evaluates) = match &block.label {
+            None => (None, false),
+            Some(label) if label.name.ident == crate::parse::NO_GRAD => (Some(label.name.ident.span()), false),
+            Some(label) if label.name.ident == crate::parse::EVAL => (None, true),
             Some(label) => return self.mistake(label, "blocks have no labels here"),
         };
         if cuts.is_some() {
@@ -319,7 +320,7 @@ impl Scope<'_> {
         if cuts.is_some() {
             self.cuts.pop();
         }
-        inner.cuts = cuts;
+        (inner.cuts, inner.evaluates) = (cuts, evaluates);
         Some(inner)
     }
 
@@ -541,7 +542,7 @@ impl Scope<'_> {
                 } else {
                     (vec![Statement::If(inner)], None)
                 };
-                Some(Block { statements, value, cuts: None })
+                Some(Block { statements, value, cuts: None, evaluates: false })
             }
             Some(other) => return self.mistake(other, "expected `else { .. }` or `else if .. { .. }`"),
         };

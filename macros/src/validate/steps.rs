@@ -96,6 +96,7 @@ pub struct Warning {
 pub const RESERVED: &[&str] = &[
     "cached_programs",
     "call",
+    "gradient",
     "graph_dot",
     "graph_html",
     "into_model",
@@ -189,7 +190,7 @@ pub fn steps(
 /// A program for the fallback, which needs to know what it takes and gives.
 fn unread(program: ast::Program) -> Program {
     let ast::Program { mode, attributes, name, inputs, results, .. } = program;
-    let body = Block { statements: Vec::new(), value: None, cuts: None };
+    let body = Block { statements: Vec::new(), value: None, cuts: None, evaluates: false };
     let results = results.into_iter().map(|name| Output { name, certain: Certain::default() }).collect();
     Program { mode, attributes, name, inputs, results, body }
 }

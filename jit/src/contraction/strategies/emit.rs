@@ -1,5 +1,5 @@
 //! What several strategies write into kernels: operands with a start of their own, loops in whole steps and a rest,
-//! squares transposed in registers, zeros. It knows no tiling.
+//! squares transposed in registers, zeros. It knows no tiling but a loop's steps.
 
 use crate::contraction::tiling::steps;
 use crate::kernel::{BufferId, Convert, Index, KernelBuilder, Operation, Value, ValueType};

@@ -1,6 +1,6 @@
 //! Results that are to lie along another axis than the lanes of the tiles run: they are kept as the tiles give them,
 //! dense in scratch memory, and squares of them are transposed in registers on their way to the epilogue. It knows
-//! shapes and orders alone.
+//! shapes, orders and what copies cost; it knows no tilings.
 
 use kiln_graph::shape::Shape;
 

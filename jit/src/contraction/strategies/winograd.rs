@@ -1,14 +1,14 @@
-//! Convolution by Winograd's minimal filtering F(2 x 2, 3 x 3): each patch of 4 x 4 inputs and each kernel of 3 x 3
+//! Convolution by Winograd's minimal filtering: by F(2 x 2, 3 x 3) each patch of 4 x 4 inputs and each kernel of 3 x 3
 //! weights is transformed to 16 elements, and the sums over channels are 16 matrix products, with 16 multiplications
-//! for 4 results instead of 36. Patches and sums of one block of tiles at a time lie in scratch memory that the caches
-//! hold.
+//! for 4 results instead of 36; by F(4 x 4, 3 x 3) a patch has 6 x 6 inputs, with 36 multiplications for 16 results
+//! instead of 144. Patches and sums of one block of tiles at a time lie in scratch memory that the caches hold.
 //!
 //! | file | what it holds |
 //! | --- | --- |
 //! | `sliding.rs` | which contractions can be computed so |
-//! | `transform.rs` | the transforms of one patch, kernel or tile |
+//! | `transform.rs` | which sizes of tiles there are; the transforms of one patch, kernel or tile: `transform/two.rs`, `four.rs` |
 //! | `tiles.rs` | the loops over blocks and tiles |
-//! | `product.rs` | the 16 matrix products |
+//! | `product.rs` | the matrix products |
 //! | `forward.rs`, `blocks.rs`, `emit.rs` | convolutions, input gradients: strategies, blocks, kernels |
 //! | `gradient.rs`, `gradient_kernels.rs` | weight gradients: strategies and blocks, kernels |
 

@@ -49,6 +49,13 @@ const CASES: &[(&[usize], &str, Option<usize>, Is)] = &[
     (&[2], "for i1 in 0..4 { store x[36*i0 + 6*i1 + 7], %0 }", None, Proved),
     (&[4], "for i1 in 0..4 { store x[5*i0 + 20*i1], %0 }", None, Proved),
     (&[4], "store x[4*i0], %0 store x[4*i0 + 20], %0 store x[4*i0 + 40], %0", None, Proved),
+    (
+        &[4],
+        "store x[4*i0], %0 active 2 store x[4*i0 + 2], %0 active 2 store x[4*i0 + 20], %0 active 2
+         store x[4*i0 + 22], %0 active 2 store x[4*i0 + 40], %0 active 2 store x[4*i0 + 42], %0 active 2",
+        None,
+        Proved,
+    ),
     (&[4], "store x[4*i0], %0 store x[4*i0 + 12], %0", None, Race(NEAR)),
     (&[2], "for i1 in 0..2 { store x[16*i0 + 64*i1 + 8], %0 store x[16*i0 + 64*i1 + 12], %0 }", None, Proved),
     (

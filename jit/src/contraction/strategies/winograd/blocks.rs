@@ -4,13 +4,14 @@
 use super::super::emit::times;
 use super::product::{apart, panels};
 use super::sliding::{KERNEL, Sliding};
-use super::transform::{ELEMENTS, TILE};
+use super::transform::Form;
 use crate::contraction::text::{choice, record};
 use crate::cost::cache::holds;
 use crate::cost::params::caches::TOGETHER;
 use crate::cost::params::sharing::{ALONE, SHARED};
 use crate::cost::params::winograd::{
-    FAR, FEW, FILLED, GATHERED, HALVINGS, NEAR, PANEL, PATCHES, RESULTS, SCATTERED, TASKS, TILES, TRANSPOSED, WEIGHTS,
+    FAR, FEW, FILLED, FOUR, GATHERED, HALVINGS, NEAR, PANEL, SCATTERED, STAYS, TASKS, TILES, TRANSPOSED, TWO,
+    Transforms, WIDE,
 };
 use crate::cost::sharing::{divisor, divisors};
 use crate::kernel::Index;
@@ -20,6 +21,8 @@ use crate::target::Target;
 /// the weights of a block of features as `[element, panel, channel, feature of the panel]`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Blocks {
+    /// How large tiles are.
+    pub form: Form,
     /// What the tasks share out, and what of it they transform while they use it.
     pub shared: Shared,
     /// Tasks along images, rows and blocks of features.
@@ -52,7 +55,7 @@ pub enum Shared {
 }
 
 choice!(Shared { 0 "tiles" Tiles, 1 "features" Features, 2 "blocks" Blocks });
-record!(Blocks { shared, tasks, images, rows, features, panel, count, patches, weights, sums });
+record!(Blocks { form, shared, tasks, images, rows, features, panel, count, patches, weights, sums });
 
 /// Sizes of blocks of features: all of them, or a fraction in whole tiles of registers.
 pub fn feature_blocks(features: usize, target: &Target) -> Vec<usize> {
@@ -64,8 +67,8 @@ pub fn feature_blocks(features: usize, target: &Target) -> Vec<usize> {
 
 /// Images and rows of tiles of a block: some rows of one image, or whole images. All blocks are equal, so that one
 /// product does for all.
-pub fn tile_blocks([images, height, width]: [usize; 3]) -> Vec<(usize, usize)> {
-    let (rows, columns) = (height.div_ceil(TILE), width.div_ceil(TILE));
+pub fn tile_blocks(form: Form, [images, height, width]: [usize; 3]) -> Vec<(usize, usize)> {
+    let [rows, columns] = [height, width].map(|extent| extent.div_ceil(form.tile()));
     // Some rows of one image, then whole images. Few tiles make a flat product that reads the weights for too few rows;
     // many do not stay in the caches between the transforms.
     let parts = divisors(rows).into_iter().filter(|&part| part < rows).map(|part| (1, part));
@@ -76,28 +79,47 @@ pub fn tile_blocks([images, height, width]: [usize; 3]) -> Vec<(usize, usize)> {
     blocks
 }
 
-/// Cycles in which 16 times so many elements pass between registers and the cache that holds them and those beside
-/// them.
-pub fn passing(elements: usize, beside: usize, target: &Target) -> f64 {
-    (ELEMENTS * elements) as f64 * near(elements, beside, target).unwrap_or(FAR)
+/// Cycles in which so many elements of each matrix pass between registers and the cache that holds them and those
+/// beside them.
+pub fn passing(form: Form, elements: usize, beside: usize, target: &Target) -> f64 {
+    (form.elements() * elements) as f64 * each_element(form, elements + beside, FAR, target)
 }
 
-/// Cycles in which a transform writes 16 times so many elements, each of the 16 to another place.
-pub fn scattered(elements: usize, beside: usize, target: &Target) -> f64 {
-    (ELEMENTS * elements) as f64 * near(elements, beside, target).unwrap_or(SCATTERED)
+/// Cycles in which a transform writes so many elements of each matrix, each of the matrices to another place.
+pub fn scattered(form: Form, elements: usize, beside: usize, target: &Target) -> f64 {
+    (form.elements() * elements) as f64 * each_element(form, elements + beside, SCATTERED, target)
 }
 
-/// Cycles for each of 16 times so many elements, where they and those beside them stay in the second-level cache.
-fn near(elements: usize, beside: usize, target: &Target) -> Option<f64> {
-    let all = ELEMENTS * (elements + beside);
-    let (wide, more) = FILLED;
-    let more = if target.lanes < wide { 0.0 } else { more };
+/// Cycles for each of so many elements of all matrices, which take `far` from beyond the second-level cache: with narrow
+/// vectors, and with wide ones.
+fn each_element(form: Form, elements: usize, far: [f64; 2], target: &Target) -> f64 {
+    let all = form.elements() * elements;
     let filled = (4 * all) as f64 / target.l2_bytes as f64;
-    holds(target.l2_bytes, TOGETHER, all).then_some(NEAR + more * filled)
+    match (holds(target.l2_bytes, TOGETHER, all), target.lanes < WIDE) {
+        (true, true) => NEAR,
+        (true, false) => NEAR + FILLED * filled,
+        (false, true) => far[0],
+        // What stays in the cache does not come from beyond it.
+        (false, false) => far[1] * (1.0 - STAYS / filled),
+    }
+}
+
+/// What the transforms take.
+pub fn cycles(form: Form) -> Transforms {
+    match form {
+        Form::Two => TWO,
+        Form::Four => FOUR,
+    }
 }
 
 /// Tasks along images and along rows of the only grid, in whole blocks.
-pub fn tile_tasks([images, height, _]: [usize; 3], grids: usize, block: (usize, usize), most: usize) -> [usize; 2] {
+pub fn tile_tasks(
+    form: Form,
+    [images, height, _]: [usize; 3],
+    grids: usize,
+    block: (usize, usize),
+    most: usize,
+) -> [usize; 2] {
     let whole = |extent: usize, size: usize, tasks: usize| match extent.is_multiple_of(size) {
         true => divisor(extent / size, tasks),
         false => 1,
@@ -107,11 +129,12 @@ pub fn tile_tasks([images, height, _]: [usize; 3], grids: usize, block: (usize, 
     if grids > 1 {
         return [along, 1];
     }
-    [along, whole(height, TILE * block.1, most / along)]
+    [along, whole(height, form.tile() * block.1, most / along)]
 }
 
 impl Blocks {
     pub fn new(
+        form: Form,
         sliding: &Sliding,
         shared: Shared,
         (images, rows): (usize, usize),
@@ -119,17 +142,18 @@ impl Blocks {
         panel: usize,
     ) -> Blocks {
         let ([all_images, height, width], all_features) = (sliding.grid(), sliding.kept[1]);
-        let tiles = images * rows * width.div_ceil(TILE);
-        let (high, feature_blocks) = (height.div_ceil(TILE * rows), all_features / features);
+        let tiles = images * rows * width.div_ceil(form.tile());
+        let (high, feature_blocks) = (height.div_ceil(form.tile() * rows), all_features / features);
         // Tasks along features first; what is left of them goes to images and rows.
         let along_features = if shared == Shared::Tiles { 1 } else { divisor(feature_blocks, TASKS) };
         let [along, down] = match shared {
             Shared::Features => [1, 1],
             Shared::Tiles | Shared::Blocks => {
-                tile_tasks(sliding.grid(), sliding.grids(), (images, rows), TASKS / along_features)
+                tile_tasks(form, sliding.grid(), sliding.grids(), (images, rows), TASKS / along_features)
             }
         };
         Blocks {
+            form,
             shared,
             tasks: [along, down, along_features],
             images,
@@ -145,7 +169,7 @@ impl Blocks {
 
     /// Tiles of a block.
     pub fn tiles(&self, sliding: &Sliding) -> usize {
-        self.images * self.rows * sliding.grid()[2].div_ceil(TILE)
+        self.images * self.rows * sliding.grid()[2].div_ceil(self.form.tile())
     }
 
     /// The number of all tasks.
@@ -166,14 +190,16 @@ impl Blocks {
         // before is there as a whole, all blocks of it.
         let patches = if self.shared == Shared::Tiles { tasks } else { self.count[0] };
         let weights = if self.shared == Shared::Features { tasks } else { self.count[1] };
-        [patches * self.patches, weights * self.weights, tasks * self.sums].map(|elements| ELEMENTS * elements)
+        [patches * self.patches, weights * self.weights, tasks * self.sums]
+            .map(|elements| self.form.elements() * elements)
     }
 
     /// Estimated cycles, of which the product of one block takes so many; `once` as in [`Winograd::of`].
     pub fn estimate(&self, sliding: &Sliding, product: f64, once: [f64; 2], target: &Target) -> f64 {
         let lanes = target.lanes;
         let ([images, height, width], features) = (sliding.grid(), sliding.kept[1]);
-        let tiles = (sliding.grids() * images * height.div_ceil(TILE) * width.div_ceil(TILE)) as f64;
+        let [high, wide] = [height, width].map(|extent| extent.div_ceil(self.form.tile()));
+        let tiles = (sliding.grids() * images * high * wide) as f64;
         let vectors = |count: usize| count.div_ceil(lanes) as f64;
         // How a vector of weights along features is loaded: as it lies; in squares that are transposed, where channels
         // lie side by side; else lane by lane, all elements of the kernel each.
@@ -182,13 +208,14 @@ impl Blocks {
             [.., 1, _] => TRANSPOSED,
             _ => (KERNEL * KERNEL * GATHERED * lanes) as f64,
         };
-        let patches = tiles * vectors(sliding.channels) * PATCHES;
-        let weights = sliding.channels as f64 * vectors(features) * (WEIGHTS + gather);
-        let results = tiles * vectors(features) * RESULTS;
+        let costs = cycles(self.form);
+        let patches = tiles * vectors(sliding.channels) * costs.patches;
+        let weights = sliding.channels as f64 * vectors(features) * (costs.weights + gather);
+        let results = tiles * vectors(features) * costs.results;
         // An operand passes once when it is written, and when it is read once for each block of the other one; the sums
         // of a block pass twice.
-        let passing = |elements: usize, beside: usize| passing(elements, beside, target);
-        let scattered = |elements: usize, beside: usize| scattered(elements, beside, target);
+        let passing = |elements: usize, beside: usize| passing(self.form, elements, beside, target);
+        let scattered = |elements: usize, beside: usize| scattered(self.form, elements, beside, target);
         // `own` is the operand of the outer loop: a block of it stays while all blocks of the other one pass by.
         let (count, own, other) = match self.shared {
             Shared::Tiles => (self.count, self.patches, self.weights),

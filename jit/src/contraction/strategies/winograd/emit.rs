@@ -8,7 +8,6 @@ use super::blocks::Shared;
 use super::forward::{Step, Winograd};
 use super::sliding::KERNEL;
 use super::tiles::{Block, Tiles, each, grid};
-use super::transform::{self, ELEMENTS};
 use crate::contraction::problem::{Epilogue, Place};
 use crate::kernel::{BufferId, Index, KernelBuilder, Operation, Value};
 
@@ -29,6 +28,7 @@ impl Winograd {
     fn tiles(&self) -> Tiles {
         let [images, _, height, width] = self.sliding.kept;
         Tiles {
+            form: self.blocks.form,
             extent: [images, height, width],
             dilation: self.sliding.dilation,
             left: self.sliding.left,
@@ -41,7 +41,7 @@ impl Winograd {
     /// The weights of all blocks of features; each is a task.
     fn all_weights(&self, kernel: &mut KernelBuilder, from: BufferId, to: BufferId) {
         let block = grid(kernel, self.blocks.count[1]);
-        self.weights(kernel, &block, from, &side(to, &block, ELEMENTS * self.blocks.weights));
+        self.weights(kernel, &block, from, &side(to, &block, self.blocks.form.elements() * self.blocks.weights));
     }
 
     /// Whether weights lie along channels, not along features.
@@ -55,19 +55,19 @@ impl Winograd {
         //   for block of tiles
         //     patches = B' d B                        of the block, in the task's scratch
         //     for block of features
-        //       sums[16] = patches[16] * weights[16]  weights are there
+        //       sums = patches * weights              for each element; weights are there
         //       results = A' sums A                   to the epilogue
         let &[left, weights, patches, sums] = buffers else { unreachable!("four buffers") };
         let (tiles, blocks) = (self.tiles(), &self.blocks);
         let tasks = blocks.tasks.map(|tasks| grid(kernel, tasks));
         let task = blocks.task(&tasks);
-        let own = side(patches, &task, ELEMENTS * blocks.patches);
-        let sums = side(sums, &task, ELEMENTS * blocks.sums);
+        let own = side(patches, &task, blocks.form.elements() * blocks.patches);
+        let sums = side(sums, &task, blocks.form.elements() * blocks.sums);
         let share = tiles.share([blocks.tasks[0], blocks.tasks[1]], [&tasks[0], &tasks[1]]);
         tiles.blocks(kernel, &share, &mut |kernel, block| {
             tiles.patches(kernel, block, left, own.buffer, &own.start);
             each(kernel, blocks.count[1], 1, &mut |kernel, features, _| {
-                let weights = side(weights, features, ELEMENTS * blocks.weights);
+                let weights = side(weights, features, blocks.form.elements() * blocks.weights);
                 self.results(kernel, block, features, [&own, &weights, &sums], epilogue);
             });
         });
@@ -81,14 +81,14 @@ impl Winograd {
         let &[patches, right, weights, sums] = buffers else { unreachable!("four buffers") };
         let (tiles, blocks) = (self.tiles(), &self.blocks);
         let task = grid(kernel, blocks.tasks[2]);
-        let own = side(weights, &task, ELEMENTS * blocks.weights);
-        let sums = side(sums, &task, ELEMENTS * blocks.sums);
+        let own = side(weights, &task, blocks.form.elements() * blocks.weights);
+        let sums = side(sums, &task, blocks.form.elements() * blocks.sums);
         let share = blocks.count[1] / blocks.tasks[2];
         each(kernel, share, 1, &mut |kernel, number, _| {
             let features = times(&task, share).plus_index(number, 1);
             self.weights(kernel, &features, right, &own);
             tiles.blocks(kernel, &tiles.all(), &mut |kernel, block| {
-                let patches = side(patches, &block.number, ELEMENTS * blocks.patches);
+                let patches = side(patches, &block.number, blocks.form.elements() * blocks.patches);
                 self.results(kernel, block, &features, [&patches, &own, &sums], epilogue);
             });
         });
@@ -101,14 +101,14 @@ impl Winograd {
         let &[patches, weights, sums] = buffers else { unreachable!("three buffers") };
         let (tiles, blocks) = (self.tiles(), &self.blocks);
         let tasks = blocks.tasks.map(|tasks| grid(kernel, tasks));
-        let sums = side(sums, &blocks.task(&tasks), ELEMENTS * blocks.sums);
+        let sums = side(sums, &blocks.task(&tasks), blocks.form.elements() * blocks.sums);
         let tile_share = tiles.share([blocks.tasks[0], blocks.tasks[1]], [&tasks[0], &tasks[1]]);
         let share = blocks.count[1] / blocks.tasks[2];
         each(kernel, share, 1, &mut |kernel, number, _| {
             let features = times(&tasks[2], share).plus_index(number, 1);
-            let weights = side(weights, &features, ELEMENTS * blocks.weights);
+            let weights = side(weights, &features, blocks.form.elements() * blocks.weights);
             tiles.blocks(kernel, &tile_share, &mut |kernel, block| {
-                let patches = side(patches, &block.number, ELEMENTS * blocks.patches);
+                let patches = side(patches, &block.number, blocks.form.elements() * blocks.patches);
                 self.results(kernel, block, &features, [&patches, &weights, &sums], epilogue);
             });
         });
@@ -156,10 +156,10 @@ impl Winograd {
                             )
                         };
                         let mut store = |kernel: &mut KernelBuilder, down: usize, across: usize, value: Value| {
-                            let element = (4 * down + across) * blocks.weights;
+                            let element = blocks.form.element(down, across) * blocks.weights;
                             kernel.store(to.buffer, place.clone().shifted(element as i64), 1, active, value);
                         };
-                        transform::weights(kernel, &mut load, &mut store);
+                        blocks.form.weights(kernel, &mut load, &mut store);
                     }
                 });
             });
@@ -192,7 +192,7 @@ impl Winograd {
                 let start = start.clone().plus_index(vector, lanes as i64);
                 let feature = times(features, blocks.features).plus_index(vector, lanes as i64);
                 let mut load = |kernel: &mut KernelBuilder, down: usize, across: usize| {
-                    let index = start.clone().shifted(((4 * down + across) * blocks.sums) as i64);
+                    let index = start.clone().shifted((blocks.form.element(down, across) * blocks.sums) as i64);
                     kernel.push(Operation::Load { buffer: sums.buffer, index, stride: 1, active })
                 };
                 let mut store = |kernel: &mut KernelBuilder, down: usize, across: usize, value: Value| {
@@ -202,7 +202,7 @@ impl Winograd {
                     let place = self.sliding.place([&tile.image, &feature, &row, &column], active);
                     epilogue.take(kernel, &place, value);
                 };
-                transform::results(kernel, tile.size, &mut load, &mut store);
+                blocks.form.results(kernel, tile.size, &mut load, &mut store);
             });
         });
     }

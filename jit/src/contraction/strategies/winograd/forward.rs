@@ -3,11 +3,12 @@
 use super::blocks::{Blocks, Shared, feature_blocks, tile_blocks};
 use super::product::{Product, Products, Sizes};
 use super::sliding::Sliding;
-use super::transform::{ELEMENTS, TILE};
+use super::transform::Form;
 use crate::contraction::problem::{Contraction, Source, StageOf};
 use crate::contraction::text::{choice, record};
 use crate::contraction::tiling::Tiling;
 use crate::cost::cache::holds;
+use crate::cost::params::winograd::four::CHANNELS;
 use crate::cost::params::winograd::{CLOSELY, IDEAL, KEPT, PANEL, SCRATCH};
 use crate::kernel::Access;
 
@@ -40,7 +41,9 @@ impl Winograd {
     /// is computed once of the left and the right operand costs the given parts of its cycles. With the estimated
     /// cycles of each.
     pub fn of(contraction: &Contraction, once: [f64; 2], products: &Products<'_>) -> Vec<(Winograd, f64)> {
-        choose(contraction, once, products)
+        let Some(sliding) = Sliding::of(contraction) else { return Vec::new() };
+        let forms = Form::of(sliding.channels, CHANNELS, products.target).iter();
+        forms.flat_map(|form| choose(*form, &sliding, once, products)).collect()
     }
 
     /// Images, rows of tiles and features of a block.
@@ -79,31 +82,30 @@ impl Winograd {
 }
 
 impl Step {
-    /// In a word.
-    pub fn name(self) -> &'static str {
-        match self {
-            Step::Patches => "patches",
-            Step::Weights => "weights",
-            Step::Results => "winograd",
+    /// In a word, with tiles of a form.
+    pub fn name(self, form: Form) -> &'static str {
+        match (self, form) {
+            (Step::Patches, _) => "patches",
+            (Step::Weights, _) => "weights",
+            (Step::Results, Form::Two) => "winograd",
+            (Step::Results, Form::Four) => "winograd 4x4",
         }
     }
 }
 
-/// Fast blocks of a contraction, if it is of the kind: those that look best where products run at their limit are
-/// looked at closely.
-fn choose(contraction: &Contraction, once: [f64; 2], products: &Products<'_>) -> Vec<(Winograd, f64)> {
+/// Fast blocks of a contraction: those that look best where products run at their limit are looked at closely.
+fn choose(form: Form, sliding: &Sliding, once: [f64; 2], products: &Products<'_>) -> Vec<(Winograd, f64)> {
     let target = products.target;
-    let Some(sliding) = Sliding::of(contraction) else { return Vec::new() };
     let [images, height, width] = sliding.grid();
     let mut candidates: Vec<(f64, Blocks)> = Vec::new();
     for features in feature_blocks(sliding.kept[1], target) {
-        for size in tile_blocks([images, height, width]) {
+        for size in tile_blocks(form, [images, height, width]) {
             for shared in [Shared::Tiles, Shared::Features, Shared::Blocks] {
                 // A first look with a guessed panel and an ideal product.
-                let blocks = Blocks::new(&sliding, shared, size, features, PANEL * target.lanes);
-                let elements = ELEMENTS * size.0 * size.1 * width.div_ceil(TILE) * features;
+                let blocks = Blocks::new(form, sliding, shared, size, features, PANEL * target.lanes);
+                let elements = form.elements() * size.0 * size.1 * width.div_ceil(form.tile()) * features;
                 let ideal = (elements * (sliding.channels / IDEAL.0 + IDEAL.1)) as f64 / target.lanes as f64;
-                candidates.push((blocks.estimate(&sliding, ideal, once, target), blocks));
+                candidates.push((blocks.estimate(sliding, ideal, once, target), blocks));
             }
         }
     }
@@ -115,13 +117,14 @@ fn choose(contraction: &Contraction, once: [f64; 2], products: &Products<'_>) ->
     candidates.sort_by(|a, b| a.0.total_cmp(&b.0));
     let closely = candidates.into_iter().take(CLOSELY).filter_map(|(_, blocks)| {
         // Closely: the tiles of the product that it really takes, and the panels that follow from them.
-        let rows = (blocks.tiles(&sliding), sliding.channels);
+        let rows = (blocks.tiles(sliding), sliding.channels);
         let depth = (sliding.channels, 1);
-        let sizes = Sizes { element: blocks.patches, rows, features: blocks.features, depth };
+        let (elements, element, features) = (form.elements(), blocks.patches, blocks.features);
+        let sizes = Sizes { elements, element, rows, features, depth };
         let Product { tiling: product, panel, cycles } = products.of(sizes)?;
         let size = (blocks.images, blocks.rows);
-        let blocks = Blocks::new(&sliding, blocks.shared, size, blocks.features, panel);
-        let cycles = blocks.estimate(&sliding, cycles, once, target);
+        let blocks = Blocks::new(form, sliding, blocks.shared, size, features, panel);
+        let cycles = blocks.estimate(sliding, cycles, once, target);
         Some((Winograd { sliding: sliding.clone(), blocks, product }, cycles))
     });
     closely.collect()

@@ -1,17 +1,18 @@
-//! The weight gradient by the same transforms, `dW = G' [sum over tiles of (B' d B) * (A dy A')] G`: 16 matrix products
+//! The weight gradient by the same transforms, `dW = G' [sum over tiles of (B' d B) * (A dy A')] G`: matrix products
 //! with sums over tiles. This file chooses blocks and estimates cycles; `gradient_kernels.rs` writes the kernels.
 
-use super::blocks::{feature_blocks, passing, scattered, tile_blocks, tile_tasks};
+use super::blocks::{cycles, feature_blocks, passing, scattered, tile_blocks, tile_tasks};
 use super::product::{Product, Products, Sizes, apart, panels};
 use super::sliding::{Correlation, grid};
-use super::transform::{ELEMENTS, TILE};
+use super::transform::Form;
 use crate::contraction::problem::{Contraction, Source, StageOf};
 use crate::contraction::text::{choice, record};
 use crate::contraction::tiling::Tiling;
 use crate::cost::cache::holds;
 use crate::cost::params::sharing::{ALONE, SHARED};
-use crate::cost::params::winograd::{CLOSELY, PANEL, PATCHES, TASKS};
-use crate::cost::params::winograd_gradient::{GRADIENTS, IDEAL, SCRATCH, SUMS};
+use crate::cost::params::winograd::four::RESULTS;
+use crate::cost::params::winograd::gradient::{IDEAL, SCRATCH};
+use crate::cost::params::winograd::{CLOSELY, PANEL, TASKS};
 use crate::cost::sharing::divisor;
 use crate::kernel::Access;
 use crate::target::Target;
@@ -29,6 +30,8 @@ pub struct Gradient {
 /// as `[element, panel, tile, feature of the panel]`, sums as `[element, channel, feature]`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct GradientBlocks {
+    /// How large tiles are.
+    pub form: Form,
     shared: SharedAmong,
     /// Tasks, along each axis that is shared out.
     pub tasks: [usize; 2],
@@ -73,18 +76,21 @@ pub enum GradientStep {
 record!(Gradient { correlation, blocks, product });
 
 choice!(SharedAmong { 0 "tiles" Tiles, 1 "features" Features });
-record!(GradientBlocks { shared, tasks, block, tiles, features, count, panel, patches, gradients, sums });
+record!(GradientBlocks { form, shared, tasks, block, tiles, features, count, panel, patches, gradients, sums });
 
 choice!(GradientStep { 0 "transform" Transform, 1 "parts" Parts, 2 "sum" Sum, 3 "results" Results });
 
 impl GradientStep {
-    /// In a word.
-    pub fn name(self) -> &'static str {
-        match self {
-            GradientStep::Transform => "transform",
-            GradientStep::Parts => "winograd parts",
-            GradientStep::Sum => "winograd sum",
-            GradientStep::Results => "winograd gradient",
+    /// In a word, with tiles of a form.
+    pub fn name(self, form: Form) -> &'static str {
+        match (self, form) {
+            (GradientStep::Transform, _) => "transform",
+            (GradientStep::Parts, Form::Two) => "winograd parts",
+            (GradientStep::Parts, Form::Four) => "winograd 4x4 parts",
+            (GradientStep::Sum, Form::Two) => "winograd sum",
+            (GradientStep::Sum, Form::Four) => "winograd 4x4 sum",
+            (GradientStep::Results, Form::Two) => "winograd gradient",
+            (GradientStep::Results, Form::Four) => "winograd 4x4 gradient",
         }
     }
 }
@@ -92,12 +98,18 @@ impl GradientStep {
 impl Gradient {
     /// Fast strategies to compute a contraction, with the estimated cycles of each; none where it is no such gradient.
     pub fn of(contraction: &Contraction, products: &Products<'_>) -> Vec<(Gradient, f64)> {
-        let target = products.target;
         let Some(correlation) = Correlation::of(contraction) else { return Vec::new() };
+        let forms = Form::of(correlation.reduced.iter().product(), RESULTS, products.target).iter();
+        forms.flat_map(|form| Gradient::in_tiles(*form, &correlation, products)).collect()
+    }
+
+    /// Those with tiles of a form.
+    fn in_tiles(form: Form, correlation: &Correlation, products: &Products<'_>) -> Vec<(Gradient, f64)> {
+        let target = products.target;
         let extent = grid(correlation.reduced, correlation.dilation);
         let [images, height, _] = extent;
-        let (all_rows, all_features) = (height.div_ceil(TILE), correlation.kept[1]);
-        let by_tiles = tile_blocks(extent).into_iter();
+        let (all_rows, all_features) = (height.div_ceil(form.tile()), correlation.kept[1]);
+        let by_tiles = tile_blocks(form, extent).into_iter();
         // Two families: tasks that share out tiles, with all features at once, and tasks that share out features, with
         // all tiles as one block.
         let by_tiles = by_tiles.map(|block| (SharedAmong::Tiles, block, all_features));
@@ -110,18 +122,20 @@ impl Gradient {
         for (shared, block, features) in by_tiles.chain(by_features) {
             // As for `Winograd`: all candidates by an ideal product, then a few of them with the tiles that it really
             // takes.
-            let blocks = GradientBlocks::new(&correlation, shared, block, features, PANEL * target.lanes);
-            let ideal = ELEMENTS * channels * features.div_ceil(target.lanes) * (blocks.tiles / IDEAL.0 + IDEAL.1);
-            candidates.push((blocks.estimate(&correlation, ideal as f64, target), blocks));
+            let blocks = GradientBlocks::new(form, correlation, shared, block, features, PANEL * target.lanes);
+            let vectors = form.elements() * channels * features.div_ceil(target.lanes);
+            let ideal = vectors * (blocks.tiles / IDEAL.0 + IDEAL.1);
+            candidates.push((blocks.estimate(correlation, ideal as f64, target), blocks));
         }
         candidates.retain(|(_, blocks)| holds(target.l2_bytes, SCRATCH, blocks.scratch().iter().sum()));
         candidates.sort_by(|a, b| a.0.total_cmp(&b.0));
         let closely = candidates.into_iter().take(CLOSELY).filter_map(|(_, blocks)| {
             let GradientBlocks { shared, block: [images, rows], features, tiles, .. } = blocks;
-            let sizes = Sizes { element: blocks.patches, rows: (channels, 1), features, depth: (tiles, channels) };
+            let (elements, element) = (form.elements(), blocks.patches);
+            let sizes = Sizes { elements, element, rows: (channels, 1), features, depth: (tiles, channels) };
             let Product { tiling: product, panel, cycles } = products.of(sizes)?;
-            let blocks = GradientBlocks::new(&correlation, shared, (images, rows), features, panel);
-            let cycles = blocks.estimate(&correlation, cycles, target);
+            let blocks = GradientBlocks::new(form, correlation, shared, (images, rows), features, panel);
+            let cycles = blocks.estimate(correlation, cycles, target);
             Some((Gradient { correlation: correlation.clone(), blocks, product }, cycles))
         });
         closely.collect()
@@ -136,8 +150,8 @@ impl Gradient {
     pub fn stages(&self, scratch: impl FnMut(usize) -> Source, operands: [Source; 2]) -> Vec<StageOf<GradientStep>> {
         let flops = self.correlation.flops();
         let [patches, gradients, sums] = self.blocks.scratch().map(scratch);
-        let GradientBlocks { shared, tasks, sums: step, .. } = self.blocks;
-        let parts = tasks[0] * tasks[1] * ELEMENTS * step;
+        let GradientBlocks { form, shared, tasks, sums: step, .. } = self.blocks;
+        let parts = tasks[0] * tasks[1] * form.elements() * step;
         let mut stages = Vec::new();
         let mut stage = |from: &[Source], to: &[(Source, Access)], flops: u64, step: GradientStep| {
             let reads = from.iter().map(|&source| (source, Access::Read));
@@ -164,6 +178,7 @@ impl Gradient {
 
 impl GradientBlocks {
     fn new(
+        form: Form,
         correlation: &Correlation,
         shared: SharedAmong,
         (images, rows): (usize, usize),
@@ -172,14 +187,15 @@ impl GradientBlocks {
     ) -> GradientBlocks {
         let [channels, all_features] = correlation.kept;
         let extent = grid(correlation.reduced, correlation.dilation);
-        let tiles = images * rows * extent[2].div_ceil(TILE);
+        let tiles = images * rows * extent[2].div_ceil(form.tile());
         let grids = correlation.dilation[0] * correlation.dilation[1];
         let count = all_features / features;
         let tasks = match shared {
-            SharedAmong::Tiles => tile_tasks(extent, grids, (images, rows), TASKS),
+            SharedAmong::Tiles => tile_tasks(form, extent, grids, (images, rows), TASKS),
             SharedAmong::Features => [divisor(count, TASKS), 1],
         };
         GradientBlocks {
+            form,
             shared,
             tasks,
             block: [images, rows],
@@ -199,7 +215,7 @@ impl GradientBlocks {
         // Where tasks share out features, they read the same patches and gradients. Sums are each task's own.
         let operands = if self.shared == SharedAmong::Tiles { tasks } else { 1 };
         let elements = [operands * self.patches, operands * self.count * self.gradients, tasks * self.sums];
-        elements.map(|elements| ELEMENTS * elements)
+        elements.map(|elements| self.form.elements() * elements)
     }
 
     /// Estimated cycles, of which the product of one block takes so many.
@@ -208,20 +224,24 @@ impl GradientBlocks {
         let grids = correlation.dilation[0] * correlation.dilation[1];
         let [channels, features] = correlation.kept;
         let vectors = |count: usize| count.div_ceil(target.lanes) as f64;
-        let tiles = (grids * images * height.div_ceil(TILE) * width.div_ceil(TILE)) as f64;
+        let [high, wide] = [height, width].map(|extent| extent.div_ceil(self.form.tile()));
+        let (form, tiles) = (self.form, (grids * images * high * wide) as f64);
         let (blocks, count) = (tiles / self.tiles as f64, self.count as f64);
         let tasks = self.tasks[0] * self.tasks[1];
         // Sums that the last stage adds up for each result.
         let parts = if self.shared == SharedAmong::Tiles { tasks } else { 1 };
-        let transforms = tiles * (vectors(channels) * PATCHES + vectors(features) * GRADIENTS)
-            + channels as f64 * vectors(features) * (SUMS + (ELEMENTS * parts) as f64);
+        let costs = cycles(form);
+        let transforms = tiles * (vectors(channels) * costs.patches + vectors(features) * costs.gradients)
+            + channels as f64 * vectors(features) * (costs.sums + (form.elements() * parts) as f64);
         // Patches and gradients pass once when they are written, patches once more for each block of features; sums
         // twice.
         let beside = self.gradients + self.sums;
-        let patches = scattered(self.patches, beside, target) + passing(self.patches, beside, target) * count;
-        let of_features = scattered(self.gradients, beside, target) + passing(self.gradients, beside, target);
+        let patches =
+            scattered(form, self.patches, beside, target) + passing(form, self.patches, beside, target) * count;
+        let of_features =
+            scattered(form, self.gradients, beside, target) + passing(form, self.gradients, beside, target);
         let gradients = of_features * count;
-        let sums = passing(self.sums, self.patches.min(self.gradients), target) * 2.0 * count;
+        let sums = passing(form, self.sums, self.patches.min(self.gradients), target) * 2.0 * count;
         let alone = if tasks < SHARED { ALONE } else { 1.0 };
         alone * (blocks * (count * product + patches + gradients + sums) + transforms)
     }

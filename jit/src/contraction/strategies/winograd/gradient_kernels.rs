@@ -6,7 +6,6 @@ use super::super::register_tiles::Tiler;
 use super::emit::side;
 use super::gradient::{Gradient, GradientStep};
 use super::tiles::{Block, Tiles, each, grid};
-use super::transform::{self, ELEMENTS};
 use crate::contraction::problem::{Epilogue, Place};
 use crate::cost::params::winograd::TRANSFORMS;
 use crate::cost::sharing::divisor;
@@ -36,6 +35,7 @@ impl Gradient {
 
     fn geometry(&self) -> Tiles {
         Tiles {
+            form: self.blocks.form,
             extent: self.correlation.reduced,
             dilation: self.correlation.dilation,
             left: self.correlation.left,
@@ -64,14 +64,14 @@ impl Gradient {
         let tiles = self.geometry();
         let tasks = self.blocks.tasks.map(|tasks| grid(kernel, tasks));
         let task = times(&tasks[0], self.blocks.tasks[1]).plus_index(&tasks[1], 1);
-        let patches = side(patches, &task, ELEMENTS * self.blocks.patches);
-        let gradients = side(gradients, &task, ELEMENTS * self.blocks.gradients);
-        let sums = side(sums, &task, ELEMENTS * self.blocks.sums);
+        let patches = side(patches, &task, self.blocks.form.elements() * self.blocks.patches);
+        let gradients = side(gradients, &task, self.blocks.form.elements() * self.blocks.gradients);
+        let sums = side(sums, &task, self.blocks.form.elements() * self.blocks.sums);
         // sums = 0
         // for block of the task's tiles
         //   patches, gradients                transformed, in the task's scratch
-        //   sums[16] += patches' * gradients  a sum over the block's tiles
-        fill(kernel, sums.buffer, sums.start.clone(), ELEMENTS * self.blocks.sums);
+        //   sums += patches' * gradients      for each element a sum over the block's tiles
+        fill(kernel, sums.buffer, sums.start.clone(), self.blocks.form.elements() * self.blocks.sums);
         tiles.blocks(kernel, &tiles.share(self.blocks.tasks, [&tasks[0], &tasks[1]]), &mut |kernel, block| {
             tiles.patches(kernel, block, left, patches.buffer, &patches.start);
             self.gradients(kernel, block, right, gradients.buffer, &gradients.start);
@@ -83,12 +83,12 @@ impl Gradient {
     fn results(&self, kernel: &mut KernelBuilder, buffers: &[BufferId], epilogue: &mut dyn Epilogue) {
         let &[patches, gradients, sums] = buffers else { unreachable!("three buffers") };
         let task = grid(kernel, self.blocks.tasks[0]);
-        let sums = side(sums, &task, ELEMENTS * self.blocks.sums);
+        let sums = side(sums, &task, self.blocks.form.elements() * self.blocks.sums);
         // One block of features at a time: its sums are results at once, so that they are stored, not added.
         let share = self.blocks.count / self.blocks.tasks[0];
         each(kernel, share, 1, &mut |kernel, number, _| {
             let features = times(&task, share).plus_index(number, 1);
-            let gradients = side(gradients, &features, ELEMENTS * self.blocks.gradients);
+            let gradients = side(gradients, &features, self.blocks.form.elements() * self.blocks.gradients);
             self.product(kernel, [&side(patches, &Index::default(), 0), &gradients, &sums], false);
             let channels = (&Index::default(), self.correlation.kept[0]);
             self.finish(kernel, &sums, 1, channels, &features, epilogue);
@@ -107,7 +107,8 @@ impl Gradient {
             let place = start.clone().plus_index(&tile.number, self.blocks.panel as i64);
             each(kernel, self.blocks.count, 1, &mut |kernel, number, _| {
                 let origin = origin.clone().plus_index(number, self.blocks.features as i64);
-                let place = place.clone().plus_index(number, (ELEMENTS * self.blocks.gradients) as i64);
+                let place =
+                    place.clone().plus_index(number, (self.blocks.form.elements() * self.blocks.gradients) as i64);
                 each(kernel, self.blocks.features, self.blocks.panel, &mut |kernel, panel, features| {
                     let origin = origin.clone().plus_index(panel, self.blocks.panel as i64);
                     let place = place.clone().plus_index(panel, (tiles * self.blocks.panel) as i64);
@@ -121,10 +122,10 @@ impl Gradient {
                             kernel.push(Operation::Load { buffer: from, index, stride: 1, active })
                         };
                         let mut store = |kernel: &mut KernelBuilder, down: usize, across: usize, value: Value| {
-                            let element = (4 * down + across) * self.blocks.gradients;
+                            let element = self.blocks.form.element(down, across) * self.blocks.gradients;
                             kernel.store(to, place.clone().shifted(element as i64), 1, active, value);
                         };
-                        transform::gradients(kernel, tile.size, &mut load, &mut store);
+                        self.blocks.form.gradients(kernel, tile.size, &mut load, &mut store);
                     });
                 });
             });
@@ -169,9 +170,11 @@ impl Gradient {
                 let start = start.clone().plus_index(vector, lanes as i64);
                 let feature = times(features, self.blocks.features).plus_index(vector, lanes as i64);
                 let mut load = |kernel: &mut KernelBuilder, down: usize, across: usize| {
-                    let start = start.clone().shifted(((4 * down + across) * self.blocks.sums) as i64);
+                    let start =
+                        start.clone().shifted((self.blocks.form.element(down, across) * self.blocks.sums) as i64);
                     let part = |kernel: &mut KernelBuilder, part: usize| {
-                        let index = start.clone().shifted((part * ELEMENTS * self.blocks.sums) as i64);
+                        let index =
+                            start.clone().shifted((part * self.blocks.form.elements() * self.blocks.sums) as i64);
                         kernel.push(Operation::Load { buffer: sums.buffer, index, stride: 1, active })
                     };
                     let first = part(kernel, 0);
@@ -186,7 +189,7 @@ impl Gradient {
                     let place = self.correlation.place([&down, &across, &channel, &feature], active);
                     epilogue.take(kernel, &place, value);
                 };
-                transform::weight_gradients(kernel, &mut load, &mut store);
+                self.blocks.form.weight_gradients(kernel, &mut load, &mut store);
             });
         });
     }

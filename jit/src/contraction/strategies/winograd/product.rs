@@ -1,4 +1,5 @@
-//! The 16 matrix products between the transforms, tiled. It knows contractions alone.
+//! The matrix products between the transforms, tiled. It knows contractions and how they are tiled; of the
+//! transforms it knows how many elements they give.
 
 use std::cell::RefCell;
 
@@ -6,7 +7,6 @@ use rustc_hash::FxHashMap;
 
 use super::super::packed_panels::PackedPanels;
 use super::super::register_tiles;
-use super::transform::ELEMENTS;
 use crate::contraction::problem::{Axis, Contraction, Coordinate};
 use crate::contraction::stalls::Stalls;
 use crate::contraction::tiling::Tiling;
@@ -16,7 +16,7 @@ use crate::target::Target;
 
 /// A distance between elements that starts each one at another set of a cache.
 pub fn apart(elements: usize) -> usize {
-    // An odd number of lines. A transform stores to 16 elements at once: at a distance of a power of two they would all
+    // An odd number of lines. A transform stores to all elements at once: at a distance of a power of two they would all
     // fall on one set of the cache and push one another out.
     let line = stalls::LINE as usize;
     (elements.div_ceil(line) | 1) * line
@@ -37,6 +37,8 @@ pub struct Products<'a> {
 /// What decides on a product.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Sizes {
+    /// How many elements, each of which is a product.
+    pub elements: usize,
     /// The distance between elements of the left operand.
     pub element: usize,
     /// Rows: how many, and their distance in the left operand.
@@ -69,23 +71,23 @@ impl<'a> Products<'a> {
     }
 }
 
-/// For each of the 16 elements, a product with rows, features as columns and sums over some depth: `[element, row,
+/// For each element, a product with rows, features as columns and sums over some depth: `[element, row,
 /// feature]`. The left operand lies as the sizes say, the right one in panels.
 fn product(sizes: Sizes, waiting: &Stalls<'_>, target: &Target) -> Option<Product> {
-    let Sizes { element, rows, features, depth } = sizes;
+    let Sizes { elements, element, rows, features, depth } = sizes;
     let axis = |extent: usize, left: usize, right: usize, reduce: bool| {
         let [left, right] = [left, right].map(|distance| distance as i64);
         Axis { extent, left, right, reduce }
     };
     // axis       left                          right
-    // element    element                       depth * features     16 products, beside each other
+    // element    element                       depth * features     products beside each other
     // row        rows.1                        0
     // feature    0                             1                    along the lanes
     // depth      depth.1                       features             reduced
     //
     // The right operand is told as if it were dense, to find tiles for it; then it lies in panels as wide as these.
     let axes = vec![
-        axis(ELEMENTS, element, depth.0 * features, false),
+        axis(elements, element, depth.0 * features, false),
         axis(rows.0, rows.1, 0, false),
         axis(features, 0, 1, false),
         axis(depth.0, depth.1, features, true),

@@ -1,9 +1,9 @@
-//! Images cut into tiles of 2 x 2 results, in blocks of some images or of some rows of tiles: the loops over them, and
+//! Images cut into square tiles of results, in blocks of some images or of some rows of tiles: the loops over them, and
 //! the patches of inputs that the tiles need. It knows no weights.
 
 use super::blocks::tile_tasks;
 use super::sliding::grid as grid_extent;
-use super::transform::{self, ELEMENTS, TILE};
+use super::transform::Form;
 use crate::contraction::strategies::emit::times;
 use crate::contraction::tiling::steps;
 use crate::cost::params::winograd::TRANSFORMS;
@@ -12,6 +12,8 @@ use crate::kernel::{BufferId, Index, KernelBuilder, Operation, Value};
 /// The tiles of a convolution.
 #[derive(Clone, Copy, Debug)]
 pub struct Tiles {
+    /// How large tiles are.
+    pub form: Form,
     /// Images, and rows and columns of the results.
     pub extent: [usize; 3],
     /// Every how many rows and columns are a grid of their own, which shares no tile with the others.
@@ -61,7 +63,7 @@ pub struct Tile {
     pub row: Index,
     /// Its first column.
     pub column: Index,
-    /// Its rows and columns, 1 or 2.
+    /// Its rows and columns, as many as a whole tile has or fewer.
     pub size: [usize; 2],
 }
 
@@ -100,13 +102,14 @@ impl Tiles {
         let (image, row) = (times(task[0], images), times(task[1], height));
         // Blocks are numbered by images, within these by grids, within these from top to bottom.
         let along = images.div_ceil(self.block[0]) * self.grids() * self.below();
-        let number = times(task[0], along).plus_index(task[1], height.div_ceil(TILE * self.block[1]) as i64);
+        let number =
+            times(task[0], along).plus_index(task[1], height.div_ceil(self.form.tile() * self.block[1]) as i64);
         Block { number, image, images, grid: Default::default(), row, height, width }
     }
 
     /// The blocks below one another in a grid of an image.
     fn below(&self) -> usize {
-        grid_extent(self.extent, self.dilation)[1].div_ceil(TILE * self.block[1])
+        grid_extent(self.extent, self.dilation)[1].div_ceil(self.form.tile() * self.block[1])
     }
 
     fn grids(&self) -> usize {
@@ -143,7 +146,7 @@ impl Tiles {
 
     /// The blocks of a share.
     pub fn blocks(&self, kernel: &mut KernelBuilder, share: &Block, body: &mut dyn FnMut(&mut KernelBuilder, &Block)) {
-        let [images, height] = [self.block[0], TILE * self.block[1]];
+        let [images, height] = [self.block[0], self.form.tile() * self.block[1]];
         let (below, grids) = (self.below(), self.grids());
         self.each_grid(kernel, &mut |kernel, grid| {
             // Rows are shared out where there is one grid alone.
@@ -165,17 +168,18 @@ impl Tiles {
     pub fn tiles(&self, kernel: &mut KernelBuilder, block: &Block, body: &mut dyn FnMut(&mut KernelBuilder, &Tile)) {
         // The largest grid decides on a tile's number, so that all blocks lie alike. In a smaller one some numbers are
         // left out.
-        let beside = grid_extent(self.extent, self.dilation)[2].div_ceil(TILE);
+        let size = self.form.tile();
+        let beside = grid_extent(self.extent, self.dilation)[2].div_ceil(size);
         let below = self.block[1] * beside;
         each(kernel, block.images, 1, &mut |kernel, images, _| {
-            each(kernel, block.height, TILE, &mut |kernel, rows, height| {
-                each(kernel, block.width, TILE, &mut |kernel, columns, width| {
+            each(kernel, block.height, size, &mut |kernel, rows, height| {
+                each(kernel, block.width, size, &mut |kernel, columns, width| {
                     let number = times(images, below).plus_index(rows, beside as i64).plus_index(columns, 1);
                     let image = block.image.clone().plus_index(images, 1);
-                    let row = block.row.clone().plus_index(rows, TILE as i64);
+                    let row = block.row.clone().plus_index(rows, size as i64);
                     // From places of the grid to places of the results.
                     let row = block.grid[0].clone().plus_index(&row, self.dilation[0] as i64);
-                    let column = block.grid[1].clone().plus_index(columns, (TILE * self.dilation[1]) as i64);
+                    let column = block.grid[1].clone().plus_index(columns, (size * self.dilation[1]) as i64);
                     body(kernel, &Tile { number, image, row, column, size: [height, width] });
                 });
             });
@@ -185,10 +189,10 @@ impl Tiles {
     /// The patches of all blocks, one after the other, shared out in whole blocks.
     pub fn all_patches(&self, kernel: &mut KernelBuilder, from: BufferId, to: BufferId) {
         let extent = grid_extent(self.extent, self.dilation);
-        let tasks = tile_tasks(extent, self.grids(), (self.block[0], self.block[1]), TRANSFORMS);
+        let tasks = tile_tasks(self.form, extent, self.grids(), (self.block[0], self.block[1]), TRANSFORMS);
         let task = tasks.map(|tasks| grid(kernel, tasks));
         self.blocks(kernel, &self.share(tasks, [&task[0], &task[1]]), &mut |kernel, block| {
-            self.patches(kernel, block, from, to, &times(&block.number, ELEMENTS * self.patches));
+            self.patches(kernel, block, from, to, &times(&block.number, self.form.elements() * self.patches));
         });
     }
 
@@ -211,11 +215,11 @@ impl Tiles {
                     kernel.push(Operation::Load { buffer: from, index, stride: 1, active })
                 };
                 let mut store = |kernel: &mut KernelBuilder, down: usize, across: usize, value: Value| {
-                    let element = (4 * down + across) * self.patches;
+                    let element = self.form.element(down, across) * self.patches;
                     kernel.store(to, place.clone().shifted(element as i64), 1, active, value);
                 };
-                // A tile of one row or column needs 3 of the 4 places of its patch, and the input may end behind these.
-                transform::inputs(kernel, tile.size.map(|size| size + 2), &mut load, &mut store);
+                // A tile of fewer rows or columns needs fewer places of its patch, and the input may end behind these.
+                self.form.inputs(kernel, tile.size.map(|size| size + 2), &mut load, &mut store);
             });
         });
     }
@@ -237,35 +241,38 @@ mod tests {
     /// Whatever the dilation, the blocks hold each result once, in a tile of a number that no other tile of theirs has.
     #[test]
     fn tiles_hold_every_result_once() {
-        for extent in [[1, 2, 2], [2, 5, 7], [3, 4, 9], [2, 12, 1]] {
-            for dilation in [[1, 1], [2, 2], [3, 1], [1, 4], [5, 3], [13, 13]] {
-                let [images, rows, columns] = extent;
-                let [_, high, wide] = grid_extent(extent, dilation).map(|extent| extent.div_ceil(TILE));
-                for block in [[1, 1], [1, 2], [images, high]] {
-                    let tiles = Tiles { extent, dilation, left: (0, [0; 3]), channels: 1, block, patches: 1 };
-                    let of_block = block[0] * block[1] * wide;
-                    let blocks = images.div_ceil(block[0]) * high.div_ceil(block[1]) * dilation[0] * dilation[1];
-                    let mut kernel = KernelBuilder::new("tiles", 4);
-                    let mut buffer =
-                        |name: &str, elements| kernel.buffer(name, Element::F32, elements, Access::ReadWrite);
-                    let results = buffer("results", images * rows * columns);
-                    let numbers = buffer("numbers", blocks * of_block);
-                    tiles.blocks(&mut kernel, &tiles.all(), &mut |kernel, block| {
-                        tiles.tiles(kernel, block, &mut |kernel, tile| {
-                            count(kernel, numbers, times(&block.number, of_block).plus_index(&tile.number, 1));
-                            let first = times(&tile.image, rows * columns).plus_index(&tile.column, 1);
-                            let first = first.plus_index(&tile.row, columns as i64);
-                            for (down, across) in (0..tile.size[0]).flat_map(|d| (0..tile.size[1]).map(move |a| (d, a)))
-                            {
-                                let by = down * dilation[0] * columns + across * dilation[1];
-                                count(kernel, results, first.clone().shifted(by as i64));
-                            }
+        for form in [Form::Two, Form::Four] {
+            for extent in [[1, 2, 2], [2, 5, 7], [3, 4, 9], [2, 12, 1]] {
+                for dilation in [[1, 1], [2, 2], [3, 1], [1, 4], [5, 3], [13, 13]] {
+                    let [images, rows, columns] = extent;
+                    let [_, high, wide] = grid_extent(extent, dilation).map(|extent| extent.div_ceil(form.tile()));
+                    for block in [[1, 1], [1, 2], [images, high]] {
+                        let tiles = Tiles { form, extent, dilation, left: (0, [0; 3]), channels: 1, block, patches: 1 };
+                        let of_block = block[0] * block[1] * wide;
+                        let blocks = images.div_ceil(block[0]) * high.div_ceil(block[1]) * dilation[0] * dilation[1];
+                        let mut kernel = KernelBuilder::new("tiles", 4);
+                        let mut buffer =
+                            |name: &str, elements| kernel.buffer(name, Element::F32, elements, Access::ReadWrite);
+                        let results = buffer("results", images * rows * columns);
+                        let numbers = buffer("numbers", blocks * of_block);
+                        tiles.blocks(&mut kernel, &tiles.all(), &mut |kernel, block| {
+                            tiles.tiles(kernel, block, &mut |kernel, tile| {
+                                count(kernel, numbers, times(&block.number, of_block).plus_index(&tile.number, 1));
+                                let first = times(&tile.image, rows * columns).plus_index(&tile.column, 1);
+                                let first = first.plus_index(&tile.row, columns as i64);
+                                for (down, across) in
+                                    (0..tile.size[0]).flat_map(|d| (0..tile.size[1]).map(move |a| (d, a)))
+                                {
+                                    let by = down * dilation[0] * columns + across * dilation[1];
+                                    count(kernel, results, first.clone().shifted(by as i64));
+                                }
+                            });
                         });
-                    });
-                    let (mut found, mut given) = (vec![0.0; images * rows * columns], vec![0.0; blocks * of_block]);
-                    interpret(&kernel.finish(), &mut [(&mut found[..]).into(), (&mut given[..]).into()]);
-                    assert!(found.iter().all(|&count| count == 1.0), "{tiles:?}: {found:?}");
-                    assert!(given.iter().all(|&count| count <= 1.0), "{tiles:?}: {given:?}");
+                        let (mut found, mut given) = (vec![0.0; images * rows * columns], vec![0.0; blocks * of_block]);
+                        interpret(&kernel.finish(), &mut [(&mut found[..]).into(), (&mut given[..]).into()]);
+                        assert!(found.iter().all(|&count| count == 1.0), "{tiles:?}: {found:?}");
+                        assert!(given.iter().all(|&count| count <= 1.0), "{tiles:?}: {given:?}");
+                    }
                 }
             }
         }
