@@ -99,6 +99,8 @@ pub struct Range {
     pub end: TokenStream,
     pub inclusive: bool,
     pub reversed: bool,
+    /// Whether an end alone says of what type its numbers are: a constant, and not literals or variables.
+    pub typed: bool,
 }
 
 /// `if condition { .. } else { .. }`; rustc knows the condition.
@@ -191,8 +193,14 @@ pub enum Argument {
     /// A number in the place of a tensor.
     Number(TokenStream),
     Tensors(Vec<Tensor>),
-    /// An attribute, as the rule and the builder take it.
-    Attribute(TokenStream),
+    Attribute(Attribute),
+}
+
+/// An attribute, as the rule and the builder take it.
+pub struct Attribute {
+    pub tokens: TokenStream,
+    /// Its text, if that alone says what it is: nothing in it but literals, and `N`.
+    pub fixed: Option<String>,
 }
 
 impl Argument {

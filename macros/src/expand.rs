@@ -11,6 +11,7 @@ macro_rules! emit {
 mod applied;
 mod around;
 mod body;
+mod called;
 mod checks;
 mod label;
 mod loops;
@@ -53,7 +54,7 @@ pub fn expand(declaration: &Validated) -> TokenStream {
         let (layer, model) = (implement_layer(declaration), implement_model(declaration, &when_instantiated));
         emit!(#layer #model)
     };
-    let applied = applied::computations(declaration);
+    let (applied, called) = (applied::computations(declaration), called::computations(declaration));
     let parts = steps::parameters_of_parts(declaration);
     let cuts = steps::cuts(declaration);
     let walk = Owner::of_defaults(declaration);
@@ -85,6 +86,7 @@ pub fn expand(declaration: &Validated) -> TokenStream {
             #items
             #cuts
             #applied
+            #called
             #(#functions)*
             #model
             #parts

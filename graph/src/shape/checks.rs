@@ -160,19 +160,25 @@ pub const fn check_several<const K: usize>(
     dtype: Result<DType, ShapeError>,
     types: Result<Types, ShapeError>,
 ) -> [Type; K] {
-    if let Ok(types) = types {
+    let mut all = [Type::new(DType::F32, Shape::SCALAR); K];
+    if let Ok(types) = &types {
+        let types = types.as_slice();
         let mut position = 0;
-        while position < types.as_slice().len() {
-            if let Err(error) = rules::tensor(types.as_slice()[position].shape) {
+        while position < types.len() {
+            if let Err(error) = rules::tensor(types[position].shape) {
                 refuse(text, &error)
+            }
+            if position < K {
+                all[position] = types[position];
             }
             position += 1;
         }
     }
-    match (dtype, types) {
-        (Ok(_), Ok(types)) if types.as_slice().len() == K => first(types.as_slice()),
+    match (dtype, &types) {
+        (Ok(_), Ok(types)) if types.as_slice().len() == K => all,
         (Ok(_), Ok(types)) => refuse(text, &ShapeError::Results { expected: K, found: types.as_slice().len() }),
-        (Err(error), _) | (_, Err(error)) => refuse(text, &error),
+        (Err(error), _) => refuse(text, &error),
+        (_, Err(error)) => refuse(text, error),
     }
 }
 

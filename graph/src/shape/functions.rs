@@ -14,6 +14,7 @@ mod pooling;
 mod products;
 mod rearrange;
 mod reorder;
+mod reshape;
 mod sampling;
 mod settings;
 mod several;
@@ -53,6 +54,7 @@ pub use reorder::{
     diag, diag_embed, diagonal, expand_as, fliplr, flipud, hstack, index_fill, meshgrid, movedim, ravel, rot90, t,
     tile, trace, unbind, view_as,
 };
+pub use reshape::reshape;
 pub use sampling::{affine_grid, grid_sample};
 pub use settings::{
     celu, dropout, gelu, glu, hardshrink, hardtanh, prelu, rounded_quotient, rrelu, softplus, softshrink, threshold,
@@ -60,7 +62,7 @@ pub use settings::{
 };
 pub use several::{MAX_RESULTS, Types, chunk, extreme, first, split, split_with_sizes};
 
-use super::{DType, MAX_RANK, Shape, ShapeError, Type, extent, rules};
+use super::{DType, MAX_EXTENT, MAX_RANK, Shape, ShapeError, Type, extent, rules};
 
 /// Which element types a function takes for an operand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -154,71 +156,6 @@ pub const fn masked_fill(op: &'static str, x: Shape, mask: Shape, value: f64) ->
     } else {
         Err(ShapeError::Mismatch { op, left: x, right: mask })
     }
-}
-
-/// As many elements in another shape, of which one extent may be [`Shape::INFERRED`].
-pub const fn reshape(op: &'static str, x: Shape, to: &[usize]) -> Result<Shape, ShapeError> {
-    if to.len() > MAX_RANK {
-        return Err(ShapeError::TooManyAxes { op, found: to.len() });
-    }
-    let wanted = Shape::new(to);
-    let (mut left, from) = counted(&x);
-    let (given, known) = counted(&wanted);
-    let mut inferred = None;
-    let mut axis = 0;
-    while axis < to.len() {
-        if to[axis] == Shape::INFERRED {
-            if inferred.is_some() {
-                return Err(ShapeError::Attribute { op, rule: "only one extent can be -1" });
-            }
-            inferred = Some(axis);
-        }
-        axis += 1;
-    }
-    let error = Err(ShapeError::Elements { from: x, to: wanted });
-    // Each axis without a number is one of those before, or what is left.
-    let mut axis = 0;
-    while axis < given.rank() {
-        let mut at = 0;
-        while at < left.rank() && left.dim(at) != given.dim(axis) {
-            at += 1;
-        }
-        if at == left.rank() {
-            return error;
-        }
-        left = left.remove(at);
-        axis += 1;
-    }
-    match (inferred, left.rank()) {
-        (None, 0) if from == known => Ok(wanted),
-        (Some(axis), 0) if known > 0 && from.is_multiple_of(known) => Ok(wanted.with(axis, from / known)),
-        // The batch axis is what is left.
-        (Some(axis), 1) if left.dim(0) == Shape::N && from == known => Ok(wanted.with(axis, Shape::N)),
-        (Some(axis), 1) if left.dim(0) != Shape::N && known > 0 && from.is_multiple_of(known) => {
-            Ok(wanted.with(axis, ok!(rules::product(op, left.dim(0), from / known))))
-        }
-        _ => error,
-    }
-}
-
-/// The extents that are no numbers, a multiple of a free one without its factor; and the product of all numbers.
-const fn counted(shape: &Shape) -> (Shape, usize) {
-    let (mut others, mut product) = (Shape::SCALAR, 1usize);
-    let mut axis = 0;
-    while axis < shape.rank() {
-        match shape.dim(axis) {
-            Shape::N => others = others.insert(others.rank(), Shape::N),
-            Shape::INFERRED => {}
-            free if extent::is_free(free) => {
-                let (other, factor) = extent::factored(free);
-                others = others.insert(others.rank(), other);
-                product = product.saturating_mul(factor);
-            }
-            extent => product = product.saturating_mul(extent),
-        }
-        axis += 1;
-    }
-    (others, product)
 }
 
 /// Repeated to another shape, in which [`Shape::INFERRED`] stands for the extent that is there.
@@ -362,14 +299,18 @@ pub const fn cat(op: &'static str, parts: &[Shape], dim: isize) -> Result<Shape,
     let mut shape = first;
     let mut position = 1;
     while position < parts.len() {
-        let part = parts[position];
-        if part.rank() != first.rank() || !part.with(axis, first.dim(axis)).same(&first) {
-            return Err(ShapeError::Mismatch { op, left: first, right: part });
+        let part = &parts[position];
+        let mut other = 0;
+        while other < first.rank as usize {
+            if part.rank != first.rank || (other != axis && part.dims[other] != first.dims[other]) {
+                return Err(ShapeError::Mismatch { op, left: first, right: *part });
+            }
+            other += 1;
         }
-        if part.dim(axis) == Shape::N || first.dim(axis) == Shape::N {
+        if part.dims[axis] == Shape::N || first.dims[axis] == Shape::N {
             return Err(ShapeError::Batch { op, shape: first });
         }
-        shape = shape.with(axis, ok!(rules::sum(op, shape.dim(axis), part.dim(axis))));
+        shape.dims[axis] = ok!(rules::sum(op, shape.dims[axis], part.dims[axis]));
         position += 1;
     }
     Ok(shape)
@@ -420,6 +361,12 @@ pub const fn end(op: &'static str, x: Shape, dim: isize, end: isize) -> Result<u
 
 /// `length` elements of an axis from `start` on, which may count from the end.
 pub const fn narrow(op: &'static str, x: Shape, dim: isize, start: isize, length: usize) -> Result<Shape, ShapeError> {
+    let axis = ok!(known_axis(op, x, dim));
+    let extent = x.dims[axis];
+    // Numbers that fit first: no more is asked of most.
+    if start >= 0 && extent <= MAX_EXTENT && length <= extent && start as usize <= extent - length {
+        return Ok(x.with(axis, length));
+    }
     let start = ok!(place(op, x, dim, start));
     part(op, x, dim, start, ok!(rules::sum(op, start, length)), 1)
 }

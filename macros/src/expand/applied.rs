@@ -149,7 +149,7 @@ fn each(declaration: &Validated, mut f: impl FnMut(&Function, &Access, Use<'_>))
 }
 
 /// All bodies of a declaration.
-fn bodies(declaration: &Validated) -> impl Iterator<Item = &Block> {
+pub fn bodies(declaration: &Validated) -> impl Iterator<Item = &Block> {
     let forward = declaration.forward.iter().map(|forward| &forward.body);
     let helpers = declaration.helpers.iter().map(|helper| &helper.body);
     forward.chain(helpers).chain(declaration.steps.programs.iter().map(|program| &program.body))

@@ -5,17 +5,15 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident};
 use syn::ext::IdentExt;
 
-use super::around::{at, cut, line, written};
+use super::around::{at, cut, line};
 use super::checks::{Check, Want, call, model_types, run, several_types};
 use super::label::Label;
 use super::owner::Owner;
-use super::{applied, loops, losses, walk};
+use super::{applied, called, loops, losses, walk};
 use crate::ast::{Node, ParameterKind, Place, Sequence};
 use crate::body::{
-    Access, Apply, Argument, Block, Call, Gradient, Helper, If, LayerParameter, Source, Statement, Step, Tensor,
-    Transfer, Value,
+    Access, Apply, Block, Gradient, Helper, If, LayerParameter, Source, Statement, Step, Tensor, Transfer, Value,
 };
-use crate::methods::{Builds, Elements, Gives, Kind};
 use crate::naming::KILN;
 use crate::validate::{Layer, LayerKind, batch};
 
@@ -100,9 +98,10 @@ impl Expansion<'_> {
                 if *declares { emit!(let [#(#names),*] = #value;) } else { emit!([#(#names),*] = #value;) }
             }
             Statement::For { variable, source, body, sets } => {
+                let is_short = matches!(body.statements.as_slice(), [Statement::Set { .. }]);
                 let body = self.block(body, Want::One);
                 match source {
-                    Source::Range(range) => loops::over_range(variable, range, &body, sets),
+                    Source::Range(range) => loops::over_range(variable, range, &body, sets, is_short),
                     Source::Array(array) => loops::over_array(variable, array, &body, sets),
                 }
             }
@@ -182,7 +181,7 @@ impl Expansion<'_> {
         }
     }
 
-    fn tensors(&self, tensors: &[Tensor]) -> Vec<TokenStream> {
+    pub fn tensors(&self, tensors: &[Tensor]) -> Vec<TokenStream> {
         tensors.iter().map(|tensor| self.tensor(tensor, Want::One)).collect()
     }
 
@@ -203,8 +202,8 @@ impl Expansion<'_> {
             Tensor::Variable(name) => name.to_token_stream(),
             Tensor::Parameter(parameter) => self.parameter(parameter),
             Tensor::Call(call) => match self.target {
-                Target::Computation(_) => self.compute_call(call, want),
-                Target::Types(_) => self.check_call(call, want),
+                Target::Computation(_) => called::compute(self, call),
+                Target::Types(owner) => called::check(self, owner, call),
             },
             Tensor::Apply(apply) => match self.target {
                 Target::Computation(model) => self.compute_apply(apply, model, want),
@@ -309,176 +308,6 @@ impl Expansion<'_> {
         }
     }
 
-    fn compute_call(&self, call: &Call, want: Want) -> TokenStream {
-        if let Builds::Operator(operator) = call.function.builds {
-            return self.operator(operator, call);
-        }
-        let last = call.arguments.iter().rposition(|argument| !argument.tensors().is_empty());
-        let arguments = call.arguments.iter().zip(call.function.parameters).enumerate();
-        let arguments = arguments.map(|(position, (argument, parameter))| {
-            let tensor = |tensor: &Tensor, is_last: bool| {
-                let value = self.tensor(tensor, Want::One);
-                if is_last && last == Some(position) { at(call.name, &value) } else { value }
-            };
-            match argument {
-                Argument::Tensor(one) if matches!(parameter.kind, Kind::OptionalTensor(_)) => {
-                    let one = tensor(one, true);
-                    emit!(::core::option::Option::Some(#one))
-                }
-                Argument::Tensor(one) => tensor(one, true),
-                Argument::Number(number) => emit!((#number as f64)),
-                Argument::Tensors(several) => {
-                    let tensors = several.iter().enumerate().map(|(at, one)| tensor(one, at + 1 == several.len()));
-                    emit!(&[#(#tensors),*])
-                }
-                Argument::Attribute(attribute) => attribute.clone(),
-            }
-        });
-        let arguments: Vec<TokenStream> = arguments.collect();
-        let value = match (call.function.builds, arguments.as_slice()) {
-            (Builds::Operator(_), _) => unreachable!("an operator is a call of its own"),
-            (Builds::Value(method), arguments) => {
-                let method = Ident::new(method, Span::mixed_site());
-                emit!(#KILN::graph::Value::#method(#(#arguments),*))
-            }
-            (Builds::Function(function), arguments) => {
-                let function = Ident::new(function, Span::mixed_site());
-                emit!(#KILN::graph::functions::#function(#(#arguments),*))
-            }
-            (Builds::Made(function), arguments) => {
-                let function = Ident::new(function, Span::mixed_site());
-                let g = written(call.name, "on", &emit!(g));
-                emit!(#KILN::graph::functions::#function(#g, #(#arguments),*))
-            }
-        };
-        match want {
-            Want::One => value,
-            Want::Several(_) => emit!(#KILN::graph::model::exactly(g, &#value)),
-        }
-    }
-
-    /// An operator, of one operand or two, of which one may be a number.
-    fn operator(&self, operator: &str, call: &Call) -> TokenStream {
-        let operands = call.arguments.iter().map(|argument| match argument {
-            Argument::Tensor(tensor) => self.tensor(tensor, Want::One),
-            Argument::Number(number) | Argument::Attribute(number) => emit!((#number as f64)),
-            Argument::Tensors(_) => TokenStream::new(),
-        });
-        let operands: Vec<TokenStream> = operands.collect();
-        let word = match (operator, operands.len()) {
-            ("+", _) => "add",
-            ("-", 1) => "neg",
-            ("-", _) => "sub",
-            ("*", _) => "mul",
-            ("/", _) => "div",
-            ("&", _) => "and",
-            ("|", _) => "or",
-            _ => "not",
-        };
-        let function = match call.arguments.as_slice() {
-            [Argument::Number(_), _] => format!("number_{word}"),
-            [_, Argument::Number(_)] => format!("{word}_number"),
-            _ => word.to_string(),
-        };
-        written(call.name, &function, &emit!(#(#operands),*))
-    }
-
-    /// The rule of a function, called with the operands' types.
-    fn check_call(&self, one: &Call, want: Want) -> TokenStream {
-        let function = one.function;
-        if let "unchanged" | "broadcast" | "broadcast_three" = function.rule {
-            return self.check_elementwise(one);
-        }
-        let (mut operands, mut elements, mut arguments) = (TokenStream::new(), Vec::new(), Vec::new());
-        let several = function.gives == Gives::Several;
-        let mut operand = |tensor: &Tensor, of: Elements, elements: &mut Vec<TokenStream>| {
-            let name = format_ident!("operand_{}", elements.len(), span = Span::mixed_site());
-            let value = self.tensor(tensor, Want::One);
-            let of = elements_of(of);
-            operands.extend(emit!(let #name = #value;));
-            elements.push(emit!(#of, #name));
-            if several { emit!(#name) } else { emit!(#name.shape) }
-        };
-        for (argument, parameter) in one.arguments.iter().zip(function.parameters) {
-            arguments.push(match (argument, parameter.kind) {
-                (Argument::Tensor(tensor), Kind::Tensor(of) | Kind::Operand(of)) => operand(tensor, of, &mut elements),
-                (Argument::Tensor(tensor), Kind::OptionalTensor(of)) => {
-                    let shape = operand(tensor, of, &mut elements);
-                    emit!(::core::option::Option::Some(#shape))
-                }
-                (Argument::Tensors(tensors), _) => {
-                    let shapes: Vec<TokenStream> =
-                        tensors.iter().map(|tensor| operand(tensor, Elements::Any, &mut elements)).collect();
-                    emit!(&[#(#shapes),*])
-                }
-                (Argument::Attribute(attribute), _) => attribute.clone(),
-                // A number fits any shape.
-                (Argument::Number(_) | Argument::Tensor(_), _) => emit!(#KILN::graph::Shape::SCALAR),
-            });
-        }
-        let name = function.name;
-        let dtype = match elements.as_slice() {
-            [one] => emit!(#KILN::graph::shape::functions::element(#name, #one)),
-            several => emit!(#KILN::graph::shape::functions::elements(#name, &[#((#several)),*])),
-        };
-        let given = |dtype_name: &str| {
-            let given = Ident::new(dtype_name, Span::mixed_site());
-            emit!(#KILN::graph::shape::functions::gives(#KILN::graph::DType::#given, #dtype))
-        };
-        let dtype = match function.gives {
-            Gives::Same | Gives::Several => dtype,
-            Gives::F32 => given("F32"),
-            Gives::I32 => given("I32"),
-            Gives::Bool => given("Bool"),
-        };
-        let rule = Ident::new(function.rule, Span::mixed_site());
-        let rule = emit!(#KILN::graph::shape::functions::#rule(#name, #(#arguments),*));
-        let check = match want {
-            Want::One => emit!(shape::check_call),
-            Want::Several(_) => emit!(shape::check_several),
-        };
-        let text = &one.text;
-        let check = call(one.place, check, emit!(#text, #dtype, #rule));
-        emit!({ #operands #check })
-    }
-
-    /// The rule of a function whose operands broadcast.
-    fn check_elementwise(&self, one: &Call) -> TokenStream {
-        let function = one.function;
-        let (text, name) = (&one.text, function.name);
-        let operands = one.arguments.iter().zip(function.parameters);
-        let operands = operands.filter_map(|(argument, parameter)| match (argument, parameter.kind) {
-            (Argument::Tensor(tensor), Kind::Tensor(of) | Kind::Operand(of)) => {
-                Some((of, self.tensor(tensor, Want::One)))
-            }
-            // A number fits any shape, and there are no attributes.
-            _ => None,
-        });
-        let operands: Vec<(Elements, TokenStream)> = operands.collect();
-        match (function.gives, operands.as_slice()) {
-            (Gives::Same, [(of, x)]) => {
-                let of = elements_of(*of);
-                return call(one.place, emit!(shape::check_one), emit!(#text, #name, #of, #x));
-            }
-            (Gives::Same, [(of, x), (same, y)]) if of == same => {
-                let of = elements_of(*of);
-                return call(one.place, emit!(shape::check_two), emit!(#text, #name, #of, #x, #y));
-            }
-            _ => {}
-        }
-        let operands = operands.iter().map(|(of, tensor)| {
-            let of = elements_of(*of);
-            emit!((#of, #tensor))
-        });
-        let gives = match function.gives {
-            Gives::Same | Gives::Several => emit!(::core::option::Option::None),
-            Gives::F32 => emit!(::core::option::Option::Some(#KILN::graph::DType::F32)),
-            Gives::I32 => emit!(::core::option::Option::Some(#KILN::graph::DType::I32)),
-            Gives::Bool => emit!(::core::option::Option::Some(#KILN::graph::DType::Bool)),
-        };
-        call(one.place, emit!(shape::check_elementwise), emit!(#text, #name, #gives, &[#(#operands),*]))
-    }
-
     /// A layer applied within the scopes of its name.
     fn compute_apply(&self, apply: &Apply, model: &TokenStream, want: Want) -> TokenStream {
         let inputs: Vec<TokenStream> =
@@ -579,10 +408,4 @@ impl Expansion<'_> {
 /// What is checked behind other checks.
 fn within(checks: TokenStream, value: TokenStream) -> TokenStream {
     if checks.is_empty() { value } else { emit!({ #checks #value }) }
-}
-
-/// The elements that a function takes, as its shape rule names them.
-fn elements_of(elements: Elements) -> TokenStream {
-    let elements = format_ident!("{elements:?}", span = Span::mixed_site());
-    emit!(#KILN::graph::shape::functions::Elements::#elements)
 }

@@ -111,6 +111,7 @@ impl Constants {
     fn all(&mut self, declaration: &Validated) {
         self.free();
         self.definitions.extend(super::applied::types(declaration, &self.owner));
+        self.definitions.extend(super::called::types(declaration, &self.owner));
         for helper in &declaration.helpers {
             self.helper(helper, declaration);
         }

@@ -17,8 +17,8 @@
 //! its scope. What lives no longer than the block of the loop stops there, and the time grows with the number of
 //! loops. Variables that rustc makes live to the end of the function, and it would grow with the square: those of
 //! `counter += 1`, which checks for overflow, of `array[counter]`, and of the value of a body that does not end in
-//! `continue`. Ranges that are not written out as arrays (long ones, and those of constants by name) are loops without
-//! all this.
+//! `continue`. Ranges whose type is that of a constant count without the check; others that are not written out, long
+//! ones between literals and those between variables, count with it.
 
 use proc_macro2::{Ident, Literal, TokenStream};
 use syn::LitInt;
@@ -29,38 +29,56 @@ use crate::naming::KILN;
 /// The most numbers of a range that are written out, which spares rustc the sums.
 const MOST_WRITTEN: i64 = 64;
 
-/// A loop over a range.
-pub fn over_range(variable: &Ident, range: &Range, body: &TokenStream, sets: &[Ident]) -> TokenStream {
+/// The most rounds of a short body that are written one behind the other: a loop takes rustc as long as several.
+const MOST_ROUNDS: usize = 4;
+
+/// A loop over a range, with a body that may be so short that its rounds are written one behind the other.
+pub fn over_range(variable: &Ident, range: &Range, body: &TokenStream, sets: &[Ident], is_short: bool) -> TokenStream {
     if let Some(numbers) = written_out(range) {
-        return over_array(variable, &numbers, body, sets);
+        if is_short && numbers.len() <= MOST_ROUNDS {
+            // What is set need not be read in the next round.
+            return emit!(#[allow(unused_assignments)] { #({ let #variable = #numbers; #body })* });
+        }
+        return over_array(variable, &emit!([#(#numbers),*]), body, sets);
     }
-    let Range { start, end, inclusive, reversed } = range;
+    let Range { start, end, inclusive, reversed, typed } = range;
+    // Behind the last number of an inclusive range there may be none.
+    let step = match (*typed && !*inclusive, reversed) {
+        (true, false) => emit!(counter = counter.wrapping_add(1);),
+        (true, true) => emit!(counter = counter.wrapping_sub(1);),
+        (false, false) => emit!(counter += 1;),
+        (false, true) => emit!(counter -= 1;),
+    };
     if *reversed {
         let behind = if *inclusive { emit!(#end + 1) } else { end.clone() };
-        return emit! {{
+        let steps = emit! {
             let start = #start;
             let mut counter = #behind;
             while counter > start {
-                counter -= 1;
+                #step
                 let #variable = counter;
                 { #body }
+                continue;
             }
-        }};
+        };
+        return around(&steps, sets);
     }
     let before = if *inclusive { emit!(<=) } else { emit!(<) };
-    emit! {{
+    let steps = emit! {
         let mut counter = #start;
         let end = #end;
         while counter #before end {
             let #variable = counter;
+            #step
             { #body }
-            counter += 1;
+            continue;
         }
-    }}
+    };
+    around(&steps, sets)
 }
 
-/// The numbers of a range between literals, in order, as an array: of whatever type the literals get.
-fn written_out(range: &Range) -> Option<TokenStream> {
+/// The numbers of a range between literals, in order: of whatever type they get.
+fn written_out(range: &Range) -> Option<Vec<Literal>> {
     let literal = |tokens: &TokenStream| {
         let literal: LitInt = syn::parse2(tokens.clone()).ok()?;
         let number: i64 = literal.base10_parse().ok()?;
@@ -75,7 +93,7 @@ fn written_out(range: &Range) -> Option<TokenStream> {
     if range.reversed {
         numbers.reverse();
     }
-    Some(emit!([#(#numbers),*]))
+    Some(numbers)
 }
 
 /// A loop over an array of numbers.
@@ -90,6 +108,11 @@ pub fn over_array(variable: &Ident, array: &TokenStream, body: &TokenStream, set
             continue;
         }
     };
+    around(&steps, sets)
+}
+
+/// A loop with variables of its own for what it sets, which rustc follows through it and not through the whole body.
+fn around(steps: &TokenStream, sets: &[Ident]) -> TokenStream {
     match sets {
         [] => emit!({ #steps }),
         // What is set need not be read behind the loop.

@@ -278,9 +278,7 @@ fn has_no_axes(call: &Call, operands: &[(Elements, Certain)]) -> Option<bool> {
     let function = call.function;
     let attribute = |name: &str, text: &str| {
         function.parameters.iter().zip(&call.arguments).any(|(parameter, argument)| match argument {
-            Argument::Attribute(given) => {
-                parameter.name == name && given.clone().into_iter().last().is_some_and(|last| last.to_string() == text)
-            }
+            Argument::Attribute(given) => parameter.name == name && given.fixed.as_deref() == Some(text),
             _ => false,
         })
     };

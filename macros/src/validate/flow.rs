@@ -98,7 +98,11 @@ pub fn cut_off(forward: &Forward, outputs: &[Extents], helpers: &[Helper]) -> Ve
     let fields = |reached: &Reached| -> Vec<String> {
         paths.layers(reached).filter_map(|given| given.field().cloned()).collect()
     };
-    let mut spared = fields(&paths.live(&trained));
+    let mut spared: BTreeSet<String> = fields(&paths.live(&trained)).into_iter().collect();
+    // Nearly always gradients reach all, and then each of many stops need not be asked.
+    if fields(&paths.all(&trained)).iter().all(|field| spared.contains(field)) {
+        return Vec::new();
+    }
     let mut others = Vec::new();
     for (stop, behind) in paths.stops(&trained) {
         if stop.what.starts_with('`') {

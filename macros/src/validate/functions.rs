@@ -10,7 +10,7 @@ use super::calls::batch;
 use super::expressions::{Meaning, round, unparenthesized};
 use super::scope::Scope;
 use crate::ast::Place;
-use crate::body::{Argument, Call, Tensor, Value};
+use crate::body::{Argument, Attribute, Call, Tensor, Value};
 use crate::layers::one_slip;
 use crate::methods::{Function, Kind, Parameter};
 use crate::mistakes::spaced;
@@ -128,7 +128,9 @@ impl Scope<'_> {
         };
         let listed = matches!(unparenthesized(first), Expr::Tuple(_) | Expr::Array(_)) || values.len() > 1;
         let none = matches!(first, Expr::Path(path) if path.path.is_ident("None"));
-        let option = |tokens: TokenStream| Argument::Attribute(quote!(::core::option::Option::Some(#tokens)));
+        let some = |Attribute { tokens, fixed }: Attribute| {
+            Argument::Attribute(Attribute { tokens: quote!(::core::option::Option::Some(#tokens)), fixed })
+        };
         match kind {
             Kind::Tensor(_) | Kind::Operand(_) => match self.value(first)? {
                 value @ Value::Tensor(_) => {
@@ -141,14 +143,16 @@ impl Scope<'_> {
                 }
                 _ => self.wrong(function, parameter, first, "a number"),
             },
-            Kind::OptionalTensor(_) if none => Some(Argument::Attribute(quote!(::core::option::Option::None))),
+            Kind::OptionalTensor(_) if none => Some(Argument::Attribute(Attribute::none())),
             Kind::OptionalTensor(_) => match self.value(first)? {
                 Value::Tensor(tensor) => Some(Argument::Tensor(tensor)),
                 _ => self.wrong(function, parameter, first, "a number"),
             },
             Kind::Text => match unparenthesized(first) {
-                Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => Some(Argument::Attribute(quote!(#text))),
-                Expr::Path(path) => Some(Argument::Attribute(quote!(#path))),
+                Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => {
+                    Some(Argument::Attribute(Attribute { tokens: quote!(#text), fixed: Some(text.value()) }))
+                }
+                Expr::Path(path) => Some(Argument::Attribute(Attribute { tokens: quote!(#path), fixed: None })),
                 other => self.wrong(function, parameter, first, &format!("`{}`", spaced(other))),
             },
             Kind::Tensors if !listed => self.wrong(function, parameter, first, "one value"),
@@ -161,17 +165,13 @@ impl Scope<'_> {
             | Kind::OptionalWhole
                 if none =>
             {
-                Some(Argument::Attribute(quote!(::core::option::Option::None)))
+                Some(Argument::Attribute(Attribute::none()))
             }
             Kind::Axes | Kind::OptionalAxes => {
-                let axes: Option<Vec<TokenStream>> =
+                let axes: Option<Vec<Attribute>> =
                     elements.into_iter().map(|axis| self.attribute(function, parameter, axis, Kind::Axis)).collect();
-                let axes = axes?;
-                Some(if kind == Kind::Axes {
-                    Argument::Attribute(quote!(&[#(#axes),*]))
-                } else {
-                    option(quote!(&[#(#axes),*]))
-                })
+                let axes = Attribute::list(axes?);
+                Some(if kind == Kind::Axes { Argument::Attribute(axes) } else { some(axes) })
             }
             Kind::Shape | Kind::Sizes | Kind::Wholes | Kind::Numbers => {
                 let element = match kind {
@@ -180,15 +180,14 @@ impl Scope<'_> {
                     Kind::Numbers => Kind::Number,
                     _ => Kind::Size,
                 };
-                let extents: Option<Vec<TokenStream>> =
+                let extents: Option<Vec<Attribute>> =
                     elements.into_iter().map(|extent| self.attribute(function, parameter, extent, element)).collect();
-                let extents = extents?;
-                Some(Argument::Attribute(quote!(&[#(#extents),*])))
+                Some(Argument::Attribute(Attribute::list(extents?)))
             }
-            Kind::OptionalAxis => Some(option(self.attribute(function, parameter, first, Kind::Axis)?)),
-            Kind::OptionalSize => Some(option(self.attribute(function, parameter, first, Kind::Size)?)),
-            Kind::OptionalWhole => Some(option(self.attribute(function, parameter, first, Kind::Whole)?)),
-            Kind::OptionalNumber => Some(option(self.attribute(function, parameter, first, Kind::Number)?)),
+            Kind::OptionalAxis => Some(some(self.attribute(function, parameter, first, Kind::Axis)?)),
+            Kind::OptionalSize => Some(some(self.attribute(function, parameter, first, Kind::Size)?)),
+            Kind::OptionalWhole => Some(some(self.attribute(function, parameter, first, Kind::Whole)?)),
+            Kind::OptionalNumber => Some(some(self.attribute(function, parameter, first, Kind::Number)?)),
             Kind::Axis | Kind::Size | Kind::Whole | Kind::End | Kind::Number | Kind::Flag => {
                 Some(Argument::Attribute(self.attribute(function, parameter, first, kind)?))
             }
@@ -196,26 +195,22 @@ impl Scope<'_> {
     }
 
     /// One number or flag, as Rust.
-    fn attribute(
-        &mut self,
-        function: &Function,
-        parameter: &Parameter,
-        value: &Expr,
-        kind: Kind,
-    ) -> Option<TokenStream> {
+    fn attribute(&mut self, function: &Function, parameter: &Parameter, value: &Expr, kind: Kind) -> Option<Attribute> {
         let plain = unparenthesized(value);
         if matches!(kind, Kind::Shape | Kind::End)
             && matches!(plain, Expr::Path(path) if path.path.is_ident("N"))
             && self.names.find("N").is_none()
         {
             let batch = batch();
-            return Some(match kind {
+            let tokens = match kind {
                 Kind::End => quote!(#KILN::graph::shape::functions::batch_end(#batch)),
                 _ => quote!(#batch),
-            });
+            };
+            return Some(Attribute { tokens, fixed: Some("N".to_string()) });
         }
         if kind == Kind::Shape && is_minus_one(plain) {
-            return Some(quote!(#KILN::graph::Shape::INFERRED));
+            let (tokens, fixed) = (quote!(#KILN::graph::Shape::INFERRED), Some("-1".to_string()));
+            return Some(Attribute { tokens, fixed });
         }
         if !fits(plain, kind) {
             return self.wrong(function, parameter, value, &format!("`{}`", spaced(value)));
@@ -224,6 +219,7 @@ impl Scope<'_> {
             Value::Number(number) => number,
             _ => return self.wrong(function, parameter, value, "a tensor"),
         };
+        let fixed = literal(plain);
         let number = match kind {
             Kind::Size | Kind::Shape => self.taken_as("extent", value, number),
             Kind::Number => self.taken_as("float", value, number),
@@ -233,10 +229,10 @@ impl Scope<'_> {
             Kind::Axis | Kind::Whole | Kind::End => quote!(isize),
             Kind::Size | Kind::Shape => quote!(usize),
             Kind::Number => quote!(f64),
-            _ => return Some(number),
+            _ => return Some(Attribute { tokens: number, fixed }),
         };
         let number = round(number, Place::of(value).first);
-        Some(quote!(#number as #ty))
+        Some(Attribute { tokens: quote!(#number as #ty), fixed })
     }
 
     fn wrong<T>(&mut self, function: &Function, parameter: &Parameter, value: &Expr, found: &str) -> Option<T> {
@@ -287,12 +283,41 @@ pub fn several(kind: Kind) -> bool {
 
 /// The default of a parameter.
 fn default(parameter: &Parameter) -> Option<Argument> {
-    let tokens: TokenStream = match parameter.default? {
-        "None" => quote!(::core::option::Option::None),
-        text => text.parse().ok()?,
-    };
+    let text = parameter.default?;
+    if text == "None" {
+        return Some(Argument::Attribute(Attribute::none()));
+    }
+    let tokens: TokenStream = text.parse().ok()?;
     let tokens = if matches!(parameter.kind, Kind::Sizes | Kind::Numbers) { quote!(&#tokens) } else { tokens };
-    Some(Argument::Attribute(tokens))
+    Some(Argument::Attribute(Attribute { tokens, fixed: Some(text.to_string()) }))
+}
+
+impl Attribute {
+    fn none() -> Attribute {
+        Attribute { tokens: quote!(::core::option::Option::None), fixed: Some("None".to_string()) }
+    }
+
+    fn list(elements: Vec<Attribute>) -> Attribute {
+        let mut text = String::from("[");
+        for element in &elements {
+            text.push_str(element.fixed.as_deref().unwrap_or_default());
+            text.push(',');
+        }
+        let fixed = elements.iter().all(|element| element.fixed.is_some()).then_some(text);
+        let elements = elements.iter().map(|element| &element.tokens);
+        Attribute { tokens: quote!(&[#(#elements),*]), fixed }
+    }
+}
+
+/// The text of a literal, which may be negative.
+fn literal(value: &Expr) -> Option<String> {
+    match unparenthesized(value) {
+        Expr::Lit(ExprLit { lit: Lit::Int(number), .. }) => Some(number.to_string()),
+        Expr::Lit(ExprLit { lit: Lit::Float(number), .. }) => Some(number.to_string()),
+        Expr::Lit(ExprLit { lit: Lit::Bool(flag), .. }) => Some(flag.value.to_string()),
+        Expr::Unary(ExprUnary { op: UnOp::Neg(_), expr, .. }) => Some(format!("-{}", literal(expr)?)),
+        _ => None,
+    }
 }
 
 /// `-1`

@@ -74,13 +74,14 @@ impl Scope<'_> {
             let (Some(start), Some(end)) = (&range.start, &range.end) else {
                 return self.mistake(range, "a loop's range has both ends: `for i in 0..10`");
             };
+            let typed = self.is_constant(start) || self.is_constant(end);
             let (start, end) = (self.bound(start), self.bound(end));
             let variable = self.loop_name(&each.pat)?;
             self.names.declare(&variable.to_string(), Binding::Number);
             let inclusive = matches!(range.limits, RangeLimits::Closed(_));
             return Some((
                 variable,
-                Source::Range(Range { start: start?, end: end?, inclusive, reversed }),
+                Source::Range(Range { start: start?, end: end?, inclusive, reversed, typed }),
                 Vec::new(),
             ));
         }
@@ -97,8 +98,16 @@ impl Scope<'_> {
         let hidden = format_ident!("_position_{}", self.loops, span = Span::mixed_site());
         let mut first = Vec::new();
         self.bind(&each.pat, &elements, &quote!(#hidden), &mut first)?;
-        let range = Range { start: quote!(0usize), end: length, inclusive: false, reversed: false };
+        let range = Range { start: quote!(0usize), end: length, inclusive: false, reversed: false, typed: true };
         Some((hidden, Source::Range(range), first))
+    }
+
+    /// Whether an end of a range is a constant, by its name.
+    fn is_constant(&self, end: &Expr) -> bool {
+        match unparenthesized(end) {
+            Expr::Path(path) => path.path.get_ident().is_none_or(|name| self.names.find(&name.to_string()).is_none()),
+            _ => false,
+        }
     }
 
     /// What is iterated by a chain of `iter`, `enumerate`, `zip` and `rev`.

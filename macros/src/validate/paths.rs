@@ -106,6 +106,11 @@ impl Paths {
         self.reach(from, |what| !matches!(what, What::Stop(_)))
     }
 
+    /// What these values depend on, whatever no gradient passes.
+    pub fn all(&self, from: &[Value]) -> Reached {
+        self.reach(from, |_| true)
+    }
+
     /// The values that one may stand for.
     pub fn alternatives(&self, value: Value) -> Vec<Value> {
         let reached = self.reach(&[value], |what| matches!(what, What::Either));
@@ -120,7 +125,7 @@ impl Paths {
 
     /// Where paths from these values end, in the order of the text, each with what gradients would reach behind it.
     pub fn stops<'a>(&'a self, from: &[Value]) -> impl Iterator<Item = (&'a Stop, Reached)> + use<'a> {
-        let reached = self.reach(from, |_| true);
+        let reached = self.all(from);
         self.values.iter().enumerate().filter_map(move |(value, (what, from))| match what {
             What::Stop(stop) if reached.seen[value] => Some((stop, self.live(from))),
             _ => None,

@@ -1,0 +1,95 @@
+//! The shape rule of what has as many elements in another shape, one extent of which may be what is left.
+
+use crate::shape::{MAX_EXTENT, MAX_RANK, Shape, ShapeError, extent, rules};
+
+/// As many elements in another shape, of which one extent may be [`Shape::INFERRED`].
+pub const fn reshape(op: &'static str, x: Shape, to: &[usize]) -> Result<Shape, ShapeError> {
+    if to.len() > MAX_RANK {
+        return Err(ShapeError::TooManyAxes { op, found: to.len() });
+    }
+    let wanted = Shape::new(to);
+    if keeps_numbers(&x, &wanted) {
+        return Ok(wanted);
+    }
+    let (mut left, from) = counted(&x);
+    let (given, known) = counted(&wanted);
+    let mut inferred = None;
+    let mut axis = 0;
+    while axis < to.len() {
+        if to[axis] == Shape::INFERRED {
+            if inferred.is_some() {
+                return Err(ShapeError::Attribute { op, rule: "only one extent can be -1" });
+            }
+            inferred = Some(axis);
+        }
+        axis += 1;
+    }
+    let error = Err(ShapeError::Elements { from: x, to: wanted });
+    // Each axis without a number is one of those before, or what is left.
+    let mut axis = 0;
+    while axis < given.rank() {
+        let mut at = 0;
+        while at < left.rank() && left.dim(at) != given.dim(axis) {
+            at += 1;
+        }
+        if at == left.rank() {
+            return error;
+        }
+        left = left.remove(at);
+        axis += 1;
+    }
+    match (inferred, left.rank()) {
+        (None, 0) if from == known => Ok(wanted),
+        (Some(axis), 0) if known > 0 && from.is_multiple_of(known) => Ok(wanted.with(axis, from / known)),
+        // The batch axis is what is left.
+        (Some(axis), 1) if left.dim(0) == Shape::N && from == known => Ok(wanted.with(axis, Shape::N)),
+        (Some(axis), 1) if left.dim(0) != Shape::N && known > 0 && from.is_multiple_of(known) => {
+            Ok(wanted.with(axis, ok!(rules::product(op, left.dim(0), from / known))))
+        }
+        _ => error,
+    }
+}
+
+/// Whether two shapes have as many elements by their numbers alone, behind the batch axis of both or of none: so it nearly
+/// always is, and what else decides takes rustc three times as long.
+const fn keeps_numbers(from: &Shape, to: &Shape) -> bool {
+    let batch = from.rank > 0 && to.rank > 0 && from.dims[0] == Shape::N && to.dims[0] == Shape::N;
+    let (mut before, mut after) = (1usize, 1usize);
+    let mut axis = batch as usize;
+    while axis < from.rank as usize {
+        if from.dims[axis] > MAX_EXTENT {
+            return false;
+        }
+        before = before.saturating_mul(from.dims[axis]);
+        axis += 1;
+    }
+    axis = batch as usize;
+    while axis < to.rank as usize {
+        if to.dims[axis] > MAX_EXTENT {
+            return false;
+        }
+        after = after.saturating_mul(to.dims[axis]);
+        axis += 1;
+    }
+    before == after
+}
+
+/// The extents that are no numbers, a multiple of a free one without its factor; and the product of all numbers.
+const fn counted(shape: &Shape) -> (Shape, usize) {
+    let (mut others, mut product) = (Shape::SCALAR, 1usize);
+    let mut axis = 0;
+    while axis < shape.rank() {
+        match shape.dim(axis) {
+            Shape::N => others = others.insert(others.rank(), Shape::N),
+            Shape::INFERRED => {}
+            free if extent::is_free(free) => {
+                let (other, factor) = extent::factored(free);
+                others = others.insert(others.rank(), other);
+                product = product.saturating_mul(factor);
+            }
+            extent => product = product.saturating_mul(extent),
+        }
+        axis += 1;
+    }
+    (others, product)
+}
