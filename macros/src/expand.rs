@@ -55,6 +55,7 @@ pub fn expand(declaration: &Validated) -> TokenStream {
         emit!(#layer #model)
     };
     let (applied, called) = (applied::computations(declaration), called::computations(declaration));
+    let losses = losses::computations(declaration);
     let parts = steps::parameters_of_parts(declaration);
     let cuts = steps::cuts(declaration);
     let walk = Owner::of_defaults(declaration);
@@ -87,6 +88,7 @@ pub fn expand(declaration: &Validated) -> TokenStream {
             #cuts
             #applied
             #called
+            #losses
             #(#functions)*
             #model
             #parts

@@ -170,7 +170,7 @@ impl Expansion<'_> {
         emit!(if #condition { #then } #otherwise)
     }
 
-    fn value(&self, value: &Value, want: Want) -> TokenStream {
+    pub fn value(&self, value: &Value, want: Want) -> TokenStream {
         match value {
             Value::Tensor(tensor) => self.tensor(tensor, want),
             Value::Number(number) => number.clone(),
@@ -197,7 +197,7 @@ impl Expansion<'_> {
         emit!([#(#each),*])
     }
 
-    fn tensor(&self, tensor: &Tensor, want: Want) -> TokenStream {
+    pub fn tensor(&self, tensor: &Tensor, want: Want) -> TokenStream {
         match tensor {
             Tensor::Variable(name) => name.to_token_stream(),
             Tensor::Parameter(parameter) => self.parameter(parameter),
@@ -242,16 +242,10 @@ impl Expansion<'_> {
                 let block = self.block(block, want);
                 emit!({ #block })
             }
-            Tensor::Loss(loss) => {
-                let operands = loss.operands.iter().map(|operand| self.value(operand, Want::One));
-                let operands: Vec<TokenStream> = operands.collect();
-                match self.target {
-                    Target::Computation(_) => {
-                        losses::computation(loss, &operands, |tensor| self.tensor(tensor, Want::One))
-                    }
-                    Target::Types(_) => losses::rule(loss, &operands),
-                }
-            }
+            Tensor::Loss(loss) => match self.target {
+                Target::Computation(_) => losses::compute(self, loss),
+                Target::Types(owner) => losses::check(self, owner, loss),
+            },
             Tensor::Gradient(gradient) => {
                 let Gradient { loss, of, text, place } = &**gradient;
                 let loss = self.tensor(loss, Want::One);

@@ -112,6 +112,7 @@ impl Constants {
         self.free();
         self.definitions.extend(super::applied::types(declaration, &self.owner));
         self.definitions.extend(super::called::types(declaration, &self.owner));
+        self.definitions.extend(super::losses::types(declaration, &self.owner));
         for helper in &declaration.helpers {
             self.helper(helper, declaration);
         }

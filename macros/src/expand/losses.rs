@@ -1,16 +1,111 @@
-//! A loss in a body: the call that computes it, and the check of its operands' shapes.
+//! A loss in a body: the call that computes it, and the check of its operands' shapes. Where it takes tensors alone and
+//! has the settings that it has by default, it is one short call of a function of the declaration.
+
+use std::collections::HashSet;
 
 use proc_macro2::{Ident, Literal, Span, TokenStream};
-use quote::{format_ident, quote};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
 
+use super::applied::bodies;
 use super::around::line;
-use super::checks::call;
+use super::body::Expansion;
+use super::checks::{Want, at, call};
+use super::owner::Owner;
 use crate::body::{Loss, Tensor, Value};
 use crate::losses::{Kind, Operand, Reduction, Setting};
 use crate::naming::KILN;
+use crate::validate::Validated;
+
+/// What stands behind the model's name in the names of a loss's own functions, if it has some.
+fn own_name(loss: &Loss) -> Option<String> {
+    let of_tensors = loss.operands.iter().all(|operand| matches!(operand, Value::Tensor(_)));
+    let by_default = loss.options.iter().flatten().all(|setting| matches!(setting, Setting::Reduction(_)));
+    (of_tensors && by_default).then(|| format!("loss_{}_{:?}", loss.loss.name, loss.reduction()))
+}
+
+/// The call over values.
+pub fn compute(expansion: &Expansion<'_>, loss: &Loss) -> TokenStream {
+    let operands = operands(expansion, loss);
+    let Some(name) = own_name(loss) else {
+        return computation(loss, &operands, |tensor| expansion.tensor(tensor, Want::One));
+    };
+    let place = loss.place.first;
+    let name = format_ident!("{}_{}", expansion.model, name, span = place);
+    let arguments = emit!(g, #(#operands),*);
+    quote_spanned!(place=> #name(#arguments))
+}
+
+/// The call over types.
+pub fn check(expansion: &Expansion<'_>, owner: &Owner, loss: &Loss) -> TokenStream {
+    let (operands, text) = (operands(expansion, loss), loss.text.to_token_stream());
+    let Some(name) = own_name(loss) else { return rule(loss, &operands, &text) };
+    let function = owner.own_function(&format!("type_of_{name}"), loss.place);
+    let arguments = quote_spanned!(at(loss.place.last)=> (#text, #(#operands),*));
+    emit!(#function #arguments)
+}
+
+fn operands(expansion: &Expansion<'_>, loss: &Loss) -> Vec<TokenStream> {
+    loss.operands.iter().map(|operand| expansion.value(operand, Want::One)).collect()
+}
+
+/// Calls `f` once for each loss with functions of its own.
+fn each(declaration: &Validated, mut f: impl FnMut(&Loss, &str)) {
+    let mut known = HashSet::new();
+    let mut found = |tensor: &Tensor| {
+        if let Tensor::Loss(loss) = tensor
+            && let Some(name) = own_name(loss)
+            && known.insert(name.clone())
+        {
+            f(loss, &name);
+        }
+    };
+    bodies(declaration).for_each(|body| body.each_tensor(&mut found));
+}
+
+/// The functions over values of the losses of a declaration.
+pub fn computations(declaration: &Validated) -> TokenStream {
+    let model = &declaration.name;
+    let mut functions = TokenStream::new();
+    each(declaration, |loss, name| {
+        let operands = variables(loss);
+        let given = operands.iter().map(|name| emit!(#name: #KILN::graph::Value<'g>));
+        let body = computation(loss, &operands, |_| TokenStream::new());
+        let name = format_ident!("{}_{}", model, name, span = Span::call_site());
+        functions.extend(emit! {
+            #[track_caller]
+            fn #name<'g>(
+                g: &'g #KILN::graph::Builder,
+                #(#given),*
+            ) -> #KILN::graph::Value<'g> { #body }
+        });
+    });
+    functions
+}
+
+/// The functions over types.
+pub fn types(declaration: &Validated, owner: &Owner) -> TokenStream {
+    let mut functions = TokenStream::new();
+    each(declaration, |loss, name| {
+        let operands = variables(loss);
+        let given = operands.iter().map(|name| emit!(#name: #KILN::graph::Type));
+        let body = rule(loss, &operands, &emit!(text));
+        let name = owner.own_name(&format!("type_of_{name}"));
+        functions.extend(emit! {
+            #[track_caller]
+            const fn #name(text: &str, #(#given),*) -> #KILN::graph::Type { #body }
+        });
+    });
+    functions
+}
+
+/// What the operands are called as arguments of these.
+fn variables(loss: &Loss) -> Vec<TokenStream> {
+    let name = |at| format_ident!("argument_{at}", span = Span::mixed_site()).to_token_stream();
+    (0..loss.operands.len()).map(name).collect()
+}
 
 /// The loss of operands, which are expressions; `tensor` expands a tensor.
-pub fn computation(loss: &Loss, operands: &[TokenStream], tensor: impl Fn(&Tensor) -> TokenStream) -> TokenStream {
+fn computation(loss: &Loss, operands: &[TokenStream], tensor: impl Fn(&Tensor) -> TokenStream) -> TokenStream {
     let names = names(loss);
     let first = &names[0];
     let (mut given, mut full) = (Vec::new(), Vec::new());
@@ -86,7 +181,7 @@ fn number(kind: Kind, given: Option<&Setting>) -> TokenStream {
 }
 
 /// The type of the loss, checked.
-pub fn rule(loss: &Loss, operands: &[TokenStream]) -> TokenStream {
+fn rule(loss: &Loss, operands: &[TokenStream], text: &TokenStream) -> TokenStream {
     let names = names(loss);
     let first = &names[0];
     let types = operands.iter().zip(&loss.operands).map(|(operand, given)| match given {
@@ -113,7 +208,7 @@ pub fn rule(loss: &Loss, operands: &[TokenStream]) -> TokenStream {
     });
     let rule = format_ident!("{}", loss.loss.rule);
     let reduced = loss.reduction() != Reduction::None;
-    let (text, name) = (&loss.text, loss.loss.name);
+    let name = loss.loss.name;
     let dtype = emit!(#KILN::graph::shape::functions::elements(#name, &[#(#elements),*]));
     let shape = emit!(#KILN::graph::shape::losses::#rule(#(#shapes,)* #(#settings,)* #reduced));
     let check = call(loss.place, emit!(shape::check_call), emit!(#text, #dtype, #shape));

@@ -27,7 +27,7 @@ const STATEMENTS: [(&str, usize); 26] = [
     ("let (p, q) = x.chunk(2, 1);", 40),
     ("x = x.matmul(fc.weight);", 40),
     ("x = fc(x);", 20),
-    ("x = list[1](x);", 60),
+    ("x = list[1](x);", 30),
     ("x = body(x);", 20),
     ("x = part(x);", 20),
     ("x = Sub(x);", 20),
@@ -35,7 +35,7 @@ const STATEMENTS: [(&str, usize); 26] = [
     ("x = fc(x).relu() + y;", 50),
     ("if DEEP { x = x.relu(); }", 30),
     ("for i in 0..2 { x = list[i](x); }", 170),
-    ("x = x + mse(x, y);", 230),
+    ("x = x + mse(x, y);", 50),
 ];
 
 /// The tokens of what a model is expanded to whose body has such a statement so often.

@@ -2,7 +2,7 @@
 
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream};
 use quote::quote;
-use syn::{BinOp, Expr, ExprBinary, UnOp};
+use syn::{BinOp, Expr, ExprBinary, ExprLit, Lit, UnOp};
 
 use super::extents::is_float;
 use super::forward::gives_several;
@@ -190,7 +190,8 @@ impl Scope<'_> {
                         number(quote!(#base #position))
                     }
                     Meaning::Layer(layer) => {
-                        let step = Step::Index { index: position, place: Place::of(&index.index), certain: false };
+                        let certain = self.is_within(&index.index, &layer);
+                        let step = Step::Index { index: position, place: Place::of(&index.index), certain };
                         self.step(layer, step, &index.expr)
                     }
                 }
@@ -243,6 +244,16 @@ impl Scope<'_> {
                 );
                 self.mistake(other, message)
             }
+        }
+    }
+
+    /// Whether an index and the length of the list are written, and the index is within.
+    fn is_within(&self, index: &Expr, list: &Access) -> bool {
+        match list.find(self.layers) {
+            Some(Node::List { length, .. }) => {
+                literal(index).zip(literal(length)).is_some_and(|(index, length)| index < length)
+            }
+            _ => false,
         }
     }
 
@@ -428,6 +439,14 @@ fn group(delimiter: Delimiter, tokens: TokenStream, span: Span) -> TokenStream {
     let mut group = Group::new(delimiter, tokens);
     group.set_span(span);
     quote!(#group)
+}
+
+/// A whole number that is written as such.
+fn literal(value: &Expr) -> Option<u64> {
+    match unparenthesized(value) {
+        Expr::Lit(ExprLit { lit: Lit::Int(number), .. }) => number.base10_parse().ok(),
+        _ => None,
+    }
 }
 
 /// The parameter of a layer that a body may use as a value by this name.
