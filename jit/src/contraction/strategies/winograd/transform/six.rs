@@ -275,8 +275,9 @@ pub fn weight_gradients(kernel: &mut KernelBuilder, extent: usize, load: &mut Lo
             reduce(kernel, values)
         })
         .collect();
-    for row in 0..extent {
-        let values = reduce(kernel, std::array::from_fn(|column| columns[column][row]));
+    let rows = (0..extent).map(|row| std::array::from_fn(|column| columns[column][row]));
+    for (row, values) in rows.enumerate() {
+        let values = reduce(kernel, values);
         values.into_iter().enumerate().for_each(|(column, value)| store(kernel, row, column, value));
     }
 }
