@@ -209,3 +209,22 @@ fn layers_in_eval_behave_as_in_evaluation() {
     assert_ne!(y, trainer.predict(&x).unwrap());
     assert_ne!(buffers(&mut trainer, "teacher")[0], teacher, "behind an `eval` layers are as before");
 }
+
+/// What `update_bn` does not reach stays as it is: parts of other programs, and what stands in an `eval`.
+#[test]
+fn statistics_are_taken_anew_where_batches_go() {
+    let x = Array2::from_shape_fn((8, 4), |(i, j)| 3.0 + ((i * 7 + j * 13) as f32).sin());
+    let mut trainer = Distilled::init(3).trainer().batch(8).build().unwrap();
+    for _ in 0..3 {
+        trainer.train(&x).unwrap();
+        trainer.distil(&x).unwrap();
+    }
+    let part = |trainer: &mut DistilledTrainer, part: &str| -> Vec<ArrayD<f32>> {
+        let all = values(trainer.model()).into_iter();
+        all.filter(|(name, kind, _)| name.starts_with(part) && *kind == Kind::Buffer).map(|(.., value)| value).collect()
+    };
+    let [teacher, student] = ["teacher", "student"].map(|of| part(&mut trainer, of));
+    trainer.update_bn(&x).unwrap();
+    assert_eq!(part(&mut trainer, "teacher"), teacher);
+    assert_ne!(part(&mut trainer, "student"), student);
+}

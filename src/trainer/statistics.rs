@@ -1,6 +1,8 @@
 //! Running statistics taken anew of some data, PyTorch's `update_bn`. Knows parameters by their kinds and batch norms by the
 //! names of their statistics.
 
+use std::collections::HashSet;
+
 use kiln_graph::model::Inputs;
 use kiln_graph::shape::Sizes;
 use kiln_graph::{Builder, Graph, Kind, Mode, Model, Parameters, counter};
@@ -43,11 +45,17 @@ struct Statistics {
 }
 
 impl Statistics {
-    /// Those of all batch norms that programs use.
-    fn of(model: &impl Parameters, states: &States) -> Vec<Statistics> {
+    /// Those of all batch norms that a graph updates: not of what its `forward` does not reach, or leaves to an `eval`.
+    fn of(model: &impl Parameters, graph: &Graph, states: &States) -> Vec<Statistics> {
+        let updated: HashSet<&str> =
+            graph.updates.iter().map(|update| graph.inputs[update.input].name.as_str()).collect();
         let mut all = Vec::new();
         model.each_parameter(&mut |name, parameter| {
-            let Some(layer) = name.strip_suffix(BATCHES).filter(|_| parameter.kind == Kind::Counter) else { return };
+            let Some(layer) =
+                name.strip_suffix(BATCHES).filter(|_| parameter.kind == Kind::Counter && updated.contains(name))
+            else {
+                return;
+            };
             let read = |last: &str| states.read(&format!("{layer}{last}"));
             if let (Some(mean), Some(variance), Some(batches)) = (read(MEAN), read(VARIANCE), states.read_i32(name)) {
                 all.push(Statistics { layer: layer.to_owned(), mean, variance, batches });
@@ -80,9 +88,11 @@ impl Statistics {
 fn renew<M: Model, E: From<TrainError>>(
     programs: &mut Programs,
     model: &M,
+    settings: &Settings,
     batches: impl FnOnce(&mut Programs) -> Result<(), E>,
 ) -> Result<(), E> {
-    let before = Statistics::of(model, programs.states());
+    let graph = statistics_graph(model, settings.usual(M::INPUTS), settings.seed)?;
+    let before = Statistics::of(model, &graph, programs.states());
     if before.is_empty() {
         return Ok(());
     }
@@ -123,7 +133,7 @@ pub(crate) fn update_bn<M: Model>(
     settings: &Settings,
     x: impl Inputs<M::Input>,
 ) -> Result<(), TrainError> {
-    renew(programs, model, |programs| add(programs, model, settings, x))
+    renew(programs, model, settings, |programs| add(programs, model, settings, x))
 }
 
 /// See [`Trainer::update_bn_batches`](crate::Trainer::update_bn_batches).
@@ -136,5 +146,7 @@ pub(crate) fn update_bn_batches<M: Model, X, E: From<TrainError>>(
 where
     for<'x> &'x X: Inputs<M::Input>,
 {
-    renew(programs, model, |programs| batches.into_iter().try_for_each(|x| Ok(add(programs, model, settings, &x?)?)))
+    renew(programs, model, settings, |programs| {
+        batches.into_iter().try_for_each(|x| Ok(add(programs, model, settings, &x?)?))
+    })
 }

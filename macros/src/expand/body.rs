@@ -98,7 +98,12 @@ impl Expansion<'_> {
                 if *declares { emit!(let [#(#names),*] = #value;) } else { emit!([#(#names),*] = #value;) }
             }
             Statement::For { variable, source, body, sets } => {
-                let is_short = matches!(body.statements.as_slice(), [Statement::Set { .. }]);
+                let is_short = match body.statements.as_slice() {
+                    [Statement::Set { value: Value::Tensor(value), .. }] => {
+                        !matches!(value, Tensor::Block(_) | Tensor::If(_))
+                    }
+                    _ => false,
+                };
                 let body = self.block(body, Want::One);
                 match source {
                     Source::Range(range) => loops::over_range(variable, range, &body, sets, is_short),

@@ -180,7 +180,11 @@ pub fn computations(declaration: &Validated) -> TokenStream {
         let (of_count, result, body) = match call.function.gives {
             Gives::Several => {
                 let body = built(call, &variables);
-                (emit!(, const K: usize), emit!([#value; K]), emit!(#KILN::graph::model::exactly(g, &#body)))
+                (
+                    emit!(, const COUNT_OF_RESULTS: usize),
+                    emit!([#value; COUNT_OF_RESULTS]),
+                    emit!(#KILN::graph::model::exactly(g, &#body)),
+                )
             }
             Gives::Same | Gives::F32 | Gives::I32 | Gives::Bool => (TokenStream::new(), value, built(call, &variables)),
         };
@@ -273,7 +277,10 @@ pub fn types(declaration: &Validated, owner: &Owner) -> TokenStream {
         }
         let name = owner.own_name(&format!("type_of_{}", name(call)));
         let (of_count, result) = match call.function.gives {
-            Gives::Several => (emit!(<const K: usize>), emit!([#KILN::graph::Type; K])),
+            Gives::Several => {
+                // A model may have parameters of any usual name, in whose scope this stands.
+                (emit!(<const COUNT_OF_RESULTS: usize>), emit!([#KILN::graph::Type; COUNT_OF_RESULTS]))
+            }
             Gives::Same | Gives::F32 | Gives::I32 | Gives::Bool => (TokenStream::new(), emit!(#KILN::graph::Type)),
         };
         let body = if is_broadcast(call) { checked_elementwise(call, &variables) } else { checked(call, &variables) };

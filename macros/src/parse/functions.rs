@@ -14,15 +14,35 @@ pub const NO_GRAD: &str = "no_grad";
 /// See [`NO_GRAD`].
 pub const EVAL: &str = "eval";
 
+/// Whether a block may begin behind two tokens: not behind a word, as in `if eval { .. }` or `in &eval { .. }`, nor behind
+/// an arrow.
+fn may_begin(before: [Option<&TokenTree>; 2]) -> bool {
+    match before {
+        [_, Some(TokenTree::Ident(_))] => false,
+        [Some(TokenTree::Ident(word)), Some(TokenTree::Punct(sign))] if matches!(sign.as_char(), '&' | '!') => {
+            !["if", "in", "match", "while"].iter().any(|keyword| word == keyword)
+        }
+        [Some(TokenTree::Punct(first)), Some(TokenTree::Punct(second))] => {
+            (first.as_char(), second.as_char()) != ('-', '>')
+        }
+        _ => true,
+    }
+}
+
 /// The tokens with `no_grad { .. }` and `eval { .. }` written as blocks with labels, and the keyword `where` as the name of
 /// a function.
 pub fn with_blocks(tokens: TokenStream) -> TokenStream {
     let mut result = TokenStream::new();
+    let mut before: [Option<TokenTree>; 2] = [None, None];
     let mut tokens = tokens.into_iter().peekable();
     while let Some(token) = tokens.next() {
+        let begins = may_begin(before.each_ref().map(Option::as_ref));
+        before = [before[1].take(), Some(token.clone())];
         let group = |token: Option<&TokenTree>, delimiter| matches!(token, Some(TokenTree::Group(group)) if group.delimiter() == delimiter);
         match token {
-            TokenTree::Ident(word) if (word == NO_GRAD || word == EVAL) && group(tokens.peek(), Delimiter::Brace) => {
+            TokenTree::Ident(word)
+                if begins && (word == NO_GRAD || word == EVAL) && group(tokens.peek(), Delimiter::Brace) =>
+            {
                 let mut colon = Punct::new(':', Spacing::Alone);
                 let mut quote = Punct::new('\'', Spacing::Joint);
                 quote.set_span(word.span());

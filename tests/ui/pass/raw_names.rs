@@ -161,3 +161,34 @@ fn keywords_are_names() {
     plain.fit(&x).unwrap();
     let _ = (OnStruct::init(0), OnField::init(0), Alike::init(0));
 }
+
+// Parameters, fields, numbers and results of names that Kiln's own code might have.
+mod usual_names {
+    use super::*;
+
+    model! {
+        struct Halves<const K: usize, const T: usize> {
+            eval: [Linear(4, 4); 2],
+            head: Linear(4, K),
+        }
+
+        /// Two halves, and the largest of each row.
+        fn forward(x: [N, 4]) -> [N, K] {
+            for layer in eval {
+                x = layer(x);
+            }
+            for layer in &eval {
+                x = layer(x);
+            }
+            let (a, b) = x.chunk(2, 1);
+            let (most, _) = a.max(1, true);
+            head(own(x, true)) + most + b.sum(1, true)
+        }
+
+        fn own(x, eval: bool) {
+            let y = if eval { x.relu() } else { x };
+            let z = y + eval { dropout(y, p = 0.5) };
+            if !eval { z } else { z * 2.0 }
+        }
+    }
+}
