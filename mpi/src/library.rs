@@ -381,9 +381,12 @@ impl<H: Handle> Mpi<H> {
             {
                 let mut found = 0;
                 // SAFETY: the status is that of a message that was received; the count is written.
-                unsafe { count(status.as_ptr().cast(), word, &mut found) };
-                if found != expected as c_int {
-                    other = Some(SwapError::Length { rank, expected, found: Some(found.max(0) as usize) });
+                let code = unsafe { count(status.as_ptr().cast(), word, &mut found) };
+                if code != 0 {
+                    other = Some(SwapError::Failed { rank, code });
+                } else if found != expected as c_int {
+                    // Below 0 for a message of no whole numbers.
+                    other = Some(SwapError::Length { rank, expected, found: usize::try_from(found).ok() });
                 }
             }
             is_done == 0
@@ -469,7 +472,7 @@ pub enum SwapError {
         rank: usize,
         /// How many numbers were expected.
         expected: usize,
-        /// How many came, where the library says so: not of more than expected.
+        /// How many came, where the library says so: not of more than expected, nor of parts of numbers.
         found: Option<usize>,
     },
     /// The library failed.

@@ -59,9 +59,9 @@ pub enum ExchangeError {
     },
     /// Another rank exchanges something else.
     #[error(
-        "rank {from} sent {} numbers where rank {rank} expected {expected}: all ranks ask for the same sums, of the same \
+        "rank {from} sent {} where rank {rank} expected {expected} numbers: all ranks ask for the same sums, of the same \
          lengths, in the same order",
-        .found.map_or_else(|| "more".to_owned(), |found| found.to_string())
+        .found.map_or_else(|| "something else".to_owned(), |found| found.to_string())
     )]
     Length {
         /// The rank that was sent something.
@@ -70,7 +70,7 @@ pub enum ExchangeError {
         from: usize,
         /// How many numbers this rank expected of it.
         expected: usize,
-        /// How many came; `None` where the network knows only that they were more.
+        /// How many came; `None` where the network knows only that they were others.
         found: Option<usize>,
     },
     /// Fewer shards than ranks: some ranks would have nothing to do.

@@ -6,8 +6,8 @@
 //! reshape(dot + bias) + h      becomes      reshape((dot + bias) + reshape(h))
 //! ```
 //!
-//! Only where `h` is itself a sum, difference or product of values, which is stored row by row anyway: views, constants
-//! and masks would have to be stored for it. Exact. It knows products and reshapes, and no layer.
+//! Only where `h` is itself computed of two values, or another such product: it is most often stored row by row anyway.
+//! Views, constants and masks would have to be stored for it. Exact. It knows products and reshapes, and no layer.
 
 use std::borrow::Cow;
 

@@ -263,10 +263,14 @@ fn check_of(element: Element, op: &Op, shapes: [Shape; 2], output: Shape, which:
         let another = others.get(number % others.len().max(1)).copied();
         for recipe in [&all[0]].into_iter().chain(another) {
             let found = run(recipe, by, operands, [&values[0], &values[1]], &output, &target);
-            // By Winograd's larger patches errors are a part of the largest numbers nearby, which a border may leave out.
-            let largest = expected.iter().fold(0.0, |largest: f64, (_, size)| largest.max(*size));
-            let lasting: Vec<(f64, f64)> = expected.iter().map(|&(value, _)| (value, largest)).collect();
-            let expected = if winograd::has_large_patches(recipe) { &lasting } else { expected };
+            let nearby;
+            let expected = match winograd::has_large_patches(recipe) {
+                true => {
+                    nearby = winograd::by_planes(output.shape, expected);
+                    &nearby
+                }
+                false => expected,
+            };
             compare(output.shape, &found, expected, || {
                 format!("{op:?} of {element} {shapes:?} at {lanes} lanes by {by:?}, {left:?} {right:?}")
             });

@@ -1,12 +1,13 @@
 //! Convolution by Winograd's minimal filtering: by F(2 x 2, 3 x 3) each patch of 4 x 4 inputs and each kernel of 3 x 3
 //! weights is transformed to 16 elements, and the sums over channels are 16 matrix products, with 16 multiplications
 //! for 4 results instead of 36; by F(4 x 4, 3 x 3) a patch has 6 x 6 inputs, with 36 multiplications for 16 results
-//! instead of 144, and by F(2 x 2, 5 x 5) for 4 instead of 100. Patches and sums of one block of tiles at a time lie in scratch memory that the caches hold.
+//! instead of 144, and by F(2 x 2, 5 x 5) for 4 instead of 100. Patches and sums of one block of tiles at a time lie in
+//! scratch memory that the caches hold.
 //!
 //! | file | what it holds |
 //! | --- | --- |
 //! | `sliding.rs` | which contractions can be computed so |
-//! | `transform.rs` | which sizes of tiles there are; the transforms of one patch, kernel or tile: `transform/two.rs`, `six.rs` |
+//! | `transform.rs` | which forms there are; the transforms of one patch, kernel or tile (`two.rs`, `six.rs`) |
 //! | `tiles.rs` | the loops over blocks and tiles |
 //! | `product.rs` | the matrix products |
 //! | `forward.rs`, `blocks.rs`, `emit.rs` | convolutions, input gradients: strategies, blocks, kernels |

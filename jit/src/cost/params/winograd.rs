@@ -44,13 +44,14 @@ pub struct Transforms {
 pub const TWO: Transforms = Transforms { patches: 22.0, weights: 30.0, results: 20.0, gradients: 18.0, sums: 40.0 };
 /// Those of F(4 x 4, 3 x 3). Unit: cycles a vector. Counted, 2026-11-30.
 pub const FOUR: Transforms = Transforms { patches: 100.0, weights: 60.0, results: 80.0, gradients: 70.0, sums: 90.0 };
-/// What that takes more where its elements are transposed. Unit: cycles a vector. Zen 3, 2026-11-26.
-pub const TRANSPOSED: f64 = 45.0;
+/// Those of F(2 x 2, 5 x 5). Unit: cycles a vector. Counted, 2026-11-30.
+pub const FIVE: Transforms = Transforms { patches: 100.0, weights: 100.0, results: 50.0, gradients: 40.0, sums: 120.0 };
+/// What a vector of weights takes more where its elements are transposed. Unit: cycles an element of a kernel. Zen 3,
+/// 2026-11-26.
+pub const TRANSPOSED: f64 = 5.0;
 /// What it takes more where they are loaded one by one. Unit: cycles an element of a kernel in a lane. Zen 3,
 /// 2026-11-26.
 pub const GATHERED: usize = 2;
-/// Those of F(2 x 2, 5 x 5). Unit: cycles a vector. Counted, 2026-11-30.
-pub const FIVE: Transforms = Transforms { patches: 100.0, weights: 100.0, results: 50.0, gradients: 40.0, sums: 120.0 };
 /// Cycles that an element takes that passes between registers and the second-level cache. Unit: cycles an
 /// element. Zen 3, 2026-11-26.
 pub const NEAR: f64 = 0.04;
@@ -72,8 +73,8 @@ pub const STAYS: f64 = 0.5;
 /// Places from element to element of a kernel, at most. Unit: places. Zen 3, 2026-11-28.
 pub const DILATION: i64 = 16;
 
-/// When F(4 x 4, 3 x 3) is looked at.
-pub mod four {
+/// When patches of 6 x 6 are looked at: F(4 x 4, 3 x 3) and F(2 x 2, 5 x 5).
+pub mod large {
     /// Terms of a sum, at most: channels, and in a weight gradient results of a feature. Up to there its error was
     /// measured (`docs/experiments/028-larger-tiles-for-winograd.md`). Unit: terms. 2026-11-30.
     pub const CHANNELS: usize = 512;

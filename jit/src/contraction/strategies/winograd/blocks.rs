@@ -206,7 +206,7 @@ impl Blocks {
         // lie side by side; else lane by lane, all elements of the kernel each.
         let gather = match sliding.right.1 {
             [.., 1] => 0.0,
-            [.., 1, _] => TRANSPOSED,
+            [.., 1, _] => TRANSPOSED * (self.form.kernel() * self.form.kernel()) as f64,
             _ => (self.form.kernel() * self.form.kernel() * GATHERED * lanes) as f64,
         };
         let costs = cycles(self.form);

@@ -8,7 +8,7 @@ use crate::contraction::problem::{Contraction, Source, StageOf};
 use crate::contraction::text::{choice, record};
 use crate::contraction::tiling::Tiling;
 use crate::cost::cache::holds;
-use crate::cost::params::winograd::four::CHANNELS;
+use crate::cost::params::winograd::large::CHANNELS;
 use crate::cost::params::winograd::{CLOSELY, IDEAL, KEPT, PANEL, SCRATCH};
 use crate::kernel::Access;
 

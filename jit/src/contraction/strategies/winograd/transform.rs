@@ -10,7 +10,7 @@ use values::{Load, Store};
 
 use crate::contraction::key::{Key, Keyed};
 use crate::contraction::text::{Reader, RecipeError, Text};
-use crate::cost::params::winograd::four::LANES;
+use crate::cost::params::winograd::large::LANES;
 use crate::kernel::KernelBuilder;
 use crate::target::Target;
 
@@ -19,7 +19,7 @@ use crate::target::Target;
 pub enum Form {
     /// F(2 x 2, 3 x 3): 4 multiplications a result; its error is about that of the definition.
     Two,
-    /// F(4 x 4, 3 x 3): 2.25 multiplications a result; its error is about 3 times that of the definition
+    /// F(4 x 4, 3 x 3): 2.25 multiplications a result; its error is 3 to 8 times that of the definition
     /// (`docs/experiments/028-larger-tiles-for-winograd.md`).
     Four,
     /// F(2 x 2, 5 x 5): 9 multiplications a result instead of 25, with an error as that of [`Form::Four`].

@@ -11,8 +11,8 @@
 //!      | 0   1  -3/2  -2  3/2 1 |        |   0      0      1   |
 //! ```
 //!
-//! With a kernel of 5 x 5, `G` has the powers up to the fourth, and `A'` two rows. They know values alone. Each is written
-//! so that its intermediate values fit 32 registers.
+//! With a kernel of 5 x 5, `G` has the powers up to the fourth, and `A'` two rows. They know values alone. Those of patches,
+//! results and gradients are written so that their intermediate values fit 32 registers.
 
 use super::values::{Load, Store};
 use crate::kernel::{KernelBuilder, Value};
