@@ -166,8 +166,8 @@ impl Work {
             Work::PackedPanels(_) => "packed B",
             Work::PackedPairs(panels, _) if panels.of_rows() => "pairs of A",
             Work::PackedPairs(..) => "pairs of B",
-            Work::Winograd(strategy, step) => step.name(strategy.blocks.form),
-            Work::WinogradGradient(strategy, step) => step.name(strategy.blocks.form),
+            Work::Winograd(strategy, step) => step.name(strategy.blocks.filtering),
+            Work::WinogradGradient(strategy, step) => step.name(strategy.blocks.filtering),
         }
     }
 

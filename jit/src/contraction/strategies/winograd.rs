@@ -7,7 +7,7 @@
 //! | file | what it holds |
 //! | --- | --- |
 //! | `sliding.rs` | which contractions can be computed so |
-//! | `transform.rs` | which forms there are; the transforms of one patch, kernel or tile (`two.rs`, `six.rs`) |
+//! | `transform.rs` | the filterings F(m, r) that there are; the transforms of one patch, kernel or tile (`two.rs`, `six.rs`) |
 //! | `tiles.rs` | the loops over blocks and tiles |
 //! | `product.rs` | the matrix products |
 //! | `forward.rs`, `blocks.rs`, `emit.rs` | convolutions, input gradients: strategies, blocks, kernels |

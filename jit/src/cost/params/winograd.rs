@@ -41,11 +41,11 @@ pub struct Transforms {
     pub sums: f64,
 }
 /// Those of F(2 x 2, 3 x 3). Unit: cycles a vector. Zen 3, 2026-11-26.
-pub const TWO: Transforms = Transforms { patches: 22.0, weights: 30.0, results: 20.0, gradients: 18.0, sums: 40.0 };
+pub const F23: Transforms = Transforms { patches: 22.0, weights: 30.0, results: 20.0, gradients: 18.0, sums: 40.0 };
 /// Those of F(4 x 4, 3 x 3). Unit: cycles a vector. Counted, 2026-11-30.
-pub const FOUR: Transforms = Transforms { patches: 100.0, weights: 60.0, results: 80.0, gradients: 70.0, sums: 90.0 };
+pub const F43: Transforms = Transforms { patches: 100.0, weights: 60.0, results: 80.0, gradients: 70.0, sums: 90.0 };
 /// Those of F(2 x 2, 5 x 5). Unit: cycles a vector. Counted, 2026-11-30.
-pub const FIVE: Transforms = Transforms { patches: 100.0, weights: 100.0, results: 50.0, gradients: 40.0, sums: 120.0 };
+pub const F25: Transforms = Transforms { patches: 100.0, weights: 100.0, results: 50.0, gradients: 40.0, sums: 120.0 };
 /// What a vector of weights takes more where its elements are transposed. Unit: cycles an element of a kernel. Zen 3,
 /// 2026-11-26.
 pub const TRANSPOSED: f64 = 5.0;

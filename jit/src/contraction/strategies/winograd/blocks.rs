@@ -4,13 +4,13 @@
 use super::super::emit::times;
 use super::product::{apart, panels};
 use super::sliding::Sliding;
-use super::transform::Form;
+use super::transform::Filtering;
 use crate::contraction::text::{choice, record};
 use crate::cost::cache::holds;
 use crate::cost::params::caches::TOGETHER;
 use crate::cost::params::sharing::{ALONE, SHARED};
 use crate::cost::params::winograd::{
-    FAR, FEW, FILLED, FIVE, FOUR, GATHERED, HALVINGS, NEAR, PANEL, SCATTERED, STAYS, TASKS, TILES, TRANSPOSED, TWO,
+    F23, F25, F43, FAR, FEW, FILLED, GATHERED, HALVINGS, NEAR, PANEL, SCATTERED, STAYS, TASKS, TILES, TRANSPOSED,
     Transforms, WIDE,
 };
 use crate::cost::sharing::{divisor, divisors};
@@ -22,7 +22,7 @@ use crate::target::Target;
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Blocks {
     /// How large tiles are.
-    pub form: Form,
+    pub filtering: Filtering,
     /// What the tasks share out, and what of it they transform while they use it.
     pub shared: Shared,
     /// Tasks along images, rows and blocks of features.
@@ -55,7 +55,7 @@ pub enum Shared {
 }
 
 choice!(Shared { 0 "tiles" Tiles, 1 "features" Features, 2 "blocks" Blocks });
-record!(Blocks { form, shared, tasks, images, rows, features, panel, count, patches, weights, sums });
+record!(Blocks { filtering, shared, tasks, images, rows, features, panel, count, patches, weights, sums });
 
 /// Sizes of blocks of features: all of them, or a fraction in whole tiles of registers.
 pub fn feature_blocks(features: usize, target: &Target) -> Vec<usize> {
@@ -67,8 +67,8 @@ pub fn feature_blocks(features: usize, target: &Target) -> Vec<usize> {
 
 /// Images and rows of tiles of a block: some rows of one image, or whole images. All blocks are equal, so that one
 /// product does for all.
-pub fn tile_blocks(form: Form, [images, height, width]: [usize; 3]) -> Vec<(usize, usize)> {
-    let [rows, columns] = [height, width].map(|extent| extent.div_ceil(form.tile()));
+pub fn tile_blocks(filtering: Filtering, [images, height, width]: [usize; 3]) -> Vec<(usize, usize)> {
+    let [rows, columns] = [height, width].map(|extent| extent.div_ceil(filtering.tile()));
     // Some rows of one image, then whole images. Few tiles make a flat product that reads the weights for too few rows;
     // many do not stay in the caches between the transforms.
     let parts = divisors(rows).into_iter().filter(|&part| part < rows).map(|part| (1, part));
@@ -81,19 +81,19 @@ pub fn tile_blocks(form: Form, [images, height, width]: [usize; 3]) -> Vec<(usiz
 
 /// Cycles in which so many elements of each matrix pass between registers and the cache that holds them and those
 /// beside them.
-pub fn passing(form: Form, elements: usize, beside: usize, target: &Target) -> f64 {
-    (form.elements() * elements) as f64 * each_element(form, elements + beside, FAR, target)
+pub fn passing(filtering: Filtering, elements: usize, beside: usize, target: &Target) -> f64 {
+    (filtering.elements() * elements) as f64 * each_element(filtering, elements + beside, FAR, target)
 }
 
 /// Cycles in which a transform writes so many elements of each matrix, each of the matrices to another place.
-pub fn scattered(form: Form, elements: usize, beside: usize, target: &Target) -> f64 {
-    (form.elements() * elements) as f64 * each_element(form, elements + beside, SCATTERED, target)
+pub fn scattered(filtering: Filtering, elements: usize, beside: usize, target: &Target) -> f64 {
+    (filtering.elements() * elements) as f64 * each_element(filtering, elements + beside, SCATTERED, target)
 }
 
 /// Cycles for each of so many elements of all matrices, which take `far` from beyond the second-level cache: with narrow
 /// vectors, and with wide ones.
-fn each_element(form: Form, elements: usize, far: [f64; 2], target: &Target) -> f64 {
-    let all = form.elements() * elements;
+fn each_element(filtering: Filtering, elements: usize, far: [f64; 2], target: &Target) -> f64 {
+    let all = filtering.elements() * elements;
     let filled = (4 * all) as f64 / target.l2_bytes as f64;
     match (holds(target.l2_bytes, TOGETHER, all), target.lanes < WIDE) {
         (true, true) => NEAR,
@@ -105,17 +105,17 @@ fn each_element(form: Form, elements: usize, far: [f64; 2], target: &Target) -> 
 }
 
 /// What the transforms take.
-pub fn cycles(form: Form) -> Transforms {
-    match form {
-        Form::Two => TWO,
-        Form::Four => FOUR,
-        Form::Five => FIVE,
+pub fn cycles(filtering: Filtering) -> Transforms {
+    match filtering {
+        Filtering::F23 => F23,
+        Filtering::F43 => F43,
+        Filtering::F25 => F25,
     }
 }
 
 /// Tasks along images and along rows of the only grid, in whole blocks.
 pub fn tile_tasks(
-    form: Form,
+    filtering: Filtering,
     [images, height, _]: [usize; 3],
     grids: usize,
     block: (usize, usize),
@@ -130,12 +130,12 @@ pub fn tile_tasks(
     if grids > 1 {
         return [along, 1];
     }
-    [along, whole(height, form.tile() * block.1, most / along)]
+    [along, whole(height, filtering.tile() * block.1, most / along)]
 }
 
 impl Blocks {
     pub fn new(
-        form: Form,
+        filtering: Filtering,
         sliding: &Sliding,
         shared: Shared,
         (images, rows): (usize, usize),
@@ -143,18 +143,18 @@ impl Blocks {
         panel: usize,
     ) -> Blocks {
         let ([all_images, height, width], all_features) = (sliding.grid(), sliding.kept[1]);
-        let tiles = images * rows * width.div_ceil(form.tile());
-        let (high, feature_blocks) = (height.div_ceil(form.tile() * rows), all_features / features);
+        let tiles = images * rows * width.div_ceil(filtering.tile());
+        let (high, feature_blocks) = (height.div_ceil(filtering.tile() * rows), all_features / features);
         // Tasks along features first; what is left of them goes to images and rows.
         let along_features = if shared == Shared::Tiles { 1 } else { divisor(feature_blocks, TASKS) };
         let [along, down] = match shared {
             Shared::Features => [1, 1],
             Shared::Tiles | Shared::Blocks => {
-                tile_tasks(form, sliding.grid(), sliding.grids(), (images, rows), TASKS / along_features)
+                tile_tasks(filtering, sliding.grid(), sliding.grids(), (images, rows), TASKS / along_features)
             }
         };
         Blocks {
-            form,
+            filtering,
             shared,
             tasks: [along, down, along_features],
             images,
@@ -170,7 +170,7 @@ impl Blocks {
 
     /// Tiles of a block.
     pub fn tiles(&self, sliding: &Sliding) -> usize {
-        self.images * self.rows * sliding.grid()[2].div_ceil(self.form.tile())
+        self.images * self.rows * sliding.grid()[2].div_ceil(self.filtering.tile())
     }
 
     /// The number of all tasks.
@@ -192,31 +192,31 @@ impl Blocks {
         let patches = if self.shared == Shared::Tiles { tasks } else { self.count[0] };
         let weights = if self.shared == Shared::Features { tasks } else { self.count[1] };
         [patches * self.patches, weights * self.weights, tasks * self.sums]
-            .map(|elements| self.form.elements() * elements)
+            .map(|elements| self.filtering.elements() * elements)
     }
 
     /// Estimated cycles, of which the product of one block takes so many; `once` as in [`Winograd::of`].
     pub fn estimate(&self, sliding: &Sliding, product: f64, once: [f64; 2], target: &Target) -> f64 {
         let lanes = target.lanes;
         let ([images, height, width], features) = (sliding.grid(), sliding.kept[1]);
-        let [high, wide] = [height, width].map(|extent| extent.div_ceil(self.form.tile()));
+        let [high, wide] = [height, width].map(|extent| extent.div_ceil(self.filtering.tile()));
         let tiles = (sliding.grids() * images * high * wide) as f64;
         let vectors = |count: usize| count.div_ceil(lanes) as f64;
         // How a vector of weights along features is loaded: as it lies; in squares that are transposed, where channels
         // lie side by side; else lane by lane, all elements of the kernel each.
         let gather = match sliding.right.1 {
             [.., 1] => 0.0,
-            [.., 1, _] => TRANSPOSED * (self.form.kernel() * self.form.kernel()) as f64,
-            _ => (self.form.kernel() * self.form.kernel() * GATHERED * lanes) as f64,
+            [.., 1, _] => TRANSPOSED * (self.filtering.kernel() * self.filtering.kernel()) as f64,
+            _ => (self.filtering.kernel() * self.filtering.kernel() * GATHERED * lanes) as f64,
         };
-        let costs = cycles(self.form);
+        let costs = cycles(self.filtering);
         let patches = tiles * vectors(sliding.channels) * costs.patches;
         let weights = sliding.channels as f64 * vectors(features) * (costs.weights + gather);
         let results = tiles * vectors(features) * costs.results;
         // An operand passes once when it is written, and when it is read once for each block of the other one; the sums
         // of a block pass twice.
-        let passing = |elements: usize, beside: usize| passing(self.form, elements, beside, target);
-        let scattered = |elements: usize, beside: usize| scattered(self.form, elements, beside, target);
+        let passing = |elements: usize, beside: usize| passing(self.filtering, elements, beside, target);
+        let scattered = |elements: usize, beside: usize| scattered(self.filtering, elements, beside, target);
         // `own` is the operand of the outer loop: a block of it stays while all blocks of the other one pass by.
         let (count, own, other) = match self.shared {
             Shared::Tiles => (self.count, self.patches, self.weights),

@@ -27,7 +27,7 @@ impl Winograd {
     fn tiles(&self) -> Tiles {
         let [images, _, height, width] = self.sliding.kept;
         Tiles {
-            form: self.blocks.form,
+            filtering: self.blocks.filtering,
             extent: [images, height, width],
             dilation: self.sliding.dilation,
             left: self.sliding.left,
@@ -40,7 +40,7 @@ impl Winograd {
     /// The weights of all blocks of features; each is a task.
     fn all_weights(&self, kernel: &mut KernelBuilder, from: BufferId, to: BufferId) {
         let block = grid(kernel, self.blocks.count[1]);
-        self.weights(kernel, &block, from, &side(to, &block, self.blocks.form.elements() * self.blocks.weights));
+        self.weights(kernel, &block, from, &side(to, &block, self.blocks.filtering.elements() * self.blocks.weights));
     }
 
     /// Whether weights lie along channels, not along features.
@@ -60,13 +60,13 @@ impl Winograd {
         let (tiles, blocks) = (self.tiles(), &self.blocks);
         let tasks = blocks.tasks.map(|tasks| grid(kernel, tasks));
         let task = blocks.task(&tasks);
-        let own = side(patches, &task, blocks.form.elements() * blocks.patches);
-        let sums = side(sums, &task, blocks.form.elements() * blocks.sums);
+        let own = side(patches, &task, blocks.filtering.elements() * blocks.patches);
+        let sums = side(sums, &task, blocks.filtering.elements() * blocks.sums);
         let share = tiles.share([blocks.tasks[0], blocks.tasks[1]], [&tasks[0], &tasks[1]]);
         tiles.blocks(kernel, &share, &mut |kernel, block| {
             tiles.patches(kernel, block, left, own.buffer, &own.start);
             each(kernel, blocks.count[1], 1, &mut |kernel, features, _| {
-                let weights = side(weights, features, blocks.form.elements() * blocks.weights);
+                let weights = side(weights, features, blocks.filtering.elements() * blocks.weights);
                 self.results(kernel, block, features, [&own, &weights, &sums], epilogue);
             });
         });
@@ -80,14 +80,14 @@ impl Winograd {
         let &[patches, right, weights, sums] = buffers else { unreachable!("four buffers") };
         let (tiles, blocks) = (self.tiles(), &self.blocks);
         let task = grid(kernel, blocks.tasks[2]);
-        let own = side(weights, &task, blocks.form.elements() * blocks.weights);
-        let sums = side(sums, &task, blocks.form.elements() * blocks.sums);
+        let own = side(weights, &task, blocks.filtering.elements() * blocks.weights);
+        let sums = side(sums, &task, blocks.filtering.elements() * blocks.sums);
         let share = blocks.count[1] / blocks.tasks[2];
         each(kernel, share, 1, &mut |kernel, number, _| {
             let features = times(&task, share).plus_index(number, 1);
             self.weights(kernel, &features, right, &own);
             tiles.blocks(kernel, &tiles.all(), &mut |kernel, block| {
-                let patches = side(patches, &block.number, blocks.form.elements() * blocks.patches);
+                let patches = side(patches, &block.number, blocks.filtering.elements() * blocks.patches);
                 self.results(kernel, block, &features, [&patches, &own, &sums], epilogue);
             });
         });
@@ -100,14 +100,14 @@ impl Winograd {
         let &[patches, weights, sums] = buffers else { unreachable!("three buffers") };
         let (tiles, blocks) = (self.tiles(), &self.blocks);
         let tasks = blocks.tasks.map(|tasks| grid(kernel, tasks));
-        let sums = side(sums, &blocks.task(&tasks), blocks.form.elements() * blocks.sums);
+        let sums = side(sums, &blocks.task(&tasks), blocks.filtering.elements() * blocks.sums);
         let tile_share = tiles.share([blocks.tasks[0], blocks.tasks[1]], [&tasks[0], &tasks[1]]);
         let share = blocks.count[1] / blocks.tasks[2];
         each(kernel, share, 1, &mut |kernel, number, _| {
             let features = times(&tasks[2], share).plus_index(number, 1);
-            let weights = side(weights, &features, blocks.form.elements() * blocks.weights);
+            let weights = side(weights, &features, blocks.filtering.elements() * blocks.weights);
             tiles.blocks(kernel, &tile_share, &mut |kernel, block| {
-                let patches = side(patches, &block.number, blocks.form.elements() * blocks.patches);
+                let patches = side(patches, &block.number, blocks.filtering.elements() * blocks.patches);
                 self.results(kernel, block, &features, [&patches, &weights, &sums], epilogue);
             });
         });
@@ -118,7 +118,7 @@ impl Winograd {
     fn weights(&self, kernel: &mut KernelBuilder, block: &Index, from: BufferId, to: &Side) {
         let (first, [row, column, channel, feature]) = self.sliding.right;
         let (channels, lanes, blocks) = (self.sliding.channels, kernel.lanes(), &self.blocks);
-        let extent = blocks.form.kernel();
+        let extent = blocks.filtering.kernel();
         // A square is `lanes` channels by `lanes` features.
         let together = if self.transposes() { lanes } else { 1 };
         let first = Index::at(first).plus_index(block, blocks.features as i64 * feature);
@@ -156,10 +156,10 @@ impl Winograd {
                             )
                         };
                         let mut store = |kernel: &mut KernelBuilder, down: usize, across: usize, value: Value| {
-                            let element = blocks.form.element(down, across) * blocks.weights;
+                            let element = blocks.filtering.element(down, across) * blocks.weights;
                             kernel.store(to.buffer, place.clone().shifted(element as i64), 1, active, value);
                         };
-                        blocks.form.weights(kernel, &mut load, &mut store);
+                        blocks.filtering.weights(kernel, &mut load, &mut store);
                     }
                 });
             });
@@ -192,7 +192,7 @@ impl Winograd {
                 let start = start.clone().plus_index(vector, lanes as i64);
                 let feature = times(features, blocks.features).plus_index(vector, lanes as i64);
                 let mut load = |kernel: &mut KernelBuilder, down: usize, across: usize| {
-                    let index = start.clone().shifted((blocks.form.element(down, across) * blocks.sums) as i64);
+                    let index = start.clone().shifted((blocks.filtering.element(down, across) * blocks.sums) as i64);
                     kernel.push(Operation::Load { buffer: sums.buffer, index, stride: 1, active })
                 };
                 let mut store = |kernel: &mut KernelBuilder, down: usize, across: usize, value: Value| {
@@ -202,7 +202,7 @@ impl Winograd {
                     let place = self.sliding.place([&tile.image, &feature, &row, &column], active);
                     epilogue.take(kernel, &place, value);
                 };
-                blocks.form.results(kernel, tile.size, &mut load, &mut store);
+                blocks.filtering.results(kernel, tile.size, &mut load, &mut store);
             });
         });
     }

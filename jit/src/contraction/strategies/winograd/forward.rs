@@ -3,7 +3,7 @@
 use super::blocks::{Blocks, Shared, feature_blocks, tile_blocks};
 use super::product::{Product, Products, Sizes};
 use super::sliding::Sliding;
-use super::transform::Form;
+use super::transform::Filtering;
 use crate::contraction::problem::{Contraction, Source, StageOf};
 use crate::contraction::text::{choice, record};
 use crate::contraction::tiling::Tiling;
@@ -41,11 +41,11 @@ impl Winograd {
     /// is computed once of the left and the right operand costs the given parts of its cycles. With the estimated
     /// cycles of each.
     pub fn of(contraction: &Contraction, once: [f64; 2], products: &Products<'_>) -> Vec<(Winograd, f64)> {
-        let of_form = |&form: &Form| {
-            let sliding = Sliding::of(contraction, form.kernel())?;
-            form.takes(sliding.channels, CHANNELS).then(|| choose(form, &sliding, once, products))
+        let of_filtering = |&filtering: &Filtering| {
+            let sliding = Sliding::of(contraction, filtering.kernel())?;
+            filtering.takes(sliding.channels, CHANNELS).then(|| choose(filtering, &sliding, once, products))
         };
-        Form::of(products.target).iter().filter_map(of_form).flatten().collect()
+        Filtering::of(products.target).iter().filter_map(of_filtering).flatten().collect()
     }
 
     /// Images, rows of tiles and features of a block.
@@ -55,7 +55,7 @@ impl Winograd {
 
     /// The stages that compute the results from the operands as they lie; `scratch` gives memory of some length.
     pub fn stages(&self, scratch: impl FnMut(usize) -> Source, [left, right]: [Source; 2]) -> Vec<StageOf<Step>> {
-        let flops = self.sliding.flops(self.blocks.form.kernel());
+        let flops = self.sliding.flops(self.blocks.filtering.kernel());
         let [patches, weights, sums] = self.blocks.scratch().map(scratch);
         // What tasks transform themselves is scratch of the last stage, and no stage of its own: they read the operand.
         let own = match self.blocks.shared {
@@ -84,29 +84,29 @@ impl Winograd {
 }
 
 impl Step {
-    /// In a word, with tiles of a form.
-    pub fn name(self, form: Form) -> &'static str {
-        match (self, form) {
+    /// In a word, by a filtering.
+    pub fn name(self, filtering: Filtering) -> &'static str {
+        match (self, filtering) {
             (Step::Patches, _) => "patches",
             (Step::Weights, _) => "weights",
-            (Step::Results, Form::Two) => "winograd",
-            (Step::Results, Form::Four) => "winograd F(4,3)",
-            (Step::Results, Form::Five) => "winograd F(2,5)",
+            (Step::Results, Filtering::F23) => "winograd",
+            (Step::Results, Filtering::F43) => "winograd F(4,3)",
+            (Step::Results, Filtering::F25) => "winograd F(2,5)",
         }
     }
 }
 
 /// Fast blocks of a contraction: those that look best where products run at their limit are looked at closely.
-fn choose(form: Form, sliding: &Sliding, once: [f64; 2], products: &Products<'_>) -> Vec<(Winograd, f64)> {
+fn choose(filtering: Filtering, sliding: &Sliding, once: [f64; 2], products: &Products<'_>) -> Vec<(Winograd, f64)> {
     let target = products.target;
     let [images, height, width] = sliding.grid();
     let mut candidates: Vec<(f64, Blocks)> = Vec::new();
     for features in feature_blocks(sliding.kept[1], target) {
-        for size in tile_blocks(form, [images, height, width]) {
+        for size in tile_blocks(filtering, [images, height, width]) {
             for shared in [Shared::Tiles, Shared::Features, Shared::Blocks] {
                 // A first look with a guessed panel and an ideal product.
-                let blocks = Blocks::new(form, sliding, shared, size, features, PANEL * target.lanes);
-                let elements = form.elements() * size.0 * size.1 * width.div_ceil(form.tile()) * features;
+                let blocks = Blocks::new(filtering, sliding, shared, size, features, PANEL * target.lanes);
+                let elements = filtering.elements() * size.0 * size.1 * width.div_ceil(filtering.tile()) * features;
                 let ideal = (elements * (sliding.channels / IDEAL.0 + IDEAL.1)) as f64 / target.lanes as f64;
                 candidates.push((blocks.estimate(sliding, ideal, once, target), blocks));
             }
@@ -122,11 +122,11 @@ fn choose(form: Form, sliding: &Sliding, once: [f64; 2], products: &Products<'_>
         // Closely: the tiles of the product that it really takes, and the panels that follow from them.
         let rows = (blocks.tiles(sliding), sliding.channels);
         let depth = (sliding.channels, 1);
-        let (elements, element, features) = (form.elements(), blocks.patches, blocks.features);
+        let (elements, element, features) = (filtering.elements(), blocks.patches, blocks.features);
         let sizes = Sizes { elements, element, rows, features, depth };
         let Product { tiling: product, panel, cycles } = products.of(sizes)?;
         let size = (blocks.images, blocks.rows);
-        let blocks = Blocks::new(form, sliding, blocks.shared, size, features, panel);
+        let blocks = Blocks::new(filtering, sliding, blocks.shared, size, features, panel);
         let cycles = blocks.estimate(sliding, cycles, once, target);
         Some((Winograd { sliding: sliding.clone(), blocks, product }, cycles))
     });

@@ -4,7 +4,7 @@
 use super::blocks::{cycles, feature_blocks, passing, scattered, tile_blocks, tile_tasks};
 use super::product::{Product, Products, Sizes, apart, panels};
 use super::sliding::{Correlation, grid};
-use super::transform::Form;
+use super::transform::Filtering;
 use crate::contraction::problem::{Contraction, Source, StageOf};
 use crate::contraction::text::{choice, record};
 use crate::contraction::tiling::{Ahead, Tiling};
@@ -36,7 +36,7 @@ pub struct Gradient {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct GradientBlocks {
     /// How large tiles are.
-    pub form: Form,
+    pub filtering: Filtering,
     shared: SharedAmong,
     /// Tasks, along each axis that is shared out.
     pub tasks: [usize; 2],
@@ -86,25 +86,25 @@ record!(Gradient { correlation, blocks, product, ahead });
 choice!(SharedAmong { 0 "tiles" Tiles, 1 "features" Features });
 // A block's channels are told by the product's rows.
 record!(GradientBlocks {
-    form, shared, tasks, block, tiles, features, count, panel, patches, gradients, sums
+    filtering, shared, tasks, block, tiles, features, count, panel, patches, gradients, sums
 } but { channels });
 
 choice!(GradientStep { 0 "transform" Transform, 1 "parts" Parts, 2 "sum" Sum, 3 "results" Results });
 
 impl GradientStep {
-    /// In a word, with tiles of a form.
-    pub fn name(self, form: Form) -> &'static str {
-        match (self, form) {
+    /// In a word, by a filtering.
+    pub fn name(self, filtering: Filtering) -> &'static str {
+        match (self, filtering) {
             (GradientStep::Transform, _) => "transform",
-            (GradientStep::Parts, Form::Two) => "winograd parts",
-            (GradientStep::Parts, Form::Four) => "winograd F(4,3) parts",
-            (GradientStep::Parts, Form::Five) => "winograd F(2,5) parts",
-            (GradientStep::Sum, Form::Two) => "winograd sum",
-            (GradientStep::Sum, Form::Four) => "winograd F(4,3) sum",
-            (GradientStep::Sum, Form::Five) => "winograd F(2,5) sum",
-            (GradientStep::Results, Form::Two) => "winograd gradient",
-            (GradientStep::Results, Form::Four) => "winograd F(4,3) gradient",
-            (GradientStep::Results, Form::Five) => "winograd F(2,5) gradient",
+            (GradientStep::Parts, Filtering::F23) => "winograd parts",
+            (GradientStep::Parts, Filtering::F43) => "winograd F(4,3) parts",
+            (GradientStep::Parts, Filtering::F25) => "winograd F(2,5) parts",
+            (GradientStep::Sum, Filtering::F23) => "winograd sum",
+            (GradientStep::Sum, Filtering::F43) => "winograd F(4,3) sum",
+            (GradientStep::Sum, Filtering::F25) => "winograd F(2,5) sum",
+            (GradientStep::Results, Filtering::F23) => "winograd gradient",
+            (GradientStep::Results, Filtering::F43) => "winograd F(4,3) gradient",
+            (GradientStep::Results, Filtering::F25) => "winograd F(2,5) gradient",
         }
     }
 }
@@ -112,21 +112,21 @@ impl GradientStep {
 impl Gradient {
     /// Fast strategies to compute a contraction, with the estimated cycles of each; none where it is no such gradient.
     pub fn of(contraction: &Contraction, products: &Products<'_>) -> Vec<(Gradient, f64)> {
-        let of_form = |&form: &Form| {
-            let correlation = Correlation::of(contraction, form.kernel())?;
+        let of_filtering = |&filtering: &Filtering| {
+            let correlation = Correlation::of(contraction, filtering.kernel())?;
             let terms = correlation.reduced.iter().product();
-            form.takes(terms, RESULTS).then(|| Gradient::in_tiles(form, &correlation, products))
+            filtering.takes(terms, RESULTS).then(|| Gradient::in_tiles(filtering, &correlation, products))
         };
-        Form::of(products.target).iter().filter_map(of_form).flatten().collect()
+        Filtering::of(products.target).iter().filter_map(of_filtering).flatten().collect()
     }
 
-    /// Those with tiles of a form.
-    fn in_tiles(form: Form, correlation: &Correlation, products: &Products<'_>) -> Vec<(Gradient, f64)> {
+    /// Those by a filtering.
+    fn in_tiles(filtering: Filtering, correlation: &Correlation, products: &Products<'_>) -> Vec<(Gradient, f64)> {
         let target = products.target;
         let extent = grid(correlation.reduced, correlation.dilation);
         let [images, height, _] = extent;
-        let (all_rows, all_features) = (height.div_ceil(form.tile()), correlation.kept[1]);
-        let by_tiles = tile_blocks(form, extent).into_iter();
+        let (all_rows, all_features) = (height.div_ceil(filtering.tile()), correlation.kept[1]);
+        let by_tiles = tile_blocks(filtering, extent).into_iter();
         // Two families: tasks that share out tiles, with all features at once, and tasks that share out features, with
         // all tiles as one block.
         let [all_channels, _] = correlation.kept;
@@ -141,24 +141,25 @@ impl Gradient {
         for (shared, block, sums) in by_tiles.chain(by_features) {
             // As for `Winograd`: all candidates by an ideal product, then a few of them with the tiles that it really
             // takes.
-            let blocks = GradientBlocks::new(form, correlation, shared, block, sums, PANEL * target.lanes);
+            let blocks = GradientBlocks::new(filtering, correlation, shared, block, sums, PANEL * target.lanes);
             let [channels, features] = sums;
-            let vectors = form.elements() * channels * features.div_ceil(target.lanes);
+            let vectors = filtering.elements() * channels * features.div_ceil(target.lanes);
             let ideal = vectors * (blocks.tiles / IDEAL.0 + IDEAL.1);
             candidates.push((blocks.estimate(correlation, ideal as f64, target), blocks));
         }
         candidates.retain(|(_, blocks)| holds(target.l2_bytes, SCRATCH, blocks.scratch().iter().sum()));
         candidates.sort_by(|a, b| a.0.total_cmp(&b.0));
         // The results' places of a kernel lie each in another part of memory, which no prefetcher follows.
-        let results = form.kernel() * form.kernel() * all_channels * all_features;
+        let results = filtering.kernel() * filtering.kernel() * all_channels * all_features;
         let asks = target.lanes >= DEEP_LANES && !holds(target.l2_bytes, TOGETHER, results);
         let ahead = Ahead { lines: 0, results: asks };
         let closely = candidates.into_iter().take(CLOSELY).filter_map(|(_, blocks)| {
             let GradientBlocks { shared, block: [images, rows], channels, features, tiles, .. } = blocks;
-            let (elements, element) = (form.elements(), blocks.patches);
+            let (elements, element) = (filtering.elements(), blocks.patches);
             let sizes = Sizes { elements, element, rows: (channels, 1), features, depth: (tiles, all_channels) };
             let Product { tiling: product, panel, cycles } = products.of(sizes)?;
-            let blocks = GradientBlocks::new(form, correlation, shared, (images, rows), [channels, features], panel);
+            let blocks =
+                GradientBlocks::new(filtering, correlation, shared, (images, rows), [channels, features], panel);
             let cycles = blocks.estimate(correlation, cycles, target);
             Some((Gradient { correlation: correlation.clone(), blocks, product, ahead }, cycles))
         });
@@ -174,10 +175,10 @@ impl Gradient {
 
     /// The stages that compute the results from the operands as they lie; `scratch` gives memory of some length.
     pub fn stages(&self, scratch: impl FnMut(usize) -> Source, operands: [Source; 2]) -> Vec<StageOf<GradientStep>> {
-        let flops = self.correlation.flops(self.blocks.form.kernel());
+        let flops = self.correlation.flops(self.blocks.filtering.kernel());
         let [patches, gradients, sums] = self.blocks.scratch().map(scratch);
-        let GradientBlocks { form, shared, tasks, sums: step, .. } = self.blocks;
-        let parts = tasks[0] * tasks[1] * form.elements() * step;
+        let GradientBlocks { filtering, shared, tasks, sums: step, .. } = self.blocks;
+        let parts = tasks[0] * tasks[1] * filtering.elements() * step;
         let mut stages = Vec::new();
         let mut stage = |from: &[Source], to: &[(Source, Access)], flops: u64, step: GradientStep| {
             let reads = from.iter().map(|&source| (source, Access::Read));
@@ -210,7 +211,7 @@ fn channel_blocks(channels: usize, target: &Target) -> Vec<usize> {
 
 impl GradientBlocks {
     fn new(
-        form: Form,
+        filtering: Filtering,
         correlation: &Correlation,
         shared: SharedAmong,
         (images, rows): (usize, usize),
@@ -219,15 +220,15 @@ impl GradientBlocks {
     ) -> GradientBlocks {
         let [all_channels, all_features] = correlation.kept;
         let extent = grid(correlation.reduced, correlation.dilation);
-        let tiles = images * rows * extent[2].div_ceil(form.tile());
+        let tiles = images * rows * extent[2].div_ceil(filtering.tile());
         let grids = correlation.dilation[0] * correlation.dilation[1];
         let count = all_features / features;
         let tasks = match shared {
-            SharedAmong::Tiles => tile_tasks(form, extent, grids, (images, rows), TASKS),
+            SharedAmong::Tiles => tile_tasks(filtering, extent, grids, (images, rows), TASKS),
             SharedAmong::Features => [divisor(count, TASKS), 1],
         };
         GradientBlocks {
-            form,
+            filtering,
             shared,
             tasks,
             block: [images, rows],
@@ -248,7 +249,7 @@ impl GradientBlocks {
         // Where tasks share out features, they read the same patches and gradients. Sums are each task's own.
         let operands = if self.shared == SharedAmong::Tiles { tasks } else { 1 };
         let elements = [operands * self.patches, operands * self.count * self.gradients, tasks * self.sums];
-        elements.map(|elements| self.form.elements() * elements)
+        elements.map(|elements| self.filtering.elements() * elements)
     }
 
     /// Estimated cycles, of which the product of one block takes so many.
@@ -257,25 +258,25 @@ impl GradientBlocks {
         let grids = correlation.dilation[0] * correlation.dilation[1];
         let [channels, features] = correlation.kept;
         let vectors = |count: usize| count.div_ceil(target.lanes) as f64;
-        let [high, wide] = [height, width].map(|extent| extent.div_ceil(self.form.tile()));
-        let (form, tiles) = (self.form, (grids * images * high * wide) as f64);
+        let [high, wide] = [height, width].map(|extent| extent.div_ceil(self.filtering.tile()));
+        let (filtering, tiles) = (self.filtering, (grids * images * high * wide) as f64);
         let (blocks, count) = (tiles / self.tiles as f64, self.count as f64);
         let blocks_of_sums = count * (channels / self.channels) as f64;
         let tasks = self.tasks[0] * self.tasks[1];
         // Sums that the last stage adds up for each result.
         let parts = if self.shared == SharedAmong::Tiles { tasks } else { 1 };
-        let costs = cycles(form);
+        let costs = cycles(filtering);
         let transforms = tiles * (vectors(channels) * costs.patches + vectors(features) * costs.gradients)
-            + channels as f64 * vectors(features) * (costs.sums + (form.elements() * parts) as f64);
+            + channels as f64 * vectors(features) * (costs.sums + (filtering.elements() * parts) as f64);
         // Patches and gradients pass once when they are written, patches once more for each block of features; sums
         // twice.
         let beside = self.gradients + self.sums;
-        let patches =
-            scattered(form, self.patches, beside, target) + passing(form, self.patches, beside, target) * count;
+        let patches = scattered(filtering, self.patches, beside, target)
+            + passing(filtering, self.patches, beside, target) * count;
         let of_features =
-            scattered(form, self.gradients, beside, target) + passing(form, self.gradients, beside, target);
+            scattered(filtering, self.gradients, beside, target) + passing(filtering, self.gradients, beside, target);
         let gradients = of_features * count;
-        let sums = passing(form, self.sums, self.patches.min(self.gradients), target) * 2.0 * blocks_of_sums;
+        let sums = passing(filtering, self.sums, self.patches.min(self.gradients), target) * 2.0 * blocks_of_sums;
         let alone = if tasks < SHARED { ALONE } else { 1.0 };
         alone * (blocks * (blocks_of_sums * product + patches + gradients + sums) + transforms)
     }

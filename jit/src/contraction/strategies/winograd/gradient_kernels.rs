@@ -36,7 +36,7 @@ impl Gradient {
 
     fn geometry(&self) -> Tiles {
         Tiles {
-            form: self.blocks.form,
+            filtering: self.blocks.filtering,
             extent: self.correlation.reduced,
             dilation: self.correlation.dilation,
             left: self.correlation.left,
@@ -65,14 +65,14 @@ impl Gradient {
         let tiles = self.geometry();
         let tasks = self.blocks.tasks.map(|tasks| grid(kernel, tasks));
         let task = times(&tasks[0], self.blocks.tasks[1]).plus_index(&tasks[1], 1);
-        let patches = side(patches, &task, self.blocks.form.elements() * self.blocks.patches);
-        let gradients = side(gradients, &task, self.blocks.form.elements() * self.blocks.gradients);
-        let sums = side(sums, &task, self.blocks.form.elements() * self.blocks.sums);
+        let patches = side(patches, &task, self.blocks.filtering.elements() * self.blocks.patches);
+        let gradients = side(gradients, &task, self.blocks.filtering.elements() * self.blocks.gradients);
+        let sums = side(sums, &task, self.blocks.filtering.elements() * self.blocks.sums);
         // sums = 0
         // for block of the task's tiles
         //   patches, gradients                transformed, in the task's scratch
         //   sums += patches' * gradients      for each element a sum over the block's tiles
-        fill(kernel, sums.buffer, sums.start.clone(), self.blocks.form.elements() * self.blocks.sums);
+        fill(kernel, sums.buffer, sums.start.clone(), self.blocks.filtering.elements() * self.blocks.sums);
         tiles.blocks(kernel, &tiles.share(self.blocks.tasks, [&tasks[0], &tasks[1]]), &mut |kernel, block| {
             tiles.patches(kernel, block, left, patches.buffer, &patches.start);
             self.gradients(kernel, block, right, gradients.buffer, &gradients.start);
@@ -84,7 +84,7 @@ impl Gradient {
     fn results(&self, kernel: &mut KernelBuilder, buffers: &[BufferId], epilogue: &mut dyn Epilogue) {
         let &[patches, gradients, sums] = buffers else { unreachable!("three buffers") };
         let task = grid(kernel, self.blocks.tasks[0]);
-        let sums = side(sums, &task, self.blocks.form.elements() * self.blocks.sums);
+        let sums = side(sums, &task, self.blocks.filtering.elements() * self.blocks.sums);
         // for task: a share of the blocks of features
         //   for block of features, whose gradients stay in the caches
         //     for block of channels
@@ -93,7 +93,7 @@ impl Gradient {
         let share = self.blocks.count / self.blocks.tasks[0];
         each(kernel, share, 1, &mut |kernel, number, _| {
             let features = times(&task, share).plus_index(number, 1);
-            let gradients = side(gradients, &features, self.blocks.form.elements() * self.blocks.gradients);
+            let gradients = side(gradients, &features, self.blocks.filtering.elements() * self.blocks.gradients);
             let channels = self.blocks.channels;
             each(kernel, self.correlation.kept[0] / channels, 1, &mut |kernel, number, _| {
                 let patches = side(patches, number, channels);
@@ -116,7 +116,7 @@ impl Gradient {
             each(kernel, self.blocks.count, 1, &mut |kernel, number, _| {
                 let origin = origin.clone().plus_index(number, self.blocks.features as i64);
                 let place =
-                    place.clone().plus_index(number, (self.blocks.form.elements() * self.blocks.gradients) as i64);
+                    place.clone().plus_index(number, (self.blocks.filtering.elements() * self.blocks.gradients) as i64);
                 each(kernel, self.blocks.features, self.blocks.panel, &mut |kernel, panel, features| {
                     let origin = origin.clone().plus_index(panel, self.blocks.panel as i64);
                     let place = place.clone().plus_index(panel, (tiles * self.blocks.panel) as i64);
@@ -130,10 +130,10 @@ impl Gradient {
                             kernel.push(Operation::Load { buffer: from, index, stride: 1, active })
                         };
                         let mut store = |kernel: &mut KernelBuilder, down: usize, across: usize, value: Value| {
-                            let element = self.blocks.form.element(down, across) * self.blocks.gradients;
+                            let element = self.blocks.filtering.element(down, across) * self.blocks.gradients;
                             kernel.store(to, place.clone().shifted(element as i64), 1, active, value);
                         };
-                        self.blocks.form.gradients(kernel, tile.size, &mut load, &mut store);
+                        self.blocks.filtering.gradients(kernel, tile.size, &mut load, &mut store);
                     });
                 });
             });
@@ -179,10 +179,10 @@ impl Gradient {
                 let feature = times(features, self.blocks.features).plus_index(vector, lanes as i64);
                 let mut load = |kernel: &mut KernelBuilder, down: usize, across: usize| {
                     let start =
-                        start.clone().shifted((self.blocks.form.element(down, across) * self.blocks.sums) as i64);
+                        start.clone().shifted((self.blocks.filtering.element(down, across) * self.blocks.sums) as i64);
                     let part = |kernel: &mut KernelBuilder, part: usize| {
                         let index =
-                            start.clone().shifted((part * self.blocks.form.elements() * self.blocks.sums) as i64);
+                            start.clone().shifted((part * self.blocks.filtering.elements() * self.blocks.sums) as i64);
                         kernel.push(Operation::Load { buffer: sums.buffer, index, stride: 1, active })
                     };
                     let first = part(kernel, 0);
@@ -202,7 +202,7 @@ impl Gradient {
                     let place = self.correlation.place([&down, &across, &channel, &feature], active);
                     epilogue.take(kernel, &place, value);
                 };
-                self.blocks.form.weight_gradients(kernel, &mut load, &mut store);
+                self.blocks.filtering.weight_gradients(kernel, &mut load, &mut store);
             });
         });
     }

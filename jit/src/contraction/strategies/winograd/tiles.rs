@@ -3,7 +3,7 @@
 
 use super::blocks::tile_tasks;
 use super::sliding::grid as grid_extent;
-use super::transform::Form;
+use super::transform::Filtering;
 use crate::contraction::strategies::emit::times;
 use crate::contraction::tiling::steps;
 use crate::cost::params::winograd::TRANSFORMS;
@@ -13,7 +13,7 @@ use crate::kernel::{BufferId, Index, KernelBuilder, Operation, Value};
 #[derive(Clone, Copy, Debug)]
 pub struct Tiles {
     /// How large tiles are.
-    pub form: Form,
+    pub filtering: Filtering,
     /// Images, and rows and columns of the results.
     pub extent: [usize; 3],
     /// Every how many rows and columns are a grid of their own, which shares no tile with the others.
@@ -103,13 +103,13 @@ impl Tiles {
         // Blocks are numbered by images, within these by grids, within these from top to bottom.
         let along = images.div_ceil(self.block[0]) * self.grids() * self.below();
         let number =
-            times(task[0], along).plus_index(task[1], height.div_ceil(self.form.tile() * self.block[1]) as i64);
+            times(task[0], along).plus_index(task[1], height.div_ceil(self.filtering.tile() * self.block[1]) as i64);
         Block { number, image, images, grid: Default::default(), row, height, width }
     }
 
     /// The blocks below one another in a grid of an image.
     fn below(&self) -> usize {
-        grid_extent(self.extent, self.dilation)[1].div_ceil(self.form.tile() * self.block[1])
+        grid_extent(self.extent, self.dilation)[1].div_ceil(self.filtering.tile() * self.block[1])
     }
 
     fn grids(&self) -> usize {
@@ -146,7 +146,7 @@ impl Tiles {
 
     /// The blocks of a share.
     pub fn blocks(&self, kernel: &mut KernelBuilder, share: &Block, body: &mut dyn FnMut(&mut KernelBuilder, &Block)) {
-        let [images, height] = [self.block[0], self.form.tile() * self.block[1]];
+        let [images, height] = [self.block[0], self.filtering.tile() * self.block[1]];
         let (below, grids) = (self.below(), self.grids());
         self.each_grid(kernel, &mut |kernel, grid| {
             // Rows are shared out where there is one grid alone.
@@ -168,7 +168,7 @@ impl Tiles {
     pub fn tiles(&self, kernel: &mut KernelBuilder, block: &Block, body: &mut dyn FnMut(&mut KernelBuilder, &Tile)) {
         // The largest grid decides on a tile's number, so that all blocks lie alike. In a smaller one some numbers are
         // left out.
-        let size = self.form.tile();
+        let size = self.filtering.tile();
         let beside = grid_extent(self.extent, self.dilation)[2].div_ceil(size);
         let below = self.block[1] * beside;
         each(kernel, block.images, 1, &mut |kernel, images, _| {
@@ -189,10 +189,10 @@ impl Tiles {
     /// The patches of all blocks, one after the other, shared out in whole blocks.
     pub fn all_patches(&self, kernel: &mut KernelBuilder, from: BufferId, to: BufferId) {
         let extent = grid_extent(self.extent, self.dilation);
-        let tasks = tile_tasks(self.form, extent, self.grids(), (self.block[0], self.block[1]), TRANSFORMS);
+        let tasks = tile_tasks(self.filtering, extent, self.grids(), (self.block[0], self.block[1]), TRANSFORMS);
         let task = tasks.map(|tasks| grid(kernel, tasks));
         self.blocks(kernel, &self.share(tasks, [&task[0], &task[1]]), &mut |kernel, block| {
-            self.patches(kernel, block, from, to, &times(&block.number, self.form.elements() * self.patches));
+            self.patches(kernel, block, from, to, &times(&block.number, self.filtering.elements() * self.patches));
         });
     }
 
@@ -215,11 +215,16 @@ impl Tiles {
                     kernel.push(Operation::Load { buffer: from, index, stride: 1, active })
                 };
                 let mut store = |kernel: &mut KernelBuilder, down: usize, across: usize, value: Value| {
-                    let element = self.form.element(down, across) * self.patches;
+                    let element = self.filtering.element(down, across) * self.patches;
                     kernel.store(to, place.clone().shifted(element as i64), 1, active, value);
                 };
                 // A tile of fewer rows or columns needs fewer places of its patch, and the input may end behind these.
-                self.form.inputs(kernel, tile.size.map(|size| size + self.form.kernel() - 1), &mut load, &mut store);
+                self.filtering.inputs(
+                    kernel,
+                    tile.size.map(|size| size + self.filtering.kernel() - 1),
+                    &mut load,
+                    &mut store,
+                );
             });
         });
     }
@@ -241,13 +246,14 @@ mod tests {
     /// Whatever the dilation, the blocks hold each result once, in a tile of a number that no other tile of theirs has.
     #[test]
     fn tiles_hold_every_result_once() {
-        for form in [Form::Two, Form::Four] {
+        for filtering in [Filtering::F23, Filtering::F43] {
             for extent in [[1, 2, 2], [2, 5, 7], [3, 4, 9], [2, 12, 1]] {
                 for dilation in [[1, 1], [2, 2], [3, 1], [1, 4], [5, 3], [13, 13]] {
                     let [images, rows, columns] = extent;
-                    let [_, high, wide] = grid_extent(extent, dilation).map(|extent| extent.div_ceil(form.tile()));
+                    let [_, high, wide] = grid_extent(extent, dilation).map(|extent| extent.div_ceil(filtering.tile()));
                     for block in [[1, 1], [1, 2], [images, high]] {
-                        let tiles = Tiles { form, extent, dilation, left: (0, [0; 3]), channels: 1, block, patches: 1 };
+                        let tiles =
+                            Tiles { filtering, extent, dilation, left: (0, [0; 3]), channels: 1, block, patches: 1 };
                         let of_block = block[0] * block[1] * wide;
                         let blocks = images.div_ceil(block[0]) * high.div_ceil(block[1]) * dilation[0] * dilation[1];
                         let mut kernel = KernelBuilder::new("tiles", 4);

@@ -20,7 +20,7 @@ use crate::kernel::{KernelBuilder, Value};
 /// Rows and columns of a patch, and of a transformed one.
 const PATCH: usize = 6;
 
-/// `B' d B`: see [`Form::inputs`](super::Form::inputs).
+/// `B' d B`: see [`Filtering::inputs`](super::Filtering::inputs).
 pub fn inputs(kernel: &mut KernelBuilder, present: [usize; 2], load: &mut Load<'_>, store: &mut Store<'_>) {
     let [half, two, more] = [-0.5, 2.0, 1.5].map(|constant| kernel.f32(constant));
     let mut at = |kernel: &mut KernelBuilder, row: usize, column: usize| {
@@ -122,7 +122,7 @@ impl Expanded {
     }
 }
 
-/// `G g G'`: see [`Form::weights`](super::Form::weights).
+/// `G g G'`: see [`Filtering::weights`](super::Filtering::weights).
 pub fn weights(kernel: &mut KernelBuilder, extent: usize, load: &mut Load<'_>, store: &mut Store<'_>) {
     let expanded = Expanded::new(kernel, extent);
     let columns: Vec<[Value; PATCH]> = (0..extent)
@@ -191,7 +191,7 @@ impl Powers {
     }
 }
 
-/// `A' m A`: see [`Form::results`](super::Form::results).
+/// `A' m A`: see [`Filtering::results`](super::Filtering::results).
 pub fn results(
     kernel: &mut KernelBuilder,
     tile: usize,
@@ -224,7 +224,7 @@ pub fn results(
     }
 }
 
-/// `A dy A'`: see [`Form::gradients`](super::Form::gradients).
+/// `A dy A'`: see [`Filtering::gradients`](super::Filtering::gradients).
 pub fn gradients(
     kernel: &mut KernelBuilder,
     tile: usize,
@@ -249,7 +249,7 @@ pub fn gradients(
     }
 }
 
-/// `G' m G`: see [`Form::weight_gradients`](super::Form::weight_gradients).
+/// `G' m G`: see [`Filtering::weight_gradients`](super::Filtering::weight_gradients).
 pub fn weight_gradients(kernel: &mut KernelBuilder, extent: usize, load: &mut Load<'_>, store: &mut Store<'_>) {
     let Expanded { third, powers } = Expanded::new(kernel, extent);
     let reduce = |kernel: &mut KernelBuilder, m: [Value; PATCH]| -> Vec<Value> {
