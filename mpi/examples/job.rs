@@ -15,6 +15,7 @@ mod networks;
 use std::env;
 use std::error::Error;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::thread;
@@ -175,7 +176,8 @@ fn main() -> ExitCode {
     match job() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error}");
+            // In one piece: several ranks write to one terminal.
+            _ = io::stderr().write_all(format!("error: {error}\n").as_bytes());
             ExitCode::FAILURE
         }
     }
