@@ -381,10 +381,10 @@ convolutional! {
     /// number for `I`. On data of one magnitude errors are no larger than by the definition.
     ///
     /// With AVX-512, up to 512 channels (in the gradient of `w` up to 65,536 pixels of all images), it may be F(4 x 4, 3 x 3), with
-    /// 2.25 multiplications instead of 9, and for kernels of 5 x 5 (but not their gradient of `x`) F(2 x 2, 5 x 5), with 9 instead of 25: then `2.4e-5 (I + 20)` stands
-    /// in place of `1e-6 (I + 10)`, and 9 x 9 places in place of 5 x 5 (7 x 7 for the kernels of 5 x 5); with the larger tiles a
-    /// sixteenth of the number of pixels stands in place of a quarter. On data of one magnitude errors are 3 to 8 times those of the
-    /// definition: between 5e-7 (8 channels) and 3e-6 (512) of a usual result. By all of them,
+    /// 2.25 multiplications instead of 9, and for kernels of 5 x 5 (but not their gradient of `x`) F(2 x 2, 5 x 5), with 9 instead of
+    /// 25: then `2.4e-5 (I + 20)` stands in place of `1e-6 (I + 10)`, and 9 x 9 places in place of 5 x 5 (7 x 7 for the kernels of
+    /// 5 x 5); with the larger tiles a sixteenth of the number of pixels stands in place of a quarter. On data of one magnitude errors
+    /// are 3 to 8 times those of the definition: between 5e-7 (8 channels) and 3e-6 (512) of a usual result. By all of them,
     ///
     /// * beside numbers that are 1e7 times as large (1e6 with AVX-512), a result may have no right digit;
     /// * where one of these places or weights is infinite, a result may be NaN that ought to be infinite (both are not finite);

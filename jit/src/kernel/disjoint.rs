@@ -101,7 +101,8 @@ const MOST_ELEMENTS: usize = 1 << 60;
 /// few.
 const TRIES: usize = 128;
 
-/// So many kinds of gaps between offsets are looked at, the largest ones.
+/// So many kinds of gaps between offsets are looked at, the largest ones: tiles at the edge, in rows and in columns, have three. Unit:
+/// kinds. A count, 2026-11-30.
 const KINDS: usize = 4;
 
 /// What the tasks of a kernel touch.

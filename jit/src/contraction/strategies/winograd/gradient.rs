@@ -9,7 +9,7 @@ use crate::contraction::problem::{Contraction, Source, StageOf};
 use crate::contraction::text::{choice, record};
 use crate::contraction::tiling::{Ahead, Tiling};
 use crate::cost::cache::holds;
-use crate::cost::params::caches::TOGETHER;
+use crate::cost::params::caches::{STAYING, TOGETHER};
 use crate::cost::params::sharing::{ALONE, SHARED};
 use crate::cost::params::stalls::DEEP_LANES;
 use crate::cost::params::winograd::gradient::{IDEAL, LEAST_CHANNELS, SCRATCH};
@@ -134,7 +134,7 @@ impl Gradient {
         let by_features = feature_blocks(all_features, target).into_iter();
         // What is transformed at once is one grid.
         let by_features = by_features.filter(|_| correlation.dilation == [1, 1]).flat_map(|features| {
-            let blocks = channel_blocks(all_channels, target).into_iter();
+            let blocks = channel_blocks(filtering, [all_channels, features], target).into_iter();
             blocks.map(move |channels| (SharedAmong::Features, (images, all_rows), [channels, features]))
         });
         let mut candidates: Vec<(f64, GradientBlocks)> = Vec::new();
@@ -203,10 +203,16 @@ impl Gradient {
     }
 }
 
-/// Sizes of blocks of channels: all of them, or a fraction, with vectors as wide as were measured.
-fn channel_blocks(channels: usize, target: &Target) -> Vec<usize> {
-    let fits = |size: &usize| target.lanes >= WIDE && channels.is_multiple_of(*size) && *size >= LEAST_CHANNELS;
-    [channels].into_iter().chain((1..=HALVINGS).map(|halvings| channels >> halvings).filter(fits)).collect()
+/// Sizes of blocks of channels: all of them, or a fraction where the sums of all with a block of features would not stay
+/// in the second-level cache, with vectors as wide as were measured.
+fn channel_blocks(filtering: Filtering, [channels, features]: [usize; 2], target: &Target) -> Vec<usize> {
+    let mut blocks = vec![channels];
+    let all_stay = holds(target.l2_bytes, STAYING, filtering.elements() * channels * features);
+    if target.lanes >= WIDE && !all_stay {
+        let fractions = (1..=HALVINGS).map(|halvings| channels >> halvings);
+        blocks.extend(fractions.filter(|size| channels.is_multiple_of(*size) && *size >= LEAST_CHANNELS));
+    }
+    blocks
 }
 
 impl GradientBlocks {

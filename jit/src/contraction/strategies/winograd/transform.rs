@@ -68,7 +68,8 @@ impl Filtering {
         self.patch() * row + column
     }
 
-    /// `B' d B`. Of the patch, the first `present` rows and columns (those of a kernel at least) are there; the others are 0.
+    /// `B' d B`. Of the patch, the first `present` rows and columns (those of a kernel at least) are there; the
+    /// others are 0.
     pub fn inputs(self, kernel: &mut KernelBuilder, present: [usize; 2], load: &mut Load<'_>, store: &mut Store<'_>) {
         match self {
             Filtering::F23 => two::inputs(kernel, present, load, store),
@@ -131,9 +132,9 @@ impl Text for Filtering {
     }
 
     fn read(from: &mut Reader<'_>) -> Result<Filtering, RecipeError> {
-        let forms = [Filtering::F23, Filtering::F43, Filtering::F25];
+        let filterings = [Filtering::F23, Filtering::F43, Filtering::F25];
         let of: (usize, usize) = Text::read(from)?;
-        let found = forms.into_iter().find(|filtering| (filtering.tile(), filtering.kernel()) == of);
+        let found = filterings.into_iter().find(|filtering| (filtering.tile(), filtering.kernel()) == of);
         found.map_or_else(|| from.error("(2, 3), (4, 3) or (2, 5)"), Ok)
     }
 }

@@ -109,17 +109,24 @@ impl Expanded {
 
     /// `G g`.
     fn of(&self, kernel: &mut KernelBuilder, g: &[Value]) -> [Value; PATCH] {
-        let mut sums = [0, 1].map(|parity| {
-            let every = g.iter().skip(parity).step_by(2).copied();
-            every.reduce(|sum, value| kernel.add(sum, value)).map(|sum| kernel.mul(sum, self.third))
-        });
-        let [even, odd] = sums.each_mut().map(|sum| sum.take().expect("a kernel of several elements"));
+        let [even, odd] = sums_by_parity(kernel, g).map(|sum| kernel.mul(sum, self.third));
         let [half, two] = [0, 1].map(|point| {
             let first = kernel.mul(g[0], self.powers[0][point]);
             (1..g.len()).fold(first, |sum, at| kernel.fma(g[at], self.powers[at][point], sum))
         });
         [g[0], kernel.add(even, odd), kernel.sub(odd, even), half, two, g[g.len() - 1]]
     }
+}
+
+/// The sums of every second value from the first and from the second on, of two values or more.
+fn sums_by_parity(kernel: &mut KernelBuilder, values: &[Value]) -> [Value; 2] {
+    [0, 1].map(|parity| {
+        let mut sum = values[parity];
+        for &value in values.iter().skip(parity + 2).step_by(2) {
+            sum = kernel.add(sum, value);
+        }
+        sum
+    })
 }
 
 /// `G g G'`: see [`Filtering::weights`](super::Filtering::weights).
@@ -181,10 +188,7 @@ impl Powers {
 
     /// `A y`.
     fn expanded(&self, kernel: &mut KernelBuilder, y: &[Value]) -> [Value; PATCH] {
-        let [even, odd] = [0, 1].map(|parity| {
-            let every = y.iter().skip(parity).step_by(2).copied();
-            every.reduce(|sum, value| kernel.add(sum, value)).expect("a tile of several rows")
-        });
+        let [even, odd] = sums_by_parity(kernel, y);
         let [half, two] =
             [0, 1].map(|point| (1..self.tile).fold(y[0], |sum, at| kernel.fma(y[at], self.of[at - 1][point], sum)));
         [y[0], kernel.add(even, odd), kernel.sub(even, odd), half, two, y[self.tile - 1]]
