@@ -1,5 +1,5 @@
 //! How the constants of a model's checks are named, and seen from where they are used: settings, free extents, declared
-//! types.
+//! types. It knows names, and no checks.
 
 use std::fmt::Display;
 
