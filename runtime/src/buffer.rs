@@ -1,9 +1,9 @@
 //! UNSAFE: aligned storage, the only memory that emitted code reads and writes. It knows neither shapes nor layouts.
 //!
-//! **Guard pages.** In debug builds, on Linux, each buffer lies between two pages that nobody may touch, its last line right before
-//! the second one: code that reads or writes behind it, or in front of the page with its first line, ends the process at once, by
-//! SIGSEGV. (Of more than `GUARDED` buffers that are made together, all lie between two; the memory of a vector,
-//! [`Buffer::recycled`], lies between none.) Release builds have none of this, nor its costs.
+//! **Guard pages.** In debug builds, on Linux, each buffer lies between two pages that nobody may touch, its last line
+//! right before the second one: code that reads or writes behind it, or in front of the page with its first line, ends
+//! the process at once, by SIGSEGV. (Of more than `GUARDED` buffers that are made together, all lie between two; the
+//! memory of a vector, [`Buffer::recycled`], lies between none.) Release builds have none of this, nor its costs.
 
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::fmt;

@@ -1,5 +1,6 @@
-//! What the pool of threads is made of: atomic numbers, locks, threads, and waiting. They are the standard library's, or with
-//! `--cfg loom` those of loom, which tries all orders in which threads may come (`threads/orders.rs`). It knows no pool.
+//! What the pool of threads is made of: atomic numbers, locks, threads, and waiting. They are the standard library's,
+//! or with `--cfg loom` those of loom, which tries all orders in which threads may come (`threads/orders.rs`). It knows
+//! no pool.
 
 #[cfg(not(loom))]
 pub use of_std::*;

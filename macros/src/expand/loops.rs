@@ -18,7 +18,7 @@
 //! loops. Variables that rustc makes live to the end of the function, and it would grow with the square: those of
 //! `counter += 1`, which checks for overflow, of `array[counter]`, and of the value of a body that does not end in
 //! `continue`. Ranges whose type is that of a constant count without the check; others that are not written out, long
-//! ones between literals and those between variables, count with it.
+//! ones between literals and those between variables, count with it. What a body computes does not matter here.
 
 use proc_macro2::{Ident, Literal, TokenStream};
 use syn::LitInt;
