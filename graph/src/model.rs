@@ -314,11 +314,12 @@ pub trait Model: Layer + Sized {
     /// The output's shape; the batch axis [`Shape::N`] comes first.
     const OUTPUT: Shape;
 
-    /// The types of all inputs, in order.
+    /// The types of all inputs, in order. One without the batch axis is the same for all rows.
     const INPUTS: &'static [Type] = &[Type::new(Self::Input::DTYPES[0], Self::INPUT)];
     /// The names of the inputs in the model's `forward`, in order; `x` of a model that does not say.
     const INPUT_NAMES: &'static [&'static str] = &["x"];
-    /// The types of all outputs, in order.
+    /// The types of all outputs, in order. One without the batch axis, such as a loss, is of all rows together: a model with
+    /// such an output is applied by others, as a trainer and a predictor put rows together.
     const OUTPUTS: &'static [Type] = &[Type::new(Self::Output::DTYPES[0], Self::OUTPUT)];
     /// The names of the outputs, in order. The macros take that of the variable or the layer that gives it behind `forward`'s
     /// last statement, `(scores, corners(x))`, else its position: `output1`.

@@ -184,7 +184,8 @@ fn warnings(declaration: &Validated) -> TokenStream {
 
 /// The computation from the inputs, which are variables.
 fn compute_forward(forward: &Forward, declaration: &Validated) -> TokenStream {
-    let (first, batch) = (&forward.inputs[0], batch());
+    let with_rows = declaration.inputs.iter().position(|extents| extents.batch).unwrap_or(0);
+    let (first, batch) = (&forward.inputs[with_rows], batch());
     let want = Want::of(declaration.outputs.len());
     let inputs: Vec<_> = forward.inputs.iter().zip(&declaration.inputs).collect();
     let free = Owner::of(declaration).bind_values(&inputs);

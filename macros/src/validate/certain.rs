@@ -49,20 +49,20 @@ impl Certain {
 pub fn results(program: &Program, model: Model<'_>) -> Vec<Certain> {
     let mut walk = Walk { model, names: Names::default() };
     for input in &program.inputs {
-        walk.names.declare(&input.name.to_string(), of_batches(&input.extents));
+        walk.names.declare(&input.name.to_string(), of_declared(&input.extents));
     }
     walk.statements(&program.body, 1);
     program.results.iter().map(|output| walk.name(&output.name.to_string())).collect()
 }
 
-/// What is declared with a batch axis.
-fn of_batches(extents: &Extents) -> Certain {
+/// What is declared.
+fn of_declared(extents: &Extents) -> Certain {
     let element = match &extents.element {
         Some(name) if name == "i32" => Element::I32,
         Some(name) if name == "bool" => Element::Bool,
         _ => Element::F32,
     };
-    Certain::new(element, false)
+    Certain::new(element, !extents.batch && extents.values.is_empty())
 }
 
 struct Walk<'a> {
@@ -196,7 +196,7 @@ impl Walk<'_> {
                         vec![Certain::new(Element::F32, false)]
                     }
                     [] => nothing(count),
-                    outputs => outputs.iter().map(of_batches).collect(),
+                    outputs => outputs.iter().map(of_declared).collect(),
                 }
             }
             Tensor::If(choice) => self.choice(choice, count),
