@@ -32,6 +32,7 @@ mod pass {
     mod forward;
     mod frozen;
     mod functions;
+    mod inside_models;
     mod lenet;
     mod losses;
     mod norms;
@@ -45,6 +46,7 @@ mod pass {
     mod spatial_axes;
     mod steps;
     mod values_of_layers;
+    mod without_rows;
 }
 
 /// The manifest of the package that the cases seem to be of.

@@ -2,7 +2,7 @@
 //! that rustc can evaluate. It is expanded twice: to the computation, and to the same walk over types.
 
 use proc_macro2::{Ident, Span, TokenStream};
-use syn::Member as Name;
+use syn::{Member as Name, Visibility};
 
 use crate::ast::{Extents, Node, Parameter, Place, Sequence};
 use crate::layers::Method;
@@ -19,6 +19,8 @@ pub struct Forward {
 
 /// `fn double(x: [N, 10]) -> [N, 10] { .. }`
 pub struct Helper {
+    /// Who may call it on a model that it holds; inherited where only the model itself does.
+    pub visibility: Visibility,
     pub name: Ident,
     pub parameters: Vec<Parameter>,
     /// How many values it gives.
@@ -26,7 +28,7 @@ pub struct Helper {
     /// The results' types, if they are declared.
     pub declared: Option<Vec<Extents>>,
     pub body: Block,
-    /// Whether anything calls it.
+    /// Whether anything calls it, or others may.
     pub called: bool,
 }
 
@@ -145,6 +147,19 @@ pub enum Tensor {
     Block(Box<Block>),
     Loss(Box<Loss>),
     Gradient(Box<Gradient>),
+    Inside(Box<Inside>),
+}
+
+/// Something of a model that was declared elsewhere: a parameter, `encoder.fc.weight`, or what a function gives,
+/// `encoder.embed(x)`.
+pub struct Inside {
+    /// The way to the model,
+    pub model: Access,
+    /// and from there.
+    pub way: Vec<Step>,
+    /// The function that is called there, and what it is given.
+    pub call: Option<(Ident, Vec<Value>)>,
+    pub place: Place,
 }
 
 /// `fc.weight`, or `scale`, a parameter by itself, whose name is empty.
@@ -316,6 +331,7 @@ impl Tensor {
                 loss.operands.iter().map(Piece::Value).chain(options).collect()
             }
             Tensor::Gradient(gradient) => vec![Piece::Tensor(&gradient.loss)],
+            Tensor::Inside(inside) => inside.call.iter().flat_map(|(_, given)| given).map(Piece::Value).collect(),
         }
     }
 }

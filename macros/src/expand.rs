@@ -13,6 +13,7 @@ mod around;
 mod body;
 mod called;
 mod checks;
+mod inside;
 mod label;
 mod loops;
 mod losses;
@@ -56,6 +57,7 @@ pub fn expand(declaration: &Validated) -> TokenStream {
     };
     let (applied, called) = (applied::computations(declaration), called::computations(declaration));
     let losses = losses::computations(declaration);
+    let for_others = inside::functions(declaration);
     let parts = steps::parameters_of_parts(declaration);
     let cuts = steps::cuts(declaration);
     let walk = Owner::of_defaults(declaration);
@@ -91,6 +93,7 @@ pub fn expand(declaration: &Validated) -> TokenStream {
             #losses
             #(#functions)*
             #model
+            #for_others
             #parts
             #programs
         };
@@ -269,6 +272,7 @@ fn implement_model(declaration: &Validated, when_instantiated: &TokenStream) -> 
     let owner = Owner::of(declaration);
     let (all_inputs, all_outputs) = (owner.constant(checks::INPUTS), owner.constant(checks::OUTPUTS));
     let value = structure::value(declaration, &owner);
+    let fields = inside::fields(declaration);
     let text = name.unraw().to_string();
     let only = |types: &[Extents], what: &str, all: &TokenStream| match types {
         [first, .., last] => checks::call(first.place.to(last.place), emit!(shape::only), emit!(#text, #what, &#all)),
@@ -318,6 +322,7 @@ fn implement_model(declaration: &Validated, when_instantiated: &TokenStream) -> 
             #types
             #names
             #output_names
+            #fields
 
             #forward
 

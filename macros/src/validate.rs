@@ -10,6 +10,7 @@ mod extents;
 mod flow;
 mod forward;
 mod functions;
+mod inside;
 mod loops;
 mod names;
 mod nested;

@@ -9,7 +9,7 @@ use super::around::{at, cut, line};
 use super::checks::{Check, Want, call, model_types, run, several_types};
 use super::label::Label;
 use super::owner::Owner;
-use super::{applied, called, loops, losses, walk};
+use super::{applied, called, inside, loops, losses, walk};
 use crate::ast::{Node, ParameterKind, Place, Sequence};
 use crate::body::{
     Access, Apply, Block, Gradient, Helper, If, LayerParameter, Source, Statement, Step, Tensor, Transfer, Value,
@@ -238,6 +238,7 @@ impl Expansion<'_> {
                     }
                 }
             }
+            Tensor::Inside(of) => inside::take(self, of, want),
             Tensor::Whole { inputs, place } => self.whole(inputs, *place, want),
             Tensor::If(choice) => {
                 let choice = self.choice(choice, want);

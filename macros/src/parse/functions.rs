@@ -3,7 +3,7 @@
 
 use proc_macro2::{Delimiter, Group, Punct, Spacing, TokenStream, TokenTree};
 use syn::parse::{Parse, ParseStream};
-use syn::{Attribute, Expr, Ident, Token, bracketed, parenthesized, token};
+use syn::{Attribute, Expr, Ident, Token, Visibility, bracketed, parenthesized, token};
 
 use super::python;
 use crate::ast::{Extents, Forward, Helper, Parameter, ParameterKind, Parsed, Place};
@@ -78,7 +78,8 @@ const BATCH_FIRST: &str = "the batch axis N stands in front, `[N, ..]`: an axis 
                            the body";
 
 /// What is said of a second `N`.
-const BATCH_ONCE: &str = "the batch axis N stands once, in front: what is of samples by samples is computed in a `step`";
+const BATCH_ONCE: &str =
+    "the batch axis N stands once, in front: what is of samples by samples is computed in a `step`";
 
 /// What is said of a `forward` whose inputs all lack `N`.
 const NO_BATCH: &str = "an input of `forward` begins with the batch axis N, `[N, ..]`; other inputs may do without it, and \
@@ -87,7 +88,7 @@ const NO_BATCH: &str = "an input of `forward` begins with the batch axis N, `[N,
 /// Whether a function follows, perhaps behind doc comments.
 pub fn is_next(input: ParseStream) -> bool {
     let ahead = input.fork();
-    ahead.call(Attribute::parse_outer).is_ok() && ahead.peek(Token![fn])
+    ahead.call(Attribute::parse_outer).is_ok() && ahead.parse::<Visibility>().is_ok() && ahead.peek(Token![fn])
 }
 
 /// `fn forward(x: [N, 10]) -> [N, 10] { .. }`, or another function.
@@ -97,6 +98,7 @@ pub fn function(input: ParseStream, declaration: &mut Parsed, mistakes: &mut Mis
             mistakes.at(attribute, "a function of a model has no attributes but doc comments");
         }
     }
+    let visibility: Visibility = input.parse()?;
     input.parse::<Token![fn]>()?;
     let name: Ident = input.parse()?;
     let parameters = parameters(input)?;
@@ -109,7 +111,7 @@ pub fn function(input: ParseStream, declaration: &mut Parsed, mistakes: &mut Mis
     if declaration.helpers.iter().any(|helper| helper.name == name) {
         mistakes.at(&name, format!("the function `{name}` is declared twice"));
     }
-    declaration.helpers.push(Helper { name, parameters, results, body });
+    declaration.helpers.push(Helper { visibility, name, parameters, results, body });
     Ok(())
 }
 

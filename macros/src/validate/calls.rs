@@ -8,6 +8,7 @@ use syn::{Expr, ExprCall, ExprMethodCall, Token};
 use super::expressions::{Meaning, round, unparenthesized};
 use super::functions::{named, several};
 use super::scope::{Binding, Scope};
+use super::{Layer, LayerKind};
 use crate::ast::{Node, ParameterKind, Place};
 use crate::body::{Step, Tensor, Value};
 use crate::layers::Known;
@@ -37,7 +38,15 @@ impl Scope<'_> {
         } else if path.is_some() {
             return self.foreign(call);
         }
-        let Some(layer) = self.layer(func) else {
+        let layer = match self.meaning(func) {
+            Some(Meaning::Inside(inside)) => return self.call_inside(inside, call),
+            Some(Meaning::Layer(layer)) => Some(layer),
+            Some(Meaning::Value(Value::Tensor(Tensor::Parameter(parameter)))) if parameter.name.is_empty() => {
+                Some(parameter.layer)
+            }
+            Some(Meaning::Value(_)) | None => None,
+        };
+        let Some(layer) = layer else {
             let reported = path.is_some() || !self.complete;
             return if reported { None } else { self.mistake(func, "only a layer can be applied") };
         };
@@ -255,6 +264,9 @@ impl Scope<'_> {
                     let arguments: Vec<&Expr> = args.iter().collect();
                     return self.apply_method(layer, known, &arguments, Place::of(call), quote!(#receiver.#method));
                 }
+                (Some(Node::Layer(Layer { kind: LayerKind::Model, .. })), ..) => {
+                    return self.function_of(layer, method, Vec::new(), args, Place::of(call));
+                }
                 _ => {
                     let step = Step::Member(syn::Member::Named(method.clone()));
                     let Meaning::Layer(layer) = self.step(layer, step, receiver)? else { return None };
@@ -275,6 +287,13 @@ impl Scope<'_> {
                 let number = self.computed_with(receiver, number);
                 let arguments = round(arguments, call.paren_token.span.join());
                 return Some(Meaning::Value(Value::Number(quote!(#number.#method #arguments))));
+            }
+            Meaning::Inside(inside) => {
+                if name != "size" && Function::find(name).is_none() {
+                    return self.too_deep(&inside, method);
+                }
+                let Value::Tensor(tensor) = self.value_inside(inside) else { return None };
+                tensor
             }
             Meaning::Value(value) => {
                 self.gives(&value, 1, receiver, "expected")?;

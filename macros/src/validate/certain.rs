@@ -199,6 +199,13 @@ impl Walk<'_> {
                     outputs => outputs.iter().map(of_declared).collect(),
                 }
             }
+            Tensor::Inside(inside) => match &inside.call {
+                None => vec![Certain::new(Element::F32, None)],
+                Some((_, given)) => {
+                    given.iter().for_each(|value| _ = self.value(value));
+                    nothing(count)
+                }
+            },
             Tensor::If(choice) => self.choice(choice, count),
             Tensor::Block(block) => self.block(block, count),
             Tensor::Loss(loss) => vec![self.loss(loss)],

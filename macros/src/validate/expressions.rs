@@ -9,7 +9,7 @@ use super::forward::gives_several;
 use super::scope::{Binding, Scope};
 use super::{Layer, LayerKind};
 use crate::ast::{Node, Place};
-use crate::body::{Access, Argument, Call, LayerParameter, Step, Tensor, Value};
+use crate::body::{Access, Argument, Call, Inside, LayerParameter, Step, Tensor, Value};
 use crate::free::{self, Origin};
 use crate::layers::one_slip;
 use crate::methods::Function;
@@ -19,6 +19,8 @@ use crate::mistakes::spaced;
 pub enum Meaning {
     Value(Value),
     Layer(Access),
+    /// A place in a model that was declared elsewhere.
+    Inside(Inside),
 }
 
 impl From<Tensor> for Meaning {
@@ -72,6 +74,7 @@ impl Scope<'_> {
         }
         match self.meaning(expression)? {
             Meaning::Value(value) => Some(value),
+            Meaning::Inside(inside) => Some(self.value_inside(inside)),
             Meaning::Layer(layer) => {
                 let text = spaced(expression);
                 let message = match layer.find(self.layers) {
@@ -122,6 +125,14 @@ impl Scope<'_> {
                 Some(parameter.layer)
             }
             Meaning::Value(_) => None,
+            Meaning::Inside(inside) => {
+                let message = format!(
+                    "`{}` lies in another model, of which a body takes parameters and functions alone",
+                    spaced(expression)
+                );
+                self.used_by(&inside.model);
+                self.mistake(expression, message)
+            }
         }
     }
 
@@ -183,6 +194,11 @@ impl Scope<'_> {
                 }
                 let position = self.number(&index.index)?;
                 match base {
+                    Meaning::Inside(inside) => {
+                        let place = Place::of(&index.index);
+                        let step = Step::Index { index: position, place, certain: false };
+                        Some(Meaning::Inside(inside.then(step, Place::of(index))))
+                    }
                     Meaning::Value(base) => {
                         let Value::Number(base) = base else { return None };
                         let position = self.fixed(&index.index, position);
@@ -198,6 +214,9 @@ impl Scope<'_> {
             }
             Expr::Field(field) => match self.meaning(&field.base)? {
                 Meaning::Layer(layer) => self.step(layer, Step::Member(field.member.clone()), &field.base),
+                Meaning::Inside(inside) => {
+                    Some(Meaning::Inside(inside.then(Step::Member(field.member.clone()), Place::of(field))))
+                }
                 Meaning::Value(Value::Tensor(_) | Value::Tuple(_)) => {
                     let tensor = spaced(&field.base);
                     let message = match &field.member {
@@ -304,6 +323,10 @@ impl Scope<'_> {
             (Step::Member(_), Some(Node::List { .. })) => {
                 Some(format!("`{0}` is a list of layers: choose one, as in `{0}[0]`", spaced(base)))
             }
+            (Step::Member(name), Some(Node::Layer(Layer { kind: LayerKind::Model, .. }))) => {
+                let place = Place::of(base).to(Place::of(name));
+                return Some(Meaning::Inside(Inside { model: layer, way: vec![step], call: None, place }));
+            }
             (Step::Member(name), Some(Node::Layer(of))) => match value_of(of, &crate::expand::segment(name)) {
                 Some(value) => return Some(self.parameter(layer, value, Place::of(base).to(Place::of(name)))),
                 None => Some(no_member(of, &spaced(base))),
@@ -334,9 +357,7 @@ impl Scope<'_> {
     }
 
     fn parameter(&mut self, layer: Access, name: &'static str, place: Place) -> Meaning {
-        if let Some(Step::Member(syn::Member::Named(field))) = layer.steps.first() {
-            self.used.push(field.to_string());
-        }
+        self.used_by(&layer);
         Tensor::Parameter(Box::new(LayerParameter { layer, name, place })).into()
     }
 
@@ -460,10 +481,7 @@ fn value_of(layer: &Layer, name: &str) -> Option<&'static str> {
 /// Why a layer has no member to take.
 fn no_member(layer: &Layer, text: &str) -> String {
     match &layer.kind {
-        LayerKind::Model => format!(
-            "`{text}` is a model, of which only its `forward` is seen here: apply it, as in `{text}(x)`, or write its \
-             layers as `Sequential {{ .. }}`"
-        ),
+        LayerKind::Model => format!("`{text}` is a model: apply it, as in `{text}(x)`"),
         LayerKind::Known { values: [], .. } => {
             format!(
                 "`{text}` is one layer, and its parameters are its own; as values a body uses those of `Linear` and \

@@ -13,7 +13,7 @@ use super::names::Names;
 use super::paths::{Cut, Given, Paths, Reached, Value as Node, distinct};
 use super::steps::{Model, Optimizer, Program};
 use crate::ast::{Extents, ParameterKind, Place};
-use crate::body::{Argument, Block, Call, Forward, Gradient, Helper, If, Loss, Statement, Tensor, Value};
+use crate::body::{Access, Argument, Block, Call, Forward, Gradient, Helper, If, Loss, Statement, Tensor, Value};
 
 /// What a program's values depend on.
 #[derive(Default)]
@@ -310,6 +310,14 @@ impl<'a> Walk<'a> {
             Tensor::Whole { inputs, .. } => {
                 let inputs = inputs.iter().map(|(_, tensor)| self.tensor(tensor)).collect();
                 self.whole(inputs)
+            }
+            Tensor::Inside(inside) => {
+                let mut given = Given::of(&inside.model);
+                // A function may use any parameter of its model.
+                given.way.extend(Given::of(&Access { steps: inside.way.clone() }).way);
+                let values = inside.call.iter().flat_map(|(_, values)| values).map(|value| self.value(value)).collect();
+                self.applied.extend(given.field().cloned());
+                self.paths.layer(given, values)
             }
             Tensor::If(choice) => self.choice(choice),
             Tensor::Block(block) => self.block(block),

@@ -86,10 +86,11 @@ pub fn functions(
         return nothing(false);
     }
     let helpers = helpers.iter().zip(resolved).enumerate().map(|(position, (helper, (body, results)))| {
-        let ast::Helper { name, parameters, results: declared, .. } = helper;
+        let ast::Helper { visibility, name, parameters, results: declared, .. } = helper;
         let (name, parameters, declared) = (name.clone(), parameters.clone(), declared.clone());
-        let called = called.iter().any(|(helper, _)| *helper == position);
-        Helper { name, parameters, results, declared, body, called }
+        let is_public = !matches!(visibility, syn::Visibility::Inherited);
+        let called = is_public || called.iter().any(|(helper, _)| *helper == position);
+        Helper { visibility: visibility.clone(), name, parameters, results, declared, body, called }
     });
     let helpers = helpers.collect();
     let forward = forward.map(|(body, inputs)| Forward { inputs, body });
@@ -240,6 +241,7 @@ impl Scope<'_> {
             Tensor::Whole { .. } => self.whole.map(|whole| whole.outputs),
             Tensor::Block(block) => block.value.as_ref().and_then(|value| self.results_of(value)),
             Tensor::If(choice) => choice.then.value.as_ref().and_then(|value| self.results_of(value)),
+            Tensor::Inside(inside) => inside.call.is_none().then_some(1),
             // A model says how many, and some layers' last results may be left.
             Tensor::Apply(apply) => {
                 let applied = self.applied(apply)?;
