@@ -34,6 +34,7 @@ mod pass {
     mod functions;
     mod inside_models;
     mod lenet;
+    mod lists;
     mod losses;
     mod norms;
     mod outputs;

@@ -5,6 +5,7 @@ mod checks;
 pub mod error;
 pub mod extent;
 pub mod functions;
+mod list;
 pub mod losses;
 mod message;
 pub mod rules;
@@ -19,6 +20,7 @@ pub use checks::{
     check_scalar, check_several, check_sizes, check_two, check_types, fail, only,
 };
 pub use error::ShapeError;
+pub use list::{List, MAX_LIST, Shapes, check_element, check_push, check_put};
 pub use message::Message;
 pub use sizes::{MAX_FREE, Misfit, Sizes};
 

@@ -77,6 +77,23 @@ pub enum Statement {
         place: Place,
     },
     Transfer(Box<Transfer>),
+    /// A list of tensors, which loops may fill.
+    List {
+        name: Ident,
+        change: Change,
+    },
+}
+
+/// What becomes of a list of tensors.
+pub enum Change {
+    /// `let list = [a, b];`
+    New(Vec<Tensor>),
+    /// `let list = [a; 3];`
+    Repeated(Tensor, TokenStream),
+    /// `list.push(a);`
+    Push(Tensor, Place),
+    /// `list[i] = a;`
+    Put(TokenStream, Tensor, Place),
 }
 
 /// `target.copy_from(source)`, or `target.lerp_from(source, rate)`, between parts of the model.
@@ -148,6 +165,12 @@ pub enum Tensor {
     Loss(Box<Loss>),
     Gradient(Box<Gradient>),
     Inside(Box<Inside>),
+    /// `list[i]`
+    Element {
+        list: Ident,
+        index: TokenStream,
+        place: Place,
+    },
 }
 
 /// Something of a model that was declared elsewhere: a parameter, `encoder.fc.weight`, or what a function gives,
@@ -208,6 +231,8 @@ pub enum Argument {
     /// A number in the place of a tensor.
     Number(TokenStream),
     Tensors(Vec<Tensor>),
+    /// All tensors of a list.
+    List(Ident),
     Attribute(Attribute),
 }
 
@@ -224,8 +249,25 @@ impl Argument {
         match self {
             Argument::Tensor(tensor) => std::slice::from_ref(tensor),
             Argument::Tensors(tensors) => tensors,
-            Argument::Number(_) | Argument::Attribute(_) => &[],
+            Argument::List(_) | Argument::Number(_) | Argument::Attribute(_) => &[],
         }
+    }
+}
+
+impl Change {
+    /// The tensors that the list takes.
+    pub fn tensors(&self) -> &[Tensor] {
+        match self {
+            Change::New(tensors) => tensors,
+            Change::Repeated(tensor, _) | Change::Push(tensor, _) | Change::Put(_, tensor, _) => {
+                std::slice::from_ref(tensor)
+            }
+        }
+    }
+
+    /// Whether it is a new list.
+    pub fn declares(&self) -> bool {
+        matches!(self, Change::New(_) | Change::Repeated(..))
     }
 }
 
@@ -283,6 +325,9 @@ impl Block {
                             Statement::For { body, .. } | Statement::Block(body) => waiting.push(Piece::Block(body)),
                             Statement::If(choice) => waiting.extend(choice.sides()),
                             Statement::Minimize { loss, .. } => waiting.push(Piece::Tensor(loss)),
+                            Statement::List { change, .. } => {
+                                waiting.extend(change.tensors().iter().map(Piece::Tensor))
+                            }
                             Statement::Transfer(transfer) => waiting.extend(transfer.rate.as_ref().map(Piece::Value)),
                         }
                     }
@@ -316,7 +361,7 @@ impl If {
 impl Tensor {
     fn parts(&self) -> Vec<Piece<'_>> {
         match self {
-            Tensor::Variable(_) | Tensor::Parameter(_) => Vec::new(),
+            Tensor::Variable(_) | Tensor::Parameter(_) | Tensor::Element { .. } => Vec::new(),
             Tensor::Call(call) => call.arguments.iter().flat_map(Argument::tensors).map(Piece::Tensor).collect(),
             Tensor::Apply(apply) => apply.inputs.iter().flatten().map(Piece::Tensor).collect(),
             Tensor::Helper { arguments, .. } => arguments.iter().map(Piece::Value).collect(),

@@ -15,6 +15,7 @@ mod called;
 mod checks;
 mod inside;
 mod label;
+mod lists;
 mod loops;
 mod losses;
 mod owner;

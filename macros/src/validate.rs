@@ -3,6 +3,7 @@
 
 mod applied;
 mod arguments;
+mod assign;
 mod calls;
 mod certain;
 mod expressions;
@@ -11,6 +12,7 @@ mod flow;
 mod forward;
 mod functions;
 mod inside;
+mod lists;
 mod loops;
 mod names;
 mod nested;

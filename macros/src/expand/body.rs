@@ -129,6 +129,7 @@ impl Expansion<'_> {
                 }
             }
             Statement::Transfer(transfer) => self.transfer(transfer),
+            Statement::List { name, change } => super::lists::change(self, name, change),
         }
     }
 
@@ -238,6 +239,7 @@ impl Expansion<'_> {
                     }
                 }
             }
+            Tensor::Element { list, index, place } => super::lists::element(self, list, index, *place),
             Tensor::Inside(of) => inside::take(self, of, want),
             Tensor::Whole { inputs, place } => self.whole(inputs, *place, want),
             Tensor::If(choice) => {

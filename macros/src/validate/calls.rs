@@ -27,7 +27,7 @@ impl Scope<'_> {
         if let Some(name) = path.and_then(|path| path.get_ident()) {
             match self.find(name) {
                 Some(Binding::Layer(_) | Binding::Unknown | Binding::Optimizer(_)) => {}
-                Some(Binding::Tensor | Binding::Number) => {
+                Some(Binding::Tensor | Binding::Number | Binding::List) => {
                     return self.mistake(name, format!("`{name}` is a value, and no layer that could be applied"));
                 }
                 None if Known::find(&name.to_string()).is_some() => {
@@ -144,7 +144,8 @@ impl Scope<'_> {
                     None => open.next(),
                 };
                 given.extend(position);
-                let listed = matches!(unparenthesized(value), Expr::Array(_) | Expr::Tuple(_));
+                let listed =
+                    matches!(unparenthesized(value), Expr::Array(_) | Expr::Tuple(_)) || self.list_of(value).is_some();
                 let text =
                     matches!(unparenthesized(value), Expr::Lit(literal) if matches!(literal.lit, syn::Lit::Str(_)));
                 position.is_some_and(|position| match function.parameters[position].kind {
@@ -204,11 +205,9 @@ impl Scope<'_> {
             }
             Expr::Index(index) => self.is_tensor(&index.expr),
             Expr::Field(field) => self.is_tensor(&field.base),
-            Expr::Path(path) => path
-                .path
-                .get_ident()
-                .and_then(|name| self.find(name))
-                .is_some_and(|binding| matches!(binding, Binding::Tensor | Binding::Layer(_) | Binding::Unknown)),
+            Expr::Path(path) => path.path.get_ident().and_then(|name| self.find(name)).is_some_and(|binding| {
+                matches!(binding, Binding::Tensor | Binding::List | Binding::Layer(_) | Binding::Unknown)
+            }),
             Expr::Block(_) | Expr::If(_) => true,
             _ => false,
         }
@@ -252,6 +251,9 @@ impl Scope<'_> {
         let ExprMethodCall { receiver, method, args, .. } = call;
         let name = method.to_string();
         let name = name.trim_start_matches("r#");
+        if let (Some(list), "len") = (self.list_of(receiver), name) {
+            return Some(Meaning::Value(Value::Number(quote!(#list.len()))));
+        }
         let tensor = match self.meaning(receiver)? {
             Meaning::Layer(layer) => match (layer.find(self.layers), name, self.method_of(&layer, name)) {
                 (Some(Node::List { length, .. }), "len", _) if args.is_empty() => {

@@ -117,6 +117,10 @@ impl Walk<'_> {
             Statement::If(choice) => _ = self.choice(choice, 1),
             Statement::Block(block) => _ = self.block(block, 1),
             Statement::Minimize { loss, .. } => _ = self.tensor(loss, 1),
+            Statement::List { name, change } => {
+                change.tensors().iter().for_each(|tensor| _ = self.one(tensor));
+                self.set(change.declares(), &name.to_string(), Certain::default());
+            }
             Statement::Transfer(transfer) => {
                 transfer.rate.as_ref().map(|rate| self.value(rate));
             }
@@ -199,6 +203,7 @@ impl Walk<'_> {
                     outputs => outputs.iter().map(of_declared).collect(),
                 }
             }
+            Tensor::Element { .. } => nothing(count),
             Tensor::Inside(inside) => match &inside.call {
                 None => vec![Certain::new(Element::F32, None)],
                 Some((_, given)) => {
@@ -237,6 +242,7 @@ impl Walk<'_> {
                     let tensors = tensors.iter().map(|tensor| (elements, self.one(tensor)));
                     operands.extend(tensors.collect::<Vec<_>>());
                 }
+                Argument::List(_) => operands.push((elements, Certain::default())),
                 Argument::Number(_) | Argument::Attribute(_) => {}
             }
         }

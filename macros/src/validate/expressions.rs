@@ -180,6 +180,10 @@ impl Scope<'_> {
                 Some(self.operator(name, vec![Argument::Tensor(tensor)], expression).into())
             }
             Expr::Binary(binary) => self.binary(binary).map(Meaning::Value),
+            Expr::Index(index) if self.list_of(&index.expr).is_some() => {
+                let list = self.list_of(&index.expr)?;
+                self.element(list, index).map(Meaning::from)
+            }
             Expr::Index(index) => {
                 let base = self.meaning(&index.expr)?;
                 if let Meaning::Value(value @ (Value::Tensor(_) | Value::Tuple(_))) = &base {
@@ -255,6 +259,11 @@ impl Scope<'_> {
                 self.mistake(expression, "the graph is fixed before it runs: a loop is a `for` over a constant range")
             }
             Expr::Tuple(_) => self.mistake(expression, "expected one tensor, and these are several"),
+            Expr::Array(_) | Expr::Repeat(_) => {
+                let message = "a list of tensors is declared by a `let`, as in `let mut list = vec![];`, and takes one more by \
+                               `list.push(x);`";
+                self.mistake(expression, message)
+            }
             other => {
                 let message = format!(
                     "this is not part of the language of `{}`: it takes `let`, assignments, `for`, `if`, arithmetic, \
@@ -298,6 +307,7 @@ impl Scope<'_> {
         match self.find(name) {
             Some(Binding::Tensor) => Some(Tensor::Variable(name.clone()).into()),
             Some(Binding::Number) => Some(Meaning::Value(Value::Number(quote!(#name)))),
+            Some(Binding::List) => self.list_is_no_tensor(name),
             Some(Binding::Layer(layer)) => Some(self.or_parameter(layer, Place::of(name))),
             Some(Binding::Optimizer(_)) => {
                 self.mistake(name, format!("`{name}` is an optimizer: the statement is `{name}.minimize(loss);`"))

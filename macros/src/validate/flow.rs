@@ -216,6 +216,14 @@ impl<'a> Walk<'a> {
                     place: *place,
                 });
             }
+            Statement::List { name, change } => {
+                let mut values: Vec<Node> = change.tensors().iter().map(|tensor| self.tensor(tensor)).collect();
+                if !change.declares() {
+                    values.extend(self.names.find(&name.to_string()).map(|place| *self.names.at(place)));
+                }
+                let list = self.paths.computed(values);
+                self.set(change.declares(), name, list);
+            }
             // What was read before stays what it was, and no gradient passes.
             Statement::Transfer(transfer) => {
                 transfer.rate.as_ref().map(|rate| self.value(rate));
@@ -277,10 +285,7 @@ impl<'a> Walk<'a> {
 
     fn tensor(&mut self, tensor: &Tensor) -> Node {
         match tensor {
-            Tensor::Variable(name) => match self.names.find(&name.to_string()) {
-                Some(place) => *self.names.at(place),
-                None => self.paths.computed(Vec::new()),
-            },
+            Tensor::Variable(name) | Tensor::Element { list: name, .. } => self.named(name),
             Tensor::Parameter(parameter) => {
                 let given = Given::of(&parameter.layer);
                 self.applied.extend(given.field().cloned());
@@ -326,6 +331,14 @@ impl<'a> Walk<'a> {
         }
     }
 
+    /// The value of a name; of a list what any of its tensors depends on.
+    fn named(&mut self, name: &Ident) -> Node {
+        match self.names.find(&name.to_string()) {
+            Some(place) => *self.names.at(place),
+            None => self.paths.computed(Vec::new()),
+        }
+    }
+
     /// What the model makes of its inputs.
     fn whole(&mut self, inputs: Vec<Node>) -> Node {
         let Some(model) = self.model else { return self.paths.computed(inputs) };
@@ -353,6 +366,7 @@ impl<'a> Walk<'a> {
             match argument {
                 Argument::Tensor(tensor) => values.push(self.tensor(tensor)),
                 Argument::Tensors(tensors) => values.push(self.all(tensors)),
+                Argument::List(list) => values.push(self.named(list)),
                 Argument::Number(_) | Argument::Attribute(_) => {}
             }
         }
