@@ -1,4 +1,5 @@
-//! Inference without a trainer: programs with no backward pass, no loss and no optimizer, for any number of threads at once.
+//! Inference without a trainer: programs with no backward pass, no loss and no optimizer, for any number of threads at
+//! once. It checks nothing of inputs itself and lends no programs: `trainer/inputs.rs` and `lending.rs` do.
 
 mod held;
 mod lending;

@@ -1,5 +1,6 @@
-//! Training programs of a model's own: the `step` and `eval` blocks of `model!`. Each is one compiled program; all share
-//! parameters, running statistics and optimizer states. Checks what users give them; knows no operation and no kernel.
+//! Training programs of a model's own: the `step` and `eval` blocks of `model!`. Each is one compiled program; all
+//! share parameters, running statistics and optimizer states. Checks what users give them; knows no operation and no
+//! kernel.
 //!
 //! The macro implements [`Steps`] and writes a trainer with a method for each program around a [`StepTrainer`].
 

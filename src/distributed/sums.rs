@@ -1,5 +1,5 @@
-//! Sums over the shards of a batch, in an order that knows no ranks. Shards are the leaves of a binary tree, which is cut
-//! at powers of two:
+//! Sums over the shards of a batch, in an order that knows no ranks. Shards are the leaves of a binary tree, which is
+//! cut at powers of two:
 //!
 //! ```text
 //!   shards   0   1   2   3   4   5        ((0 + 1) + (2 + 3)) + (4 + 5)
@@ -11,8 +11,9 @@
 //!                       +
 //! ```
 //!
-//! A rank adds up what it has of whole subtrees, so that it sends one block of numbers where its shards are one subtree.
-//! Each rank adds up one piece of the blocks of all, and sends the sum to all. Knows networks, and no programs.
+//! A rank adds up what it has of whole subtrees, so that it sends one block of numbers where its shards are one
+//! subtree. Each rank adds up one piece of the blocks of all, and sends the sum to all. Knows networks, and no
+//! programs.
 
 use std::ops::Range;
 use std::time::Duration;

@@ -1,4 +1,5 @@
-//! For which sizes a model's graph is built to find out what follows from its free extents.
+//! For which sizes a model's graph is built to find out what follows from its free extents. How the numbers follow is
+//! found out by `kiln_onnx::write`.
 
 use kiln_graph::shape::extent;
 use kiln_graph::{Message, Shape, Type};

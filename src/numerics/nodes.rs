@@ -1,5 +1,5 @@
-//! Single nodes as compiled programs: the replay computes its large sums by them, which the interpreter takes long for, and,
-//! where it finds nothing, all sums, in the order of compiled code.
+//! Single nodes as compiled programs: the replay computes its large sums by them, which the interpreter takes long for,
+//! and, where it finds nothing, all sums, in the order of compiled code.
 
 use std::collections::HashMap;
 

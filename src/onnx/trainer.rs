@@ -1,5 +1,5 @@
-//! Training of a model from a file, whose inputs and outputs have names and types that are known when the program runs. It knows
-//! no operator, loss or optimizer.
+//! Training of a model from a file, whose inputs and outputs have names and types that are known when the program runs.
+//! It knows no operator, loss or optimizer.
 
 use std::collections::HashMap;
 use std::path::Path;

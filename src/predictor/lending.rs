@@ -1,5 +1,6 @@
-//! The programs of a predictor, lent to many calls at once: each call has a fork of the program for its sizes and an arena of
-//! its own, over one copy of the parameters and of what follows from them. It knows the compiler and no user's input.
+//! The programs of a predictor, lent to many calls at once: each call has a fork of the program for its sizes and an
+//! arena of its own, over one copy of the parameters and of what follows from them. It knows the compiler and no user's
+//! input.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicU64, Ordering};

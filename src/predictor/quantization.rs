@@ -1,6 +1,6 @@
 //! Predictors in 8 bits: which numbers activations take is watched over calibration data, weights are rounded, and what
-//! that loses is measured over the same data. It knows no layers: contractions of activations with parameters are found in
-//! the graph (`kiln_graph::passes::quantize`).
+//! that loses is measured over the same data. It knows no layers: contractions of activations with parameters are found
+//! in the graph (`kiln_graph::passes::quantize`).
 
 mod ranges;
 mod report;

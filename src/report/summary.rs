@@ -1,4 +1,5 @@
-//! The table of a model's layers, and what it costs to train and to run.
+//! The table of a model's layers, and what it costs to train and to run. What it costs comes from a plan that others
+//! have made.
 
 use std::collections::HashMap;
 use std::fmt;

@@ -1,4 +1,5 @@
-//! The settings of a trainer by steps, and building it: here every program is compiled.
+//! The settings of a trainer by steps, and building it: here every program is compiled. What a program does is the
+//! model's to say.
 
 use kiln_graph::shape::Sizes;
 use kiln_graph::{GraphError, Mode, ShapeError};

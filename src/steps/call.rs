@@ -1,5 +1,5 @@
-//! One call of a program: the shapes of its arguments are checked, then they are handed over one after the other, and it
-//! runs.
+//! One call of a program: the shapes of its arguments are checked, then they are handed over one after the other, and
+//! it runs. What the arguments mean, and what the program does with them, is not known here.
 
 use kiln_graph::shape::{Misfit, Sizes};
 use kiln_graph::{Element, Elements, Shape};

@@ -1,5 +1,5 @@
-//! Along which axis the results of a step have the rows of a batch: what shards give is put together along it, by whoever
-//! has several. Knows graphs of steps, and no program.
+//! Along which axis the results of a step have the rows of a batch: what shards give is put together along it, by
+//! whoever has several. Knows graphs of steps, and no program.
 
 use kiln_graph::shape::Sizes;
 use kiln_graph::{Builder, Graph, Mode, Shape};

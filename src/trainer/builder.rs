@@ -1,4 +1,5 @@
-//! The settings of a trainer and of a predictor, and building them: here everything is compiled.
+//! The settings of a trainer and of a predictor, and building them: here everything is compiled. It checks settings,
+//! and no data.
 
 use std::sync::Arc;
 use std::time::Duration;

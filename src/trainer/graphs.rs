@@ -1,5 +1,5 @@
-//! The graphs that trainers compile: a training step, an evaluation. They end in the same way: numbers that a function does
-//! not take are counted. It knows models, losses and optimizers, and no compiler.
+//! The graphs that trainers compile: a training step, an evaluation. They end in the same way: numbers that a function
+//! does not take are counted. It knows models, losses and optimizers, and no compiler.
 
 use kiln_graph::losses::{Criterion, TargetRule, Total};
 use kiln_graph::optimizers::{Optimization, Optimizer};

@@ -1,5 +1,5 @@
 //! What users give to a model's inputs: checks it, and hands parts of it to programs. The one place that says which
-//! shapes a batch may have.
+//! shapes a batch may have. It knows shapes and element types, and no graph.
 
 use std::ops::Range;
 

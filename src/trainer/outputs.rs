@@ -1,4 +1,5 @@
-//! Predictions of any number of samples: batches through a program, and what comes out to its place among all.
+//! Predictions of any number of samples: batches through a program, and what comes out to its place among all. How a
+//! program is found or compiled is `programs.rs`'s.
 
 use std::ops::Range;
 

@@ -1,5 +1,5 @@
-//! What one who keeps compiled programs needs of a model: the plan of a graph, whether a program has memory of its own, and
-//! parameters on their way to states and back. It keeps nothing.
+//! What one who keeps compiled programs needs of a model: the plan of a graph, whether a program has memory of its own,
+//! and parameters on their way to states and back. It keeps nothing.
 
 use std::collections::HashMap;
 

@@ -1,5 +1,5 @@
-//! For which sizes programs are compiled: the usual ones, which `build()` compiles and reports show, and those of a call.
-//! Knows declared shapes and those that are given, and no data.
+//! For which sizes programs are compiled: the usual ones, which `build()` compiles and reports show, and those of a
+//! call. Knows declared shapes and those that are given, and no data.
 
 use kiln_graph::shape::{MAX_FREE, Misfit, Sizes, extent};
 use kiln_graph::{Message, Shape, Type};

@@ -1,4 +1,5 @@
-//! A tensor of a file in memory, and the same of another element type. It reads no file.
+//! A tensor of a file in memory, and the same of another element type. It reads no file. It knows no format either:
+//! bytes and an element type.
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,5 @@
-//! An optimizer's hold on a part of a model: differentiating a loss and updating that part, within a program that may do
-//! other things before and after. Knows no particular optimizer.
+//! An optimizer's hold on a part of a model: differentiating a loss and updating that part, within a program that may
+//! do other things before and after. Knows no particular optimizer.
 
 use rustc_hash::FxHashSet;
 

@@ -1,5 +1,5 @@
-//! Where a graph can be computed in blocks of rows: the large values around a product, the small values between them, and
-//! what of it has to wait for the rest of the graph. It knows no blocks yet.
+//! Where a graph can be computed in blocks of rows: the large values around a product, the small values between them,
+//! and what of it has to wait for the rest of the graph. It knows no blocks yet.
 
 use rustc_hash::FxHashMap;
 
