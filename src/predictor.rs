@@ -8,7 +8,7 @@ mod quantization;
 use std::path::Path;
 
 use kiln_graph::model::{ElementsMut, Inputs, OutputTypes};
-use kiln_graph::shape::Sizes;
+use kiln_graph::shape::{Sizes, check_rows};
 use kiln_graph::{Graph, Model};
 use kiln_jit::{Plan, States};
 
@@ -145,6 +145,7 @@ impl<M: Model> PredictorBuilder<M> {
     /// [`TrainError::Environment`]; [`TrainError::UnknownExtent`], [`TrainError::ZeroExtent`], [`TrainError::Sizes`],
     /// [`TrainError::Tuning`] where the settings say so.
     pub fn build(self) -> Result<Predictor<M>, TrainError> {
+        const { check_rows(M::OUTPUT_NAMES, M::OUTPUTS) };
         let PredictorBuilder { mut model, settings, quantized } = self;
         let pool = settings.checked(M::INPUTS.iter().copied())?;
         let mut states = States::new();

@@ -28,7 +28,7 @@ pub use results::{Kind, ResultValue, Results, Returned, check_result, kind};
 use crate::checkpoint::CheckpointError;
 use crate::report::{Drawing, Facts};
 use crate::trainer::{
-    Programs, Schedulers, Settings, TrainError, guard, load, save, shard, update_bn, update_bn_batches,
+    Programs, Schedulers, Settings, TrainError, guard, has_rows, load, save, shard, update_bn, update_bn_batches,
 };
 use crate::training::{Parts, PartsMut, Training};
 
@@ -68,7 +68,8 @@ pub struct Signature {
 pub struct Taken {
     /// Its name: `real`.
     pub name: &'static str,
-    /// What it holds, and its shape; the batch axis [`Shape::N`](kiln_graph::Shape::N) comes first.
+    /// What it holds, and its shape. Where the batch axis [`Shape::N`](kiln_graph::Shape::N) comes first, it holds something of
+    /// each sample; else it is the same for all.
     pub ty: Type,
 }
 
@@ -337,7 +338,11 @@ fn compute<'g, M: Steps>(g: &'g Builder, model: &M, number: usize, sizes: Sizes)
     g.set_mode(signature.mode);
     let input = |taken: &Taken| {
         let Type { dtype, shape } = taken.ty;
-        g.input_of(taken.name, Type { dtype, shape: sizes.shape(shape) })
+        let input = g.input_of(taken.name, Type { dtype, shape: sizes.shape(shape) });
+        if !has_rows(shape) {
+            g.set_common(input);
+        }
+        input
     };
     let inputs: Vec<Value<'_>> = signature.inputs.iter().map(input).collect();
     model.program(number, g, sizes.batch(), &inputs);

@@ -43,7 +43,7 @@ use given::write_targets;
 use graphs::optimization;
 pub use graphs::{evaluate_graph, train_graph};
 pub(crate) use graphs::{guard, shard, step_graph};
-pub(crate) use inputs::{check as check_inputs, write as write_inputs};
+pub(crate) use inputs::{check as check_inputs, has_rows, write as write_inputs};
 use metric::Metric;
 use outputs::predict;
 pub(crate) use outputs::read_outputs;

@@ -75,6 +75,8 @@ pub struct Forward {
 
 /// `fn double(x: [N, 10]) -> [N, 10] { .. }`
 pub struct Helper {
+    /// Who may call it on a model that it holds.
+    pub visibility: Visibility,
     pub name: Ident,
     pub parameters: Vec<Parameter>,
     /// The types of the results, if it says.

@@ -24,6 +24,16 @@ impl Mistakes {
         self.add(syn::Error::new_spanned(tokens, message));
     }
 
+    /// The mistakes in what was read so far.
+    pub fn so_far(&self) -> Option<syn::Error> {
+        self.errors.clone()
+    }
+
+    /// Forgets those since.
+    pub fn back_to(&mut self, errors: Option<syn::Error>) {
+        self.errors = errors;
+    }
+
     /// A type that rustc reports by itself, because it stands in the struct under a derive: nothing is to be said, but
     /// nothing can be expanded either.
     pub fn found_by_rustc(&mut self, ty: TokenStream) {

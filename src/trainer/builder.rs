@@ -8,7 +8,7 @@ use kiln_graph::losses::Criterion;
 use kiln_graph::model::OfCount;
 use kiln_graph::optimizers::Optimizer;
 use kiln_graph::passes::Precision;
-use kiln_graph::shape::Sizes;
+use kiln_graph::shape::{Sizes, check_rows};
 use kiln_graph::{Mode, Model, Type, Value};
 use kiln_rt::Pool;
 
@@ -422,6 +422,7 @@ impl<M: Model, L: Criterion<M::Output>, O: Optimizer> TrainerBuilder<M, L, O> {
     /// threads is set; [`TrainError::UnknownExtent`], [`TrainError::ZeroExtent`], [`TrainError::Sizes`], [`TrainError::Tuning`],
     /// [`TrainError::Exchange`] where the settings say so.
     pub fn build(self) -> Result<Trainer<M, L, O>, TrainError> {
+        const { check_rows(M::OUTPUT_NAMES, M::OUTPUTS) };
         let TrainerBuilder { mut model, loss, optimizer, metrics, mut settings, world } = self;
         let shards = settings.distribute(world.as_ref())?;
         let mut programs = settings.programs(1, M::INPUTS.iter().copied())?;

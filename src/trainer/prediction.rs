@@ -7,6 +7,7 @@ use kiln_graph::whole::Noted;
 use kiln_graph::{Builder, DType, Graph, Model, Type, Value};
 
 use super::error::TrainError;
+use super::inputs::has_rows;
 use super::programs::PREDICT;
 
 /// The name of the data input of samples, where there is one; several have their names in the model.
@@ -30,7 +31,11 @@ pub fn forward<'g, M: Model>(g: &'g Builder, model: &M, sizes: Sizes) -> Vec<Val
     }
     let inputs = types.iter().enumerate().map(|(input, ty)| {
         let name = if types.len() == 1 { INPUT } else { M::INPUT_NAMES[input] };
-        g.input_of(name, Type::new(ty.dtype, sizes.shape(ty.shape)))
+        let input = g.input_of(name, Type::new(ty.dtype, sizes.shape(ty.shape)));
+        if !has_rows(ty.shape) {
+            g.set_common(input);
+        }
+        input
     });
     let outputs = model.forward_all(g, &inputs.collect::<Vec<_>>());
     let (types, given): (Vec<Type>, _) = (outputs.iter().map(|output| output.ty()).collect(), M::Output::DTYPES);

@@ -10,7 +10,7 @@ use super::around::{at, cut, line};
 use super::checks::{Check, Want, call, model_types, run, several_types};
 use super::label::Label;
 use super::owner::Owner;
-use super::{applied, called, loops, losses, walk};
+use super::{applied, called, inside, loops, losses, walk};
 use crate::ast::{Node, ParameterKind, Place, Sequence};
 use crate::body::{
     Access, Apply, Block, Gradient, Helper, If, LayerParameter, Source, Statement, Step, Tensor, Transfer, Value,
@@ -130,6 +130,7 @@ impl Expansion<'_> {
                 }
             }
             Statement::Transfer(transfer) => self.transfer(transfer),
+            Statement::List { name, change } => super::lists::change(self, name, change),
         }
     }
 
@@ -239,6 +240,8 @@ impl Expansion<'_> {
                     }
                 }
             }
+            Tensor::Element { list, index, place } => super::lists::element(self, list, index, *place),
+            Tensor::Inside(of) => inside::take(self, of, want),
             Tensor::Whole { inputs, place } => self.whole(inputs, *place, want),
             Tensor::If(choice) => {
                 let choice = self.choice(choice, want);

@@ -155,6 +155,7 @@ impl Scope<'_> {
                 Expr::Path(path) => Some(Argument::Attribute(Attribute { tokens: quote!(#path), fixed: None })),
                 other => self.wrong(function, parameter, first, &format!("`{}`", spaced(other))),
             },
+            Kind::Tensors if self.list_of(first).is_some() => self.list_of(first).map(Argument::List),
             Kind::Tensors if !listed => self.wrong(function, parameter, first, "one value"),
             Kind::Tensors if elements.is_empty() => self.wrong(function, parameter, first, "empty"),
             Kind::Tensors => self.tensors(elements.into_iter()).map(Argument::Tensors),

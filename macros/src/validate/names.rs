@@ -85,6 +85,7 @@ impl<T> Names<T> {
         let mut found = BTreeSet::new();
         block.each_statement(&mut |statement| match statement {
             Statement::Set { declares: false, name, .. } => found.extend(self.find(&name.to_string())),
+            Statement::List { name, change } if !change.declares() => found.extend(self.find(&name.to_string())),
             Statement::Unpack { declares: false, names, .. } => {
                 found.extend(names.iter().flatten().filter_map(|name| self.find(&name.to_string())));
             }
