@@ -1,4 +1,5 @@
-//! The candidates of one contraction against each other.
+//! The candidates of one contraction against each other. Which contractions a plan has, and where choices are kept, is
+//! not known here.
 
 use std::ops::Range;
 use std::sync::Arc;
