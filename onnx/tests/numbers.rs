@@ -27,7 +27,8 @@ fn numbers_follow_from_extents() {
         let found = sizes.fit(&values);
         assert_eq!(found.as_ref().map(|number| number.text(&free)).as_deref(), expected, "{values:?}");
         if let Some(found) = found {
-            let at = |sizes: &[i64]| found.parts.iter().fold(found.factor, |product, part| product * value(part, sizes));
+            let at =
+                |sizes: &[i64]| found.parts.iter().fold(found.factor, |product, part| product * value(part, sizes));
             assert!(sizes.0.iter().zip(&values).all(|(sizes, &value)| at(sizes) == value));
         }
     }
