@@ -18,8 +18,9 @@ use crate::report::{CachedPrograms, Profile, Tuning};
 use crate::trainer::{Compiled, PREDICT, Settings, TrainError, keeps, layouts, plan_graph, read_parameters};
 use crate::tuning::Tuner;
 
-/// How many calls compute at once for each processor where nothing was said. With 1 the late ones of short calls are later, as
-/// waking a thread takes longer than such a call: docs/serving.md.
+/// How many calls compute at once for each processor where nothing was said. With 1 the late ones of short calls are
+/// later, as waking a thread takes longer than such a call: docs/serving.md has the figures of Zen 3 (2026-11-29) and
+/// Emerald Rapids (2026-11-30). Unit: calls.
 const CALLS_PER_PROCESSOR: usize = 4;
 
 /// The compiled programs of a model, for many calls at once.
