@@ -322,6 +322,18 @@ impl Type {
         }
     }
 
+    /// The extent of an axis as a number of a body, of the batch axis, too; else as [`Type::size`].
+    ///
+    /// # Panics
+    /// If there is no such axis.
+    #[track_caller]
+    pub const fn size_of_any(self, axis: isize) -> usize {
+        match rules::axis("size", axis, &self.shape) {
+            Ok(axis) => extent::arithmetic::batch(self.shape.dim(axis)),
+            Err(error) => panic!("{}", error.message().as_str()),
+        }
+    }
+
     /// Whether both have the same element type and the same extents.
     pub const fn same(&self, other: &Type) -> bool {
         self.dtype as u8 == other.dtype as u8 && self.shape.same(&other.shape)

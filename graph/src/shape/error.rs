@@ -101,6 +101,15 @@ pub enum ShapeError {
         /// Why, and what to do.
         rule: &'static str,
     },
+    /// Two axes that would be one, of an extent that can not be told.
+    Merged {
+        /// The operation's mnemonic.
+        op: &'static str,
+        /// The one.
+        one: usize,
+        /// The other.
+        other: usize,
+    },
     /// Two extents of which at least one is free, and that have no sum or product that can be told.
     Together {
         /// The operation's mnemonic.
@@ -424,6 +433,14 @@ impl ShapeError {
             ShapeError::Free { op, extent, rule } => {
                 let m = m.text(op).text(": ").number(extent).text(" is not known while the model compiles");
                 m.text(", ").text(rule)
+            }
+            ShapeError::Merged { op, one, other } => {
+                let m = m.text(op).text(": ").extent(one).text(" * ").extent(other);
+                m.text(
+                    " is no extent that can be told while the model compiles: leave these axes apart, layers take any \
+                     number of axes in front; a loss over classes takes these at axis 1, as in ",
+                )
+                .text("`cross_entropy(scores.transpose(1, 2), labels)`")
             }
             ShapeError::Together { op, one, operator, other } => {
                 let m = m.text(op).text(": ").extent(one).text(" ").text(operator).text(" ").extent(other);

@@ -308,9 +308,6 @@ pub const fn cat(op: &'static str, parts: &[Shape], dim: isize) -> Result<Shape,
             }
             other += 1;
         }
-        if part.dims[axis] == Shape::N || first.dims[axis] == Shape::N {
-            return Err(ShapeError::Batch { op, shape: first });
-        }
         shape.dims[axis] = ok!(rules::sum(op, shape.dims[axis], part.dims[axis]));
         position += 1;
     }

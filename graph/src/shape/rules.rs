@@ -412,14 +412,19 @@ pub const fn flatten(input: Shape, start: isize, end: isize) -> Result<Shape, Sh
     if start > end {
         return Err(ShapeError::AxisRange { start, end, shape: input });
     }
+    let all = end - start + 1 == input.rank();
     let mut output = input;
     let mut merged = end;
     while merged > start {
         let (left, right) = (output.dim(merged - 1), output.dim(merged));
-        if left == Shape::N || right == Shape::N {
-            return Err(ShapeError::BatchMerged { shape: input });
-        }
-        let product = ok!(product("flatten", left, right));
+        let product = match product("flatten", left, right) {
+            // Whoever says no axes means those of a sample.
+            _ if all && (left == Shape::N || right == Shape::N) => {
+                return Err(ShapeError::BatchMerged { shape: input });
+            }
+            Err(ShapeError::Together { op, one, other, .. }) => return Err(ShapeError::Merged { op, one, other }),
+            product => ok!(product),
+        };
         output = output.remove(merged).with(merged - 1, product);
         merged -= 1;
     }

@@ -154,7 +154,9 @@ impl Sizes {
         if !extent::is_free(of) {
             return of;
         }
-        match self.get(extent::source(of)) {
+        let source = extent::source(of);
+        let known = if source == Shape::N && self.batch != 0 { Some(self.batch) } else { self.get(source) };
+        match known {
             None => of,
             Some(value) => match extent::with(of, value) {
                 Some(extent) => extent,

@@ -5,7 +5,7 @@ use crate::shape::{MAX_EXTENT, ShapeError, extent};
 
 /// A sum of extents, if it is one itself.
 pub const fn sum(op: &'static str, one: usize, other: usize) -> Result<usize, ShapeError> {
-    if extent::is_free(one) || extent::is_free(other) {
+    if !extent::is_number(one) || !extent::is_number(other) {
         return match extent::plus(one, other) {
             Some(sum) => Ok(sum),
             None => Err(ShapeError::Together { op, one, operator: "+", other }),
@@ -19,7 +19,7 @@ pub const fn sum(op: &'static str, one: usize, other: usize) -> Result<usize, Sh
 
 /// A product of extents, if it is one itself.
 pub const fn product(op: &'static str, one: usize, other: usize) -> Result<usize, ShapeError> {
-    if extent::is_free(one) || extent::is_free(other) {
+    if !extent::is_number(one) || !extent::is_number(other) {
         return match extent::times(one, other) {
             Some(product) => Ok(product),
             None => Err(ShapeError::Together { op, one, operator: "*", other }),
@@ -45,7 +45,7 @@ pub const MULTIPLE: &str =
 
 /// Whether a number divides an extent, and the quotient, rounded down.
 pub const fn quotient(op: &'static str, of: usize, number: usize) -> Result<(usize, bool), ShapeError> {
-    if !extent::is_free(of) {
+    if extent::is_number(of) {
         return Ok((of / if number == 0 { 1 } else { number }, of.is_multiple_of(number)));
     }
     match (extent::divided(of, number), extent::is_multiple(of, number)) {
@@ -56,7 +56,7 @@ pub const fn quotient(op: &'static str, of: usize, number: usize) -> Result<(usi
 
 /// The extent of an axis that decides on how much there is to compute.
 pub const fn number(op: &'static str, extent: usize) -> Result<usize, ShapeError> {
-    if extent::is_free(extent) {
+    if !extent::is_number(extent) {
         return Err(ShapeError::Free { op, extent, rule: "and decides on what the results are: give it a number" });
     }
     Ok(extent)
