@@ -44,6 +44,7 @@ mod pass {
     mod rearrange;
     mod recurrent;
     mod resample;
+    mod rows_by_rows;
     mod spatial_axes;
     mod steps;
     mod values_of_layers;

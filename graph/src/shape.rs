@@ -315,7 +315,7 @@ impl Type {
     pub const fn size(self, axis: isize) -> usize {
         match rules::axis("size", axis, &self.shape) {
             Ok(axis) if self.shape.dim(axis) == Shape::N => {
-                panic!("the batch size is not known while the model compiles: write `N` in shapes")
+                panic!("the batch size is not known while the model compiles: write `x.size(0)` or `N`")
             }
             Ok(axis) => self.shape.dim(axis),
             Err(error) => panic!("{}", error.message().as_str()),

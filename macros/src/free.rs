@@ -53,6 +53,13 @@ pub fn has(names: &[Ident], extent: &Expr) -> bool {
     found
 }
 
+/// Whether the number of samples stands in an extent: `2 * N`.
+pub fn names_batch(extent: &Expr) -> bool {
+    let mut found = false;
+    each(extent, &mut |name| found |= name == "N");
+    found
+}
+
 /// Calls `f` with each name in an extent that is written with names, numbers and operators.
 fn each(extent: &Expr, f: &mut dyn FnMut(&Ident)) {
     match extent {

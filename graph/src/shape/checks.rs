@@ -209,6 +209,9 @@ pub const fn check_extents(batch: bool, extents: &[usize]) -> Shape {
     let mut shape = Shape::new(extents);
     let mut axis = 0;
     while axis < extents.len() {
+        if extents[axis] == extent::BATCH {
+            shape = shape.with(axis, Shape::N);
+        }
         // Some of these numbers stand for something else in shapes.
         if extents[axis] > MAX_EXTENT && !extent::is_free(extents[axis]) {
             let message = Message::new().text("an extent of ").number(extents[axis]);

@@ -101,15 +101,6 @@ pub enum ShapeError {
         /// Why, and what to do.
         rule: &'static str,
     },
-    /// Two axes that would be one, of an extent that can not be told.
-    Merged {
-        /// The operation's mnemonic.
-        op: &'static str,
-        /// The one.
-        one: usize,
-        /// The other.
-        other: usize,
-    },
     /// Two extents of which at least one is free, and that have no sum or product that can be told.
     Together {
         /// The operation's mnemonic.
@@ -434,20 +425,15 @@ impl ShapeError {
                 let m = m.text(op).text(": ").number(extent).text(" is not known while the model compiles");
                 m.text(", ").text(rule)
             }
-            ShapeError::Merged { op, one, other } => {
-                let m = m.text(op).text(": ").extent(one).text(" * ").extent(other);
-                m.text(
-                    " is no extent that can be told while the model compiles: leave these axes apart, layers take any \
-                     number of axes in front; a loss over classes takes these at axis 1, as in ",
-                )
-                .text("`cross_entropy(scores.transpose(1, 2), labels)`")
-            }
             ShapeError::Together { op, one, operator, other } => {
                 let m = m.text(op).text(": ").extent(one).text(" ").text(operator).text(" ").extent(other);
-                m.text(
-                    " is no extent that can be told while the model compiles: one is a multiple of one free extent, ",
-                )
-                .text("and a number more or less; let an input have an axis of this extent, with a name of its own")
+                let m = m.text(" is no extent that can be told while the model compiles: ");
+                if one == Shape::N {
+                    let m = m.text("leave these axes apart, layers take any number of axes in front; a loss over ");
+                    return m.text("classes takes these at axis 1, `cross_entropy(scores.transpose(1, 2), labels)`");
+                }
+                m.text("one is a multiple of one free extent, and a number more or less; let an input have an axis ")
+                    .text("of this extent, with a name of its own")
             }
             ShapeError::Inputs { expected, found } => {
                 let m = m.text("it takes ").number(expected).text(if expected == 1 { " input" } else { " inputs" });

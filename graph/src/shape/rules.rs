@@ -1,8 +1,8 @@
 //! The shape rules of layers and of the operations behind them, as `const fn`s: the compile-time checks of the macros,
 //! the layers and the operations' type rules all call these. Knows the attributes of windows, not the operations.
 //!
-//! An extent may be [`Shape::N`], the batch size that a compile-time check does not know; no rule computes with it. It
-//! may be free, too, and is then computed with by the functions of [`extent`].
+//! An extent may be [`Shape::N`], the batch size that a compile-time check does not know, or free, such as `T`, or a
+//! multiple of these: rules compute with them by the functions of [`extent`].
 
 mod adaptive;
 mod attention;
@@ -422,7 +422,6 @@ pub const fn flatten(input: Shape, start: isize, end: isize) -> Result<Shape, Sh
             _ if all && (left == Shape::N || right == Shape::N) => {
                 return Err(ShapeError::BatchMerged { shape: input });
             }
-            Err(ShapeError::Together { op, one, other, .. }) => return Err(ShapeError::Merged { op, one, other }),
             product => ok!(product),
         };
         output = output.remove(merged).with(merged - 1, product);

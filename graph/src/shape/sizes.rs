@@ -135,6 +135,13 @@ impl Sizes {
             } else if extent::is_free(declared) {
                 let (free, value) = extent::solved(declared, found);
                 let Some(here) = value else { return Err(Misfit::NoValue { declared, found }) };
+                if free == Shape::N {
+                    if self.batch != 0 && self.batch != here {
+                        return Err(Misfit::Differs { free, before: self.batch, here });
+                    }
+                    self.batch = here;
+                    continue;
+                }
                 match self.get(free) {
                     Some(before) if before != here => return Err(Misfit::Differs { free, before, here }),
                     Some(_) => {}

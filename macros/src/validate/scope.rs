@@ -135,12 +135,7 @@ impl<'a> Scope<'a> {
     }
 
     /// Lets the free extents of some inputs be known, of those of the model; what was known before is forgotten.
-    pub fn know<'e>(
-        &mut self,
-        inputs: impl IntoIterator<Item = &'e Extents>,
-        free: &[Ident],
-        body: impl ToTokens,
-    ) {
+    pub fn know<'e>(&mut self, inputs: impl IntoIterator<Item = &'e Extents>, free: &[Ident], body: impl ToTokens) {
         let has_free = !free.is_empty() || free::computes_with_batch(body.to_token_stream());
         (self.free, self.has_free) = (free::among(free, inputs), has_free);
         self.extents.clear();

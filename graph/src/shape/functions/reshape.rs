@@ -47,7 +47,7 @@ pub const fn reshape(op: &'static str, x: Shape, to: &[usize]) -> Result<Shape, 
         }
         // `x.view(-1, 64)` of samples by places.
         (Some(_), 2) if known > 0 && from.is_multiple_of(known) => {
-            Err(ShapeError::Merged { op, one: left.dim(0), other: left.dim(1) })
+            Err(ShapeError::Together { op, one: left.dim(0), operator: "*", other: left.dim(1) })
         }
         _ => error,
     }

@@ -66,9 +66,12 @@ pub const fn chunk(op: &'static str, x: Type, chunks: usize, dim: isize) -> Resu
         return Err(ShapeError::Attribute { op, rule: "the number of chunks must be at least 1" });
     }
     let extent = x.shape.dim(axis);
-    if let (true, Some(part), Some(true), true) =
-        (extent::is_free(extent), extent::divided(extent, chunks), extent::is_multiple(extent, chunks), chunks <= MAX_RESULTS)
-    {
+    if let (true, Some(part), Some(true), true) = (
+        extent::is_free(extent),
+        extent::divided(extent, chunks),
+        extent::is_multiple(extent, chunks),
+        chunks <= MAX_RESULTS,
+    ) {
         let mut types = Types::none();
         while types.count < chunks {
             types = types.and(Type::new(x.dtype, x.shape.with(axis, part)));
