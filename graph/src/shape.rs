@@ -17,7 +17,7 @@ use std::hash::{Hash, Hasher};
 pub use checks::{
     check_argument, check_call, check_elementwise, check_extents, check_index, check_inputs, check_layer, check_one,
     check_optimizer, check_output, check_outputs, check_parameter, check_rate, check_rate_type, check_rows,
-    check_scalar, check_several, check_sizes, check_two, check_types, fail, only,
+    check_scalar, check_several, check_sizes, check_taken, check_two, check_types, fail, only,
 };
 pub use error::ShapeError;
 pub use list::{List, MAX_LIST, Shapes, check_element, check_push, check_put};
@@ -320,6 +320,11 @@ impl Type {
             Ok(axis) => self.shape.dim(axis),
             Err(error) => panic!("{}", error.message().as_str()),
         }
+    }
+
+    /// The shape, as [`Value`](crate::Value) gives it.
+    pub const fn shape(&self) -> Shape {
+        self.shape
     }
 
     /// The extent of an axis as a number of a body, of the batch axis, too; else as [`Type::size`].
