@@ -308,7 +308,7 @@ pub const fn cat(op: &'static str, parts: &[Shape], dim: isize) -> Result<Shape,
             }
             other += 1;
         }
-        shape.dims[axis] = ok!(rules::sum(op, shape.dims[axis], part.dims[axis]));
+        shape.dims[axis] = ok!(rules::joined(op, shape.dims[axis], part.dims[axis]));
         position += 1;
     }
     Ok(shape)
@@ -366,7 +366,7 @@ pub const fn narrow(op: &'static str, x: Shape, dim: isize, start: isize, length
         return Ok(x.with(axis, length));
     }
     let start = ok!(place(op, x, dim, start));
-    part(op, x, dim, start, ok!(rules::sum(op, start, length)), 1)
+    part(op, x, dim, start, ok!(rules::joined(op, start, length)), 1)
 }
 
 /// Every `step`-th element of an axis from `start` to before `end`; both may count from the end.

@@ -19,7 +19,7 @@ pub use attention::{
     Attention, AttentionInputs, DecoderInputs, EncoderInputs, TransformerInputs, multihead_attention,
     positional_encoding, transformer, transformer_decoder, transformer_encoder,
 };
-pub use extents::{difference, number, product, quotient, sum};
+pub use extents::{difference, joined, merged, number, product, quotient, sum};
 pub use models::{inputs, outputs};
 pub use norms::{group_norm, instance_norm, layer_norm, local_response_norm};
 pub use padding::padding;
@@ -417,7 +417,7 @@ pub const fn flatten(input: Shape, start: isize, end: isize) -> Result<Shape, Sh
     let mut merged = end;
     while merged > start {
         let (left, right) = (output.dim(merged - 1), output.dim(merged));
-        let product = match product("flatten", left, right) {
+        let product = match extents::merged("flatten", left, right) {
             // Whoever says no axes means those of a sample.
             _ if all && (left == Shape::N || right == Shape::N) => {
                 return Err(ShapeError::BatchMerged { shape: input });

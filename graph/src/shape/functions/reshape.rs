@@ -43,7 +43,7 @@ pub const fn reshape(op: &'static str, x: Shape, to: &[usize]) -> Result<Shape, 
         (None, 0) if from == known => Ok(wanted),
         (Some(axis), 0) if known > 0 && from.is_multiple_of(known) => Ok(wanted.with(axis, from / known)),
         (Some(axis), 1) if known > 0 && from.is_multiple_of(known) => {
-            Ok(wanted.with(axis, ok!(rules::product(op, left.dim(0), from / known))))
+            Ok(wanted.with(axis, ok!(rules::merged(op, left.dim(0), from / known))))
         }
         // `x.view(-1, 64)` of samples by places.
         (Some(_), 2) if known > 0 && from.is_multiple_of(known) => {

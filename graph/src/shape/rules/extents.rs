@@ -1,11 +1,11 @@
 //! What rules compute with extents, which may be free: results, or why there is none that can be told. It knows
 //! numbers, and no shapes.
 
-use crate::shape::{MAX_EXTENT, ShapeError, extent};
+use crate::shape::{MAX_EXTENT, Shape, ShapeError, extent};
 
 /// A sum of extents, if it is one itself.
 pub const fn sum(op: &'static str, one: usize, other: usize) -> Result<usize, ShapeError> {
-    if !extent::is_number(one) || !extent::is_number(other) {
+    if extent::is_free(one) || extent::is_free(other) {
         return match extent::plus(one, other) {
             Some(sum) => Ok(sum),
             None => Err(ShapeError::Together { op, one, operator: "+", other }),
@@ -19,7 +19,7 @@ pub const fn sum(op: &'static str, one: usize, other: usize) -> Result<usize, Sh
 
 /// A product of extents, if it is one itself.
 pub const fn product(op: &'static str, one: usize, other: usize) -> Result<usize, ShapeError> {
-    if !extent::is_number(one) || !extent::is_number(other) {
+    if extent::is_free(one) || extent::is_free(other) {
         return match extent::times(one, other) {
             Some(product) => Ok(product),
             None => Err(ShapeError::Together { op, one, operator: "*", other }),
@@ -28,6 +28,24 @@ pub const fn product(op: &'static str, one: usize, other: usize) -> Result<usize
     match one.saturating_mul(other) {
         product if product <= MAX_EXTENT => Ok(product),
         _ => Err(ShapeError::Attribute { op, rule: "every extent must be below 2^31" }),
+    }
+}
+
+/// As [`sum`], of axes of tensors: one of them may be the batch axis.
+pub const fn joined(op: &'static str, one: usize, other: usize) -> Result<usize, ShapeError> {
+    match extent::plus(one, other) {
+        Some(sum) if one == Shape::N || other == Shape::N => Ok(sum),
+        None if one == Shape::N || other == Shape::N => Err(ShapeError::Together { op, one, operator: "+", other }),
+        _ => sum(op, one, other),
+    }
+}
+
+/// As [`product`], of axes of tensors: one of them may be the batch axis.
+pub const fn merged(op: &'static str, one: usize, other: usize) -> Result<usize, ShapeError> {
+    match extent::times(one, other) {
+        Some(product) if one == Shape::N || other == Shape::N => Ok(product),
+        None if one == Shape::N || other == Shape::N => Err(ShapeError::Together { op, one, operator: "*", other }),
+        _ => product(op, one, other),
     }
 }
 
@@ -45,7 +63,7 @@ pub const MULTIPLE: &str =
 
 /// Whether a number divides an extent, and the quotient, rounded down.
 pub const fn quotient(op: &'static str, of: usize, number: usize) -> Result<(usize, bool), ShapeError> {
-    if extent::is_number(of) {
+    if !extent::is_free(of) {
         return Ok((of / if number == 0 { 1 } else { number }, of.is_multiple_of(number)));
     }
     match (extent::divided(of, number), extent::is_multiple(of, number)) {
@@ -56,7 +74,7 @@ pub const fn quotient(op: &'static str, of: usize, number: usize) -> Result<(usi
 
 /// The extent of an axis that decides on how much there is to compute.
 pub const fn number(op: &'static str, extent: usize) -> Result<usize, ShapeError> {
-    if !extent::is_number(extent) {
+    if extent::is_free(extent) {
         return Err(ShapeError::Free { op, extent, rule: "and decides on what the results are: give it a number" });
     }
     Ok(extent)
