@@ -147,7 +147,7 @@ impl<M: Model> PredictorBuilder<M> {
     pub fn build(self) -> Result<Predictor<M>, TrainError> {
         const { check_rows(M::OUTPUT_NAMES, M::OUTPUTS) };
         let PredictorBuilder { mut model, settings, quantized } = self;
-        let pool = settings.checked(M::INPUTS.iter().copied())?;
+        let pool = settings.checked(M::INPUTS)?;
         let mut states = States::new();
         match &quantized {
             None => take_parameters(&mut states, &mut *model)?,
@@ -155,8 +155,8 @@ impl<M: Model> PredictorBuilder<M> {
                 quantized.give(states, name, value)
             })?,
         }
-        let graph = |sizes| graph_of(&*model, quantized.as_ref(), sizes);
-        let programs = Lender::new(settings, pool, states, M::INPUTS, graph)?;
+        let mut graph = |sizes| graph_of(&*model, quantized.as_ref(), sizes);
+        let programs = Lender::new(settings, pool, states, M::INPUTS, &mut graph)?;
         Ok(Predictor { model: Held::new(model), settings, quantized, programs })
     }
 }
@@ -220,7 +220,7 @@ impl<M: Model> Predictor<M> {
         for start in (0..rows).step_by(self.settings.batch) {
             let part = start..rows.min(start + self.settings.batch);
             let sizes = sizes.with_batch(part.len());
-            let mut program = self.programs.lend(sizes, || self.graph(sizes))?;
+            let mut program = self.programs.lend(sizes, &mut || self.graph(sizes))?;
             write_inputs::<M>(&mut program, &x, part.clone())?;
             program.run()?;
             read_outputs::<M>(program.session(), out, part);

@@ -289,13 +289,17 @@ impl<M: Steps> Training for StepTrainer<M> {
 }
 
 /// The types of all inputs of all programs.
-fn taken<M: Steps>() -> impl Iterator<Item = Type> + Clone {
-    M::PROGRAMS.iter().flat_map(|signature| signature.inputs.iter().map(|taken| taken.ty))
+fn taken(programs: &[Signature]) -> Vec<Type> {
+    programs.iter().flat_map(types).collect()
+}
+
+fn types(signature: &Signature) -> Vec<Type> {
+    signature.inputs.iter().map(|taken| taken.ty).collect()
 }
 
 /// The sizes that `build()` compiles a program for.
 fn usual(signature: &Signature, settings: Settings) -> Sizes {
-    settings.extents.usual(settings.batch, signature.inputs.iter().map(|taken| taken.ty))
+    settings.usual(&types(signature))
 }
 
 /// The graph of a program for some sizes, and what the labels among its inputs may be; `axes` are those of
@@ -336,6 +340,12 @@ pub(crate) fn eval_graph_with_wholes<M: Steps>(
 fn compute<'g, M: Steps>(g: &'g Builder, model: &M, number: usize, sizes: Sizes) -> Vec<Value<'g>> {
     let signature = &M::PROGRAMS[number];
     g.set_mode(signature.mode);
+    let inputs = inputs(g, signature.inputs, sizes);
+    model.program(number, g, sizes.batch(), &inputs);
+    inputs
+}
+
+fn inputs<'g>(g: &'g Builder, taken: &[Taken], sizes: Sizes) -> Vec<Value<'g>> {
     let input = |taken: &Taken| {
         let Type { dtype, shape } = taken.ty;
         let input = g.input_of(taken.name, Type { dtype, shape: sizes.shape(shape) });
@@ -344,7 +354,5 @@ fn compute<'g, M: Steps>(g: &'g Builder, model: &M, number: usize, sizes: Sizes)
         }
         input
     };
-    let inputs: Vec<Value<'_>> = signature.inputs.iter().map(input).collect();
-    model.program(number, g, sizes.batch(), &inputs);
-    inputs
+    taken.iter().map(input).collect()
 }

@@ -1,7 +1,8 @@
-//! What the user wrote, as data: a struct whose fields are layers, and how they are applied. Knows syntax only: which layers there are and what
-//! they take is `validate`'s.
+//! What the user wrote, as data: a struct whose fields are layers, and how they are applied. Knows syntax only: which
+//! layers there are and what they take is `validate`'s.
 //!
-//! The containers are generic over what stands in a layer's place, so that parsing, validating and expanding share them.
+//! The containers are generic over what stands in a layer's place, so that parsing, validating and expanding share
+//! them.
 
 use std::cell::OnceCell;
 use std::collections::HashMap;

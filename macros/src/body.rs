@@ -1,5 +1,6 @@
 //! A body without mistakes, as data: every name is resolved, every expression is a tensor, several tensors, or a number
-//! that rustc can evaluate. It is expanded twice: to the computation, and to the same walk over types.
+//! that rustc can evaluate. It is expanded twice: to the computation, and to the same walk over types. It decides
+//! nothing.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use syn::{Member as Name, Visibility};

@@ -1,4 +1,5 @@
-//! The user's mistakes, collected so that one compilation reports all of them.
+//! The user's mistakes, collected so that one compilation reports all of them. It knows words and places, and no rule
+//! of the language.
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};

@@ -30,7 +30,8 @@ use super::share::Share;
 /// trained resnet18 beside other programs took 930 ms a step with messages of 256 KiB (2026-11-30).
 const PART: usize = 1 << 22;
 
-/// Numbers that are added up over blocks at a time: 16 KiB of each, so that they stay in a first-level cache.
+/// Numbers that are added up over blocks at a time: 16 KiB of each, so that two of them stay in a first-level cache of
+/// 32 KiB. By that size, 2026-11-30.
 const CHUNK: usize = 1 << 12;
 
 /// A subtree: its first shard, and the number of its shards, which is a power of two.

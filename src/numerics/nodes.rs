@@ -9,7 +9,8 @@ use kiln_graph::{Builder, DType, Op, Shape, Type, Value};
 
 use crate::program::Compiled;
 
-/// A sum of more operations than these is compiled.
+/// A sum of more operations than these is compiled: the interpreter would take longer for it than the compiler does.
+/// Unit: operations. An order of magnitude, 2026-11-29.
 const MUCH: usize = 1 << 20;
 
 /// Compiled nodes, by their operations and the types of their operands.

@@ -55,7 +55,7 @@ impl<M: Steps> StepTrainerBuilder<M> {
     pub fn build(self) -> Result<M::Trainer, TrainError> {
         let StepTrainerBuilder { mut model, mut settings, world } = self;
         let shards = settings.distribute(world.as_ref())?;
-        let mut programs = settings.programs(M::PROGRAMS.len(), taken::<M>())?;
+        let mut programs = settings.programs(M::PROGRAMS.len(), &taken(M::PROGRAMS))?;
         programs.set_shards(shards);
         programs.take_parameters(&mut *model)?;
         let schedulers = Schedulers::new(&model.optimizers());

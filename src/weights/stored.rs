@@ -20,7 +20,8 @@ pub struct Stored {
     bytes: Vec<u8>,
 }
 
-/// How many numbers are converted at once.
+/// How many numbers are converted at once. Unit: numbers, of which 8 bytes each stay in a second-level cache. A guess,
+/// 2026-11-29.
 const AT_ONCE: usize = 1 << 14;
 
 impl Stored {

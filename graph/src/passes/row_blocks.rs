@@ -52,6 +52,7 @@ pub struct RowBlocks {
 
 /// The most phases of a region: each computes the products before it again. A forward and a backward pass are two; a norm
 /// over rows makes it four, with which a step took 2.5 times as long (`docs/experiments/021-hidden-layers-by-rows.md`).
+/// Unit: phases. Zen 3, 2026-11-29.
 const PHASES: usize = 2;
 
 /// The graph that computes large values in blocks of rows.

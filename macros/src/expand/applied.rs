@@ -1,7 +1,7 @@
 //! The functions of a declaration that its bodies call where they apply a layer, a list or a sequence of them to one
 //! tensor, or use a parameter as a value: one over values and one over types for each of these, so that a statement
 //! is one short call, however many statements there are. Each asks for its caller's place: notes of lines and errors
-//! are the statement's.
+//! are the statement's. What a layer makes of its input is for its rule to say.
 
 use std::collections::HashSet;
 

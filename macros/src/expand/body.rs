@@ -1,5 +1,6 @@
 //! The two expansions of a body: the computation over `Value`s in ordinary Rust, loops and all, and the same walk over
-//! `Type`s in a constant, where each operation's rule is called with the spans of the user's tokens.
+//! `Type`s in a constant, where each operation's rule is called with the spans of the user's tokens. Which rule that
+//! is, the tables say; what it says, rustc finds.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident};

@@ -1,7 +1,7 @@
 //! The functions of a declaration that its bodies call where they call a function of the table: one over values and one
 //! over types for each way in which one is called, so that a statement is one short call. What is literal in a call is
 //! part of the function; tensors and all other arguments are its own. Each asks for its caller's place: notes of lines
-//! and errors are the statement's.
+//! and errors are the statement's. What a function computes is not known here.
 
 use std::collections::HashSet;
 use std::fmt::Write;

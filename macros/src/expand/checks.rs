@@ -1,5 +1,6 @@
 //! The compile-time checks: constants that hold the shape after each layer, and one constant for each layer that
-//! fails to evaluate, on the user's own line, if the layer can not take its input.
+//! fails to evaluate, on the user's own line, if the layer can not take its input. Whether anything fits is not known
+//! before rustc evaluates them.
 //!
 //! After a mismatch the shape is assumed that the layer would have had from its right input, so that each wrong layer
 //! is reported once and later ones still are.

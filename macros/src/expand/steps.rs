@@ -1,5 +1,5 @@
-//! The programs of a model: `Steps` with what builds each of them, the trainer with a method for each, and what rustc is
-//! to say about losses and fields that nothing reaches.
+//! The programs of a model: `Steps` with what builds each of them, the trainer with a method for each, and what rustc
+//! is to say about losses and fields that nothing reaches. What these are, `validate` has found.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{format_ident, quote_spanned};

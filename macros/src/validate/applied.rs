@@ -1,4 +1,5 @@
 //! Layers applied to tensors in a body: their inputs and flags, by position or by name as the table of layers has them.
+//! Whether the tensors fit is for rustc to find.
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};

@@ -1,4 +1,5 @@
-//! Calls in a body: of layers, of the model's own functions, and of the functions of tensors in the table.
+//! Calls in a body: of layers, of the model's own functions, and of the functions of tensors in the table. What stands
+//! between the parentheses is for `applied.rs` and `functions.rs` to read.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote;

@@ -1,4 +1,5 @@
-//! The expressions of a body: what is a tensor, what a number, and which layer is applied to what.
+//! The expressions of a body: what is a tensor, what a number, and which layer is applied to what. No number is
+//! computed: rustc evaluates them.
 
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream};
 use quote::quote;

@@ -1,6 +1,6 @@
 //! Which layers a value depends on, through paths that no `detach` has cut: one walk over the body of a program, in the
-//! order of its statements, writes the graph of `paths`, which is asked when it is complete. Knows which operations stop
-//! a gradient, and nothing of what they compute.
+//! order of its statements, writes the graph of `paths`, which is asked when it is complete. Knows which operations
+//! stop a gradient, and nothing of what they compute.
 //!
 //! The answer errs on one side: a path that may be there counts as one (a loop may run, both sides of an `if` may be
 //! taken), so that no right program is refused.

@@ -1,4 +1,5 @@
 //! From the statements of a body to one without mistakes: which names are in scope and what they stand for.
+//! Expressions, calls and loops have files of their own.
 
 use proc_macro2::Ident;
 use syn::{Expr, ExprIf, ExprMethodCall, Stmt};

@@ -1,5 +1,5 @@
-//! The arguments of functions of the table, checked as far as their tokens tell: which parameter each one is for, and what
-//! it is as the rule and the builder take it.
+//! The arguments of functions of the table, checked as far as their tokens tell: which parameter each one is for, and
+//! what it is as the rule and the builder take it.
 
 use proc_macro2::{Ident, TokenStream};
 use quote::quote;

@@ -1,4 +1,5 @@
-//! The loops of a body: over ranges and arrays of constants, and over lists of layers.
+//! The loops of a body: over ranges and arrays of constants, and over lists of layers. How often a loop runs is for
+//! rustc to find.
 
 use std::collections::HashSet;
 

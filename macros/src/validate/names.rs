@@ -1,5 +1,5 @@
-//! The names of a body and what is known of each, while its statements are followed in order: looking one up, hiding one
-//! by another and undoing a side of an `if` cost nothing for the names that are not touched.
+//! The names of a body and what is known of each, while its statements are followed in order: looking one up, hiding
+//! one by another and undoing a side of an `if` cost nothing for the names that are not touched.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 

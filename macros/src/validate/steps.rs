@@ -1,5 +1,5 @@
 //! From the optimizers and programs of a model to data without mistakes: which part an optimizer trains, what a program
-//! takes, does and gives.
+//! takes, does and gives. Which values a gradient reaches is for `flow.rs` to say.
 
 use std::collections::HashSet;
 

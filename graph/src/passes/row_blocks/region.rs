@@ -274,7 +274,8 @@ pub fn grows(graph: &Graph, id: NodeId, times: usize) -> bool {
 }
 
 /// A product that has so many times as many elements as its larger factor is a large value between small ones: scores of
-/// 512 places with heads of 64 features.
+/// 512 places with heads of 64 features. Unit: ratio. By such shapes, not measured by itself; what blocks gain and cost
+/// is in `docs/experiments/021-hidden-layers-by-rows.md`. 2026-11-29.
 pub const GROWTH: usize = 8;
 
 /// The link in which an operand has an axis.
