@@ -88,8 +88,15 @@ impl Stage {
 
     /// The stage as a kernel with nothing fused behind it, to be measured: its buffers are those of [`Stage::buffers`],
     /// of the given types and lengths, and behind them that of the results, if it computes any, which are stored as
-    /// they are.
-    pub fn plain(&self, name: &str, buffers: &[(Element, usize)], result: &Layout, lanes: usize) -> Kernel {
+    /// they are. `rounded`: whether what is read of the operands is.
+    pub fn plain(
+        &self,
+        name: &str,
+        buffers: &[(Element, usize)],
+        rounded: [bool; 2],
+        result: &Layout,
+        lanes: usize,
+    ) -> Kernel {
         let mut kernel = KernelBuilder::new(name, lanes);
         let declare = |(&(source, access), &(element, elements)): (&(Source, Access), &(Element, usize))| {
             kernel.buffer(format!("{source:?}"), element, elements, access)
@@ -98,8 +105,23 @@ impl Stage {
         let buffers: Vec<BufferId> = self.buffers.iter().zip(buffers).map(declare).collect();
         let element = self.result(buffers_of);
         let to = self.results.then(|| kernel.buffer("result", element, result.elements, Access::Write));
+        self.round_loads(&mut kernel, &buffers, rounded);
         self.emit(&mut kernel, &buffers, &mut Plain { to, layout: result });
         kernel.finish()
+    }
+
+    /// Has a kernel round what it loads of the operands that are `rounded`. `buffers` are the kernel's.
+    pub fn round_loads(&self, kernel: &mut KernelBuilder, buffers: &[BufferId], rounded: [bool; 2]) {
+        for (&(source, _), &buffer) in self.buffers.iter().zip(buffers) {
+            let side = match source {
+                Source::Left => 0,
+                Source::Right => 1,
+                Source::Scratch(_) => continue,
+            };
+            if rounded[side] {
+                kernel.round_loads(buffer);
+            }
+        }
     }
 
     /// The type of the results, where its buffers are of some types: i32 of sums that are, and of quads.

@@ -164,21 +164,22 @@ impl TiledPart {
             let search = near(&parts);
             parts.extend(TiledPart::by_tiles(TileProduct::of_quads(contraction, target), reading, search, stalls));
         }
-        let may_pair = search.pairs && reading.iter().all(|reading| reading.widens);
+        let may_pair = search.pairs && reading.iter().all(|reading| reading.widens || reading.rounds);
         let pairs = if may_pair && (target.pair_products || target.tile_products.is_ok()) {
             Pairs::of(contraction)
         } else {
             None
         };
         if let Some(Pairs { contraction, axis, distances }) = &pairs {
-            // Pairs are read as they are.
+            // Pairs are read as they are, once those that are rounded are copied.
+            let rounds = reading.map(|reading| reading.rounds);
             let reading = reading.map(|reading| Reading { widens: false, ..reading });
             if target.pair_products {
                 let search = near(&parts);
                 parts.extend(TiledPart::near_fastest(contraction, Some(*distances), reading, search, stalls));
             }
             if target.tile_products.is_ok() {
-                let products = TileProduct::all(contraction, *axis, Some(*distances), target);
+                let products = TileProduct::all(contraction, *axis, Some(*distances), rounds, target);
                 let search = near(&parts);
                 parts.extend(TiledPart::by_tiles(products, reading, search, stalls));
             }
@@ -217,8 +218,8 @@ impl TiledPart {
             let Some((tiling, left)) = rows else { return limit };
             let k_blocked =
                 if search.k_blocking && !tiling.by_rows { KBlocking::of(&tiling, cycles, target) } else { None };
-            // Pairs that do not lie side by side are made by a copy.
-            let apart = left.is_none() && pairs.is_some_and(|[apart, _]| apart != 1);
+            // Pairs that do not lie side by side, or are not rounded yet, are made by a copy.
+            let apart = left.is_none() && pairs.is_some_and(|[apart, _]| apart != 1 || reading[0].rounds);
             let packed = match apart {
                 true => PackedPanels::rows(&tiling)
                     .and_then(|(rows, tiling)| Some((PackedPanels::right(&tiling)?, Some(rows)))),
