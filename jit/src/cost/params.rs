@@ -404,6 +404,20 @@ pub mod transpose_results {
 /// Winograd's ways.
 pub mod winograd;
 
+/// Rows that tasks convert to f32.
+pub mod converted_rows {
+    /// Cycles to convert an element. Unit: cycles an element. Emerald Rapids, 2026-11-30.
+    pub const ELEMENT: f64 = 0.25;
+    /// Tasks, at most, that rows are cut into: each has scratch memory of its own. Unit: tasks. Emerald Rapids,
+    /// 2026-11-30.
+    pub const MOST_TASKS: usize = 16;
+    /// Rows of such multiples of elements would crowd a few sets of the first-level cache. Unit: f32 elements.
+    /// Emerald Rapids, 2026-11-30.
+    pub const SPREAD: usize = 128;
+    /// Vectors that are copied in a step. Unit: vectors. Emerald Rapids, 2026-11-30.
+    pub const UNROLL: usize = 4;
+}
+
 /// Loops over iteration spaces.
 pub mod loops {
     /// Windows of at most so many elements are unrolled. Unit: elements. Zen 4, 2026-11-23.

@@ -20,7 +20,7 @@ use std::sync::Arc;
 use kiln_graph::shape::{MAX_RANK, Shape};
 use kiln_graph::{Bf16, Op};
 use kiln_jit::code::Code;
-use kiln_jit::contraction::{Operand, Place, Recipe, Source, preferred_layouts, recipe, recipes};
+use kiln_jit::contraction::{Operand, Place, Problem, Recipe, Source, Stage, preferred_layouts, recipe, recipes};
 use kiln_jit::kernel::{Access, BufferId, Element, Index, Kernel, KernelBuilder, Origin, Slice, interpret};
 use kiln_jit::layout::Layout;
 use kiln_jit::layout::{Halo, PreferredLayout};
@@ -402,7 +402,8 @@ fn operands_rounded_before_and_when_read() {
     }
 }
 
-/// Of large operands each element is widened once, not by each tile that reads it.
+/// Of large operands each element is widened once, not by each tile that reads it: by a copy, or by the task that takes
+/// the products of its row.
 #[test]
 fn large_operands_of_bf16_are_widened_by_copies() {
     let shape = Shape::new(&[512, 512]);
@@ -410,9 +411,55 @@ fn large_operands_of_bf16_are_widened_by_copies() {
         let from = Operand { element: Element::Bf16, ..operand(shape, &row_major(shape)) };
         let recipe = recipe(&Op::Dot, &from, &from, shape, &Target::with_lanes(lanes)).expect("a contraction");
         let last = recipe.stages.last().expect("a stage");
-        let is_copy = |source: &Source| matches!(source, Source::Scratch(_));
-        assert!(last.buffers.iter().all(|(source, _)| is_copy(source)), "{lanes} lanes: {:?}", last.buffers);
+        let copies = last.buffers.iter().filter(|(source, _)| matches!(source, Source::Scratch(_))).count();
+        assert_eq!(copies, 2, "{lanes} lanes: {:?}", last.buffers);
     }
+}
+
+/// Matrices column by column.
+fn columns_first(shape: Shape) -> PreferredLayout {
+    let columns = shape.rank() - 1;
+    PreferredLayout { order: (0..columns - 1).chain([columns, columns - 1]).collect(), halo: Halo::default() }
+}
+
+/// Rows that tasks convert, with rests of rows, columns and sums; rows and sums along the operand; parts of sums; batches.
+#[test]
+fn tiles_of_converted_rows() {
+    // Scratch memory of tasks, of whole sums or of parts.
+    let converts = |recipe: &&Recipe| {
+        let own = |stage: &Stage| stage.buffers.iter().any(|&(_, access)| access == Access::ReadWrite);
+        let kinds = ["tiles of converted rows", "split-k parts"];
+        recipe.stages.iter().any(|stage| kinds.contains(&stage.kind()) && own(stage))
+    };
+    let mut found = 0;
+    for (left, right) in [
+        (&[70, 300][..], &[300, 90][..]),
+        (&[64, 128], &[128, 64]),
+        (&[33, 71], &[71, 47]),
+        (&[30, 2100], &[2100, 16]),
+        (&[2, 3, 37, 34], &[2, 3, 34, 50]),
+    ] {
+        let shapes = [Shape::new(left), Shape::new(right)];
+        let output = shapes[0].with(left.len() - 1, right[right.len() - 1]);
+        let (values, known) = Factors::Bf16.reference(&Op::Dot, shapes, output);
+        for (by, lanes) in [(By::Interpreter, 8), (By::Machine, 4), (By::Machine, 8), (By::Machine, 16)] {
+            let target = Target::with_lanes(lanes);
+            if by == By::Machine && !target.emitter.runs_here() {
+                continue;
+            }
+            for layouts in [shapes.map(row_major), [columns_first(shapes[0]), row_major(shapes[1])]] {
+                let operands = [0, 1].map(|side| Factors::Bf16.operand(operand(shapes[side], &layouts[side])));
+                let problem = Problem { op: Op::Dot, operands, output, along: None, exact: false };
+                let result = operand(output, &row_major(output));
+                for recipe in problem.candidates(&target).iter().filter(converts).take(2) {
+                    found += 1;
+                    let found = run(recipe, by, operands.each_ref(), [&values[0], &values[1]], &result, &target);
+                    compare(output, &found, &known.expected, || format!("{problem} by {}", recipe.name()));
+                }
+            }
+        }
+    }
+    assert!(found >= 20, "{found} ways by converted rows");
 }
 
 /// The cases mean nothing for a kind of stage that none of them reaches.

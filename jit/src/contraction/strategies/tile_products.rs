@@ -23,7 +23,7 @@ use super::emit::times;
 use super::packed_panels::PackedPanels;
 use super::position::{Position, coordinates, each};
 use crate::contraction::problem::{Axis, Contraction, Epilogue, Place};
-use crate::contraction::tiling::{Ahead, Level, Tiling, grid_of, steps};
+use crate::contraction::tiling::{Ahead, ConvertedRows, Level, Tiling, grid_of, steps};
 use crate::cost::params::tile_products::{BLOCK, DOT, LATENCY, LOAD, ROW_VECTOR, STORE};
 use crate::kernel::tiles::MOST;
 use crate::kernel::{BufferId, Element, Factors, Index, KernelBuilder, Tile, TileStatement};
@@ -137,6 +137,7 @@ impl TileProduct {
             levels,
             reduce,
             k_blocking: None,
+            converted: ConvertedRows::default(),
             ahead: Ahead::default(),
             contraction: contraction.clone(),
         };

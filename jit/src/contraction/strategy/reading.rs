@@ -33,7 +33,7 @@ pub fn copied_cycles(copies: &[Option<Relayout>; 2], reading: [Reading; 2], targ
 /// Estimated cycles in which a tiling's loads widen or round elements.
 pub fn widening(tiling: &Tiling, panels: &[Option<PackedPanels>; 2], reading: [Reading; 2], target: &Target) -> f64 {
     let price = |side: usize| match reading[side] {
-        _ if panels[side].is_some() => 0.0,
+        _ if panels[side].is_some() || side == 0 && tiling.converted.is_any() => 0.0,
         Reading { widens: true, .. } => WIDENING,
         Reading { rounds: true, .. } => ROUNDING,
         _ => 0.0,
