@@ -32,7 +32,9 @@ mod pass {
     mod forward;
     mod frozen;
     mod functions;
+    mod inside_models;
     mod lenet;
+    mod lists;
     mod losses;
     mod norms;
     mod outputs;
@@ -45,6 +47,7 @@ mod pass {
     mod spatial_axes;
     mod steps;
     mod values_of_layers;
+    mod without_rows;
 }
 
 /// The manifest of the package that the cases seem to be of.

@@ -5,6 +5,7 @@ mod checks;
 pub mod error;
 pub mod extent;
 pub mod functions;
+mod list;
 pub mod losses;
 mod message;
 pub mod rules;
@@ -15,10 +16,11 @@ use std::hash::{Hash, Hasher};
 
 pub use checks::{
     check_argument, check_call, check_elementwise, check_extents, check_index, check_inputs, check_layer, check_one,
-    check_optimizer, check_output, check_outputs, check_parameter, check_rate, check_rate_type, check_scalar,
-    check_several, check_sizes, check_two, check_types, fail, only,
+    check_optimizer, check_output, check_outputs, check_parameter, check_rate, check_rate_type, check_rows,
+    check_scalar, check_several, check_sizes, check_two, check_types, fail, only,
 };
 pub use error::ShapeError;
+pub use list::{List, MAX_LIST, Shapes, check_element, check_push, check_put};
 pub use message::Message;
 pub use sizes::{MAX_FREE, Misfit, Sizes};
 

@@ -1,5 +1,5 @@
-//! Parts of a model that take the values of other parts of the same structure: copies, and steps towards them, recorded as
-//! updates. Knows no particular layer.
+//! Parts of a model that take the values of other parts of the same structure: copies, and steps towards them, recorded
+//! as updates. Knows no particular layer.
 
 use crate::build::{Builder, GraphError, Operand, Value};
 use crate::functions::lerp;

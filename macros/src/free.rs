@@ -1,9 +1,9 @@
-//! The free extents of a model: names such as `T` in the type of an input. Knows which names may be free, and how numbers
-//! that are computed from them are written, so that they are no arithmetic of Rust's.
+//! The free extents of a model: names such as `T` in the type of an input. Knows which names may be free, and how
+//! numbers that are computed from them are written, so that they are no arithmetic of Rust's.
 //!
 //! A name is free where it stands in the type of an input of `forward` or of a program, is written in capitals, and is
-//! neither a const parameter of the model nor a constant in scope. Only rustc knows the last: it is asked by a pattern, in
-//! which a name is a constant where there is one, and else a new name (`expand/checks.rs`).
+//! neither a const parameter of the model nor a constant in scope. Only rustc knows the last: it is asked by a pattern,
+//! in which a name is a constant where there is one, and else a new name (`expand/checks.rs`).
 
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};

@@ -1,4 +1,5 @@
-//! [`Value`]: what a node of a graph under construction is to its user.
+//! [`Value`]: what a node of a graph under construction is to its user. Knows its node and its type; what it can be
+//! calculated with stands in the files beside.
 
 use super::{Builder, GraphError, Slope};
 use crate::graph::{NodeId, Type};

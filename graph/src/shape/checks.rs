@@ -309,6 +309,28 @@ pub const fn only(model: &str, inputs: &str, types: &[Type]) -> Shape {
     types[0].shape
 }
 
+/// The compile-time check of what a `Trainer` or a `Predictor` gives, by the names of a model's outputs: rows of batches are
+/// put together, and each output has some.
+///
+/// # Panics
+/// If an output has no batch axis; in a constant that is a compile error.
+pub const fn check_rows(names: &[&str], outputs: &[Type]) {
+    let mut output = 0;
+    while output < outputs.len() {
+        let shape = outputs[output].shape;
+        if shape.rank() == 0 || shape.dim(0) != Shape::N {
+            let name = if output < names.len() { names[output] } else { "output" };
+            let message = Message::new().text("the output `").text(name).text("` is ").shape(&shape);
+            let message = message.text(
+                ", without the batch axis N, and a `Trainer` and a `Predictor` put the rows of batches together: apply \
+                 the model in a `step` or an `eval` of a model that holds it, which give results of any shape",
+            );
+            panic!("{}", message.as_str())
+        }
+        output += 1;
+    }
+}
+
 /// The compile-time report of a mistake that has nothing to do with shapes.
 ///
 /// # Panics

@@ -1,9 +1,9 @@
-//! Extents that are not known while a model compiles: the batch size [`Shape::N`], and the free extents of a model, such
-//! as `T` in `x: [N, T, 64]`, with what is computed from one: `2 * T + 1`. Knows numbers, and no shapes.
+//! Extents that are not known while a model compiles: the batch size [`Shape::N`], and the free extents of a model,
+//! such as `T` in `x: [N, T, 64]`, with what is computed from one: `2 * T + 1`. Knows numbers, and no shapes.
 //!
-//! A free extent is one `usize`, so that shapes need not know of it: its highest bit says that it is no number, and then
-//! follow the letters of its name, the factor and the number that is added. Rules compute with extents by the functions
-//! here, and say so where these know no answer.
+//! A free extent is one `usize`, so that shapes need not know of it: its highest bit says that it is no number, and
+//! then follow the letters of its name, the factor and the number that is added. Rules compute with extents by the
+//! functions here, and say so where these know no answer.
 
 use super::{MAX_EXTENT, Message, Shape};
 

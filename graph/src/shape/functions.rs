@@ -1,9 +1,10 @@
-//! The shape rules of the functions in [`crate::functions`], as `const fn`s of one form: the name that an error reports,
-//! the operands' shapes, and then the attributes in PyTorch's order. What a `forward` calls is checked by these while
-//! rustc runs, and the same functions check it again in a graph.
+//! The shape rules of the functions in [`crate::functions`], as `const fn`s of one form: the name that an error
+//! reports, the operands' shapes, and then the attributes in PyTorch's order. What a `forward` calls is checked by
+//! these while rustc runs, and the same functions check it again in a graph. What a function computes stands in
+//! [`crate::functions`] alone.
 //!
-//! The batch axis is [`Shape::N`]: it stays whole, as its extent is not known. What is free of the other axes is computed
-//! with by the functions of [`extent`].
+//! The batch axis is [`Shape::N`]: it stays whole, as its extent is not known. What is free of the other axes is
+//! computed with by the functions of [`extent`].
 
 mod einsum;
 mod folds;

@@ -1,8 +1,8 @@
 //! The shape rules of layers and of the operations behind them, as `const fn`s: the compile-time checks of the macros,
 //! the layers and the operations' type rules all call these. Knows the attributes of windows, not the operations.
 //!
-//! An extent may be [`Shape::N`], the batch size that a compile-time check does not know; no rule computes with it. It may
-//! be free, too, and is then computed with by the functions of [`extent`].
+//! An extent may be [`Shape::N`], the batch size that a compile-time check does not know; no rule computes with it. It
+//! may be free, too, and is then computed with by the functions of [`extent`].
 
 mod adaptive;
 mod attention;

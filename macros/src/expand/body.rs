@@ -1,5 +1,6 @@
 //! The two expansions of a body: the computation over `Value`s in ordinary Rust, loops and all, and the same walk over
-//! `Type`s in a constant, where each operation's rule is called with the spans of the user's tokens.
+//! `Type`s in a constant, where each operation's rule is called with the spans of the user's tokens. Which rule that
+//! is, the tables say; what it says, rustc finds.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident};
@@ -9,7 +10,7 @@ use super::around::{at, cut, line};
 use super::checks::{Check, Want, call, model_types, run, several_types};
 use super::label::Label;
 use super::owner::Owner;
-use super::{applied, called, loops, losses, walk};
+use super::{applied, called, inside, loops, losses, walk};
 use crate::ast::{Node, ParameterKind, Place, Sequence};
 use crate::body::{
     Access, Apply, Block, Gradient, Helper, If, LayerParameter, Source, Statement, Step, Tensor, Transfer, Value,
@@ -129,6 +130,7 @@ impl Expansion<'_> {
                 }
             }
             Statement::Transfer(transfer) => self.transfer(transfer),
+            Statement::List { name, change } => super::lists::change(self, name, change),
         }
     }
 
@@ -238,6 +240,8 @@ impl Expansion<'_> {
                     }
                 }
             }
+            Tensor::Element { list, index, place } => super::lists::element(self, list, index, *place),
+            Tensor::Inside(of) => inside::take(self, of, want),
             Tensor::Whole { inputs, place } => self.whole(inputs, *place, want),
             Tensor::If(choice) => {
                 let choice = self.choice(choice, want);

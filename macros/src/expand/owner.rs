@@ -1,5 +1,5 @@
 //! How the constants of a model's checks are named, and seen from where they are used: settings, free extents, declared
-//! types.
+//! types. Which checks there are is not known here.
 
 use std::fmt::Display;
 

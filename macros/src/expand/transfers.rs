@@ -1,4 +1,5 @@
-//! Parts of a model that take the values of others: what builds a part, and the calls in which rustc compares two.
+//! Parts of a model that take the values of others: what builds a part, and the calls in which rustc compares two. What
+//! becomes of the values, `kiln::graph` knows.
 
 use proc_macro2::TokenStream;
 use quote::quote_spanned;

@@ -1,4 +1,5 @@
-//! PyTorch's methods and functions of tensors that a body may not call, each with what to write instead. Knows names only.
+//! PyTorch's methods and functions of tensors that a body may not call, each with what to write instead. Knows names
+//! only.
 
 /// Why a function whose result has a shape that depends on the data can not be.
 macro_rules! by_data {

@@ -1,5 +1,5 @@
-//! Numbers of a body that depend on free extents, which rustc's walk over types knows by name alone: what may be computed
-//! with them, and that nothing is decided by them.
+//! Numbers of a body that depend on free extents, which rustc's walk over types knows by name alone: what may be
+//! computed with them, and that nothing is decided by them.
 
 use proc_macro2::TokenStream;
 use quote::quote;

@@ -1,5 +1,5 @@
-//! The arguments of functions of the table, checked as far as their tokens tell: which parameter each one is for, and what
-//! it is as the rule and the builder take it.
+//! The arguments of functions of the table, checked as far as their tokens tell: which parameter each one is for, and
+//! what it is as the rule and the builder take it.
 
 use proc_macro2::{Ident, TokenStream};
 use quote::quote;
@@ -155,6 +155,7 @@ impl Scope<'_> {
                 Expr::Path(path) => Some(Argument::Attribute(Attribute { tokens: quote!(#path), fixed: None })),
                 other => self.wrong(function, parameter, first, &format!("`{}`", spaced(other))),
             },
+            Kind::Tensors if self.list_of(first).is_some() => self.list_of(first).map(Argument::List),
             Kind::Tensors if !listed => self.wrong(function, parameter, first, "one value"),
             Kind::Tensors if elements.is_empty() => self.wrong(function, parameter, first, "empty"),
             Kind::Tensors => self.tensors(elements.into_iter()).map(Argument::Tensors),

@@ -1,5 +1,5 @@
-//! `target.copy_from(online)` and `target.lerp_from(online, 0.005)`: parts of a model that take the values of others. What
-//! can be seen of their structure is compared here, their types by rustc.
+//! `target.copy_from(online)` and `target.lerp_from(online, 0.005)`: parts of a model that take the values of others.
+//! What can be seen of their structure is compared here, their types by rustc.
 
 use syn::ExprMethodCall;
 

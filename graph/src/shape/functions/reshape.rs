@@ -1,4 +1,5 @@
-//! The shape rule of what has as many elements in another shape, one extent of which may be what is left.
+//! The shape rule of what has as many elements in another shape, one extent of which may be what is left. It counts,
+//! and does not know where an element goes.
 
 use crate::shape::{MAX_EXTENT, MAX_RANK, Shape, ShapeError, extent, rules};
 

@@ -1,4 +1,5 @@
-//! The shape rules of the functions that give several values: parts of an axis, an extreme and its index.
+//! The shape rules of the functions that give several values: parts of an axis, an extreme and its index. They know
+//! types; which value is which result, `crate::functions` knows.
 
 use super::{known_axis, reduce_one};
 use crate::shape::{DType, Shape, ShapeError, Type, rules};

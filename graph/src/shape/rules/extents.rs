@@ -1,4 +1,5 @@
-//! What rules compute with extents, which may be free: results, or why there is none that can be told.
+//! What rules compute with extents, which may be free: results, or why there is none that can be told. It knows
+//! numbers, and no shapes.
 
 use crate::shape::{MAX_EXTENT, ShapeError, extent};
 

@@ -1,4 +1,5 @@
-//! The rule of a model that is a layer of another one: what it takes, and what it gives by that.
+//! The rule of a model that is a layer of another one: what it takes, and what it gives by that. It compares shapes,
+//! and knows neither model.
 
 use crate::shape::{Misfit, Shape, ShapeError, Sizes, Type};
 
