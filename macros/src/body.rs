@@ -78,11 +78,24 @@ pub enum Statement {
         place: Place,
     },
     Transfer(Box<Transfer>),
+    Take(Box<Take>),
     /// A list of tensors, which loops may fill.
     List {
         name: Ident,
         change: Change,
     },
+}
+
+/// `center.copy_from(x.mean(0))`, or `center.lerp_from(x.mean(0), 0.1)`: a parameter of the model takes a value.
+pub struct Take {
+    /// The parameter.
+    pub target: Tensor,
+    /// As the user wrote it.
+    pub text: String,
+    pub value: Tensor,
+    /// How far it goes; without it all the way.
+    pub rate: Option<Value>,
+    pub place: Place,
 }
 
 /// What becomes of a list of tensors.
@@ -328,6 +341,10 @@ impl Block {
                             Statement::Minimize { loss, .. } => waiting.push(Piece::Tensor(loss)),
                             Statement::List { change, .. } => {
                                 waiting.extend(change.tensors().iter().map(Piece::Tensor))
+                            }
+                            Statement::Take(take) => {
+                                waiting.extend([&take.target, &take.value].map(Piece::Tensor));
+                                waiting.extend(take.rate.as_ref().map(Piece::Value));
                             }
                             Statement::Transfer(transfer) => waiting.extend(transfer.rate.as_ref().map(Piece::Value)),
                         }

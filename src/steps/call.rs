@@ -122,17 +122,18 @@ impl<'t, M: Steps> Call<'t, M> {
         Ok(self)
     }
 
-    /// Hands the next input over: to each shard its rows, where batches have shards; all of one without rows.
+    /// Hands the next input over: to each shard its rows, where batches have shards (of samples by samples those
+    /// of its own); all of one without rows.
     fn write<T: Element>(&mut self, x: ArrayViewD<'_, T>) -> Result<(), TrainError> {
         let (signature, given) = (&M::PROGRAMS[self.program], self.given);
-        let has_rows = has_rows(signature.inputs[given].ty.shape);
+        let declared = signature.inputs[given].ty.shape;
         let StepTrainer { programs, model, settings, axes, .. } = &mut *self.trainer;
         let axes = &axes[self.program];
         let mut build = |sizes: Sizes| Ok(graph(&**model, self.program, *settings, axes, sizes)?.0);
         programs.each_shard((signature.name, signature.mode), self.sizes, &mut build, &mut |program, rows| {
             let mut x = x.view();
-            if has_rows {
-                x.slice_axis_inplace(Axis(0), rows.into());
+            for axis in (0..declared.rank()).filter(|&axis| declared.dim(axis) == Shape::N) {
+                x.slice_axis_inplace(Axis(axis), rows.clone().into());
             }
             program.write(given, x)
         })

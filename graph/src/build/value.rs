@@ -57,6 +57,12 @@ impl<'g> Value<'g> {
         }
     }
 
+    /// As [`Value::size`]: for the macros, which call it where an extent may be the number of samples.
+    #[doc(hidden)]
+    pub fn size_of_any(self, axis: isize) -> usize {
+        self.size(axis)
+    }
+
     /// Says that this value is a function of the elements of `x`, each by itself, and what its derivative is: `x` gets
     /// `gradient * slope(x)`, where operation by operation it would get a sum of products with the gradient. So all but
     /// one product can be computed, and kept, before the gradient is there.

@@ -1,5 +1,5 @@
-//! What a model shows to those who hold it: the parameters that a body uses as values, by the fields that lead there, as
-//! data that rustc looks through. Knows shapes and no arrays.
+//! What a model shows to those who hold it: the parameters that a body uses as values, by the fields that lead there,
+//! as data that rustc looks through. Knows shapes and no arrays.
 
 use crate::shape::{Message, Shape, ShapeError, Type, check_index, check_parameter};
 use crate::words::same;

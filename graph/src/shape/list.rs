@@ -1,4 +1,5 @@
 //! Lists of tensors in a body, over types: what rustc fills and looks through where a body over values has a `Vec`.
+//! Knows types, and no operation.
 
 use super::functions::{Elements, elements};
 use super::{DType, Message, Shape, ShapeError, Type};

@@ -1,5 +1,6 @@
-//! What models take from one another: the functions that a declaration has for those who hold it, the list of its values,
-//! and the calls of both.
+//! What models take from one another: the functions that a declaration has for those who hold it, the list of its
+//! values, and the calls of both. What another model has is not looked at: its functions are named, and rustc finds
+//! them.
 //!
 //! A function `embed` is called by two others of the model, one over values and one over types. Their names begin with
 //! `pub_fn`, as rustc shows them where there is no function of the user's that is public.

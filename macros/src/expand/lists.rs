@@ -1,4 +1,5 @@
-//! Lists of tensors: a `Vec` of values, and over types a list of as many types, which constants can fill.
+//! Lists of tensors: a `Vec` of values, and over types a list of as many types, which constants can fill. How many
+//! there are is not counted here.
 
 use proc_macro2::{Ident, TokenStream};
 use quote::quote_spanned;

@@ -92,8 +92,9 @@ impl Owner {
     /// One extent, which may be computed from free ones.
     fn extent(&self, value: &Expr) -> TokenStream {
         match value {
-            _ if !free::has(&self.free, value) => value.to_token_stream(),
+            _ if !free::has(&self.free, value) && !free::names_batch(value) => value.to_token_stream(),
             Expr::Path(path) => match path.path.get_ident() {
+                Some(name) if name == "N" => emit!(#KILN::graph::shape::extent::BATCH),
                 Some(name) => self.free_extent(name),
                 None => value.to_token_stream(),
             },

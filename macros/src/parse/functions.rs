@@ -81,6 +81,10 @@ const BATCH_FIRST: &str = "the batch axis N stands in front, `[N, ..]`: an axis 
 const BATCH_ONCE: &str =
     "the batch axis N stands once, in front: what is of samples by samples is computed in a `step`";
 
+/// What is said of `[2 * N, 4]` where it is given.
+const BATCH_COMPUTED: &str = "an input has as many rows as there are samples, `[N, ..]`: several of each are an axis behind N, \
+                              `[N, 2, ..]`, or inputs of their own, which `cat` puts together";
+
 /// What is said of a `forward` whose inputs all lack `N`.
 const NO_BATCH: &str = "an input of `forward` begins with the batch axis N, `[N, ..]`; other inputs may do without it, and \
                         are then the same for all rows";
@@ -149,6 +153,9 @@ fn forward(
         };
         inputs.push(extents);
         names.push(name);
+    }
+    for extents in inputs.iter().chain(&results) {
+        rows_in_front(extents, false)?;
     }
     if inputs.iter().all(|extents| !extents.batch) {
         return Err(syn::Error::new(inputs[0].place.first, NO_BATCH));
@@ -223,12 +230,24 @@ pub fn extents(input: ParseStream) -> syn::Result<Extents> {
         content.parse::<Option<Token![,]>>()?;
     }
     let (values, element) = inside(&content)?;
-    let is_batch = |value: &&Expr| matches!(value, Expr::Path(path) if path.path.is_ident("N"));
-    if let Some(second) = values.iter().find(is_batch) {
-        let message = if batch { BATCH_ONCE } else { BATCH_FIRST };
-        return Err(syn::Error::new_spanned(second, message));
-    }
     Ok(Extents { values, batch, element, place: Place { first, last: input.cursor().prev_span() } })
+}
+
+/// That what is given from outside has the number of samples in front where it has it; `[N, N]`, of each sample with each,
+/// is for programs, which see whole batches.
+pub fn rows_in_front(extents: &Extents, of_whole_batches: bool) -> syn::Result<()> {
+    for value in &extents.values {
+        let is_batch = matches!(value, Expr::Path(path) if path.path.is_ident("N"));
+        let message = match (is_batch, crate::free::names_batch(value), extents.batch) {
+            (true, _, true) if of_whole_batches => continue,
+            (true, _, true) => BATCH_ONCE,
+            (true, _, false) => BATCH_FIRST,
+            (false, true, _) => BATCH_COMPUTED,
+            (false, false, _) => continue,
+        };
+        return Err(syn::Error::new_spanned(value, message));
+    }
+    Ok(())
 }
 
 /// `[16; i32]`, the extents of one sample, behind the batch axis.

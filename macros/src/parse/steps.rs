@@ -3,7 +3,7 @@
 use syn::parse::ParseStream;
 use syn::{Attribute, Ident, Token, braced, parenthesized, token};
 
-use super::functions::extents;
+use super::functions::{extents, rows_in_front};
 use crate::ast::{Input, Mode, Program};
 
 /// Whether a program comes next.
@@ -67,5 +67,6 @@ fn input(input: ParseStream) -> syn::Result<Input> {
         return Err(input.error(message));
     }
     let extents = extents(input)?;
+    rows_in_front(&extents, true)?;
     Ok(Input { name, extents })
 }

@@ -1,4 +1,5 @@
-//! Names and what they stand for: `let`, assignments, and which names may be given another value.
+//! Names and what they stand for: `let`, assignments, and which names may be given another value. What stands to the
+//! right of an assignment is for `expressions.rs` to read.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote;

@@ -344,7 +344,9 @@ impl Scope<'_> {
         let Value::Number(axis) = self.value(axis)? else {
             return self.mistake(axis, "`size` takes the number of an axis, and this is a tensor");
         };
-        let method = &call.method;
+        // Where `N` is computed with, so may be the number of samples.
+        let method = if self.has_free { "size_of_any" } else { "size" };
+        let method = Ident::new(method, call.method.span());
         let span = call.paren_token.span.join();
         let axis = round(axis, span);
         let arguments = round(quote!(#axis as isize), span);

@@ -117,6 +117,10 @@ impl Walk<'_> {
             Statement::If(choice) => _ = self.choice(choice, 1),
             Statement::Block(block) => _ = self.block(block, 1),
             Statement::Minimize { loss, .. } => _ = self.tensor(loss, 1),
+            Statement::Take(take) => {
+                self.one(&take.value);
+                take.rate.as_ref().map(|rate| self.value(rate));
+            }
             Statement::List { name, change } => {
                 change.tensors().iter().for_each(|tensor| _ = self.one(tensor));
                 self.set(change.declares(), &name.to_string(), Certain::default());

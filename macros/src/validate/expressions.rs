@@ -8,7 +8,7 @@ use syn::{BinOp, Expr, ExprBinary, ExprLit, Lit, UnOp};
 use super::extents::is_float;
 use super::forward::gives_several;
 use super::scope::{Binding, Scope};
-use super::{Layer, LayerKind};
+use super::{Layer, LayerKind, batch};
 use crate::ast::{Node, Place};
 use crate::body::{Access, Argument, Call, Inside, LayerParameter, Step, Tensor, Value};
 use crate::free::{self, Origin};
@@ -317,6 +317,10 @@ impl Scope<'_> {
             None if self.free.contains(name) => {
                 let name = free::local(name);
                 Some(Meaning::Value(Value::Number(quote!(#name))))
+            }
+            None if name == "N" => {
+                let batch = batch();
+                Some(Meaning::Value(Value::Number(free::batch(&quote!(#batch), Place::of(name)))))
             }
             None if name.to_string().starts_with(char::is_uppercase) => {
                 Some(Meaning::Value(Value::Number(quote!(#name))))

@@ -216,6 +216,15 @@ impl<'a> Walk<'a> {
                     place: *place,
                 });
             }
+            Statement::Take(take) => {
+                self.tensor(&take.value);
+                take.rate.as_ref().map(|rate| self.value(rate));
+                self.written.extend(match &take.target {
+                    Tensor::Parameter(parameter) => Given::of(&parameter.layer).field().cloned(),
+                    Tensor::Inside(inside) => Given::of(&inside.model).field().cloned(),
+                    _ => None,
+                });
+            }
             Statement::List { name, change } => {
                 let mut values: Vec<Node> = change.tensors().iter().map(|tensor| self.tensor(tensor)).collect();
                 if !change.declares() {

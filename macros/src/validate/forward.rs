@@ -56,9 +56,9 @@ pub fn functions(
     }
     let mut scope = Scope::new(layers, helpers, mistakes);
     scope.whole = whole;
-    let Types { inputs, free } = types;
-    scope.know(inputs, free);
+    let free = types.free;
     let forward = forward.map(|ast::Forward { inputs, body }| {
+        scope.know(types.inputs, free, &body);
         let names = inputs.iter().map(|name| (name.to_string(), Binding::Tensor)).collect();
         (scope.function(&body, "forward", names, whole.map(|whole| whole.outputs)), inputs)
     });
@@ -180,7 +180,7 @@ impl Scope<'_> {
 
     /// The body of one of the model's own functions, and how many values it gives.
     fn helper(&mut self, helper: &ast::Helper, free: &[Ident]) -> (Block, usize) {
-        self.know(types_of(&helper.parameters), free);
+        self.know(types_of(&helper.parameters), free, &helper.body);
         let names = helper.parameters.iter().map(|parameter| {
             let binding = match &parameter.kind {
                 ParameterKind::Tensor(_) => Binding::Tensor,

@@ -174,6 +174,11 @@ impl Scope<'_> {
                 let axes = Attribute::list(axes?);
                 Some(if kind == Kind::Axes { Argument::Attribute(axes) } else { some(axes) })
             }
+            Kind::Shape if self.shape_of(first).is_some() => {
+                let name = self.shape_of(first)?;
+                let tokens = quote!(#name.shape().dims());
+                Some(Argument::Attribute(Attribute { tokens, fixed: None }))
+            }
             Kind::Shape | Kind::Sizes | Kind::Wholes | Kind::Numbers => {
                 let element = match kind {
                     Kind::Shape => Kind::Shape,
@@ -193,6 +198,14 @@ impl Scope<'_> {
                 Some(Argument::Attribute(self.attribute(function, parameter, first, kind)?))
             }
         }
+    }
+
+    /// The tensor whose whole shape is asked for: `x.size()`.
+    fn shape_of(&self, value: &Expr) -> Option<Ident> {
+        let Expr::MethodCall(call) = unparenthesized(value) else { return None };
+        let Expr::Path(path) = unparenthesized(&call.receiver) else { return None };
+        let name = path.path.get_ident().filter(|_| call.method == "size" && call.args.is_empty())?;
+        matches!(self.find(name), Some(super::scope::Binding::Tensor)).then(|| name.clone())
     }
 
     /// One number or flag, as Rust.

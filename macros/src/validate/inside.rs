@@ -1,5 +1,5 @@
-//! What a body takes from a model that was declared elsewhere: its parameters by the fields that lead there, and its public
-//! functions. Which there are, rustc knows.
+//! What a body takes from a model that was declared elsewhere: its parameters by the fields that lead there, and its
+//! public functions. Which there are, rustc knows.
 
 use proc_macro2::{Ident, TokenStream};
 use syn::punctuated::Punctuated;

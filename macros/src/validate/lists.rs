@@ -1,5 +1,5 @@
-//! Lists of tensors: `let mut outputs = vec![];`, which loops fill, index and go through, and which `cat` and `stack` put
-//! together. How many tensors are in one is known where a body is walked, over types as over values.
+//! Lists of tensors: `let mut outputs = vec![];`, which loops fill, index and go through, and which `cat` and `stack`
+//! put together. How many tensors are in one is known where a body is walked, over types as over values.
 
 use proc_macro2::{Ident, TokenStream};
 use quote::quote;

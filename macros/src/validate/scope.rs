@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use proc_macro2::Ident;
+use quote::ToTokens;
 
 use super::Layer;
 use super::forward::Whole;
@@ -53,7 +54,7 @@ pub struct Scope<'a> {
     pub cuts: Vec<usize>,
     /// The free extents of the function's inputs.
     pub free: Vec<Ident>,
-    /// Whether the model has any.
+    /// Whether the model has any, or computes with the batch size.
     pub has_free: bool,
     /// The names of numbers that depend on free extents, the later ones last.
     pub extents: Vec<(String, Origin)>,
@@ -134,8 +135,9 @@ impl<'a> Scope<'a> {
     }
 
     /// Lets the free extents of some inputs be known, of those of the model; what was known before is forgotten.
-    pub fn know<'e>(&mut self, inputs: impl IntoIterator<Item = &'e Extents>, free: &[Ident]) {
-        (self.free, self.has_free) = (free::among(free, inputs), !free.is_empty());
+    pub fn know<'e>(&mut self, inputs: impl IntoIterator<Item = &'e Extents>, free: &[Ident], body: impl ToTokens) {
+        let has_free = !free.is_empty() || free::computes_with_batch(body.to_token_stream());
+        (self.free, self.has_free) = (free::among(free, inputs), has_free);
         self.extents.clear();
     }
 }

@@ -480,7 +480,7 @@ fn program(program: ast::Program, optimizers: &[Optimizer], model: Model<'_>, mi
         optimizers.iter().enumerate().map(|(number, of)| (of.name.to_string(), Binding::Optimizer(number))).collect();
     let mut scope = Scope::new(model.layers, model.helpers, mistakes);
     scope.whole = model.whole;
-    scope.know(inputs.iter().map(|input| &input.extents), model.free);
+    scope.know(inputs.iter().map(|input| &input.extents), model.free, quote!(#(#statements)*));
     let mut distinct: Vec<Input> = Vec::new();
     for input in inputs {
         names.push((input.name.to_string(), Binding::Tensor));
