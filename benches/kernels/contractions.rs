@@ -173,7 +173,8 @@ fn case(name: String, op: Op, operands: [Shape; 2], result: Shape, transposed: [
         if transposed {
             wanted.order.reverse();
         }
-        Operand { shape, element: Element::F32, layout: wanted.layout(shape), halo: wanted.halo, invariant: false }
+        let (layout, halo) = (wanted.layout(shape), wanted.halo);
+        Operand { shape, element: Element::F32, rounded: false, layout, halo, invariant: false }
     };
     let left = operand(operands[0], &left, transposed[0]);
     let right = operand(operands[1], &right, transposed[1]);
@@ -190,7 +191,7 @@ fn case(name: String, op: Op, operands: [Shape; 2], result: Shape, transposed: [
         let mut numbers: Vec<usize> = stage.buffers.iter().map(|&(source, _)| number(source)).collect();
         let of_stage: Vec<_> = numbers.iter().map(|&number| (Element::F32, lengths[number])).collect();
         numbers.extend(stage.results.then_some(2));
-        (stage.plain(&name, &of_stage, &output, target.lanes), numbers, stage.flops)
+        (stage.plain(&name, &of_stage, [false; 2], &output, target.lanes), numbers, stage.flops)
     };
     let kernels = recipe.stages.iter().map(kernel).collect();
     let work = match op {

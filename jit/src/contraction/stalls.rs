@@ -74,7 +74,7 @@ impl<'a> Stalls<'a> {
     /// they meet; its results where all of them do not stay there.
     pub fn ahead(&self, tiling: &Tiling) -> Ahead {
         let axes = &tiling.contraction.axes;
-        if self.target.lanes < DEEP_LANES || tiling.by_rows || tiling.fold.is_some() {
+        if self.target.lanes < DEEP_LANES || tiling.by_rows || tiling.fold.is_some() || tiling.converted.is_any() {
             return Ahead::default();
         }
         let block = block(tiling);

@@ -56,6 +56,8 @@ pub struct Tiling {
     pub reduce: Vec<Level>,
     /// How the sums are cut into blocks, if they are.
     pub k_blocking: Option<KBlocking>,
+    /// The copies of rows that tasks make, if they do.
+    pub converted: ConvertedRows,
     /// What tiles ask for. Where sums are K-blocked, [`KBlocking::asked`] lines of the next strip.
     pub ahead: Ahead,
 }
@@ -67,6 +69,15 @@ pub struct Ahead {
     pub lines: usize,
     /// Whether for the lines of its results.
     pub results: bool,
+}
+
+/// Rows of the left operand as f32 in scratch memory of a task's own, those of one tile at a time.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ConvertedRows {
+    /// For each axis of the contraction, the distance from place to place in the copy.
+    pub strides: Vec<i64>,
+    /// The length of a task's copy; 0 where rows are read as they lie.
+    pub elements: usize,
 }
 
 /// How the sums of a tiling are cut, and where they are kept.
@@ -91,7 +102,7 @@ record!(Packed { axis, distance });
 
 // Whether tiles are taken by rows is told by the levels.
 record!(Tiling {
-    contraction, swapped, vector, fold, rows, shares, panels, levels, grid, reduce, k_blocking, ahead
+    contraction, swapped, vector, fold, rows, shares, panels, levels, grid, reduce, k_blocking, ahead, converted
 } but { by_rows });
 
 /// A tiling that asks for nothing has the key of one from before there was a way to.
@@ -111,6 +122,33 @@ impl Text for Ahead {
     fn read(from: &mut Reader<'_>) -> Result<Self, RecipeError> {
         let (lines, results) = Text::read(from)?;
         Ok(Ahead { lines, results })
+    }
+}
+
+/// A tiling that copies no rows has the key of one from before there was a way to.
+impl Keyed for ConvertedRows {
+    fn key(&self, key: &mut Key) {
+        if self.is_any() {
+            key.add(&self.strides).add(&self.elements);
+        }
+    }
+}
+
+impl Text for ConvertedRows {
+    fn write(&self, to: &mut String) {
+        (self.elements, self.strides.clone()).write(to);
+    }
+
+    fn read(from: &mut Reader<'_>) -> Result<Self, RecipeError> {
+        let (elements, strides) = Text::read(from)?;
+        Ok(ConvertedRows { strides, elements })
+    }
+}
+
+impl ConvertedRows {
+    /// Whether there are any.
+    pub fn is_any(&self) -> bool {
+        self.elements > 0
     }
 }
 

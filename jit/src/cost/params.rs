@@ -220,6 +220,9 @@ pub mod register_tiles {
     /// Instructions by which a load of 16-bit elements is widened, on the ports of multiply-adds (`vpmovzxwd` or
     /// `vpbroadcastw`, and `vpslld`). Unit: instructions a load. Emerald Rapids, 2026-11-29.
     pub const WIDENING: f64 = 2.0;
+    /// The same where a loaded f32 is rounded to bf16 (`vcvtneps2bf16`, which is two, and then as above); more where
+    /// there is no such instruction. Unit: instructions a load. A guess, 2026-11-30.
+    pub const ROUNDING: f64 = 6.0;
     /// What a folded step takes of it, which reads whole vectors on both sides. Unit: cycles a vector. Zen 3,
     /// 2026-11-26.
     pub const FOLDED: f64 = 0.06;
@@ -400,6 +403,20 @@ pub mod transpose_results {
 
 /// Winograd's ways.
 pub mod winograd;
+
+/// Rows that tasks convert to f32.
+pub mod converted_rows {
+    /// Cycles to convert an element. Unit: cycles an element. Emerald Rapids, 2026-11-30.
+    pub const ELEMENT: f64 = 0.25;
+    /// Tasks, at most, that rows are cut into: each has scratch memory of its own. Unit: tasks. Emerald Rapids,
+    /// 2026-11-30.
+    pub const MOST_TASKS: usize = 16;
+    /// Rows of such multiples of elements would crowd a few sets of the first-level cache. Unit: f32 elements.
+    /// Emerald Rapids, 2026-11-30.
+    pub const SPREAD: usize = 128;
+    /// Vectors that are copied in a step. Unit: vectors. Emerald Rapids, 2026-11-30.
+    pub const UNROLL: usize = 4;
+}
 
 /// Loops over iteration spaces.
 pub mod loops {

@@ -125,7 +125,10 @@ fn tiles(recipe: &Recipe, problem: &Problem, lanes: usize) -> Option<(Kernel, us
         Source::Scratch(number) => (Element::F32, recipe.scratch[number]),
     };
     let buffers: Vec<(Element, usize)> = last.buffers.iter().map(length).collect();
-    Some((last.plain("tiles", &buffers, &operand(problem.output, &row_major(problem.output)).layout, lanes), packed))
+    Some((
+        last.plain("tiles", &buffers, [false; 2], &operand(problem.output, &row_major(problem.output)).layout, lanes),
+        packed,
+    ))
 }
 
 /// Rows in blocks and whole, rests of rows, columns and depth, K-blocked sums, images whose rows lie along three axes.

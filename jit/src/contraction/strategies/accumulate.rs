@@ -148,7 +148,7 @@ impl Accumulate {
             place.coordinates[self.coordinate] = item.clone();
             self.sums.add(kernel, sums, &place, value);
         };
-        Tiler { tiling, left, right, sums: None, epilogue: &mut add }.emit(kernel);
+        Tiler { tiling, left, right, converted: None, sums: None, epilogue: &mut add }.emit(kernel);
         if self.finish {
             self.sums.finish(kernel, sums, &item, epilogue);
         }
