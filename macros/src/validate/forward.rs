@@ -241,6 +241,7 @@ impl Scope<'_> {
             | Tensor::Parameter(_)
             | Tensor::Loss(_)
             | Tensor::Gradient(_)
+            | Tensor::Number(_)
             | Tensor::Element { .. } => Some(1),
             Tensor::Call(call) => (call.function.gives != methods::Gives::Several).then_some(1),
             Tensor::Helper { helper, .. } => Some(helper_results(&self.helpers[*helper])),
@@ -326,6 +327,11 @@ impl Scope<'_> {
                 block.value = None;
                 if let Stmt::Local(local) = &statements[start] {
                     self.tensors.insert(std::ptr::from_ref(local));
+                    if let Some(init) = local.init.as_ref().filter(|init| is_none(&init.expr)) {
+                        let message = "a name is a tensor or a number from the start, and `None` is neither: begin with a \
+                                       tensor, as in `let mut h = zeros(N, 8);`";
+                        self.mistake::<()>(&init.expr, message);
+                    }
                 }
                 (self.becomes_tensor, position) = (None, start);
             }
@@ -455,6 +461,11 @@ impl Scope<'_> {
         }
         Some(If { condition: condition?, then, otherwise })
     }
+}
+
+/// `None`
+fn is_none(value: &Expr) -> bool {
+    matches!(value, Expr::Path(path) if path.path.is_ident("None"))
 }
 
 /// How many values a function gives: those declared, else those of the tuple that it ends in.
