@@ -178,7 +178,19 @@ model! {
     fn forward(x: [N, 8]) -> [N, 8] {
         let y = encoder.detach();
         encoder.eval();
+        encoder.train();
+        let all = encoder.parameters();
         encoder(x)
+    }
+}
+
+model! {
+    struct BeyondLayers {
+        encoder: Encoder,
+    }
+
+    fn forward(x: [N, 8]) -> [N, 8] {
+        encoder.blocks[2](x)
     }
 }
 

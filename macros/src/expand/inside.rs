@@ -40,13 +40,7 @@ pub fn take(expansion: &Expansion<'_>, inside: &Inside, want: Want) -> TokenStre
             let (held, segments) = way(model, owner);
             let (function, _) = names(function, at(function.span()));
             let (batch, line) = (batch(), line(place.first));
-            // What does not fit is said at the user's token.
-            let taken = places.iter().enumerate().map(|(position, place)| {
-                let given = Ident::new("given", place.resolved_at(Span::mixed_site()));
-                let position = syn::Index { index: position as u32, span: *place };
-                quote_spanned!(*place=> #given.#position)
-            });
-            let taken = quote_spanned!(at(*parentheses)=> (#(#taken,)*));
+            let taken = taken(&places, *parentheses);
             let function = quote_spanned!(at(place.first)=> <#ty>::#function);
             let all = emit!(#function(&#held, g, #batch, #taken));
             let result = match want {
@@ -58,13 +52,13 @@ pub fn take(expansion: &Expansion<'_>, inside: &Inside, want: Want) -> TokenStre
         (Target::Types(_), Some(Called { function, parentheses, .. })) => {
             let (_, function) = names(function, at(function.span()));
             let (name, batch) = (label.bind(), batch());
-            let given = quote_spanned!(at(*parentheses)=> (#(#given,)*));
-            let types = quote_spanned!(at(place.last)=> (#batch, #given));
+            let taken = taken(&places, *parentheses);
+            let types = quote_spanned!(at(place.last)=> (#batch, #taken));
             let function = quote_spanned!(at(place.first)=> <#ty>::#function);
             let types = emit!(#function #types);
             let count = call(*place, emit!(shape::check_outputs), emit!(name, &types));
             let result = if want == Want::One { emit!(let [x] = #count; x) } else { count };
-            emit!({ #indices #name let types = #types; #result })
+            emit!({ #indices #name let given = (#(#given,)*); let types = #types; #result })
         }
         (Target::Computation(owner), None) => {
             let ((held, segments), line) = (way(model, owner), line(place.first));
@@ -72,7 +66,10 @@ pub fn take(expansion: &Expansion<'_>, inside: &Inside, want: Want) -> TokenStre
                 token.set_span(place.first.resolved_at(token.span()));
                 token
             });
-            let (field, names) = way(&Access { steps: behind.clone() }, &located.collect());
+            let (_, names) = way(&Access { steps: behind.clone() }, &held);
+            // A place at the end is no field.
+            let last = behind.iter().rposition(|step| matches!(step, Step::Member(_))).map_or(0, |last| last + 1);
+            let (field, _) = way(&Access { steps: behind[..last].to_vec() }, &located.collect());
             // A field is named by the user, a place in brackets is not.
             let field = field.into_iter().map(|mut token| {
                 if let TokenTree::Group(group) = &mut token {
@@ -104,6 +101,16 @@ pub fn take(expansion: &Expansion<'_>, inside: &Inside, want: Want) -> TokenStre
             emit!({ #indices #value })
         }
     }
+}
+
+/// What a function is given, of the variable that holds it: what does not fit is said at the user's tokens.
+fn taken(places: &[Span], parentheses: Span) -> TokenStream {
+    let each = places.iter().enumerate().map(|(position, place)| {
+        let given = Ident::new("given", place.resolved_at(Span::mixed_site()));
+        let position = syn::Index { index: position as u32, span: *place };
+        quote_spanned!(*place=> #given.#position)
+    });
+    quote_spanned!(at(parentheses)=> (#(#each,)*))
 }
 
 /// The functions that others call, and the checks of those that say all their types.
@@ -190,7 +197,9 @@ fn of_layer(name: &Ident, visibility: &Visibility, access: &Access, declaration:
     };
     let (values, kinds) = (taken(emit!(#KILN::graph::Value<'g>)), taken(emit!(#KILN::graph::Type)));
     let computed = function.compute(&declaration.name, &emit!(self), Some(&x), at(name.span()));
-    let walked = function.check(&Owner::of(declaration), Some(&x), Place::of(name));
+    let owner = Owner::of(declaration);
+    let (_, within) = super::checks::expansion(declaration, &owner).label(access);
+    let walked = function.check(&owner, Some(&x), Place::of(name));
     emit! {
         #[track_caller]
         #visibility fn #compute<'g>(
@@ -207,6 +216,7 @@ fn of_layer(name: &Ident, visibility: &Visibility, access: &Access, declaration:
             _: usize,
             #kinds,
         ) -> [#KILN::graph::Type; 1] {
+            #within
             [#walked]
         }
     }

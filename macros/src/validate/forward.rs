@@ -327,9 +327,12 @@ impl Scope<'_> {
                 block.value = None;
                 if let Stmt::Local(local) = &statements[start] {
                     self.tensors.insert(std::ptr::from_ref(local));
-                    if let Some(init) = local.init.as_ref().filter(|init| is_none(&init.expr)) {
-                        let message = "a name is a tensor or a number from the start, and `None` is neither: begin with a \
-                                       tensor, as in `let mut h = zeros(N, 8);`";
+                    if let Some(init) = local.init.as_ref().filter(|init| is_no_number(&init.expr)) {
+                        let message = format!(
+                            "a name is a tensor or a number from the start, and `{}` is neither: begin with a tensor, as \
+                             in `let mut h = zeros(N, 8);`",
+                            spaced(&init.expr)
+                        );
                         self.mistake::<()>(&init.expr, message);
                     }
                 }
@@ -463,9 +466,13 @@ impl Scope<'_> {
     }
 }
 
-/// `None`
-fn is_none(value: &Expr) -> bool {
-    matches!(value, Expr::Path(path) if path.path.is_ident("None"))
+/// `None`, or a text.
+fn is_no_number(value: &Expr) -> bool {
+    match value {
+        Expr::Path(path) => path.path.is_ident("None"),
+        Expr::Lit(literal) => matches!(literal.lit, syn::Lit::Str(_)),
+        _ => false,
+    }
 }
 
 /// How many values a function gives: those declared, else those of the tuple that it ends in.
