@@ -38,6 +38,7 @@ mod pass {
     mod lists;
     mod losses;
     mod norms;
+    mod numbers_as_tensors;
     mod outputs;
     mod packed;
     mod padding;

@@ -9,9 +9,14 @@ use crate::interpret::Tensor;
 use crate::op::{Family, Indices};
 use crate::shape::DType;
 
+/// Where something stands, as messages say it: ` at [3, 0]`, and nothing of a number by itself.
+pub fn at(place: &[usize]) -> String {
+    if place.is_empty() { String::new() } else { format!(" at {place:?}") }
+}
+
 /// An index that points at nothing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("index {found} at {place:?} is out of range: there are {below} rows, 0 to {}", below - 1)]
+#[error("index {found}{} is out of range: there are {below} rows, 0 to {}", at(place), below - 1)]
 pub struct IndexError {
     /// Where it stands among the indices given.
     pub place: Vec<usize>,
@@ -158,5 +163,7 @@ mod tests {
             check([0, 0, 0, 0, 0, -1]),
             expected("index -1 at [1, 2] is out of range: there are 5 rows, 0 to 4")
         );
+        let alone = IndexError { place: Vec::new(), found: 7, below: 5 };
+        assert_eq!(alone.to_string(), "index 7 is out of range: there are 5 rows, 0 to 4");
     }
 }

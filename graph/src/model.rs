@@ -479,6 +479,14 @@ pub fn exactly<'g, const K: usize>(g: &'g Builder, values: &[Value<'g>]) -> [Val
     })
 }
 
+/// A number as a value without axes.
+#[track_caller]
+pub fn number(g: &Builder, dtype: DType, number: f64) -> Value<'_> {
+    crate::written::on(g);
+    let value = g.full(Shape::SCALAR, number);
+    if dtype == DType::Bool { value.ne(0.0) } else { value.convert(dtype) }
+}
+
 /// What free extents are by the shapes of values of which these types are declared; those that are numbers stay.
 pub fn free_extents<const K: usize>(inputs: &[(Type, Value<'_>)], free: [usize; K]) -> [usize; K] {
     let sizes = inputs.iter().try_fold(Sizes::UNKNOWN, |sizes, (ty, value)| sizes.and(ty.shape, value.shape().dims()));

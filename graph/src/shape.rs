@@ -8,6 +8,7 @@ pub mod functions;
 mod list;
 pub mod losses;
 mod message;
+mod numbers;
 pub mod rules;
 mod sizes;
 
@@ -20,8 +21,9 @@ pub use checks::{
     check_scalar, check_several, check_sizes, check_taken, check_two, check_types, fail, only,
 };
 pub use error::ShapeError;
-pub use list::{List, MAX_LIST, Shapes, check_element, check_push, check_put};
+pub use list::{List, MAX_LIST, Shapes, check_element, check_list, check_push, check_put, check_repeated};
 pub use message::Message;
+pub use numbers::{check_number, element_of};
 pub use sizes::{MAX_FREE, Misfit, Sizes};
 
 /// The largest extent of an axis: an i32 is to index it.

@@ -2,6 +2,9 @@
 //! that rustc can evaluate. It is expanded twice: to the computation, and to the same walk over types. It decides
 //! nothing.
 
+use std::cell::Cell;
+use std::rc::Rc;
+
 use proc_macro2::{Ident, Span, TokenStream};
 use syn::{Member as Name, Visibility};
 
@@ -9,7 +12,7 @@ use crate::ast::{Extents, Node, Parameter, Place, Sequence};
 use crate::layers::Method;
 use crate::losses;
 use crate::methods::Function;
-use crate::validate::{Layer, Part};
+use crate::validate::{Element, Layer, Part};
 
 /// The body of `forward`.
 pub struct Forward {
@@ -101,9 +104,9 @@ pub struct Take {
 /// What becomes of a list of tensors.
 pub enum Change {
     /// `let list = [a, b];`
-    New(Vec<Tensor>),
+    New(Vec<Tensor>, Place),
     /// `let list = [a; 3];`
-    Repeated(Tensor, TokenStream),
+    Repeated(Tensor, TokenStream, Place),
     /// `list.push(a);`
     Push(Tensor, Place),
     /// `list[i] = a;`
@@ -179,12 +182,29 @@ pub enum Tensor {
     Loss(Box<Loss>),
     Gradient(Box<Gradient>),
     Inside(Box<Inside>),
+    Number(Box<Number>),
     /// `list[i]`
     Element {
         list: Ident,
         index: TokenStream,
         place: Place,
     },
+}
+
+/// A number as a tensor without axes.
+pub struct Number {
+    pub number: TokenStream,
+    pub holds: Holds,
+    pub place: Place,
+}
+
+/// What the elements of such a tensor are.
+pub enum Holds {
+    Known(Element),
+    /// A whole number is what it meets first, as in PyTorch; f32 where that is not certain.
+    Met(Rc<Cell<Option<Element>>>),
+    /// What the input of a model takes that has this place among them.
+    Input(Access, usize),
 }
 
 /// Something of a model that was declared elsewhere: a parameter, `encoder.fc.weight`, or what a function gives,
@@ -194,9 +214,17 @@ pub struct Inside {
     pub model: Access,
     /// and from there.
     pub way: Vec<Step>,
-    /// The function that is called there, and what it is given.
-    pub call: Option<(Ident, Vec<Value>)>,
+    /// The function that is called there.
+    pub call: Option<Called>,
     pub place: Place,
+}
+
+/// A function of a model that was declared elsewhere, and what it is given.
+pub struct Called {
+    pub function: Ident,
+    pub given: Vec<(Value, Place)>,
+    /// The parentheses around it.
+    pub parentheses: Span,
 }
 
 /// `fc.weight`, or `scale`, a parameter by itself, whose name is empty.
@@ -272,8 +300,8 @@ impl Change {
     /// The tensors that the list takes.
     pub fn tensors(&self) -> &[Tensor] {
         match self {
-            Change::New(tensors) => tensors,
-            Change::Repeated(tensor, _) | Change::Push(tensor, _) | Change::Put(_, tensor, _) => {
+            Change::New(tensors, _) => tensors,
+            Change::Repeated(tensor, ..) | Change::Push(tensor, _) | Change::Put(_, tensor, _) => {
                 std::slice::from_ref(tensor)
             }
         }
@@ -281,7 +309,7 @@ impl Change {
 
     /// Whether it is a new list.
     pub fn declares(&self) -> bool {
-        matches!(self, Change::New(_) | Change::Repeated(..))
+        matches!(self, Change::New(..) | Change::Repeated(..))
     }
 }
 
@@ -379,7 +407,7 @@ impl If {
 impl Tensor {
     fn parts(&self) -> Vec<Piece<'_>> {
         match self {
-            Tensor::Variable(_) | Tensor::Parameter(_) | Tensor::Element { .. } => Vec::new(),
+            Tensor::Variable(_) | Tensor::Parameter(_) | Tensor::Element { .. } | Tensor::Number(_) => Vec::new(),
             Tensor::Call(call) => call.arguments.iter().flat_map(Argument::tensors).map(Piece::Tensor).collect(),
             Tensor::Apply(apply) => apply.inputs.iter().flatten().map(Piece::Tensor).collect(),
             Tensor::Helper { arguments, .. } => arguments.iter().map(Piece::Value).collect(),
@@ -394,7 +422,10 @@ impl Tensor {
                 loss.operands.iter().map(Piece::Value).chain(options).collect()
             }
             Tensor::Gradient(gradient) => vec![Piece::Tensor(&gradient.loss)],
-            Tensor::Inside(inside) => inside.call.iter().flat_map(|(_, given)| given).map(Piece::Value).collect(),
+            Tensor::Inside(inside) => {
+                let given = inside.call.iter().flat_map(|called| &called.given);
+                given.map(|(value, _)| Piece::Value(value)).collect()
+            }
         }
     }
 }

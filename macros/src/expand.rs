@@ -26,6 +26,7 @@ mod tests;
 mod transfers;
 mod walk;
 
+pub use checks::declared_types;
 pub use steps::{Found, methods, parameters_stub, stub as steps_stub, trainer};
 pub use structure::structure;
 pub use walk::segment;

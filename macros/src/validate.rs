@@ -23,13 +23,14 @@ mod training;
 mod transfers;
 
 pub use calls::batch;
+pub use expressions::round;
 
 use std::collections::HashSet;
 
 use proc_macro2::{Literal, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use syn::ext::IdentExt;
-use syn::{Expr, GenericArgument, GenericParam, Type};
+use syn::{Expr, GenericArgument, GenericParam, Type, Visibility};
 
 use crate::ast::{self, Declaration, Form, Member, Node, Parsed, Place, Sequence};
 use crate::body::{Forward, Helper};
@@ -129,8 +130,14 @@ pub fn validate(declaration: Parsed, mistakes: &mut Mistakes) -> Validated {
         refuse_parameters(&body, mistakes);
     }
     let whole = (!inputs.is_empty()).then(|| Whole::of(forward.as_ref(), outputs.len()));
+    refuse_two_of_a_name(&body, &helpers, mistakes);
+    if inputs.is_empty() {
+        refuse_public(&name, &helpers, mistakes);
+    }
     let of_programs = steps.iter().flat_map(|program| program.inputs.iter().map(|input| &input.extents));
-    let free = crate::free::names(inputs.iter().chain(of_programs), &generics);
+    let of_functions = helpers.iter().flat_map(|helper| crate::expand::declared_types(&helper.parameters));
+    let of_functions = of_functions.map(|(_, extents)| extents);
+    let free = crate::free::names(inputs.iter().chain(of_programs).chain(of_functions), &generics);
     let types = forward::Types { inputs: &inputs, free: &free };
     let resolved = forward::functions(forward, types, &helpers, whole.as_ref(), &steps, &body, mistakes);
     let forward::Functions { forward, helpers: mut functions, mut used, complete } = resolved;
@@ -145,8 +152,15 @@ pub fn validate(declaration: Parsed, mistakes: &mut Mistakes) -> Validated {
         has_defaults: has_default_for_each(&generics),
         free: &free,
     };
+    // Programs say what their numbers meet where they are read.
+    if let Some(forward) = &forward {
+        certain::meet(forward.inputs.iter().zip(&inputs), &forward.body, model);
+    }
     let read = steps::steps(optimizers, steps, model, mistakes);
     let steps::Resolved { mut steps, used: used_by_steps, called } = read;
+    for function in &functions {
+        certain::meet(crate::expand::declared_types(&function.parameters), &function.body, model);
+    }
     used.extend(used_by_steps);
     for (position, function) in functions.iter_mut().enumerate() {
         function.called |= called.contains(&position);
@@ -160,6 +174,33 @@ pub fn validate(declaration: Parsed, mistakes: &mut Mistakes) -> Validated {
     }
     let helpers = functions;
     Declaration { form, attributes, visibility, name, kiln, generics, inputs, outputs, body, helpers, forward, steps }
+}
+
+/// A model without a `forward` is no layer, so that no other model holds it and calls its functions.
+fn refuse_public(name: &syn::Ident, helpers: &[ast::Helper], mistakes: &mut Mistakes) {
+    for helper in helpers.iter().filter(|helper| !matches!(helper.visibility, Visibility::Inherited)) {
+        let message = format!(
+            "`pub` lets models call `{}` that hold `{name}`, and none can: it has no `forward`; leave `pub` out, or declare \
+             `fn forward(x: [N, ..]) -> [N, ..] {{ .. }}`",
+            helper.name
+        );
+        mistakes.at(&helper.visibility, message);
+    }
+}
+
+/// What others see by one name is one thing: a field, or a function.
+fn refuse_two_of_a_name(body: &Sequence<Layer>, helpers: &[ast::Helper], mistakes: &mut Mistakes) {
+    for helper in helpers.iter().filter(|helper| !matches!(helper.visibility, Visibility::Inherited)) {
+        let member = body.find(&syn::Member::Named(helper.name.clone()));
+        if member.is_some_and(|member| !matches!(member.visibility, Visibility::Inherited)) {
+            let name = &helper.name;
+            let message = format!(
+                "`{name}` is a field that others apply, too, so that `model.{name}(x)` would be either: give the function \
+                 another name, or leave `pub` out at one of them"
+            );
+            mistakes.at(name, message);
+        }
+    }
 }
 
 /// Layers whose types, and lists whose lengths, compute with const parameters, which types of stable Rust do not. A number
@@ -291,10 +332,11 @@ fn untrainable(forward: &Forward, outputs: &[ast::Extents], helpers: &[Helper], 
     found
 }
 
-/// A warning for each field that neither `forward` nor a program applies, nor a function of the model.
+/// A warning for each field that neither `forward` nor a program applies, nor a function of the model, nor others that
+/// hold it: they apply and train what is public.
 fn unused(body: &Sequence<Layer>, has_forward: bool, used: &[String], is_model: bool, has_steps: bool) -> Vec<Warning> {
     // Layers are applied in order, or there are mistakes.
-    let names = if has_forward || has_steps && !is_model { fields(body) } else { Vec::new() };
+    let names = if has_forward || has_steps && !is_model { private_fields(body) } else { Vec::new() };
     let used: HashSet<&String> = used.iter().collect();
     let names = names.into_iter().filter(|name| !used.contains(&name.to_string()));
     let warning = |name: proc_macro2::Ident| {
@@ -306,11 +348,11 @@ fn unused(body: &Sequence<Layer>, has_forward: bool, used: &[String], is_model: 
     names.map(warning).collect()
 }
 
-/// The names of the fields.
-fn fields(body: &Sequence<Layer>) -> Vec<proc_macro2::Ident> {
-    let names = body.members.iter().filter_map(|member| match &member.name {
-        syn::Member::Named(name) => Some(name.clone()),
-        syn::Member::Unnamed(_) => None,
+/// The names of the fields that no other module sees.
+fn private_fields(body: &Sequence<Layer>) -> Vec<proc_macro2::Ident> {
+    let names = body.members.iter().filter_map(|member| match (&member.name, &member.visibility) {
+        (syn::Member::Named(name), Visibility::Inherited) => Some(name.clone()),
+        _ => None,
     });
     names.collect()
 }

@@ -222,7 +222,7 @@ pub enum TrainError {
     #[error(transparent)]
     Index(#[from] IndexError),
     /// A NaN or an infinity among the numbers given, where the trainer was built with `check_finite(true)`.
-    #[error("the {what} holds {found} at {index:?}; expected finite numbers")]
+    #[error("the {what} holds {found}{}; expected finite numbers", kiln_graph::indices::at(index))]
     NotFinite {
         /// `input`, `target`, or the name of a step's input.
         what: &'static str,

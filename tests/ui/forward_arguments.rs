@@ -57,4 +57,14 @@ model! {
     }
 }
 
+model! {
+    struct NumberWithoutAxes {
+        fc: Linear(10, 10),
+    }
+
+    fn forward(x: [N, 10], t: f32) -> [N, 10] {
+        fc(x) * t
+    }
+}
+
 fn main() {}

@@ -21,6 +21,8 @@ mod elsewhere {
             pub blocks: [Linear(8, 8); 2],
             hidden: Linear(8, 8),
             pub inner: super::Inner,
+            pub cell: GRUCell(8, 8),
+            pub shift: Parameter(8),
         }
 
         fn forward(x: [N, 8]) -> [N, 8] {
@@ -33,6 +35,10 @@ mod elsewhere {
 
         pub fn embed(x: [N, 8], i: usize) -> [N, 8] {
             fc1(x) * i
+        }
+
+        pub fn scaled(x: [N, 8], k: []) -> [N, 8] {
+            fc1(x) * k
         }
 
         pub fn wrong(x) {
@@ -151,6 +157,160 @@ model! {
 
     fn forward(x: [N, 8]) -> [N, 8] {
         x + encoder.blocks
+    }
+}
+
+model! {
+    struct Forward {
+        encoder: Encoder,
+    }
+
+    fn forward(x: [N, 8]) -> [N, 8] {
+        encoder.forward(x)
+    }
+}
+
+model! {
+    struct AsModules {
+        encoder: Encoder,
+    }
+
+    fn forward(x: [N, 8]) -> [N, 8] {
+        let y = encoder.detach();
+        encoder.eval();
+        encoder.train();
+        let all = encoder.parameters();
+        encoder(x)
+    }
+}
+
+model! {
+    struct BeyondLayers {
+        encoder: Encoder,
+    }
+
+    fn forward(x: [N, 8]) -> [N, 8] {
+        encoder.blocks[2](x)
+    }
+}
+
+model! {
+    struct OfSeveral {
+        encoder: Encoder,
+    }
+
+    fn forward(x: [N, 8]) -> [N, 8] {
+        encoder.cell(x, x)
+    }
+}
+
+model! {
+    struct OfNone {
+        encoder: Encoder,
+    }
+
+    fn forward(x: [N, 8]) -> [N, 8] {
+        encoder.shift(x)
+    }
+}
+
+model! {
+    struct OneTooMany {
+        encoder: Encoder,
+    }
+
+    fn forward(x: [N, 8]) -> [N, 8] {
+        encoder.embed(x, 1, 2)
+    }
+}
+
+model! {
+    struct NumberForTensor {
+        encoder: Encoder,
+    }
+
+    fn forward(x: [N, 8]) -> [N, 8] {
+        encoder.scaled(x, 0.5)
+    }
+}
+
+model! {
+    struct TensorForNumber {
+        encoder: Encoder,
+    }
+
+    fn forward(x: [N, 8]) -> [N, 8] {
+        encoder.embed(x, x)
+    }
+}
+
+model! {
+    struct IntoParameter {
+        encoder: Encoder,
+    }
+
+    fn forward(x: [N, 8]) -> [N, 8] {
+        x + encoder.fc1.weight[0]
+    }
+}
+
+model! {
+    struct DeepInList {
+        encoders: [Encoder; 2],
+    }
+
+    fn forward(x: [N, 8]) -> [N, 8] {
+        encoders[1].inner.fc(encoders[0](x))
+    }
+}
+
+model! {
+    pub struct Twice {
+        pub fc: Linear(8, 8),
+    }
+
+    fn forward(x: [N, 8]) -> [N, 8] {
+        fc(x)
+    }
+
+    pub fn fc(x: [N, 8]) -> [N, 8] {
+        x
+    }
+}
+
+model! {
+    pub struct Programs {
+        fc: Linear(8, 8),
+        opt: Sgd(fc, lr = 0.1),
+    }
+
+    pub fn double(x: [N, 8]) -> [N, 8] {
+        fc(x) * 2
+    }
+
+    step fit(x: [N, 8]) -> loss {
+        let loss = double(x).mean();
+        opt.minimize(loss);
+    }
+}
+
+model! {
+    struct Smooth {
+        fc: Linear(8, 8),
+    }
+
+    fn forward(x: [N, 8], times: [; i32], mask: [N]) -> [N, 8] {
+        fc(x) * times.float() * mask.unsqueeze(1)
+    }
+}
+
+model! {
+    struct NoSuchNumbers {
+        smooth: Smooth,
+    }
+
+    fn forward(x: [N, 8]) -> [N, 8] {
+        smooth(x, 0.5, 1)
     }
 }
 

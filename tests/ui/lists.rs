@@ -92,6 +92,61 @@ model! {
 }
 
 model! {
+    struct Repeated {
+        fc: Linear(4, 4),
+    }
+
+    fn forward(x: [N, 4]) -> [N, 4] {
+        let states = vec![fc(x); 300];
+        states[0]
+    }
+}
+
+model! {
+    struct Methods {
+        fc: Linear(4, 4),
+    }
+
+    fn forward(x: [N, 4]) -> [N, 4] {
+        let mut outs: Vec<_> = Vec::with_capacity(3);
+        outs.clear();
+        filled(outs, x);
+        let pair = [1, x];
+        outs[0]
+    }
+
+    fn filled(outs, x) {
+        outs.push(x)
+    }
+}
+
+model! {
+    struct Starts {
+        fc: Linear(4, 4),
+    }
+
+    fn forward(x: [N, 4]) -> [N, 4] {
+        let mut h = None;
+        for i in 0..3 {
+            h = fc(x);
+        }
+        h
+    }
+}
+
+model! {
+    struct StartsWithText {
+        fc: Linear(4, 4),
+    }
+
+    fn forward(x: [N, 4]) -> [N, 4] {
+        let mut h = "h";
+        h = fc(x);
+        h
+    }
+}
+
+model! {
     struct Cut {
         fc: Linear(4, 4),
         opt: Sgd(fc, lr = 0.1),

@@ -19,6 +19,12 @@ impl<T: Element> ElementTypes for T {
 
 /// An array of elements of one type: of any memory layout, owned, shared, a view or a reference to one of these; or one
 /// number by itself.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is given where a model takes an array of `{T}`, or one number",
+    label = "no array of `{T}`",
+    note = "a number by itself is of the type that the model declares, f32 where it says nothing: `(&image, 0.5)`, \
+            `(&image, temperature as f32)`"
+)]
 pub trait InputArray<T> {
     /// Its elements.
     fn elements_of(&self) -> ArrayViewD<'_, T>;

@@ -29,27 +29,8 @@ impl Shapes {
 }
 
 impl List {
-    /// The list of these tensors.
-    pub const fn of(types: &[Type]) -> List {
-        let mut list = List { types: [Type::new(DType::F32, Shape::SCALAR); MAX_LIST], count: 0 };
-        while list.count < types.len() {
-            list.types[list.count] = types[list.count];
-            list.count += 1;
-        }
-        list
-    }
-
-    /// The list of one tensor several times.
-    ///
-    /// # Panics
-    /// If these are more than [`MAX_LIST`]; in a constant that is a compile error.
-    pub const fn repeated(ty: Type, count: usize) -> List {
-        let mut list = List::of(&[]);
-        while list.count < count {
-            check_push("list", &mut list, ty);
-        }
-        list
-    }
+    /// The list of no tensors.
+    const EMPTY: List = List { types: [Type::new(DType::F32, Shape::SCALAR); MAX_LIST], count: 0 };
 
     /// How many tensors there are.
     #[allow(clippy::len_without_is_empty)]
@@ -83,6 +64,33 @@ impl List {
         }
         elements(function, all.split_at(self.count).0)
     }
+}
+
+/// The list of these tensors.
+///
+/// # Panics
+/// If these are more than [`MAX_LIST`]; in a constant that is a compile error.
+#[track_caller]
+pub const fn check_list(name: &str, types: &[Type]) -> List {
+    let mut list = List::EMPTY;
+    while list.count < types.len() {
+        let ty = types[list.count];
+        check_push(name, &mut list, ty);
+    }
+    list
+}
+
+/// The list of one tensor several times.
+///
+/// # Panics
+/// As [`check_list`].
+#[track_caller]
+pub const fn check_repeated(name: &str, ty: Type, count: usize) -> List {
+    let mut list = List::EMPTY;
+    while list.count < count {
+        check_push(name, &mut list, ty);
+    }
+    list
 }
 
 /// Takes one tensor more.

@@ -45,7 +45,7 @@ pub fn of_field(member: &Member<Layer>) -> Option<Access> {
     let mut node = &member.node;
     while let Node::List { element, .. } = node {
         let (position, place) = (format_ident!("position_{}", access.steps.len()), Place::of(&member.name));
-        access = access.then(Step::Index { index: position.to_token_stream(), place, certain: true });
+        access = access.then(Step::Index { index: position.to_token_stream(), place, certain: false });
         node = element;
     }
     match node {

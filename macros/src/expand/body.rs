@@ -3,7 +3,7 @@
 //! is, the tables say; what it says, rustc finds.
 
 use proc_macro2::{Ident, Span, TokenStream};
-use quote::{ToTokens, format_ident};
+use quote::{ToTokens, format_ident, quote_spanned};
 use syn::ext::IdentExt;
 
 use super::around::{at, cut, line};
@@ -13,10 +13,11 @@ use super::owner::Owner;
 use super::{applied, called, inside, loops, losses, walk};
 use crate::ast::{Node, ParameterKind, Place, Sequence};
 use crate::body::{
-    Access, Apply, Block, Gradient, Helper, If, LayerParameter, Source, Statement, Step, Take, Tensor, Transfer, Value,
+    Access, Apply, Block, Gradient, Helper, Holds, If, LayerParameter, Number, Source, Statement, Step, Take, Tensor,
+    Transfer, Value,
 };
 use crate::naming::KILN;
-use crate::validate::{Layer, LayerKind, batch};
+use crate::validate::{Element, Layer, LayerKind, batch, round};
 
 /// What a body is expanded to.
 #[derive(Clone, Copy)]
@@ -238,6 +239,7 @@ impl Expansion<'_> {
         match tensor {
             Tensor::Variable(name) => name.to_token_stream(),
             Tensor::Parameter(parameter) => self.parameter(parameter),
+            Tensor::Number(number) => self.number(number),
             Tensor::Call(call) => match self.target {
                 Target::Computation(_) => called::compute(self, call),
                 Target::Types(owner) => called::check(self, owner, call),
@@ -299,6 +301,28 @@ impl Expansion<'_> {
                     }
                 }
             }
+        }
+    }
+
+    /// A number as a tensor without axes.
+    fn number(&self, Number { number, holds, place }: &Number) -> TokenStream {
+        let dtype = match holds {
+            Holds::Known(element) => element_type(*element),
+            Holds::Met(element) => element_type(element.get().unwrap_or(Element::F32)),
+            Holds::Input(model, position) => {
+                let Some(Node::Layer(Layer { ty, .. })) = model.find(self.layers) else { return TokenStream::new() };
+                emit!(#KILN::graph::shape::element_of(<#ty as #KILN::graph::Model>::INPUTS, #position))
+            }
+        };
+        let first = super::checks::at(place.first);
+        let number = round(quote_spanned!(first=> #number as f64), first);
+        match self.target {
+            Target::Computation(_) => {
+                let kiln = KILN.at(first);
+                let g = emit!(g);
+                quote_spanned!(first=> #kiln::graph::model::number(#g, #dtype, #number))
+            }
+            Target::Types(_) => call(*place, emit!(shape::check_number), emit!(#dtype, #number)),
         }
     }
 
@@ -436,6 +460,11 @@ impl Expansion<'_> {
         }
         (label.unwrap_or_else(|| Label::new("")), checks)
     }
+}
+
+fn element_type(element: Element) -> TokenStream {
+    let name = Ident::new(&format!("{element:?}"), Span::mixed_site());
+    emit!(#KILN::graph::DType::#name)
 }
 
 /// The check of a rate of `lerp_from`.

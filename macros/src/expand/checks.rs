@@ -431,7 +431,7 @@ fn types(count: usize) -> TokenStream {
     if count == 1 { emit!(#KILN::graph::Type) } else { emit!([#KILN::graph::Type; #count]) }
 }
 
-fn expansion<'a>(declaration: &'a Validated, owner: &'a Owner) -> Expansion<'a> {
+pub fn expansion<'a>(declaration: &'a Validated, owner: &'a Owner) -> Expansion<'a> {
     let Validated { body, helpers, name, .. } = declaration;
     Expansion { target: Target::Types(owner), layers: body, helpers, model: name }
 }

@@ -5,7 +5,7 @@
 //! A function `embed` is called by two others of the model, one over values and one over types. Their names begin with
 //! `pub_fn`, as rustc shows them where there is no function of the user's that is public.
 
-use proc_macro2::{Ident, Span, TokenStream};
+use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, format_ident, quote_spanned};
 use syn::Visibility;
 use syn::ext::IdentExt;
@@ -16,8 +16,8 @@ use super::body::{Expansion, Target, computation_of, way};
 use super::checks::{Want, at, call, declared_types};
 use super::owner::Owner;
 use super::walk::segment;
-use crate::ast::{Node, Parameter, ParameterKind, Place, Sequence};
-use crate::body::{Access, Helper, Inside, Step};
+use crate::ast::{Member, Node, Parameter, ParameterKind, Place, Sequence};
+use crate::body::{Access, Called, Helper, Inside, Step};
 use crate::naming::KILN;
 use crate::validate::{Layer, LayerKind, Validated, batch};
 
@@ -32,34 +32,52 @@ pub fn take(expansion: &Expansion<'_>, inside: &Inside, want: Want) -> TokenStre
     let Inside { model, way: behind, call: called, place } = inside;
     let (label, mut indices) = expansion.label(model);
     let Some(Node::Layer(Layer { ty, .. })) = model.find(expansion.layers) else { return TokenStream::new() };
-    let given = called.iter().flat_map(|(_, given)| given).map(|value| expansion.value(value, Want::One));
-    let given: Vec<TokenStream> = given.collect();
+    let given = called.iter().flat_map(|called| &called.given);
+    let (given, places): (Vec<TokenStream>, Vec<Span>) =
+        given.map(|(value, place)| (expansion.value(value, Want::One), at(place.first))).unzip();
     match (expansion.target, called) {
-        (Target::Computation(owner), Some((function, _))) => {
+        (Target::Computation(owner), Some(Called { function, parentheses, .. })) => {
             let (held, segments) = way(model, owner);
             let (function, _) = names(function, at(function.span()));
             let (batch, line) = (batch(), line(place.first));
-            let positions = (0..given.len()).map(syn::Index::from);
-            let all = emit!((&#held).#function(g, #batch, #(given.#positions),*));
+            let taken = taken(&places, *parentheses);
+            let function = quote_spanned!(at(place.first)=> <#ty>::#function);
+            let all = emit!(#function(&#held, g, #batch, #taken));
             let result = match want {
                 Want::One => emit!(let [x] = #KILN::graph::model::exactly(g, &#all); x),
                 Want::Several(_) => emit!(#KILN::graph::model::exactly(g, &#all)),
             };
             emit!({ let given = (#(#given,)*); #line #(let _scope = g.enter(#segments);)* #result })
         }
-        (Target::Types(_), Some((function, _))) => {
+        (Target::Types(_), Some(Called { function, parentheses, .. })) => {
             let (_, function) = names(function, at(function.span()));
             let (name, batch) = (label.bind(), batch());
-            let types = quote_spanned!(at(place.last)=> (#batch, #(#given),*));
+            let taken = taken(&places, *parentheses);
+            let types = quote_spanned!(at(place.last)=> (#batch, #taken));
             let function = quote_spanned!(at(place.first)=> <#ty>::#function);
             let types = emit!(#function #types);
             let count = call(*place, emit!(shape::check_outputs), emit!(name, &types));
             let result = if want == Want::One { emit!(let [x] = #count; x) } else { count };
-            emit!({ #indices #name let types = #types; #result })
+            emit!({ #indices #name let given = (#(#given,)*); let types = #types; #result })
         }
         (Target::Computation(owner), None) => {
             let ((held, segments), line) = (way(model, owner), line(place.first));
-            let (field, names) = way(&Access { steps: behind.clone() }, &held);
+            let located = held.clone().into_iter().map(|mut token| {
+                token.set_span(place.first.resolved_at(token.span()));
+                token
+            });
+            let (_, names) = way(&Access { steps: behind.clone() }, &held);
+            // A place at the end is no field.
+            let last = behind.iter().rposition(|step| matches!(step, Step::Member(_))).map_or(0, |last| last + 1);
+            let (field, _) = way(&Access { steps: behind[..last].to_vec() }, &located.collect());
+            // A field is named by the user, a place in brackets is not.
+            let field = field.into_iter().map(|mut token| {
+                if let TokenTree::Group(group) = &mut token {
+                    group.set_span(place.last.resolved_at(group.span()));
+                }
+                token
+            });
+            let field: TokenStream = field.collect();
             emit!({
                 // Fields that are private stay so.
                 let _ = &#field;
@@ -85,6 +103,16 @@ pub fn take(expansion: &Expansion<'_>, inside: &Inside, want: Want) -> TokenStre
     }
 }
 
+/// What a function is given, of the variable that holds it: what does not fit is said at the user's tokens.
+fn taken(places: &[Span], parentheses: Span) -> TokenStream {
+    let each = places.iter().enumerate().map(|(position, place)| {
+        let given = Ident::new("given", place.resolved_at(Span::mixed_site()));
+        let position = syn::Index { index: position as u32, span: *place };
+        quote_spanned!(*place=> #given.#position)
+    });
+    quote_spanned!(at(parentheses)=> (#(#each,)*))
+}
+
 /// The functions that others call, and the checks of those that say all their types.
 pub fn functions(declaration: &Validated) -> TokenStream {
     if declaration.inputs.is_empty() {
@@ -94,9 +122,11 @@ pub fn functions(declaration: &Validated) -> TokenStream {
     let helpers = declaration.helpers.iter().filter(|helper| is_public(&helper.visibility));
     let mut functions: Vec<TokenStream> = helpers.map(|helper| of_helper(helper, declaration)).collect();
     for member in declaration.body.members.iter().filter(|member| is_public(&member.visibility)) {
-        if let (syn::Member::Named(name), Some(access)) = (&member.name, applied::of_field(member)) {
-            functions.push(of_layer(name, &member.visibility, &access, declaration));
-        }
+        let syn::Member::Named(name) = &member.name else { continue };
+        functions.push(match applied::of_field(member) {
+            Some(access) => of_layer(name, &member.visibility, &access, declaration),
+            None => of_no_layer(name, member),
+        });
     }
     if functions.is_empty() {
         return TokenStream::new();
@@ -116,12 +146,13 @@ fn of_helper(helper: &Helper, declaration: &Validated) -> TokenStream {
     let (owner, batch, place) = (Owner::of(declaration), batch(), Place::of(name));
     let (compute, types) = names(name, at(name.span()));
     let given: Vec<&Ident> = parameters.iter().map(|parameter| &parameter.name).collect();
-    let taken = |tensor: TokenStream| -> Vec<TokenStream> {
-        let each = parameters.iter().map(|Parameter { name, kind }| match kind {
-            ParameterKind::Tensor(_) => emit!(#name: #tensor),
-            ParameterKind::Number(ty) => emit!(#name: #ty),
+    // All in one tuple, as the user gives them: rustc counts no others where these are too many.
+    let taken = |tensor: TokenStream| -> TokenStream {
+        let types = parameters.iter().map(|Parameter { kind, .. }| match kind {
+            ParameterKind::Tensor(_) => tensor.clone(),
+            ParameterKind::Number(ty) => ty.to_token_stream(),
         });
-        each.collect()
+        quote_spanned!(at(name.span())=> (#(#given,)*): (#(#types,)*))
     };
     let text = name.unraw().to_string();
     let checks = declared_types(parameters).map(|(argument, extents)| {
@@ -140,13 +171,13 @@ fn of_helper(helper: &Helper, declaration: &Validated) -> TokenStream {
             &self,
             g: &'g #KILN::graph::Builder,
             #batch: usize,
-            #(#values),*
+            #values
         ) -> [#KILN::graph::Value<'g>; #results] {
             #computed
         }
 
         #[track_caller]
-        #visibility const fn #types(#batch: usize, #(#kinds),*) -> [#KILN::graph::Type; #results] {
+        #visibility const fn #types(#batch: usize, #kinds) -> [#KILN::graph::Type; #results] {
             #(#checks)*
             #walked
         }
@@ -159,16 +190,23 @@ fn of_layer(name: &Ident, visibility: &Visibility, access: &Access, declaration:
     let (compute, types) = names(name, at(name.span()));
     let positions: Vec<Ident> = access.steps.iter().filter_map(applied::position_of).collect();
     let x = emit!(x);
+    let taken = |tensor: TokenStream| {
+        let places = positions.iter().map(|_| emit!(usize));
+        let (names, types) = (emit!(#(#positions,)* x,), emit!(#(#places,)* #tensor,));
+        quote_spanned!(at(name.span())=> (#names): (#types))
+    };
+    let (values, kinds) = (taken(emit!(#KILN::graph::Value<'g>)), taken(emit!(#KILN::graph::Type)));
     let computed = function.compute(&declaration.name, &emit!(self), Some(&x), at(name.span()));
-    let walked = function.check(&Owner::of(declaration), Some(&x), Place::of(name));
+    let owner = Owner::of(declaration);
+    let (_, within) = super::checks::expansion(declaration, &owner).label(access);
+    let walked = function.check(&owner, Some(&x), Place::of(name));
     emit! {
         #[track_caller]
         #visibility fn #compute<'g>(
             &self,
             g: &'g #KILN::graph::Builder,
             _: usize,
-            #(#positions: usize,)*
-            x: #KILN::graph::Value<'g>,
+            #values,
         ) -> [#KILN::graph::Value<'g>; 1] {
             [#computed]
         }
@@ -176,10 +214,41 @@ fn of_layer(name: &Ident, visibility: &Visibility, access: &Access, declaration:
         #[track_caller]
         #visibility const fn #types(
             _: usize,
-            #(#positions: usize,)*
-            x: #KILN::graph::Type,
+            #kinds,
         ) -> [#KILN::graph::Type; 1] {
+            #within
             [#walked]
+        }
+    }
+}
+
+/// A field that others see and can not apply: whoever tries is told why, whatever it is given.
+fn of_no_layer(name: &Ident, member: &Member<Layer>) -> TokenStream {
+    let (compute, types) = names(name, at(name.span()));
+    let (visibility, text) = (&member.visibility, name.unraw().to_string());
+    let is_parameter = matches!(&member.node, Node::Layer(Layer { kind: LayerKind::Known { values: [""], .. }, .. }));
+    let reason = if is_parameter {
+        format!("`{text}` of another model is a parameter, which is not applied: it is a value itself")
+    } else {
+        format!(
+            "`{text}` of another model takes or gives several tensors: give that model a function which applies it, \
+             `pub fn name(x) {{ .. }}`"
+        )
+    };
+    emit! {
+        #[track_caller]
+        #visibility fn #compute<'g, T>(
+            &self,
+            _: &'g #KILN::graph::Builder,
+            _: usize,
+            _: T,
+        ) -> [#KILN::graph::Value<'g>; 1] {
+            ::core::panic!("{}", #reason)
+        }
+
+        #[track_caller]
+        #visibility const fn #types<T: ::core::marker::Copy>(_: usize, _: T) -> [#KILN::graph::Type; 1] {
+            ::core::panic!("{}", #reason)
         }
     }
 }

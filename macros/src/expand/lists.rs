@@ -16,19 +16,23 @@ pub fn change(expansion: &Expansion<'_>, name: &Ident, change: &Change) -> Token
     let tensors = expansion.tensors(change.tensors());
     let text = name.unraw().to_string();
     match (expansion.target, change) {
-        (Target::Computation(_), Change::New(_)) => {
+        (Target::Computation(_), Change::New(..)) => {
             emit!(let mut #name = ::std::vec::Vec::<#KILN::graph::Value<'_>>::from([#(#tensors),*]);)
         }
-        (Target::Computation(_), Change::Repeated(_, count)) => {
+        (Target::Computation(_), Change::Repeated(_, count, _)) => {
             emit!(let mut #name = ::std::vec::from_elem(#(#tensors)*, #count);)
         }
         (Target::Computation(_), Change::Push(..)) => emit!(#name.push(#(#tensors)*);),
         (Target::Computation(_), Change::Put(index, ..)) => {
             emit!({ let (index, value) = (#index, #(#tensors)*); #name[index] = value; })
         }
-        (Target::Types(_), Change::New(_)) => emit!(let mut #name = #KILN::graph::shape::List::of(&[#(#tensors),*]);),
-        (Target::Types(_), Change::Repeated(_, count)) => {
-            emit!(let mut #name = #KILN::graph::shape::List::repeated(#(#tensors)*, #count);)
+        (Target::Types(_), Change::New(_, place)) => {
+            let list = call(*place, emit!(shape::check_list), emit!(#text, &[#(#tensors),*]));
+            emit!(let mut #name = #list;)
+        }
+        (Target::Types(_), Change::Repeated(_, count, place)) => {
+            let list = call(*place, emit!(shape::check_repeated), emit!(#text, ty, count));
+            emit!(let mut #name = { let (ty, count) = (#(#tensors)*, #count); #list };)
         }
         (Target::Types(_), Change::Push(_, place)) => {
             let push = call(*place, emit!(shape::check_push), emit!(#text, &mut #name, ty));

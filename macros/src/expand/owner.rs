@@ -207,7 +207,9 @@ pub fn holder(declaration: &Validated) -> Ident {
 fn free_names(declaration: &Validated) -> Vec<Ident> {
     let inputs =
         declaration.steps.programs.iter().flat_map(|program| program.inputs.iter().map(|input| &input.extents));
-    free::names(declaration.inputs.iter().chain(inputs), &declaration.generics)
+    let of_functions = declaration.helpers.iter().flat_map(|helper| super::declared_types(&helper.parameters));
+    let of_functions = of_functions.map(|(_, extents)| extents);
+    free::names(declaration.inputs.iter().chain(inputs).chain(of_functions), &declaration.generics)
 }
 
 pub fn is_generic(declaration: &Validated) -> bool {

@@ -7,7 +7,7 @@ use syn::{Attribute, Expr, Ident, Token, Visibility, bracketed, parenthesized, t
 
 use super::python;
 use crate::ast::{Extents, Forward, Helper, Parameter, ParameterKind, Parsed, Place};
-use crate::mistakes::Mistakes;
+use crate::mistakes::{Mistakes, spaced};
 
 /// The labels of the blocks that `no_grad { .. }` and `eval { .. }` become, as Rust has no such blocks.
 pub const NO_GRAD: &str = "no_grad";
@@ -147,9 +147,23 @@ fn forward(
     }
     let (mut inputs, mut names) = (Vec::new(), Vec::new());
     for Parameter { name, kind } in parameters {
-        let ParameterKind::Tensor(Some(extents)) = kind else {
-            let message = format!("expected the shape of the input: `{name}: [N, ..]`");
-            return Err(syn::Error::new(name.span(), message));
+        let extents = match kind {
+            ParameterKind::Tensor(Some(extents)) => extents,
+            ParameterKind::Tensor(None) => {
+                let message = format!("expected the shape of the input: `{name}: [N, ..]`");
+                return Err(syn::Error::new(name.span(), message));
+            }
+            ParameterKind::Number(ty) => {
+                let element = match spaced(&ty).as_str() {
+                    "i32" | "i64" | "u32" | "usize" => "[; i32]",
+                    "bool" => "[; bool]",
+                    _ => "[]",
+                };
+                let message = format!(
+                    "what `forward` takes is given when it runs: a number is a tensor without axes, `{name}: {element}`"
+                );
+                return Err(syn::Error::new_spanned(ty, message));
+            }
         };
         inputs.push(extents);
         names.push(name);

@@ -5,11 +5,12 @@ use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
 use syn::Expr;
 
+use super::assign::number_as_tensor;
 use super::expressions::{Meaning, unparenthesized};
 use super::functions::{fits, named};
 use super::scope::Scope;
 use crate::ast::{Node, Place};
-use crate::body::{Access, Apply, Tensor, Value};
+use crate::body::{Access, Apply, Holds, Tensor, Value};
 use crate::layers::{Applied, Method, one_slip};
 use crate::methods::Kind;
 use crate::mistakes::spaced;
@@ -25,7 +26,7 @@ impl Scope<'_> {
     ) -> Option<Meaning> {
         self.used_by(&layer);
         let text = spaced(&callee);
-        let mut applied = None;
+        let (mut applied, mut is_model) = (None, false);
         let one = match layer.find(self.layers) {
             Some(Node::List { .. }) => {
                 let message = format!(
@@ -38,7 +39,10 @@ impl Scope<'_> {
                 return self
                     .mistake(callee, format!("`{text}` is a parameter, and is not applied: it is a value itself"));
             }
-            Some(Node::Layer(super::Layer { kind: super::LayerKind::Model, .. })) => false,
+            Some(Node::Layer(super::Layer { kind: super::LayerKind::Model, .. })) => {
+                is_model = true;
+                false
+            }
             Some(Node::Layer(super::Layer { kind: super::LayerKind::Known { applied: found, .. }, .. })) => {
                 applied = *found;
                 found.is_none()
@@ -54,9 +58,14 @@ impl Scope<'_> {
             return self.mistake(callee, format!("a layer is applied to one tensor: `{text}(x)`"));
         }
         let mut inputs = Vec::new();
-        for argument in arguments {
+        for (position, argument) in arguments.into_iter().enumerate() {
             match self.value(argument)? {
                 Value::Tensor(tensor) => inputs.push(Some(tensor)),
+                // An input without axes, `eps: []`; else rustc says which it has.
+                Value::Number(number) if is_model => {
+                    let taken = Holds::Input(layer.clone(), position);
+                    inputs.push(Some(number_as_tensor(number, argument, Some(taken))));
+                }
                 _ => return self.mistake(argument, "a layer is applied to a tensor, and this is a number"),
             }
         }

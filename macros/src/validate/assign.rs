@@ -1,13 +1,17 @@
 //! Names and what they stand for: `let`, assignments, and which names may be given another value. What stands to the
 //! right of an assignment is for `expressions.rs` to read.
 
-use proc_macro2::{Ident, Span, TokenStream};
-use quote::quote;
-use syn::{Expr, Pat};
+use std::rc::Rc;
 
+use proc_macro2::{Ident, Literal, Span, TokenStream};
+use quote::quote;
+use syn::{Expr, ExprLit, ExprUnary, Lit, Pat, UnOp};
+
+use super::certain::Element;
+use super::expressions::unparenthesized;
 use super::scope::{Binding, Scope};
 use crate::ast::Place;
-use crate::body::{Argument, Attribute, Call, Statement, Tensor, Value};
+use crate::body::{Argument, Call, Holds, Number, Statement, Tensor, Value};
 use crate::free::Origin;
 use crate::methods::Function;
 
@@ -24,7 +28,7 @@ impl Scope<'_> {
         let origin = local.init.as_ref().map_or(Origin::Constant, |init| self.origin(&init.expr));
         let value = match value {
             Some(Value::Number(number)) if self.tensors.contains(&std::ptr::from_ref(local)) => {
-                Some(Value::Tensor(full(number, Place::of(local))))
+                local.init.as_ref().map(|init| Value::Tensor(number_as_tensor(number, &init.expr, None)))
             }
             value => value,
         };
@@ -175,13 +179,27 @@ impl Scope<'_> {
     }
 }
 
-/// A number as a tensor without axes.
-fn full(number: TokenStream, place: Place) -> Tensor {
-    let function = Function::find("full").expect("a row of the table");
-    let size = Attribute { tokens: quote!(&[]), fixed: Some("[]".to_string()) };
-    let number = Attribute { tokens: quote!(#number as f64), fixed: None };
-    let arguments = vec![Argument::Attribute(size), Argument::Attribute(number)];
-    Tensor::Call(Box::new(Call { function, name: place.first, arguments, text: String::new(), place }))
+/// A number as a tensor without axes: of the elements that are taken, or else of those that are written. A whole number
+/// may become either.
+pub fn number_as_tensor(number: TokenStream, written: &Expr, taken: Option<Holds>) -> Tensor {
+    let (number, holds) = match unparenthesized(written) {
+        Expr::Lit(ExprLit { lit: Lit::Bool(flag), .. }) => {
+            let number = Literal::u8_unsuffixed(u8::from(flag.value));
+            (quote!(#number), Holds::Known(Element::Bool))
+        }
+        written if is_whole(written) => (number, Holds::Met(Rc::default())),
+        _ => (number, Holds::Known(Element::F32)),
+    };
+    Tensor::Number(Box::new(Number { number, holds: taken.unwrap_or(holds), place: Place::of(written) }))
+}
+
+/// `3`, or `-3`
+fn is_whole(value: &Expr) -> bool {
+    match unparenthesized(value) {
+        Expr::Lit(ExprLit { lit: Lit::Int(_), .. }) => true,
+        Expr::Unary(ExprUnary { op: UnOp::Neg(_), expr, .. }) => is_whole(expr),
+        _ => false,
+    }
 }
 
 /// `tensor.detach()`

@@ -6,15 +6,18 @@ use quote::quote;
 use syn::punctuated::Punctuated;
 use syn::{Expr, ExprCall, ExprMethodCall, Token};
 
+use super::assign::number_as_tensor;
+use super::certain::Element;
 use super::expressions::{Meaning, round, unparenthesized};
 use super::functions::{named, several};
 use super::scope::{Binding, Scope};
 use super::{Layer, LayerKind};
 use crate::ast::{Node, ParameterKind, Place};
-use crate::body::{Step, Tensor, Value};
+use crate::body::{Holds, Step, Tensor, Value};
 use crate::layers::Known;
 use crate::losses;
 use crate::methods::{self, Builds, Form, Function, Kind};
+use crate::mistakes::spaced;
 
 /// The variable that holds the batch size where a body is expanded.
 pub fn batch() -> Ident {
@@ -227,7 +230,15 @@ impl Scope<'_> {
         let mut arguments = Vec::new();
         let mut right = true;
         for (parameter, argument) in helper.parameters.iter().zip(&call.args) {
-            let value = self.value(argument);
+            let value = match (self.value(argument), &parameter.kind) {
+                (Some(Value::Number(number)), ParameterKind::Tensor(Some(extents)))
+                    if extents.values.is_empty() && !extents.batch =>
+                {
+                    let taken = Holds::Known(Element::of(extents));
+                    Some(Value::Tensor(number_as_tensor(number, argument, Some(taken))))
+                }
+                (value, _) => value,
+            };
             let expected = match (&value, &parameter.kind) {
                 (Some(Value::Tensor(_)), ParameterKind::Tensor(_))
                 | (Some(Value::Number(_)), ParameterKind::Number(_)) => None,
@@ -239,7 +250,14 @@ impl Scope<'_> {
                 (_, ParameterKind::Number(_)) => Some(("a number", "a tensor")),
             };
             if let Some((expected, found)) = expected {
-                let message = format!("`{}` of `{name}` is {expected}, and this is {found}", parameter.name);
+                let hint = match parameter.kind {
+                    ParameterKind::Tensor(Some(_)) => String::new(),
+                    ParameterKind::Tensor(None) => {
+                        format!(": a number's type is said, as in `{}: f32`", parameter.name)
+                    }
+                    ParameterKind::Number(_) => String::new(),
+                };
+                let message = format!("`{}` of `{name}` is {expected}, and this is {found}{hint}", parameter.name);
                 self.mistake::<()>(argument, message);
                 right = false;
             }
@@ -267,8 +285,17 @@ impl Scope<'_> {
                     let arguments: Vec<&Expr> = args.iter().collect();
                     return self.apply_method(layer, known, &arguments, Place::of(call), quote!(#receiver.#method));
                 }
+                (Some(Node::Layer(Layer { kind: LayerKind::Model, .. })), "forward", _) => {
+                    let model = spaced(receiver);
+                    let message = format!("a model is applied as a layer is: `{model}({})`", spaced(args));
+                    return self.mistake(method, message);
+                }
                 (Some(Node::Layer(Layer { kind: LayerKind::Model, .. })), ..) => {
-                    return self.function_of(layer, method, Vec::new(), args, Place::of(call));
+                    if let Some(instead) = of_no_model(name, &spaced(receiver), args.is_empty()) {
+                        return self.mistake(method, instead);
+                    }
+                    let arguments = (args, call.paren_token.span.join());
+                    return self.function_of(layer, method, Vec::new(), arguments, Place::of(call));
                 }
                 _ => {
                     let step = Step::Member(syn::Member::Named(method.clone()));
@@ -317,6 +344,9 @@ impl Scope<'_> {
             }
             None => {}
         }
+        if name == "push" {
+            return self.tensor_is_no_list(method, &spaced(receiver));
+        }
         if name == "detach_" {
             return self.mistake(method, "`detach_` is a statement; in an expression write `detach`");
         }
@@ -352,6 +382,19 @@ impl Scope<'_> {
         let arguments = round(quote!(#axis as isize), span);
         Some(Meaning::Value(Value::Number(quote!(#name.#method #arguments))))
     }
+}
+
+/// What is said of a method that no model has.
+fn of_no_model(method: &str, model: &str, no_arguments: bool) -> Option<String> {
+    Some(match method {
+        "size" | "detach" => format!("`{method}` is of tensors, and `{model}` is a model: apply it, `{model}(x)`"),
+        "eval" if no_arguments => {
+            format!("what behaves as in evaluation stands in a block: `let y = eval {{ {model}(x) }};`")
+        }
+        "train" if no_arguments => "layers behave as in training in each `step` and in `fit`: leave it out".to_string(),
+        "parameters" if no_arguments => format!("an optimizer names what it trains: `Adam({model}, lr = 1e-3)`"),
+        _ => return None,
+    })
 }
 
 /// Whether a function of this name makes a tensor of numbers: `zeros`.

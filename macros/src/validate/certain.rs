@@ -2,11 +2,17 @@
 //! say `f32` where they give a loss. What is not certain here is left to rustc, which walks over the types and knows
 //! all of it, and which checks what is said here. Knows no shapes: only whether a value has axes, and what it holds.
 
+use std::cell::Cell;
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use proc_macro2::Ident;
+
 use super::names::Names;
 use super::steps::{Model, Program};
 use super::{Layer, LayerKind};
 use crate::ast::{Extents, Node, ParameterKind};
-use crate::body::{Argument, Block, Call, If, Loss, Statement, Tensor, Value};
+use crate::body::{Argument, Block, Call, Holds, If, Loss, Statement, Tensor, Value};
 use crate::losses::Reduction;
 use crate::methods::{Elements, Gives, Kind};
 
@@ -47,27 +53,48 @@ impl Certain {
 
 /// What is certain about each result of a program.
 pub fn results(program: &Program, model: Model<'_>) -> Vec<Certain> {
-    let mut walk = Walk { model, names: Names::default() };
-    for input in &program.inputs {
-        walk.names.declare(&input.name.to_string(), of_declared(&input.extents));
-    }
+    let inputs = program.inputs.iter().map(|input| (&input.name, &input.extents));
+    meet(inputs.clone(), &program.body, model);
+    let mut walk = Walk::new(inputs, model, false);
     walk.statements(&program.body, 1);
     program.results.iter().map(|output| walk.name(&output.name.to_string())).collect()
 }
 
+/// Finds what the whole numbers of a body meet that become tensors.
+pub fn meet<'a>(inputs: impl Iterator<Item = (&'a Ident, &'a Extents)>, body: &Block, model: Model<'_>) {
+    Walk::new(inputs, model, true).statements(body, 1);
+}
+
 /// What is declared.
 fn of_declared(extents: &Extents) -> Certain {
-    let element = match &extents.element {
-        Some(name) if name == "i32" => Element::I32,
-        Some(name) if name == "bool" => Element::Bool,
-        _ => Element::F32,
-    };
-    Certain::new(element, !extents.batch && extents.values.is_empty())
+    Certain::new(Element::of(extents), !extents.batch && extents.values.is_empty())
+}
+
+impl Element {
+    /// The declared one.
+    pub fn of(extents: &Extents) -> Element {
+        match &extents.element {
+            Some(name) if name == "i32" => Element::I32,
+            Some(name) if name == "bool" => Element::Bool,
+            _ => Element::F32,
+        }
+    }
 }
 
 struct Walk<'a> {
     model: Model<'a>,
     names: Names<Certain>,
+    /// The whole numbers that have met nothing yet, by the places of their names.
+    open: HashMap<usize, Rc<Cell<Option<Element>>>>,
+    /// Whether it is looked for what they meet; else they are f32 where they met nothing.
+    meets: bool,
+}
+
+impl<'a> Walk<'a> {
+    fn new<'e>(inputs: impl Iterator<Item = (&'e Ident, &'e Extents)>, model: Model<'a>, meets: bool) -> Walk<'a> {
+        let names = inputs.map(|(name, extents)| (name.to_string(), of_declared(extents))).collect();
+        Walk { model, names: Names::of(names), open: HashMap::new(), meets }
+    }
 }
 
 impl Walk<'_> {
@@ -93,6 +120,12 @@ impl Walk<'_> {
             Statement::Set { declares, name, value } => {
                 let known = self.value(value);
                 self.set(*declares, &name.to_string(), known);
+                if let (true, Value::Tensor(Tensor::Number(number))) = (declares, value)
+                    && let Holds::Met(element) = &number.holds
+                    && let (None, Some(place)) = (element.get(), self.names.find(&name.to_string()))
+                {
+                    self.open.insert(place, element.clone());
+                }
             }
             Statement::Unpack { declares, names, value, .. } => {
                 let known = self.values(value, names.len());
@@ -133,8 +166,16 @@ impl Walk<'_> {
 
     fn set(&mut self, declares: bool, name: &str, known: Certain) {
         match self.names.find(name).filter(|_| !declares) {
-            Some(place) => self.names.assign(place, known),
-            None => self.names.declare(name, known),
+            Some(place) => {
+                self.names.assign(place, known);
+                if let (true, Some(met)) = (self.meets && known.element.is_some(), self.open.remove(&place)) {
+                    met.set(known.element);
+                }
+            }
+            None => {
+                self.open.remove(&self.names.len());
+                self.names.declare(name, known);
+            }
         }
     }
 
@@ -172,6 +213,7 @@ impl Walk<'_> {
         match tensor {
             Tensor::Variable(name) => vec![self.name(&name.to_string())],
             Tensor::Parameter(_) => vec![Certain::new(Element::F32, None)],
+            Tensor::Number(number) => vec![Certain { element: self.of_number(&number.holds), scalar: Some(true) }],
             Tensor::Call(call) => self.call(call, count),
             Tensor::Apply(apply) => {
                 let inputs: Vec<Certain> = apply.inputs.iter().flatten().map(|tensor| self.one(tensor)).collect();
@@ -210,8 +252,8 @@ impl Walk<'_> {
             Tensor::Element { .. } => nothing(count),
             Tensor::Inside(inside) => match &inside.call {
                 None => vec![Certain::new(Element::F32, None)],
-                Some((_, given)) => {
-                    given.iter().for_each(|value| _ = self.value(value));
+                Some(called) => {
+                    called.given.iter().for_each(|(value, _)| _ = self.value(value));
                     nothing(count)
                 }
             },
@@ -222,6 +264,14 @@ impl Walk<'_> {
                 self.one(&gradient.loss);
                 vec![self.name(&gradient.of.to_string())]
             }
+        }
+    }
+
+    fn of_number(&self, holds: &Holds) -> Option<Element> {
+        match holds {
+            Holds::Known(element) => Some(*element),
+            Holds::Met(element) => element.get().or((!self.meets).then_some(Element::F32)),
+            Holds::Input(..) => None,
         }
     }
 

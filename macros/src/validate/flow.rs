@@ -300,6 +300,7 @@ impl<'a> Walk<'a> {
                 self.applied.extend(given.field().cloned());
                 self.paths.layer(given, Vec::new())
             }
+            Tensor::Number(_) => self.paths.computed(Vec::new()),
             Tensor::Call(call) => self.call(call),
             Tensor::Apply(apply) => {
                 let inputs = apply.inputs.iter().flatten().map(|tensor| self.tensor(tensor)).collect();
@@ -329,7 +330,8 @@ impl<'a> Walk<'a> {
                 let mut given = Given::of(&inside.model);
                 // A function may use any parameter of its model.
                 given.way.extend(Given::of(&Access { steps: inside.way.clone() }).way);
-                let values = inside.call.iter().flat_map(|(_, values)| values).map(|value| self.value(value)).collect();
+                let values = inside.call.iter().flat_map(|called| &called.given);
+                let values = values.map(|(value, _)| self.value(value)).collect();
                 self.applied.extend(given.field().cloned());
                 self.paths.layer(given, values)
             }

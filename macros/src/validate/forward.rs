@@ -241,6 +241,7 @@ impl Scope<'_> {
             | Tensor::Parameter(_)
             | Tensor::Loss(_)
             | Tensor::Gradient(_)
+            | Tensor::Number(_)
             | Tensor::Element { .. } => Some(1),
             Tensor::Call(call) => (call.function.gives != methods::Gives::Several).then_some(1),
             Tensor::Helper { helper, .. } => Some(helper_results(&self.helpers[*helper])),
@@ -326,6 +327,14 @@ impl Scope<'_> {
                 block.value = None;
                 if let Stmt::Local(local) = &statements[start] {
                     self.tensors.insert(std::ptr::from_ref(local));
+                    if let Some(init) = local.init.as_ref().filter(|init| is_no_number(&init.expr)) {
+                        let message = format!(
+                            "a name is a tensor or a number from the start, and `{}` is neither: begin with a tensor, as \
+                             in `let mut h = zeros(N, 8);`",
+                            spaced(&init.expr)
+                        );
+                        self.mistake::<()>(&init.expr, message);
+                    }
                 }
                 (self.becomes_tensor, position) = (None, start);
             }
@@ -454,6 +463,15 @@ impl Scope<'_> {
             }
         }
         Some(If { condition: condition?, then, otherwise })
+    }
+}
+
+/// `None`, or a text.
+fn is_no_number(value: &Expr) -> bool {
+    match value {
+        Expr::Path(path) => path.path.is_ident("None"),
+        Expr::Lit(literal) => matches!(literal.lit, syn::Lit::Str(_)),
+        _ => false,
     }
 }
 

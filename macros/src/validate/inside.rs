@@ -1,14 +1,14 @@
 //! What a body takes from a model that was declared elsewhere: its parameters by the fields that lead there, and its
 //! public functions. Which there are, rustc knows.
 
-use proc_macro2::{Ident, TokenStream};
+use proc_macro2::{Ident, Span};
 use syn::punctuated::Punctuated;
 use syn::{Expr, ExprCall, Token};
 
 use super::expressions::Meaning;
 use super::scope::Scope;
 use crate::ast::Place;
-use crate::body::{Access, Inside, Step, Tensor, Value};
+use crate::body::{Access, Called, Inside, Step, Tensor, Value};
 use crate::expand::segment;
 use crate::mistakes::spaced;
 
@@ -32,49 +32,51 @@ impl Scope<'_> {
         let (Some(Step::Member(syn::Member::Named(name))), rest) = (way.next(), way) else {
             return self.too_deep(&inside, &call.func);
         };
-        let indices: Option<Vec<TokenStream>> = rest
+        let indices: Option<Vec<(Value, Place)>> = rest
             .map(|step| match step {
-                Step::Index { index, .. } => Some(index.clone()),
+                Step::Index { index, place, .. } => Some((Value::Number(index.clone()), *place)),
                 Step::Member(_) => None,
             })
             .collect();
         match indices {
             Some(indices) => {
                 let name = name.clone();
-                self.function_of(inside.model, &name, indices, &call.args, Place::of(call))
+                let arguments = (&call.args, call.paren_token.span.join());
+                self.function_of(inside.model, &name, indices, arguments, Place::of(call))
             }
             None => self.too_deep(&inside, &call.func),
         }
     }
 
-    /// `encoder.embed(x)`
+    /// `encoder.embed(x)`, or with the place in a list before its arguments, `encoder.blocks[1](x)`.
     pub fn function_of(
         &mut self,
         model: Access,
         name: &Ident,
-        indices: Vec<TokenStream>,
-        arguments: &Punctuated<Expr, Token![,]>,
+        mut given: Vec<(Value, Place)>,
+        (arguments, parentheses): (&Punctuated<Expr, Token![,]>, Span),
         place: Place,
     ) -> Option<Meaning> {
         self.used_by(&model);
-        let mut given: Vec<Value> = indices.into_iter().map(Value::Number).collect();
         for argument in arguments {
-            given.push(self.value(argument)?);
+            given.push((self.value(argument)?, Place::of(argument)));
         }
-        Some(
-            Tensor::Inside(Box::new(Inside { model, way: Vec::new(), call: Some((name.clone(), given)), place }))
-                .into(),
-        )
+        let call = Some(Called { function: name.clone(), given, parentheses });
+        Some(Tensor::Inside(Box::new(Inside { model, way: Vec::new(), call, place })).into())
     }
 
     /// What lies in a model within the model is called by a function of the latter.
     pub fn too_deep<T>(&mut self, inside: &Inside, at: impl quote::ToTokens) -> Option<T> {
         let way = |steps: &[Step]| {
-            let names = steps.iter().map(|step| match step {
-                Step::Member(name) => segment(name),
-                Step::Index { .. } => "_".to_string(),
-            });
-            names.collect::<Vec<_>>().join(".")
+            let mut text = String::new();
+            for step in steps {
+                match step {
+                    Step::Member(name) if text.is_empty() => text = segment(name),
+                    Step::Member(name) => text = format!("{text}.{}", segment(name)),
+                    Step::Index { .. } => text.push_str("[i]"),
+                }
+            }
+            text
         };
         let (model, what) = (way(&inside.model.steps), way(&inside.way));
         let message = format!(

@@ -40,10 +40,24 @@ impl Scope<'_> {
                 parsed.ok()?.into_iter().collect()
             }
             Expr::Call(call) if call.args.is_empty() && spaced(&call.func) == "Vec::new" => Vec::new(),
+            // Room is made as it is needed.
+            Expr::Call(call) if call.args.len() == 1 && spaced(&call.func) == "Vec::with_capacity" => Vec::new(),
             _ => return None,
         };
+        if !elements.is_empty() && elements.iter().all(is_number) {
+            return Some(self.listed_numbers(local, &elements));
+        }
         let tensors = self.tensors(elements.iter());
-        Some(self.listed(local, tensors.map(Change::New)))
+        Some(self.listed(local, tensors.map(|tensors| Change::New(tensors, Place::of(&init.expr)))))
+    }
+
+    /// `let widths = [1, 2, 4];`, which is no list of tensors.
+    fn listed_numbers(&mut self, local: &syn::Local, elements: &[Expr]) -> Option<Statement> {
+        let Some(name) = name_of(&local.pat) else {
+            return self.mistake(&local.pat, "numbers in brackets have one name: `let widths = [1, 2, 4];`");
+        };
+        self.names.declare(&name.to_string(), Binding::Number);
+        Some(Statement::Set { declares: true, name, value: Value::Number(quote!([#(#elements),*])) })
     }
 
     /// `let states = [zeros(N, 8); 2];`
@@ -55,14 +69,14 @@ impl Scope<'_> {
             None => None,
         };
         let tensor = tensors.and_then(|mut tensors| tensors.pop());
-        self.listed(local, tensor.zip(count).map(|(tensor, count)| Change::Repeated(tensor, count)))
+        let place = Place::of(local.init.as_ref().map(|init| &init.expr));
+        self.listed(local, tensor.zip(count).map(|(tensor, count)| Change::Repeated(tensor, count, place)))
     }
 
     fn listed(&mut self, local: &syn::Local, change: Option<Change>) -> Option<Statement> {
-        let Pat::Ident(pattern) = &local.pat else {
+        let Some(name) = name_of(&local.pat) else {
             return self.mistake(&local.pat, "a list has one name: `let mut outputs = vec![];`");
         };
-        let name = pattern.ident.clone();
         let binding = if change.is_some() { Binding::List } else { Binding::Unknown };
         self.names.declare(&name.to_string(), binding);
         Some(Statement::List { name, change: change? })
@@ -71,16 +85,19 @@ impl Scope<'_> {
     /// `outputs.push(x);`
     pub fn change_list(&mut self, call: &ExprMethodCall) -> Option<Statement> {
         let name = self.list_of(&call.receiver)?;
-        let [element] = call.args.iter().collect::<Vec<_>>()[..] else {
-            return self.mistake(call, format!("a list takes one tensor more: `{name}.push(x);`"));
-        };
+        let arguments: Vec<&Expr> = call.args.iter().collect();
         if call.method != "push" {
-            let (method, element) = (&call.method, spaced(element));
+            let method = &call.method;
+            let element = if let [element] = arguments[..] { spaced(element) } else { "x".to_string() };
             let message = format!(
-                "a list of tensors has no method `{method}`: it takes one tensor more by `{name}.push({element});`"
+                "a list of tensors has no method `{method}`: it takes one tensor more by `{name}.push({element});`, another \
+                 one in its place by `{name}[0] = {element};`; an empty one is `let mut {name} = vec![];`"
             );
             return self.mistake(method, message);
         }
+        let [element] = arguments[..] else {
+            return self.mistake(call, format!("a list takes one tensor more: `{name}.push(x);`"));
+        };
         let tensor = self.tensors([element].into_iter())?.pop()?;
         let tensor = self.kept(&name, tensor, Place::of(element));
         Some(Statement::List { name, change: Change::Push(tensor, Place::of(call)) })
@@ -120,6 +137,15 @@ impl Scope<'_> {
         }
     }
 
+    /// What is said of what a list does where it is done to a tensor.
+    pub fn tensor_is_no_list<T>(&mut self, method: &Ident, tensor: &str) -> Option<T> {
+        let message = format!(
+            "`{tensor}` is a tensor: a list is declared in the body that fills it, `let mut outputs = vec![];`, and given \
+             to functions as one tensor, `cat(outputs, dim = 1)` or `stack(outputs, dim = 1)`"
+        );
+        self.mistake(method, message)
+    }
+
     /// What is said of a list where a tensor is expected.
     pub fn list_is_no_tensor<T>(&mut self, name: &Ident) -> Option<T> {
         let message = format!(
@@ -127,5 +153,25 @@ impl Scope<'_> {
              `stack({name}, dim = 1)`"
         );
         self.mistake(name, message)
+    }
+}
+
+/// The name of a list, which may say its type: `outputs: Vec<_>`.
+fn name_of(pattern: &Pat) -> Option<Ident> {
+    match pattern {
+        Pat::Ident(pattern) => Some(pattern.ident.clone()),
+        Pat::Type(typed) if matches!(*typed.ty, syn::Type::Array(_)) || spaced(&typed.ty).starts_with("Vec") => {
+            name_of(&typed.pat)
+        }
+        _ => None,
+    }
+}
+
+/// `3`, `-0.5`
+fn is_number(element: &Expr) -> bool {
+    match unparenthesized(element) {
+        Expr::Lit(literal) => !matches!(literal.lit, Lit::Str(_)),
+        Expr::Unary(unary) => matches!(unary.op, UnOp::Neg(_)) && is_number(&unary.expr),
+        _ => false,
     }
 }

@@ -25,7 +25,6 @@ mod parts {
         pub struct Encoder<const C: usize = 8> {
             pub words: Embedding(20, C),
             pub fc1: Linear(C, C),
-            #[allow(deprecated)]
             pub blocks: [Inner<C>; 2],
             pub head: Sequential { pub a: Linear(C, C), act: ReLU },
             scale: Parameter([], mean = 1),
@@ -38,6 +37,11 @@ mod parts {
 
         pub fn embed(x: [N, T; i32]) -> [N, T, C] {
             words(x) * 2
+        }
+
+        /// `S` is an extent of its own.
+        pub fn pairs(x: [N, T; i32], y: [N, S, C]) -> [N, S, T] {
+            y.matmul(embed(x).transpose(1, 2)) * (S / S)
         }
 
         pub(crate) fn both(x, i: usize) -> ([N, C], [N, C]) {
