@@ -1,8 +1,8 @@
-//! The chapters of the book in `docs/src`, and the documentation of the macros, whose blocks of Rust are compiled and run as tests
-//! of the documentation. Nothing of it is part of the library.
+//! The chapters of the book in `docs/src`, and the documentation of the macros, whose blocks of Rust are compiled and
+//! run as tests of the documentation. Nothing of it is part of the library.
 //!
-//! Were the macros' examples tests of `kiln-macros`, that crate's tests would need a second build of Kiln: one for the compiler's own
-//! machine, which cargo keeps apart.
+//! Were the macros' examples tests of `kiln-macros`, that crate's tests would need a second build of Kiln: one for the
+//! compiler's own machine, which cargo keeps apart.
 
 #[doc = include_str!("../docs/src/checkpoints.md")]
 mod checkpoints {}

@@ -1,6 +1,6 @@
-//! Saving and loading the parameters of a model: saving as safetensors files with PyTorch's names, shapes and layouts, which
-//! `torch.nn.Module.load_state_dict(safetensors.torch.load_file(path))` takes as they are; loading also from files of other
-//! formats. It knows models and files; it knows no trainer and no compiled program.
+//! Saving and loading the parameters of a model: saving as safetensors files with PyTorch's names, shapes and layouts,
+//! which `torch.nn.Module.load_state_dict(safetensors.torch.load_file(path))` takes as they are; loading also from
+//! files of other formats. It knows models and files; it knows no trainer and no compiled program.
 
 mod advice;
 mod error;

@@ -1,5 +1,5 @@
-//! A folder of checkpoints: what a training goes on from after whatever has stopped it. Which ones are written, which ones
-//! are kept, and which one is taken. It knows neither models nor data.
+//! A folder of checkpoints: what a training goes on from after whatever has stopped it. Which ones are written, which
+//! ones are kept, and which one is taken. It knows neither models nor data.
 
 mod folder;
 mod run;

@@ -1,5 +1,5 @@
-//! Data sets, of labelled images or of any samples with their targets: reading, splitting, batching; sequences of unequal
-//! lengths: padding, grouping.
+//! Data sets, of labelled images or of any samples with their targets: reading, splitting, batching; sequences of
+//! unequal lengths: padding, grouping.
 //!
 //! | files | read by | what comes |
 //! | --- | --- | --- |
@@ -9,8 +9,9 @@
 //! | Parquet | `Parquet`, of the feature `parquet` | columns of numbers as arrays; rows as samples of a [`Source`] |
 //! | PNG, JPEG | `read_image`, of the feature `images` | `[channels, height, width]`, from 0 to 1 |
 //!
-//! No file makes a reader panic, or take more memory than some times its own size (what is compressed: 1032 times, which is the
-//! most that deflate can do). Parquet is decoded by the crate of that name: its panics become errors, its memory is its own matter.
+//! No file makes a reader panic, or take more memory than some times its own size (what is compressed: 1032 times,
+//! which is the most that deflate can do). Parquet is decoded by the crate of that name: its panics become errors, its
+//! memory is its own matter.
 //!
 //! It knows neither models nor trainers; what it hands out are ndarray's arrays.
 

@@ -1,8 +1,8 @@
 //! Training on several machines: ranks that each compute a part of every batch, and sums over all of them. Knows ranks,
 //! messages and sums; it knows no programs. The crate `kiln-mpi` has the [`World`] of an MPI job.
 //!
-//! A batch is cut into *shards*, by default one for each rank. What is computed depends on the number of shards, and not on
-//! how many ranks compute them: 4 shards on 1, 2 or 4 ranks give the same bits.
+//! A batch is cut into *shards*, by default one for each rank. What is computed depends on the number of shards, and
+//! not on how many ranks compute them: 4 shards on 1, 2 or 4 ranks give the same bits.
 //!
 //! ```
 //! use kiln::distributed::World;

@@ -1,13 +1,13 @@
 //! Writing files so that nobody ever sees half of one, and nothing but their contents changes. It knows no contents.
 //!
-//! The new contents are written beside the file under another name, synced, given the mode and the owner of the file, and
-//! renamed: at any moment the file holds either what it held before or all that is new.
+//! The new contents are written beside the file under another name, synced, given the mode and the owner of the file,
+//! and renamed: at any moment the file holds either what it held before or all that is new.
 //!
 //! * A link is followed: the file that it points at is replaced (or made), the link stays.
 //! * What is no regular file (a pipe, `/dev/null`) is never replaced; it is written to, as any program does.
 //! * A file that can not be written, such as a read-only one, is not replaced either: that is an error.
-//! * Other names of the same file (hard links) keep what they had; so do programs that have it open. Lists of access rights and
-//!   other attributes beside mode, owner and group are not carried over.
+//! * Other names of the same file (hard links) keep what they had; so do programs that have it open. Lists of access
+//!   rights and other attributes beside mode, owner and group are not carried over.
 
 mod place;
 #[cfg(not(unix))]

@@ -46,8 +46,8 @@
 //! | look at it | [`Trainer::summary`], [`Trainer::graph_html`], [`Trainer::profile`], [`Trainer::plan`], [`report`] |
 //! | build a graph by hand, compile and run it | [`program`], over [`graph`] |
 //!
-//! Names, defaults, initialisation and layouts are PyTorch's. Mistakes are errors, and those about shapes come from rustc;
-//! the few calls that panic, of a size of 0 or of a place that is not there, say so under "Panics".
+//! Names, defaults, initialisation and layouts are PyTorch's. Mistakes are errors, and those about shapes come from
+//! rustc; the few calls that panic, of a size of 0 or of a place that is not there, say so under "Panics".
 #![forbid(unsafe_code)]
 
 // What the macros expand to finds this crate by its name, here too.

@@ -1,6 +1,6 @@
-//! Logs of a training: JSON lines, CSV, TensorBoard. Each is a file that grows by whole rows, so that one that a killed process
-//! leaves can be read, and that goes on where a resumed training does, without a row twice. They know figures and arrays, and
-//! no trainer.
+//! Logs of a training: JSON lines, CSV, TensorBoard. Each is a file that grows by whole rows, so that one that a killed
+//! process leaves can be read, and that goes on where a resumed training does, without a row twice. They know figures
+//! and arrays, and no trainer.
 //!
 //! [`Fit::log`](crate::fit::Fit::log) writes them; a loop of one's own calls the same methods:
 //!

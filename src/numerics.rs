@@ -1,9 +1,9 @@
 //! Where NaN and infinity come from: the report of a builder's `check_numerics(true)`.
 //!
-//! Compiled kernels keep no values in between. So a run whose results hold NaN or infinity is taken back and computed again
-//! from the same inputs, states and random numbers, node by node, by the definition of each operation, until the first node is
-//! found that made one out of finite numbers. This file says what was found; `numerics/checked.rs` looks and replays,
-//! `numerics/advice.rs` says what to do.
+//! Compiled kernels keep no values in between. So a run whose results hold NaN or infinity is taken back and computed
+//! again from the same inputs, states and random numbers, node by node, by the definition of each operation, until the
+//! first node is found that made one out of finite numbers. This file says what was found; `numerics/checked.rs` looks
+//! and replays, `numerics/advice.rs` says what to do.
 
 mod advice;
 mod checked;

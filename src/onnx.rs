@@ -1,6 +1,6 @@
-//! ONNX files as models: [`OnnxModel`] reads one, [`OnnxPredictor`] computes with it by the names of its inputs and outputs;
-//! [`OnnxTrainer`] trains it; [`ExportOnnx`] and [`OnnxExport`] write models as such files; [`Description`] says what a file holds.
-//! What the operators mean stands in the crate `kiln-onnx`.
+//! ONNX files as models: [`OnnxModel`] reads one, [`OnnxPredictor`] computes with it by the names of its inputs and
+//! outputs; [`OnnxTrainer`] trains it; [`ExportOnnx`] and [`OnnxExport`] write models as such files; [`Description`]
+//! says what a file holds. What the operators mean stands in the crate `kiln-onnx`.
 //!
 //! ```no_run
 //! use kiln::onnx::{OnnxModel, OnnxPredictor};
@@ -13,8 +13,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! A model of a file is a [`Layer`](crate::graph::Layer), too, whose parameters are the file's tensors: it stands in a model of
-//! one's own, beside a new head, and is trained with it, whole or in parts ([`OnnxModel::set_trained`]).
+//! A model of a file is a [`Layer`](crate::graph::Layer), too, whose parameters are the file's tensors: it stands in a
+//! model of one's own, beside a new head, and is trained with it, whole or in parts ([`OnnxModel::set_trained`]).
 
 mod array;
 mod description;

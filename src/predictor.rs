@@ -1,4 +1,5 @@
-//! Inference without a trainer: programs with no backward pass, no loss and no optimizer, for any number of threads at once.
+//! Inference without a trainer: programs with no backward pass, no loss and no optimizer, for any number of threads at
+//! once. It checks nothing of inputs itself and lends no programs: `trainer/inputs.rs` and `lending.rs` do.
 
 mod held;
 mod lending;
@@ -7,7 +8,7 @@ mod quantization;
 use std::path::Path;
 
 use kiln_graph::model::{ElementsMut, Inputs, OutputTypes};
-use kiln_graph::shape::Sizes;
+use kiln_graph::shape::{Sizes, check_rows};
 use kiln_graph::{Graph, Model};
 use kiln_jit::{Plan, States};
 
@@ -144,8 +145,9 @@ impl<M: Model> PredictorBuilder<M> {
     /// [`TrainError::Environment`]; [`TrainError::UnknownExtent`], [`TrainError::ZeroExtent`], [`TrainError::Sizes`],
     /// [`TrainError::Tuning`] where the settings say so.
     pub fn build(self) -> Result<Predictor<M>, TrainError> {
+        const { check_rows(M::OUTPUT_NAMES, M::OUTPUTS) };
         let PredictorBuilder { mut model, settings, quantized } = self;
-        let pool = settings.checked(M::INPUTS.iter().copied())?;
+        let pool = settings.checked(M::INPUTS)?;
         let mut states = States::new();
         match &quantized {
             None => take_parameters(&mut states, &mut *model)?,
@@ -153,8 +155,8 @@ impl<M: Model> PredictorBuilder<M> {
                 quantized.give(states, name, value)
             })?,
         }
-        let graph = |sizes| graph_of(&*model, quantized.as_ref(), sizes);
-        let programs = Lender::new(settings, pool, states, M::INPUTS, graph)?;
+        let mut graph = |sizes| graph_of(&*model, quantized.as_ref(), sizes);
+        let programs = Lender::new(settings, pool, states, M::INPUTS, &mut graph)?;
         Ok(Predictor { model: Held::new(model), settings, quantized, programs })
     }
 }
@@ -218,7 +220,7 @@ impl<M: Model> Predictor<M> {
         for start in (0..rows).step_by(self.settings.batch) {
             let part = start..rows.min(start + self.settings.batch);
             let sizes = sizes.with_batch(part.len());
-            let mut program = self.programs.lend(sizes, || self.graph(sizes))?;
+            let mut program = self.programs.lend(sizes, &mut || self.graph(sizes))?;
             write_inputs::<M>(&mut program, &x, part.clone())?;
             program.run()?;
             read_outputs::<M>(program.session(), out, part);

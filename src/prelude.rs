@@ -1,4 +1,4 @@
-//! Everything that declaring, training and using a network takes: `use kiln::prelude::*;`.
+//! Everything that declaring, training and using a network takes: `use kiln::prelude::*;`. It defines nothing.
 
 /// The derive and the trait of this name come with one import.
 pub use crate::Model;

@@ -1,5 +1,6 @@
 //! A graph that is built by hand, compiled and run: all that it takes from one place. For networks there are
-//! [`Trainer`](crate::Trainer), [`Predictor`](crate::Predictor) and the steps of [`model!`](crate::model!).
+//! [`Trainer`](crate::Trainer), [`Predictor`](crate::Predictor) and the steps of [`model!`](crate::model!). It knows no
+//! model.
 //!
 //! ```
 //! use kiln::program::{Builder, Compiled, Type};

@@ -1,5 +1,5 @@
-//! What people look at: the summary of a model, drawings of what it computes, profiles, what is kept compiled, what tuning has
-//! chosen, charts and image grids, and the report of a whole training.
+//! What people look at: the summary of a model, drawings of what it computes, profiles, what is kept compiled, what
+//! tuning has chosen, charts and image grids, and the report of a whole training.
 
 mod cached;
 mod drawing;

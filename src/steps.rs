@@ -1,5 +1,6 @@
-//! Training programs of a model's own: the `step` and `eval` blocks of `model!`. Each is one compiled program; all share
-//! parameters, running statistics and optimizer states. Checks what users give them; knows no operation and no kernel.
+//! Training programs of a model's own: the `step` and `eval` blocks of `model!`. Each is one compiled program; all
+//! share parameters, running statistics and optimizer states. Checks what users give them; knows no operation and no
+//! kernel.
 //!
 //! The macro implements [`Steps`] and writes a trainer with a method for each program around a [`StepTrainer`].
 
@@ -27,7 +28,7 @@ pub use results::{Kind, ResultValue, Results, Returned, check_result, kind};
 use crate::checkpoint::CheckpointError;
 use crate::report::{Drawing, Facts};
 use crate::trainer::{
-    Programs, Schedulers, Settings, TrainError, guard, load, save, shard, update_bn, update_bn_batches,
+    Programs, Schedulers, Settings, TrainError, guard, has_rows, load, save, shard, update_bn, update_bn_batches,
 };
 use crate::training::{Parts, PartsMut, Training};
 
@@ -67,7 +68,8 @@ pub struct Signature {
 pub struct Taken {
     /// Its name: `real`.
     pub name: &'static str,
-    /// What it holds, and its shape; the batch axis [`Shape::N`](kiln_graph::Shape::N) comes first.
+    /// What it holds, and its shape. Where the batch axis [`Shape::N`](kiln_graph::Shape::N) comes first, it holds something of
+    /// each sample; else it is the same for all.
     pub ty: Type,
 }
 
@@ -287,13 +289,17 @@ impl<M: Steps> Training for StepTrainer<M> {
 }
 
 /// The types of all inputs of all programs.
-fn taken<M: Steps>() -> impl Iterator<Item = Type> + Clone {
-    M::PROGRAMS.iter().flat_map(|signature| signature.inputs.iter().map(|taken| taken.ty))
+fn taken(programs: &[Signature]) -> Vec<Type> {
+    programs.iter().flat_map(types).collect()
+}
+
+fn types(signature: &Signature) -> Vec<Type> {
+    signature.inputs.iter().map(|taken| taken.ty).collect()
 }
 
 /// The sizes that `build()` compiles a program for.
 fn usual(signature: &Signature, settings: Settings) -> Sizes {
-    settings.extents.usual(settings.batch, signature.inputs.iter().map(|taken| taken.ty))
+    settings.usual(&types(signature))
 }
 
 /// The graph of a program for some sizes, and what the labels among its inputs may be; `axes` are those of
@@ -334,11 +340,19 @@ pub(crate) fn eval_graph_with_wholes<M: Steps>(
 fn compute<'g, M: Steps>(g: &'g Builder, model: &M, number: usize, sizes: Sizes) -> Vec<Value<'g>> {
     let signature = &M::PROGRAMS[number];
     g.set_mode(signature.mode);
-    let input = |taken: &Taken| {
-        let Type { dtype, shape } = taken.ty;
-        g.input_of(taken.name, Type { dtype, shape: sizes.shape(shape) })
-    };
-    let inputs: Vec<Value<'_>> = signature.inputs.iter().map(input).collect();
+    let inputs = inputs(g, signature.inputs, sizes);
     model.program(number, g, sizes.batch(), &inputs);
     inputs
+}
+
+fn inputs<'g>(g: &'g Builder, taken: &[Taken], sizes: Sizes) -> Vec<Value<'g>> {
+    let input = |taken: &Taken| {
+        let Type { dtype, shape } = taken.ty;
+        let input = g.input_of(taken.name, Type { dtype, shape: sizes.shape(shape) });
+        if !has_rows(shape) {
+            g.set_common(input);
+        }
+        input
+    };
+    taken.iter().map(input).collect()
 }

@@ -43,7 +43,7 @@ use given::write_targets;
 use graphs::optimization;
 pub use graphs::{evaluate_graph, train_graph};
 pub(crate) use graphs::{guard, shard, step_graph};
-pub(crate) use inputs::{check as check_inputs, write as write_inputs};
+pub(crate) use inputs::{check as check_inputs, has_rows, write as write_inputs};
 use metric::Metric;
 use outputs::predict;
 pub(crate) use outputs::read_outputs;
@@ -550,17 +550,18 @@ impl<M: Model, L: Criterion<M::Output>, O: Optimizer> Trainer<M, L, O> {
         y.each(&mut |place, given| {
             let rule = loss.target(place, &|output| sizes.shape(M::OUTPUTS[output].shape));
             let Some(rule) = rule else { return Ok(()) };
-            let result = given::read(given, rule, settings.check_finite, &mut targets[place]);
-            result.map_err(|error| match (L::TARGETS, rule.output) {
-                (1, _) => error,
-                (_, output) => {
-                    let name = output.and_then(|output| output_names::<M>().get(output).cloned());
-                    let target = name.unwrap_or_else(|| format!("target {place}"));
-                    TrainError::Target { target, error: Box::new(error) }
-                }
-            })
+            match given::read(given, rule, settings.check_finite, &mut targets[place]) {
+                Err(error) if L::TARGETS > 1 => Err(of_target(error, (place, rule.output), &output_names::<M>())),
+                read => read,
+            }
         })
     }
+}
+
+/// An error of one of several targets, which belongs to an output, if any.
+fn of_target(error: TrainError, (place, output): (usize, Option<usize>), outputs: &[String]) -> TrainError {
+    let name = output.and_then(|output| outputs.get(output).cloned());
+    TrainError::Target { target: name.unwrap_or_else(|| format!("target {place}")), error: Box::new(error) }
 }
 
 /// Targets as a tensor of the given shape.

@@ -1,5 +1,5 @@
-//! What a [`Trainer`](crate::Trainer) and the trainers of `model!` have in common for whoever saves a training and goes on with
-//! it. It knows no data.
+//! What a [`Trainer`](crate::Trainer) and the trainers of `model!` have in common for whoever saves a training and goes
+//! on with it. It knows no data.
 
 use std::io;
 use std::ops::DerefMut;

@@ -1,5 +1,6 @@
 //! Tuning: compiles programs in the ways that were measured to be the fastest on this machine, measures what nobody has
-//! measured before, and keeps the choices in a file. It knows the compiler, the clock and that file; it knows no models.
+//! measured before, and keeps the choices in a file. It knows the compiler, the clock and that file; it knows no
+//! models.
 
 mod cache;
 

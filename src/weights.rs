@@ -1,5 +1,5 @@
-//! Files of weights for whoever looks at them, compares or converts them, as the command `kiln` does: names, types and shapes
-//! first, then one tensor at a time, whatever the format. It knows no models.
+//! Files of weights for whoever looks at them, compares or converts them, as the command `kiln` does: names, types and
+//! shapes first, then one tensor at a time, whatever the format. It knows no models.
 //!
 //! ```
 //! use kiln::prelude::*;

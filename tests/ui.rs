@@ -10,6 +10,7 @@ mod folder;
 #[path = "common/libraries.rs"]
 mod libraries;
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Mutex;
@@ -32,19 +33,25 @@ mod pass {
     mod forward;
     mod frozen;
     mod functions;
+    mod inside_models;
     mod lenet;
+    mod lists;
     mod losses;
     mod norms;
     mod outputs;
+    mod packed;
     mod padding;
     mod pools;
     mod raw_names;
     mod rearrange;
     mod recurrent;
     mod resample;
+    mod rows_by_rows;
     mod spatial_axes;
     mod steps;
+    mod taken_values;
     mod values_of_layers;
+    mod without_rows;
 }
 
 /// The manifest of the package that the cases seem to be of.
@@ -107,6 +114,28 @@ fn losses_have_cases_under_both_names() {
         let calls = |name: &str| texts.iter().any(|text| text.contains(&format!(" {name}(")));
         let without: Vec<&&str> = names.iter().filter(|name| !calls(name)).collect();
         assert!(without.is_empty(), "no case in {} calls {without:?}", folder.display());
+    }
+}
+
+/// Each layer of the table compiles somewhere and is refused somewhere.
+#[test]
+fn layers_have_cases() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let table = fs::read_to_string(root.join("macros/src/layers/table.rs")).unwrap();
+    let table = table.split_once("pub const LAYERS").expect("the table has moved").1;
+    let rows = table.split_once("\n];").expect("the table ends").0;
+    let calls = ["layer(", "plain("].map(|call| rows.split(call).skip(1).filter_map(|row| row.split('"').nth(1)));
+    let names: Vec<&str> = calls.into_iter().flatten().collect();
+    assert!(names.len() >= 110 && names.contains(&"ReLU"), "the table is written otherwise: {names:?}");
+    for folder in ["tests/ui", "tests/ui/pass"].map(|folder| root.join(folder)) {
+        let texts: Vec<String> =
+            rust_files(&folder).iter().map(|name| fs::read_to_string(folder.join(name)).unwrap()).collect();
+        let words: HashSet<&str> = texts
+            .iter()
+            .flat_map(|text| text.split(|letter: char| !letter.is_alphanumeric() && letter != '_'))
+            .collect();
+        let without: Vec<&&str> = names.iter().filter(|name| !words.contains(**name)).collect();
+        assert!(without.is_empty(), "no case in {} has {without:?}", folder.display());
     }
 }
 

@@ -1,6 +1,6 @@
-//! A LeNet as an object file for C: `cargo run --release -p kiln-build --example lenet -- FOLDER [TARGET]` writes it, and
-//! what `lenet.c` beside it needs. For this machine it compiles that by gcc, runs it, and compares times and bits with a
-//! predictor's.
+//! A LeNet as an object file for C: `cargo run --release -p kiln-build --example lenet -- FOLDER [TARGET]` writes it,
+//! and what `lenet.c` beside it needs. For this machine it compiles that by gcc, runs it, and compares times and bits
+//! with a predictor's.
 
 use std::error::Error;
 use std::fs;

@@ -1,4 +1,4 @@
-//! Static libraries of one object file.
+//! Static libraries of one object file. It knows bytes and a name.
 
 use std::io::{self, Cursor};
 

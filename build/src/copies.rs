@@ -1,5 +1,6 @@
-//! Kernels that copy tensors: between what callers have, which is row-major, and the layouts of a plan. They are kernels like
-//! all others, so that every level has them.
+//! Kernels that copy tensors: between what callers have, which is row-major, and the layouts of a plan. They are
+//! kernels like all others, so that every level has them. When one runs, and over which memory, is for `level.rs` to
+//! say.
 
 use kiln::graph::shape::Shape;
 use kiln::graph::{DType, Type};

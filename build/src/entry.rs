@@ -1,7 +1,8 @@
-//! The functions of a program that are called from outside, under its name: they check what they are given, choose a level,
-//! set the floating-point mode, and call that level's functions.
+//! The functions of a program that are called from outside, under its name: they check what they are given, choose a
+//! level, set the floating-point mode, and call that level's functions. What these compute is not known here.
 //!
-//! The arena begins with three numbers of 64 bits: which program it was made ready for, the level, the weights' address.
+//! The arena begins with three numbers of 64 bits: which program it was made ready for, the level, the weights'
+//! address.
 
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{Type, Value, types};

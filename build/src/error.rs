@@ -1,4 +1,4 @@
-//! Why a program is not written.
+//! Why a program is not written. It knows names and shapes, and no file's format.
 
 use std::io;
 use std::path::PathBuf;

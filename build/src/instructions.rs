@@ -1,5 +1,6 @@
-//! Machine code for what no intermediate language says: the floating-point mode, and what an x86-64 processor is. Functions
-//! of System V's convention without a frame, the same bytes on every system.
+//! Machine code for what no intermediate language says: the floating-point mode, and what an x86-64 processor is.
+//! Functions of System V's convention without a frame, the same bytes on every system. Which of them a program needs is
+//! for `entry.rs` to say.
 
 /// `fn(to: *mut Word)`: stores the floating-point control register; `fn(from: *const Word)`: loads it.
 pub(crate) struct Mode {

@@ -1,5 +1,5 @@
 //! What those who call a program see: names, inputs, outputs, and how weights lie in their file. It is the same for all
-//! levels and all machines.
+//! levels and all machines. It knows graphs, and no plans.
 
 use kiln::graph::indices::index_rule;
 use kiln::graph::shape::Shape;

@@ -1,5 +1,5 @@
-//! A program for one level of a processor: its plan, the code of its kernels, and the functions that call them. It knows
-//! where everything lies in the arena; it knows no names that users see.
+//! A program for one level of a processor: its plan, the code of its kernels, and the functions that call them. It
+//! knows where everything lies in the arena; it knows no names that users see.
 //!
 //! The arena of a program holds, each at a multiple of 64 bytes:
 //!

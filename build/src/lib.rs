@@ -1,5 +1,5 @@
-//! Programs that leave the compiler at home: a prediction, or a training step, as an object file and a static library with a
-//! header for C and a module for Rust, for this machine or another one.
+//! Programs that leave the compiler at home: a prediction, or a training step, as an object file and a static library
+//! with a header for C and a module for Rust, for this machine or another one.
 //!
 //! ```
 //! use kiln::prelude::*;
@@ -17,9 +17,9 @@
 //! # Ok::<(), kiln_build::BuildError>(())
 //! ```
 //!
-//! What links the library holds no compiler, maps no executable memory and allocates nothing: it gives the program one piece of
-//! memory, the arena, whose size the header says. Results have the bits of a [`Predictor`](kiln::Predictor) on one thread that is
-//! compiled for the same level and caches. It runs on the thread that calls it.
+//! What links the library holds no compiler, maps no executable memory and allocates nothing: it gives the program one
+//! piece of memory, the arena, whose size the header says. Results have the bits of a [`Predictor`](kiln::Predictor) on
+//! one thread that is compiled for the same level and caches. It runs on the thread that calls it.
 //!
 //! A program is the code of each level ([`Level`]), which the same planner and the same emitters make as those of the
 //! JIT, and three functions that walk over their calls: `init`, `run` and, of a training step, `save`.

@@ -1,4 +1,5 @@
-//! The module of a program for Rust, with or without the standard library. It knows what is called, and not what it does.
+//! The module of a program for Rust, with or without the standard library. It knows what is called, and not what it
+//! does.
 
 use kiln::graph::DType;
 

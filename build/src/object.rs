@@ -1,5 +1,5 @@
-//! An object file on its way: functions that are written as Cranelift's instructions, and those that are bytes already. It
-//! knows no graph and no plan.
+//! An object file on its way: functions that are written as Cranelift's instructions, and those that are bytes already.
+//! It knows no graph and no plan.
 
 use std::sync::Arc;
 

@@ -1,5 +1,6 @@
-//! Programs for aarch64, linked by Debian's cross compiler and run by QEMU: `.ci/aarch64`. What PyTorch computes, they compute
-//! within the tolerance of each golden case. (What PyTorch refuses is refused before anything is compiled: `tests/golden.rs`.)
+//! Programs for aarch64, linked by Debian's cross compiler and run by QEMU: `.ci/aarch64`. What PyTorch computes, they
+//! compute within the tolerance of each golden case. (What PyTorch refuses is refused before anything is compiled:
+//! `tests/golden.rs`.)
 #![allow(dead_code)]
 
 #[path = "../../tests/golden/attention.rs"]

@@ -1,5 +1,5 @@
-//! Programs that are linked: from C by gcc, and from Rust without its standard library by rustc, with the bits of the JIT.
-//! Where gcc is missing, these tests say so and pass.
+//! Programs that are linked: from C by gcc, and from Rust without its standard library by rustc, with the bits of the
+//! JIT. Where gcc is missing, these tests say so and pass.
 
 #[path = "../../tests/common/folder.rs"]
 mod folder;

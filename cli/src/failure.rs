@@ -1,4 +1,5 @@
-//! Why a command ended: what it has to say could not be written, or something is wrong with what it was given.
+//! Why a command ended: what it has to say could not be written, or something is wrong with what it was given. It knows
+//! texts, and no command.
 
 use std::{fmt, io};
 

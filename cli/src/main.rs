@@ -1,6 +1,9 @@
 //! The command `kiln`: files of weights looked at, compared and converted; reports of runs; ONNX files run, timed and
 //! compiled.
 //! What it knows of files it knows from the library.
+//!
+//! A command's file knows its own arguments and what it prints; what is wrong with a file, and what to do about it, the
+//! library and `hints.rs` say.
 #![forbid(unsafe_code)]
 
 mod arguments;

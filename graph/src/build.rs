@@ -88,6 +88,8 @@ pub struct Builder {
     shards: Cell<Option<Shards>>,
     /// The states of which each shard has its own value, by the inputs' positions.
     of_shard: RefCell<Vec<usize>>,
+    /// The data inputs that are the same in all shards, by their positions.
+    common: RefCell<Vec<usize>>,
     /// Values with a derivative of their own; see [`Value::with_slope`].
     slopes: RefCell<FxHashMap<NodeId, (NodeId, Slope)>>,
     /// What values are as a whole, if somebody asks for it; see [`Builder::keep_wholes`].

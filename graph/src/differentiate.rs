@@ -3,10 +3,10 @@
 //! themselves, so that gradients can be differentiated again.
 //!
 //! With `v' = d loss / d v`, the walk starts at `loss' = 1`; a node `y = f(x_1, ..)` whose `y'` is complete adds
-//! `y' * df/dx_i` to each `x_i'`. Nodes are in topological order, so all users of a node come before it on the way back.
-//! Functions that have said their own derivative (`Value::with_slope`) are passed as one.
-//! Where slices cut a node into parts, its gradient is theirs, one after the other; else it is a sum of as many padded ones.
-//! A scan has several results: its gradient is asked for once, when those of all that are read are complete.
+//! `y' * df/dx_i` to each `x_i'`. Nodes are in topological order, so all users of a node come before it on the way
+//! back. Functions that have said their own derivative (`Value::with_slope`) are passed as one. Where slices cut a node
+//! into parts, its gradient is theirs, one after the other; else it is a sum of as many padded ones. A scan has several
+//! results: its gradient is asked for once, when those of all that are read are complete.
 
 use rustc_hash::FxHashMap;
 

@@ -1,6 +1,7 @@
 //! PyTorch's functions of tensors with its arguments in its order: what a `forward` in `model!` calls, and users of a
 //! [`Builder`](crate::Builder) may. Compositions over the methods of [`Value`], which have all those that need no more
-//! than one axis or operand. Each is checked by its rule in [`crate::shape::functions`], as rustc does it in a `forward`.
+//! than one axis or operand. Each is checked by its rule in [`crate::shape::functions`], as rustc does it in a
+//! `forward`. None has a gradient rule or knows a model.
 
 mod elementwise;
 mod folds;

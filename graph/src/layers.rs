@@ -1,5 +1,7 @@
 //! The built-in layers: compositions of primitives with PyTorch's semantics, defaults and initialisation. A layer has
-//! no gradient rule and no kernel of its own; its shape rule stands in `shape/rules.rs`.
+//! no gradient rule and no kernel of its own; its shape rule stands in `shape/rules.rs`. None knows its name in a
+//! model, the loss or the optimizer behind it, or by which kernels its operations are computed; whether a step trains,
+//! the builder says.
 //!
 //! Each family's file holds free functions over [`Value`](crate::build::Value)s with settings known at run time, and
 //! the typed layers, which are thin shells over them.

@@ -1,5 +1,6 @@
 //! Losses with PyTorch's semantics: free functions over values, and the objects that a trainer takes. Compositions of
-//! primitives without gradient rules of their own.
+//! primitives without gradient rules of their own. None knows the model, the optimizer or how many batches it is added
+//! up over.
 
 mod criterion;
 mod cross_entropy;

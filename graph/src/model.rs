@@ -1,6 +1,7 @@
 //! What a model is made of: parameters, the trait that built-in layers and users' models share, the names of
 //! parameters. Knows no particular layer.
 
+mod fields;
 mod init;
 mod inputs;
 mod outputs;
@@ -14,6 +15,7 @@ use ndarray::{ArrayD, ArrayRef, ArrayViewD, ArrayViewMutD, Axis, CowArray, Dimen
 use crate::build::{Builder, Value};
 use crate::counter;
 use crate::shape::{DType, Shape, ShapeError, Sizes, Type};
+pub use fields::{Field, Holds, check_field};
 pub use init::Init;
 use init::tensor;
 pub use inputs::{ElementTypes, InputArray, Inputs, TakenFrom};
@@ -314,15 +316,19 @@ pub trait Model: Layer + Sized {
     /// The output's shape; the batch axis [`Shape::N`] comes first.
     const OUTPUT: Shape;
 
-    /// The types of all inputs, in order.
+    /// The types of all inputs, in order. One without the batch axis is the same for all rows.
     const INPUTS: &'static [Type] = &[Type::new(Self::Input::DTYPES[0], Self::INPUT)];
     /// The names of the inputs in the model's `forward`, in order; `x` of a model that does not say.
     const INPUT_NAMES: &'static [&'static str] = &["x"];
-    /// The types of all outputs, in order.
+    /// The types of all outputs, in order. One without the batch axis, such as a loss, is of all rows together: a model with
+    /// such an output is applied by others, as a trainer and a predictor put rows together.
     const OUTPUTS: &'static [Type] = &[Type::new(Self::Output::DTYPES[0], Self::OUTPUT)];
     /// The names of the outputs, in order. The macros take that of the variable or the layer that gives it behind `forward`'s
     /// last statement, `(scores, corners(x))`, else its position: `output1`.
     const OUTPUT_NAMES: &'static [&'static str] = &["output"];
+
+    /// What a model that holds this one may use as values, by the names of its fields.
+    const FIELDS: &'static [Field] = &[];
 
     /// The results for a value for each of [`Model::INPUTS`], with the model's parameters as states of the graph: one for
     /// each of [`Model::OUTPUTS`].

@@ -1,6 +1,7 @@
 //! What the operations mean. One family a file, and each file is one piece of mathematics: the type
 //! rule, the gradient rule, the reference evaluation. This file only hands each operation to its
-//! family, with exhaustive matches, so that the compiler lists what a new operation must fill in.
+//! family, with exhaustive matches, so that the compiler lists what a new operation must fill in. No family knows a
+//! layer, a pass or how a program computes it; an evaluation is the definition, written plainly.
 
 pub mod conv;
 pub mod dot;

@@ -1,5 +1,7 @@
 //! Optimizers as graph updates: compositions of primitives that record the new values of parameters and of their own
-//! states, so that they fuse like anything else. PyTorch's semantics, defaults and names.
+//! states, so that they fuse like anything else. PyTorch's semantics, defaults and names. A rule knows parameters,
+//! their gradients and its own states, and neither model nor loss; what is done for all rules alike (clipping,
+//! accumulation, averages, groups, schedules) stands in files of its own, which know no rule.
 
 mod accumulate;
 mod adafactor;

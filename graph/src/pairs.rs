@@ -17,7 +17,7 @@ type Slot = ((u32, u32), u32);
 /// No number of a pair.
 const FREE: u32 = 0;
 
-/// So many slots are made at first.
+/// So many slots are made at first; the table doubles where they do not do. Unit: slots. A guess, 2026-11-29.
 const FIRST: usize = 64;
 
 impl Pairs {

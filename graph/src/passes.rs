@@ -11,7 +11,8 @@
 //!
 //! **Exact** means, here and in each pass: on equal inputs every output and update has the same bits before and after,
 //! in f32 and in f64, signs of zero, infinities and subnormal numbers included; a NaN stays a NaN, but its sign and
-//! payload are not kept. Every rule of every pass is exact; one that is not would have to say so, and have its own pass.
+//! payload are not kept. Every rule of every pass is exact; one that is not would have to say so, and have its own
+//! pass.
 //!
 //! Inputs, outputs and updates keep their order and their names; inputs that nothing uses stay declared.
 //! A pass looks at one graph; [`throughout`] runs it on the bodies of scans, too. All change the graph in place, the
@@ -33,7 +34,8 @@
 //! [`mix`] is not exact either, and on purpose: it makes an optimized graph of f32 one of mixed precision, where a user
 //! asks for that ([`in_precision`]); then the passes above run again.
 //!
-//! Nor is [`quantize`], which makes products of activations and parameters ones of 8 bits, for predictors that are asked to.
+//! Nor is [`quantize`], which makes products of activations and parameters ones of 8 bits, for predictors that are
+//! asked to.
 //!
 //! [`unroll`] writes the steps of scans out; the planner asks for it where a scan is within another one.
 

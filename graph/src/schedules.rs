@@ -1,9 +1,9 @@
-//! Schedules: learning rates (and momenta) as plain functions of the step. PyTorch's `torch.optim.lr_scheduler`, under its
-//! names and with its defaults. A schedule is given to an optimizer, `Adam::new(1e-3).schedule(..)`; nothing is compiled
-//! anew when a rate changes. Knows no graph and no optimizer.
+//! Schedules: learning rates (and momenta) as plain functions of the step. PyTorch's `torch.optim.lr_scheduler`, under
+//! its names and with its defaults. A schedule is given to an optimizer, `Adam::new(1e-3).schedule(..)`; nothing is
+//! compiled anew when a rate changes. Knows no graph and no optimizer.
 //!
-//! Where PyTorch's user calls `scheduler.step()`, a trainer counts the optimizer's steps by itself. A schedule that goes by
-//! epochs is told how many steps make one: [`Schedule::every`].
+//! Where PyTorch's user calls `scheduler.step()`, a trainer counts the optimizer's steps by itself. A schedule that
+//! goes by epochs is told how many steps make one: [`Schedule::every`].
 //!
 //! ```
 //! use kiln_graph::schedules::{CosineAnnealingLR, LinearLR, Schedule, SequentialLR};

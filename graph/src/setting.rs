@@ -1,4 +1,4 @@
-//! Settings of losses and optimizers that are out of their range.
+//! Settings of losses and optimizers that are out of their range. Knows names, numbers and the rules' words.
 
 /// A setting whose value is not allowed.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]

@@ -5,6 +5,7 @@ mod checks;
 pub mod error;
 pub mod extent;
 pub mod functions;
+mod list;
 pub mod losses;
 mod message;
 pub mod rules;
@@ -15,10 +16,11 @@ use std::hash::{Hash, Hasher};
 
 pub use checks::{
     check_argument, check_call, check_elementwise, check_extents, check_index, check_inputs, check_layer, check_one,
-    check_optimizer, check_output, check_outputs, check_parameter, check_rate, check_rate_type, check_scalar,
-    check_several, check_sizes, check_two, check_types, fail, only,
+    check_optimizer, check_output, check_outputs, check_parameter, check_rate, check_rate_type, check_rows,
+    check_scalar, check_several, check_sizes, check_taken, check_two, check_types, fail, only,
 };
 pub use error::ShapeError;
+pub use list::{List, MAX_LIST, Shapes, check_element, check_push, check_put};
 pub use message::Message;
 pub use sizes::{MAX_FREE, Misfit, Sizes};
 
@@ -313,9 +315,26 @@ impl Type {
     pub const fn size(self, axis: isize) -> usize {
         match rules::axis("size", axis, &self.shape) {
             Ok(axis) if self.shape.dim(axis) == Shape::N => {
-                panic!("the batch size is not known while the model compiles: write `N` in shapes")
+                panic!("the batch size is not known while the model compiles: write `x.size(0)` or `N`")
             }
             Ok(axis) => self.shape.dim(axis),
+            Err(error) => panic!("{}", error.message().as_str()),
+        }
+    }
+
+    /// The shape, as [`Value`](crate::Value) gives it.
+    pub const fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    /// The extent of an axis as a number of a body, of the batch axis, too; else as [`Type::size`].
+    ///
+    /// # Panics
+    /// If there is no such axis.
+    #[track_caller]
+    pub const fn size_of_any(self, axis: isize) -> usize {
+        match rules::axis("size", axis, &self.shape) {
+            Ok(axis) => extent::arithmetic::batch(self.shape.dim(axis)),
             Err(error) => panic!("{}", error.message().as_str()),
         }
     }

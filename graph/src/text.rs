@@ -1,5 +1,6 @@
-//! The text form of graphs. [`print()`] and [`parse()`] are inverses, but that inputs, which stand in the header, become
-//! the first nodes, that nodes are numbered anew, and that of scopes only the layers' names are written, in the order of their first use.
+//! The text form of graphs. [`print()`] and [`parse()`] are inverses, but that inputs, which stand in the header,
+//! become the first nodes, that nodes are numbered anew, and that of scopes only the layers' names are written, in the
+//! order of their first use.
 //!
 //! ```text
 //! graph step(%x: f32[2,3], state %fc.weight: f32[3,3], state %input2 "an odd name": f32[]) {
@@ -13,11 +14,11 @@
 //!
 //! - `graph NAME(INPUTS) {` `BODIES` `NODES` `UPDATES` `return OUTPUTS` `}`. A body, which a scan names by its number,
 //!   is a graph itself. A name that is no plain word stands in quotes.
-//! - An input is `%name: TYPE`, with `state` before it if it lives on between calls. Where `%name` can not stand for the
-//!   name (odd characters, a number, or taken), any `%handle` and the quoted name follow one another.
-//! - A node is `%name: TYPE = MNEMONIC OPERANDS {ATTRIBUTES} @SCOPE`; the attributes of each operation, all of which are
-//!   written, are those of `op/table.rs`. A constant has its value in place of operands: the shortest decimal that reads
-//!   back as the same number, `inf`, `nan`, or `nan.BITS` with the bits of an unusual NaN in hexadecimal.
+//! - An input is `%name: TYPE`, with `state` before it if it lives on between calls. Where `%name` can not stand for
+//!   the name (odd characters, a number, or taken), any `%handle` and the quoted name follow one another.
+//! - A node is `%name: TYPE = MNEMONIC OPERANDS {ATTRIBUTES} @SCOPE`; the attributes of each operation, all of which
+//!   are written, are those of `op/table.rs`. A constant has its value in place of operands: the shortest decimal that
+//!   reads back as the same number, `inf`, `nan`, or `nan.BITS` with the bits of an unusual NaN in hexadecimal.
 //! - An output is `name=%value`; without a name it is named by its position.
 //!
 //! Types are always written. [`parse`] infers them again and refuses a graph that [`verify`](crate::verify()) refuses;

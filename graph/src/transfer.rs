@@ -1,5 +1,5 @@
-//! Parts of a model that take the values of other parts of the same structure: copies, and steps towards them, recorded as
-//! updates. Knows no particular layer.
+//! Parts of a model that take the values of other parts of the same structure, and parameters that take computed ones:
+//! copies, and steps towards them, recorded as updates. Knows no particular layer.
 
 use crate::build::{Builder, GraphError, Operand, Value};
 use crate::functions::lerp;
@@ -33,7 +33,7 @@ impl<'a> Part<'a> {
 ///
 /// Errors are recorded in the builder: [`GraphError::Structure`].
 pub fn copy_from(g: &Builder, target: &Part<'_>, source: &Part<'_>) {
-    take(g, target, source, |_, to| to);
+    take_all(g, target, source, |_, to| to);
 }
 
 /// As [`copy_from`], but numbers go a part of the way: `target + rate * (source - target)`, PyTorch's `lerp`. Running
@@ -41,10 +41,15 @@ pub fn copy_from(g: &Builder, target: &Part<'_>, source: &Part<'_>) {
 ///
 /// Errors are recorded in the builder: [`GraphError::Structure`].
 pub fn lerp_from<'g>(g: &'g Builder, target: &Part<'_>, source: &Part<'_>, rate: impl Operand<'g> + Copy) {
-    take(g, target, source, |from, to| lerp(from, to, rate));
+    take_all(g, target, source, |from, to| lerp(from, to, rate));
 }
 
-fn take<'g>(g: &'g Builder, target: &Part<'_>, source: &Part<'_>, between: impl Fn(Value<'g>, Value<'g>) -> Value<'g>) {
+fn take_all<'g>(
+    g: &'g Builder,
+    target: &Part<'_>,
+    source: &Part<'_>,
+    between: impl Fn(Value<'g>, Value<'g>) -> Value<'g>,
+) {
     if let Some(difference) = difference(target, source) {
         let (part, from) = (target.name.clone(), source.name.clone());
         return g.fail(GraphError::Structure { part, from, difference });
@@ -61,6 +66,29 @@ fn take<'g>(g: &'g Builder, target: &Part<'_>, source: &Part<'_>, between: impl 
         })
         .collect();
     values.into_iter().for_each(|(state, value)| g.update(state, value));
+}
+
+/// Records that the parameter of this name in a part takes a value: what is built afterwards sees it; no gradient passes.
+///
+/// Errors are recorded in the builder: [`GraphError::StateType`] for a value of another type.
+pub fn take<'g>(g: &'g Builder, part: &Part<'_>, name: &str, value: Value<'g>) {
+    set(g, part, name, |_| value);
+}
+
+/// As [`take`], but the parameter goes a part of the way: `parameter + rate * (value - parameter)`.
+///
+/// Errors are recorded in the builder: [`GraphError::StateType`] for a value of another type.
+pub fn take_part_way<'g>(g: &'g Builder, part: &Part<'_>, name: &str, value: Value<'g>, rate: impl Operand<'g> + Copy) {
+    set(g, part, name, |from| lerp(from, value, rate));
+}
+
+fn set<'g>(g: &'g Builder, part: &Part<'_>, name: &str, new: impl Fn(Value<'g>) -> Value<'g>) {
+    let _stage = g.stage(Stage::Update);
+    for (_, parameter) in part.parameters.iter().filter(|(known, _)| known == name) {
+        let full = if name.is_empty() { part.name.clone() } else { part.full(name) };
+        let state = g.parameter_state(&full, parameter);
+        g.update(state, new(g.current(state)));
+    }
 }
 
 /// The first parameter in which two parts differ.

@@ -1,25 +1,26 @@
-//! The verifier: what every graph must satisfy, whoever made it. Tests run it after every pass, and so does whoever takes
-//! a graph that a user built or wrote; a violation is a bug of whoever made the graph, and shows the graph with the
-//! guilty line marked.
+//! The verifier: what every graph must satisfy, whoever made it. Tests run it after every pass, and so does whoever
+//! takes a graph that a user built or wrote; a violation is a bug of whoever made the graph, and shows the graph with
+//! the guilty line marked.
 //!
 //! 1. Every operand of a node is an earlier node (so the nodes are in topological order).
 //! 2. The operation takes the node's operands, with its attributes, and gives the node's type: [`Op::check`], which
 //!    knows the number of operands and their types, axes within ranks, permutations, bounds of slices and pads, the
 //!    attributes of convolutions and windows.
-//! 3. Entries of attributes past the rank (or past the spatial axes) hold their neutral values, so that equal operations
-//!    compare equal.
+//! 3. Entries of attributes past the rank (or past the spatial axes) hold their neutral values, so that equal
+//!    operations compare equal.
 //! 4. A constant is a value of its type: f32 any, bf16 what one holds, i32, u8 and i8 a whole number in
 //!    range, bool 0 or 1.
 //! 5. Every extent is below 2^31 (so it is never the symbolic [`Shape::N`](crate::Shape::N), and an i32 can index it),
 //!    and a tensor has at most 2^44 elements. Those of nodes with operands are at least 1.
-//! 6. Scope 0 is that outside of layers, every other one lies in an earlier one, and the scope of each node is in the table.
+//! 6. Scope 0 is that outside of layers, every other one lies in an earlier one, and the scope of each node is in the
+//!    table.
 //! 7. Each input names a node that is an [`Op::Input`], and each such node belongs to exactly one input.
 //! 8. No two inputs of one role have the same name, and no two outputs.
 //! 9. An update is of a state, gives it a value of its type from a node that exists, and is the only one of that state.
 //! 10. Outputs are nodes that exist.
 //! 11. No input, output or state of a graph that is not a body is bf16; no input or output but a state is u8 or i8.
-//! 12. Each body satisfies this list, and is that of exactly one scan, whose operands it takes; results that are read of
-//!     a scan are results of its body, and of their types.
+//! 12. Each body satisfies this list, and is that of exactly one scan, whose operands it takes; results that are read
+//!     of a scan are results of its body, and of their types.
 
 use std::ops::RangeInclusive;
 

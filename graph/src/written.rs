@@ -12,6 +12,15 @@ pub fn at(operand: Value<'_>) -> Value<'_> {
     operand
 }
 
+/// All operands of what is computed next, where the caller stands.
+#[track_caller]
+pub fn all<'v, 'g>(operands: &'v [Value<'g>]) -> &'v [Value<'g>] {
+    if let Some(first) = operands.first() {
+        first.graph().line(Location::caller());
+    }
+    operands
+}
+
 /// The graph, for what is computed next, where the caller stands.
 #[track_caller]
 pub fn on(g: &Builder) -> &Builder {

@@ -9,9 +9,9 @@
 //! - arguments are checked against the declarations (number, element type, length) before a call;
 //! - tasks run on several threads at once only where it is proved, for the memory that the call is bound to, that none
 //!   of them writes an element that another one reads or writes ([`Kernel::disjoint`]); all others run on one thread;
-//! - sequences that are forks of one another run at once, each in an arena of its own; what they share (states and the memory
-//!   of their own) is written by a call only while nobody else reads or writes it: states while they are borrowed exclusively,
-//!   the other under a lock;
+//! - sequences that are forks of one another run at once, each in an arena of its own; what they share (states and the
+//!   memory of their own) is written by a call only while nobody else reads or writes it: states while they are
+//!   borrowed exclusively, the other under a lock;
 //! - code lives as long as the [`Code`] that every caller holds.
 
 mod bound;

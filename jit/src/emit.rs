@@ -1,6 +1,6 @@
 //! Emitters: kernel IR to machine code. Whoever emits sees a [`Kernel`] that has passed its checker and nothing else:
-//! no graph, no plan, no memory. Whoever wants code sees [`Emitter`] and knows no assembler; which emitter a machine gets
-//! is chosen here ([`EmitterKind`]).
+//! no graph, no plan, no memory. Whoever wants code sees [`Emitter`] and knows no assembler; which emitter a machine
+//! gets is chosen here ([`EmitterKind`]).
 //!
 //! The code of a kernel is one function of C's calling convention, position-independent and free of calls:
 //!
@@ -11,9 +11,9 @@
 //! `arguments[b]` is the address of buffer `b`. The code may be placed at any address that is a multiple of
 //! [`CODE_ALIGNMENT`].
 //!
-//! Every emitter gives bit for bit what [`crate::kernel::interpret()`] gives (but for the payload of NaNs), on machines that
-//! have a fused multiply-add. x86-64 without FMA3 rounds the product and the sum of `Fma` one after the other instead: a
-//! call to a library function would be a hundred times slower.
+//! Every emitter gives bit for bit what [`crate::kernel::interpret()`] gives (but for the payload of NaNs), on machines
+//! that have a fused multiply-add. x86-64 without FMA3 rounds the product and the sum of `Fma` one after the other
+//! instead: a call to a library function would be a hundred times slower.
 
 mod addresses;
 mod cranelift;

@@ -1,7 +1,8 @@
 //! Plans graphs and compiles them to native kernels: `Graph -> Plan -> kernels -> code`.
 //!
-//! It knows graphs and machines; it knows no layers and no macros. Users of the facade `kiln` need [`plan`] and [`program`]; what is
-//! hidden from the documentation is for the compiler's own tests and benchmarks, and may change at any time.
+//! It knows graphs and machines; it knows no layers and no macros. Users of the facade `kiln` need [`plan`] and
+//! [`program`]; what is hidden from the documentation is for the compiler's own tests and benchmarks, and may change at
+//! any time.
 
 #[doc(hidden)]
 pub mod code;

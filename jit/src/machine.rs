@@ -1,5 +1,6 @@
-//! What this machine reaches at most: multiply-adds from registers, and copies in each level of its memory, measured with
-//! emitted kernels of its own vector width. It is what profiles are held against.
+//! What this machine reaches at most: multiply-adds from registers, and copies in each level of its memory, measured
+//! with emitted kernels of its own vector width. It is what profiles are held against. No estimate and no choice of a
+//! recipe looks at it.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

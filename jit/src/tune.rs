@@ -1,10 +1,10 @@
 //! Measures the recipes for a plan's contractions on this machine, and says which is the fastest of each.
 //!
-//! Each contraction is measured on its own: the kernels of its candidates, with a plain epilogue, on buffers that nothing else
-//! uses, one candidate after the other in rounds, the shortest time of each. One thread runs them: which recipe is
-//! chosen decides on the order of sums, which must not depend on the number of threads. (A stage that threads can not
-//! share counts for more, as in the cost model.) It knows plans and code; it keeps nothing between calls and knows no
-//! files.
+//! Each contraction is measured on its own: the kernels of its candidates, with a plain epilogue, on buffers that
+//! nothing else uses, one candidate after the other in rounds, the shortest time of each. One thread runs them: which
+//! recipe is chosen decides on the order of sums, which must not depend on the number of threads. (A stage that threads
+//! can not share counts for more, as in the cost model.) It knows plans and code; it keeps nothing between calls and
+//! knows no files.
 
 mod trials;
 

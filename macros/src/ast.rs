@@ -1,7 +1,8 @@
-//! What the user wrote, as data: a struct whose fields are layers, and how they are applied. Knows syntax only: which layers there are and what
-//! they take is `validate`'s.
+//! What the user wrote, as data: a struct whose fields are layers, and how they are applied. Knows syntax only: which
+//! layers there are and what they take is `validate`'s.
 //!
-//! The containers are generic over what stands in a layer's place, so that parsing, validating and expanding share them.
+//! The containers are generic over what stands in a layer's place, so that parsing, validating and expanding share
+//! them.
 
 use std::cell::OnceCell;
 use std::collections::HashMap;
@@ -74,6 +75,8 @@ pub struct Forward {
 
 /// `fn double(x: [N, 10]) -> [N, 10] { .. }`
 pub struct Helper {
+    /// Who may call it on a model that it holds.
+    pub visibility: Visibility,
     pub name: Ident,
     pub parameters: Vec<Parameter>,
     /// The types of the results, if it says.

@@ -1,8 +1,9 @@
 //! A body without mistakes, as data: every name is resolved, every expression is a tensor, several tensors, or a number
-//! that rustc can evaluate. It is expanded twice: to the computation, and to the same walk over types.
+//! that rustc can evaluate. It is expanded twice: to the computation, and to the same walk over types. It decides
+//! nothing.
 
 use proc_macro2::{Ident, Span, TokenStream};
-use syn::Member as Name;
+use syn::{Member as Name, Visibility};
 
 use crate::ast::{Extents, Node, Parameter, Place, Sequence};
 use crate::layers::Method;
@@ -19,6 +20,8 @@ pub struct Forward {
 
 /// `fn double(x: [N, 10]) -> [N, 10] { .. }`
 pub struct Helper {
+    /// Who may call it on a model that it holds; inherited where only the model itself does.
+    pub visibility: Visibility,
     pub name: Ident,
     pub parameters: Vec<Parameter>,
     /// How many values it gives.
@@ -26,7 +29,7 @@ pub struct Helper {
     /// The results' types, if they are declared.
     pub declared: Option<Vec<Extents>>,
     pub body: Block,
-    /// Whether anything calls it.
+    /// Whether anything calls it, or others may.
     pub called: bool,
 }
 
@@ -75,6 +78,36 @@ pub enum Statement {
         place: Place,
     },
     Transfer(Box<Transfer>),
+    Take(Box<Take>),
+    /// A list of tensors, which loops may fill.
+    List {
+        name: Ident,
+        change: Change,
+    },
+}
+
+/// `center.copy_from(x.mean(0))`, or `center.lerp_from(x.mean(0), 0.1)`: a parameter of the model takes a value.
+pub struct Take {
+    /// The parameter.
+    pub target: Tensor,
+    /// As the user wrote it.
+    pub text: String,
+    pub value: Tensor,
+    /// How far it goes; without it all the way.
+    pub rate: Option<Value>,
+    pub place: Place,
+}
+
+/// What becomes of a list of tensors.
+pub enum Change {
+    /// `let list = [a, b];`
+    New(Vec<Tensor>),
+    /// `let list = [a; 3];`
+    Repeated(Tensor, TokenStream),
+    /// `list.push(a);`
+    Push(Tensor, Place),
+    /// `list[i] = a;`
+    Put(TokenStream, Tensor, Place),
 }
 
 /// `target.copy_from(source)`, or `target.lerp_from(source, rate)`, between parts of the model.
@@ -145,6 +178,25 @@ pub enum Tensor {
     Block(Box<Block>),
     Loss(Box<Loss>),
     Gradient(Box<Gradient>),
+    Inside(Box<Inside>),
+    /// `list[i]`
+    Element {
+        list: Ident,
+        index: TokenStream,
+        place: Place,
+    },
+}
+
+/// Something of a model that was declared elsewhere: a parameter, `encoder.fc.weight`, or what a function gives,
+/// `encoder.embed(x)`.
+pub struct Inside {
+    /// The way to the model,
+    pub model: Access,
+    /// and from there.
+    pub way: Vec<Step>,
+    /// The function that is called there, and what it is given.
+    pub call: Option<(Ident, Vec<Value>)>,
+    pub place: Place,
 }
 
 /// `fc.weight`, or `scale`, a parameter by itself, whose name is empty.
@@ -193,6 +245,8 @@ pub enum Argument {
     /// A number in the place of a tensor.
     Number(TokenStream),
     Tensors(Vec<Tensor>),
+    /// All tensors of a list.
+    List(Ident),
     Attribute(Attribute),
 }
 
@@ -209,8 +263,25 @@ impl Argument {
         match self {
             Argument::Tensor(tensor) => std::slice::from_ref(tensor),
             Argument::Tensors(tensors) => tensors,
-            Argument::Number(_) | Argument::Attribute(_) => &[],
+            Argument::List(_) | Argument::Number(_) | Argument::Attribute(_) => &[],
         }
+    }
+}
+
+impl Change {
+    /// The tensors that the list takes.
+    pub fn tensors(&self) -> &[Tensor] {
+        match self {
+            Change::New(tensors) => tensors,
+            Change::Repeated(tensor, _) | Change::Push(tensor, _) | Change::Put(_, tensor, _) => {
+                std::slice::from_ref(tensor)
+            }
+        }
+    }
+
+    /// Whether it is a new list.
+    pub fn declares(&self) -> bool {
+        matches!(self, Change::New(_) | Change::Repeated(..))
     }
 }
 
@@ -268,6 +339,13 @@ impl Block {
                             Statement::For { body, .. } | Statement::Block(body) => waiting.push(Piece::Block(body)),
                             Statement::If(choice) => waiting.extend(choice.sides()),
                             Statement::Minimize { loss, .. } => waiting.push(Piece::Tensor(loss)),
+                            Statement::List { change, .. } => {
+                                waiting.extend(change.tensors().iter().map(Piece::Tensor))
+                            }
+                            Statement::Take(take) => {
+                                waiting.extend([&take.target, &take.value].map(Piece::Tensor));
+                                waiting.extend(take.rate.as_ref().map(Piece::Value));
+                            }
                             Statement::Transfer(transfer) => waiting.extend(transfer.rate.as_ref().map(Piece::Value)),
                         }
                     }
@@ -301,7 +379,7 @@ impl If {
 impl Tensor {
     fn parts(&self) -> Vec<Piece<'_>> {
         match self {
-            Tensor::Variable(_) | Tensor::Parameter(_) => Vec::new(),
+            Tensor::Variable(_) | Tensor::Parameter(_) | Tensor::Element { .. } => Vec::new(),
             Tensor::Call(call) => call.arguments.iter().flat_map(Argument::tensors).map(Piece::Tensor).collect(),
             Tensor::Apply(apply) => apply.inputs.iter().flatten().map(Piece::Tensor).collect(),
             Tensor::Helper { arguments, .. } => arguments.iter().map(Piece::Value).collect(),
@@ -316,6 +394,7 @@ impl Tensor {
                 loss.operands.iter().map(Piece::Value).chain(options).collect()
             }
             Tensor::Gradient(gradient) => vec![Piece::Tensor(&gradient.loss)],
+            Tensor::Inside(inside) => inside.call.iter().flat_map(|(_, given)| given).map(Piece::Value).collect(),
         }
     }
 }

@@ -13,7 +13,9 @@ mod around;
 mod body;
 mod called;
 mod checks;
+mod inside;
 mod label;
+mod lists;
 mod loops;
 mod losses;
 mod owner;
@@ -56,6 +58,7 @@ pub fn expand(declaration: &Validated) -> TokenStream {
     };
     let (applied, called) = (applied::computations(declaration), called::computations(declaration));
     let losses = losses::computations(declaration);
+    let for_others = inside::functions(declaration);
     let parts = steps::parameters_of_parts(declaration);
     let cuts = steps::cuts(declaration);
     let walk = Owner::of_defaults(declaration);
@@ -91,6 +94,7 @@ pub fn expand(declaration: &Validated) -> TokenStream {
             #losses
             #(#functions)*
             #model
+            #for_others
             #parts
             #programs
         };
@@ -184,7 +188,8 @@ fn warnings(declaration: &Validated) -> TokenStream {
 
 /// The computation from the inputs, which are variables.
 fn compute_forward(forward: &Forward, declaration: &Validated) -> TokenStream {
-    let (first, batch) = (&forward.inputs[0], batch());
+    let with_rows = declaration.inputs.iter().position(|extents| extents.batch).unwrap_or(0);
+    let (first, batch) = (&forward.inputs[with_rows], batch());
     let want = Want::of(declaration.outputs.len());
     let inputs: Vec<_> = forward.inputs.iter().zip(&declaration.inputs).collect();
     let free = Owner::of(declaration).bind_values(&inputs);
@@ -268,6 +273,7 @@ fn implement_model(declaration: &Validated, when_instantiated: &TokenStream) -> 
     let owner = Owner::of(declaration);
     let (all_inputs, all_outputs) = (owner.constant(checks::INPUTS), owner.constant(checks::OUTPUTS));
     let value = structure::value(declaration, &owner);
+    let fields = inside::fields(declaration);
     let text = name.unraw().to_string();
     let only = |types: &[Extents], what: &str, all: &TokenStream| match types {
         [first, .., last] => checks::call(first.place.to(last.place), emit!(shape::only), emit!(#text, #what, &#all)),
@@ -317,6 +323,7 @@ fn implement_model(declaration: &Validated, when_instantiated: &TokenStream) -> 
             #types
             #names
             #output_names
+            #fields
 
             #forward
 

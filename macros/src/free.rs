@@ -1,11 +1,11 @@
-//! The free extents of a model: names such as `T` in the type of an input. Knows which names may be free, and how numbers
-//! that are computed from them are written, so that they are no arithmetic of Rust's.
+//! The free extents of a model: names such as `T` in the type of an input. Knows which names may be free, and how
+//! numbers that are computed from them are written, so that they are no arithmetic of Rust's.
 //!
 //! A name is free where it stands in the type of an input of `forward` or of a program, is written in capitals, and is
-//! neither a const parameter of the model nor a constant in scope. Only rustc knows the last: it is asked by a pattern, in
-//! which a name is a constant where there is one, and else a new name (`expand/checks.rs`).
+//! neither a const parameter of the model nor a constant in scope. Only rustc knows the last: it is asked by a pattern,
+//! in which a name is a constant where there is one, and else a new name (`expand/checks.rs`).
 
-use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream};
+use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use quote::{quote, quote_spanned};
 use syn::{BinOp, Expr, GenericParam, Generics};
 
@@ -50,6 +50,13 @@ pub fn among<'a>(names: &[Ident], types: impl IntoIterator<Item = &'a Extents>) 
 pub fn has(names: &[Ident], extent: &Expr) -> bool {
     let mut found = false;
     each(extent, &mut |name| found |= names.contains(name));
+    found
+}
+
+/// Whether the number of samples stands in an extent: `2 * N`.
+pub fn names_batch(extent: &Expr) -> bool {
+    let mut found = false;
+    each(extent, &mut |name| found |= name == "N");
     found
 }
 
@@ -120,6 +127,32 @@ pub fn arithmetic(function: &str, left: &TokenStream, right: &TokenStream, place
 /// An extent that has to be a number, as a condition depends on it.
 pub fn known(extent: &TokenStream, place: Place) -> TokenStream {
     call("known", quote!(#extent), place)
+}
+
+/// The batch size as a number of a body.
+pub fn batch(batch: &TokenStream, place: Place) -> TokenStream {
+    call("batch", quote!(#batch), place)
+}
+
+/// Whether a body computes with the batch size: `2 * N`, `let rows = x.size(0);`. Alone, as in `x.view(N, 64)`, it is an
+/// extent like others.
+pub fn computes_with_batch(body: TokenStream) -> bool {
+    let tokens: Vec<TokenTree> = body.into_iter().collect();
+    let is_operator = |token: Option<&TokenTree>| match token {
+        Some(TokenTree::Punct(punct)) => "+-*/=".contains(punct.as_char()),
+        _ => false,
+    };
+    tokens.iter().enumerate().any(|(at, token)| match token {
+        TokenTree::Ident(name) if name == "N" => {
+            at > 0 && is_operator(tokens.get(at - 1)) || is_operator(tokens.get(at + 1))
+        }
+        TokenTree::Ident(name) if name == "size" => match tokens.get(at + 1) {
+            Some(TokenTree::Group(group)) => group.stream().to_string() == "0",
+            _ => false,
+        },
+        TokenTree::Group(group) => computes_with_batch(group.stream()),
+        _ => false,
+    })
 }
 
 /// A number as something else: an `extent`, which is not negative, or a `float`.

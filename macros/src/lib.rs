@@ -1,10 +1,12 @@
 //! The macros of the Kiln neural-network compiler: `#[derive(Model)]` and `model!`.
 //!
-//! Use them through the `kiln` crate, which documents them; what they expand to refers to it by the name that the calling
-//! crate gives it.
+//! Use them through the `kiln` crate, which documents them; what they expand to refers to it by the name that the
+//! calling crate gives it.
 //!
 //! `parse` reads tokens into the syntax tree of `ast`; `validate` checks names and arguments against the tables in
-//! `layers` and `methods`, and resolves a `forward` to a `body`; `expand` writes Rust, or `fallback` does where there are `mistakes`.
+//! `layers` and `methods`, and resolves a `forward` to a `body`; `expand` writes Rust, or `fallback` does where there
+//! are `mistakes`. None of them knows graphs or computes a shape: what they write are calls of `kiln`'s, many of them
+//! in constants, where rustc does.
 #![forbid(unsafe_code)]
 
 mod ast;

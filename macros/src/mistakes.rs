@@ -1,4 +1,5 @@
-//! The user's mistakes, collected so that one compilation reports all of them.
+//! The user's mistakes, collected so that one compilation reports all of them. It knows words and places, and no rule
+//! of the language.
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
@@ -21,6 +22,16 @@ impl Mistakes {
     /// A mistake at these tokens.
     pub fn at(&mut self, tokens: impl ToTokens, message: impl std::fmt::Display) {
         self.add(syn::Error::new_spanned(tokens, message));
+    }
+
+    /// The mistakes in what was read so far.
+    pub fn so_far(&self) -> Option<syn::Error> {
+        self.errors.clone()
+    }
+
+    /// Forgets those since.
+    pub fn back_to(&mut self, errors: Option<syn::Error>) {
+        self.errors = errors;
     }
 
     /// A type that rustc reports by itself, because it stands in the struct under a derive: nothing is to be said, but

@@ -1,5 +1,5 @@
-//! The name under which the crate that calls a macro knows Kiln: what expands refers to it by that. A struct may say it,
-//! `#[model(crate = path)]`; else it is looked up in the crate's `Cargo.toml`.
+//! The name under which the crate that calls a macro knows Kiln: what expands refers to it by that. A struct may say
+//! it, `#[model(crate = path)]`; else it is looked up in the crate's `Cargo.toml`.
 
 mod manifest;
 

@@ -3,6 +3,7 @@
 
 mod applied;
 mod arguments;
+mod assign;
 mod calls;
 mod certain;
 mod expressions;
@@ -10,6 +11,8 @@ mod extents;
 mod flow;
 mod forward;
 mod functions;
+mod inside;
+mod lists;
 mod loops;
 mod names;
 mod nested;

@@ -1,12 +1,13 @@
 //! A job for `mpi/run-tests`: some steps of a network by as many processes as were started. Each prints the bits of its
 //! losses and a number that stands for all of its states; the script compares.
 //!
-//! `job NETWORK STEPS SHARDS` (`wire` is no network, but its sums alone), and by the environment: `JOB_FOLDER` for checkpoints, from which it goes on; `JOB_PAUSE`,
-//! milliseconds after each step; `JOB_STALL`, a rank that stops in its second step; `JOB_FAIL`, a rank that fails in its
-//! second step, and with `JOB_SAYS` says why; `JOB_DIFFER`, a rank with another learning
-//! rate, or one number more to sum; `JOB_LIMIT`, seconds that ranks wait for each other; `JOB_TIME`, to print the shortest step; `JOB_ACCUMULATE`, of how
-//! many batches a step is; `JOB_PROFILE`, a folder to which rank 0 writes the profile of a step and its trace; `JOB_ROWS`,
-//! rows of a batch. With checkpoints, and an MPI that can do that, those that are left go on when a rank has died.
+//! `job NETWORK STEPS SHARDS` (`wire` is no network, but its sums alone), and by the environment: `JOB_FOLDER` for
+//! checkpoints, from which it goes on; `JOB_PAUSE`, milliseconds after each step; `JOB_STALL`, a rank that stops in its
+//! second step; `JOB_FAIL`, a rank that fails in its second step, and with `JOB_SAYS` says why; `JOB_DIFFER`, a rank
+//! with another learning rate, or one number more to sum; `JOB_LIMIT`, seconds that ranks wait for each other;
+//! `JOB_TIME`, to print the shortest step; `JOB_ACCUMULATE`, of how many batches a step is; `JOB_PROFILE`, a folder to
+//! which rank 0 writes the profile of a step and its trace; `JOB_ROWS`, rows of a batch. With checkpoints, and an MPI
+//! that can do that, those that are left go on when a rank has died.
 
 #[path = "../../benches/suite/networks.rs"]
 #[allow(dead_code)] // Other networks of the suite.

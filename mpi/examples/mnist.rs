@@ -1,9 +1,9 @@
 //! LeNet on MNIST, on as many processes as `mpirun` starts:
 //! `cargo build --release -p kiln-mpi --example mnist`, then `mpirun -n 2 target/release/examples/mnist [--data DIR]`.
 //!
-//! The folder holds MNIST's IDX files, gzipped or not; without it the digits of `examples/data` are taken, enlarged. Each
-//! process computes its part of every batch; the first one alone shows what comes of it and writes checkpoints, into
-//! `target/mnist-mpi/`, from where a job goes on that was ended, with any number of processes.
+//! The folder holds MNIST's IDX files, gzipped or not; without it the digits of `examples/data` are taken, enlarged.
+//! Each process computes its part of every batch; the first one alone shows what comes of it and writes checkpoints,
+//! into `target/mnist-mpi/`, from where a job goes on that was ended, with any number of processes.
 
 #[path = "../../examples/support/mnist.rs"]
 mod digits;

@@ -1,7 +1,7 @@
 //! Training on several machines by MPI: [`world`] is the world of the job that `mpirun` (or `srun`) has started, for
-//! [`distributed`](kiln::distributed). Any Open MPI or MPICH will do, and what has the interface of one of them (Intel MPI,
-//! MVAPICH): the library is loaded when it is asked for, so that nothing of it is needed to build a program. Without `mpirun`
-//! a program is a job of one rank, and needs no library.
+//! [`distributed`](kiln::distributed). Any Open MPI or MPICH will do, and what has the interface of one of them (Intel
+//! MPI, MVAPICH): the library is loaded when it is asked for, so that nothing of it is needed to build a program.
+//! Without `mpirun` a program is a job of one rank, and needs no library.
 //!
 //! ```no_run
 //! use kiln::prelude::*;

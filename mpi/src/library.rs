@@ -6,8 +6,8 @@
 //! The safe functions of this module rest on:
 //! - the library is one of MPI: functions of these names have the signatures that its standard says, for handles as
 //!   [`Handles`] has them; which of the two it is, is told by a variable that Open MPI alone exports;
-//! - memory of a request is neither freed nor moved nor looked at before the request is done: [`Mpi::begin`] takes it away
-//!   from whoever calls, and [`Mpi::take`] gives it back once all requests are done; else it is leaked;
+//! - memory of a request is neither freed nor moved nor looked at before the request is done: [`Mpi::begin`] takes it
+//!   away from whoever calls, and [`Mpi::take`] gives it back once all requests are done; else it is leaked;
 //! - one thread at a time calls, since whoever calls has the [`Mpi`] exclusively, and the library was asked for that
 //!   (`MPI_THREAD_SERIALIZED`);
 //! - the library stays loaded until the process ends.

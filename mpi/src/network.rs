@@ -1,5 +1,5 @@
-//! An MPI library as a network of ranks: which one is loaded, how long is waited. Knows messages; what calls the library is
-//! `library.rs`.
+//! An MPI library as a network of ranks: which one is loaded, how long is waited. Knows messages; what calls the
+//! library is `library.rs`.
 
 use std::env;
 use std::hint;

@@ -1,5 +1,6 @@
-//! The operators of ONNX as compositions of Kiln's own: a table of names, a family a file. Each function makes of a node's
-//! operands what `model!` would; what shapes need is computed beforehand by the same functions ([`Fold`]).
+//! The operators of ONNX as compositions of Kiln's own: a table of names, a family a file. Each function makes of a
+//! node's operands what `model!` would; what shapes need is computed beforehand by the same functions ([`Fold`]). None
+//! knows the file or any node but its own, of which [`Context`](crate::read::context::Context) is all that it sees.
 
 mod activation;
 mod attention;

@@ -3,7 +3,8 @@
 //! A graph of Kiln's is concrete: its extents are numbers. So a writer is given the same graph for several sizes, and
 //! finds in what differs how it follows from the extents that stay free in the file (`numbers.rs`). What functions of
 //! several operations have noted of themselves becomes ONNX's operator of that kind (`wholes.rs`, `recurrent.rs`); all
-//! else is written operation by operation (`primitives.rs`, `scans.rs`).
+//! else is written operation by operation (`primitives.rs`, `scans.rs`). A writer gives messages and their bytes, and
+//! writes no file.
 
 mod elementwise;
 mod error;

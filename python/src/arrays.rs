@@ -1,5 +1,5 @@
-//! Arrays of NumPy's as Kiln's calls take them, and Kiln's as NumPy's own. Arrays of the type that is taken are borrowed, and
-//! what Kiln gives is handed over: neither is copied here.
+//! Arrays of NumPy's as Kiln's calls take them, and Kiln's as NumPy's own. Arrays of the type that is taken are
+//! borrowed, and what Kiln gives is handed over: neither is copied here. It knows no model.
 
 use std::fmt::Display;
 

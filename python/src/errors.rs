@@ -1,4 +1,4 @@
-//! Kiln's errors as Python's exceptions, with Kiln's words.
+//! Kiln's errors as Python's exceptions, with Kiln's words. It makes up none of them.
 
 use std::io;
 

@@ -1,5 +1,5 @@
-//! Kiln for Python: the module `kiln._kiln`, whose names the package `kiln` hands on. It turns arrays of NumPy's, names and
-//! settings into calls of the facade, and errors into exceptions; it knows no operator and no optimizer's rule.
+//! Kiln for Python: the module `kiln._kiln`, whose names the package `kiln` hands on. It turns arrays of NumPy's, names
+//! and settings into calls of the facade, and errors into exceptions; it knows no operator and no optimizer's rule.
 #![forbid(unsafe_code)]
 
 mod arrays;

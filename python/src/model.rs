@@ -1,4 +1,5 @@
-//! Models of ONNX files for Python: what is said of them gives another model, so that they are shared freely. It runs nothing.
+//! Models of ONNX files for Python: what is said of them gives another model, so that they are shared freely. It runs
+//! nothing.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

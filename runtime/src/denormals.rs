@@ -1,12 +1,14 @@
-//! UNSAFE: how the processor treats denormal (subnormal) numbers on the present thread, below 1.18e-38 in magnitude. It knows
-//! the control register and nothing of what is computed.
+//! UNSAFE: how the processor treats denormal (subnormal) numbers on the present thread, below 1.18e-38 in magnitude. It
+//! knows the control register and nothing of what is computed.
 //!
-//! Most processors take a hundred times longer for an operation on denormal numbers. With them flushed, operands and results
-//! that are denormal count as 0 (flush to zero and denormals are zero in MXCSR on x86-64, FZ in FPCR on aarch64).
+//! Most processors take a hundred times longer for an operation on denormal numbers. With them flushed, operands and
+//! results that are denormal count as 0 (flush to zero and denormals are zero in MXCSR on x86-64, FZ in FPCR on
+//! aarch64).
 //!
 //! # Safety
-//! Rust takes for granted that its own floating-point operations run in the mode in which a program starts. So a mode holds for
-//! a call of [`in_mode`] alone, whose caller promises that nothing but emitted code computes with floats meanwhile.
+//! Rust takes for granted that its own floating-point operations run in the mode in which a program starts. So a mode
+//! holds for a call of [`in_mode`] alone, whose caller promises that nothing but emitted code computes with floats
+//! meanwhile.
 
 /// Runs something with denormal numbers flushed or kept, rounding to the nearest and without traps, whatever the thread's mode
 /// is; afterwards, also after a panic, that is what it was.

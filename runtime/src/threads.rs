@@ -1,20 +1,22 @@
 //! UNSAFE: the pool of threads. It knows functions over ranges of tasks and nothing of what they do.
 //!
-//! Threads live as long as the pool. A run splits its tasks evenly and always in the same way, into as many shares as there are
-//! threads: of `n` shares, share `t` is tasks `t * tasks / n .. (t + 1) * tasks / n`. The caller begins with share 0 and thread `t`
-//! with share `t`; who is done goes on with shares that nobody has begun. So a thread that the system does not let run, on a busy
-//! machine, keeps nobody waiting, and a pool of more threads than the process has processors does with as many as these.
+//! Threads live as long as the pool. A run splits its tasks evenly and always in the same way, into as many shares as
+//! there are threads: of `n` shares, share `t` is tasks `t * tasks / n .. (t + 1) * tasks / n`. The caller begins with
+//! share 0 and thread `t` with share `t`; who is done goes on with shares that nobody has begun. So a thread that the
+//! system does not let run, on a busy machine, keeps nobody waiting, and a pool of more threads than the process has
+//! processors does with as many as these.
 //!
-//! A pool is for many callers: all that are built with the same number of threads share one ([`Pool::shared`]). It does one run
-//! at a time. A caller that finds it at work does all its tasks alone, on the thread that it has anyway, and waits for nobody.
+//! A pool is for many callers: all that are built with the same number of threads share one ([`Pool::shared`]). It does
+//! one run at a time. A caller that finds it at work does all its tasks alone, on the thread that it has anyway, and
+//! waits for nobody.
 //!
-//! Between runs a thread spins for a moment, since the next run of a training step comes at once, then lets others have its
-//! processor for a short while, and then sleeps.
+//! Between runs a thread spins for a moment, since the next run of a training step comes at once, then lets others have
+//! its processor for a short while, and then sleeps.
 //!
 //! # Safety
-//! A run shares a borrowed closure with threads that outlive the borrow. That is sound because a thread touches the closure of a
-//! run only for a share that it has claimed, each share can be claimed once and only as long as the run lasts, and `run` returns
-//! (or unwinds) only after every share has been claimed and is done.
+//! A run shares a borrowed closure with threads that outlive the borrow. That is sound because a thread touches the
+//! closure of a run only for a share that it has claimed, each share can be claimed once and only as long as the run
+//! lasts, and `run` returns (or unwinds) only after every share has been claimed and is done.
 
 use std::any::Any;
 use std::ops::Range;

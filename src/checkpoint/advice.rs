@@ -1,5 +1,5 @@
-//! What to do where a file has other names than the model: which prefix they have, by which wrapper of PyTorch, or whether
-//! the file is that of a part. It knows names and nothing else.
+//! What to do where a file has other names than the model: which prefix they have, by which wrapper of PyTorch, or
+//! whether the file is that of a part. It knows names and nothing else.
 
 use std::collections::HashSet;
 

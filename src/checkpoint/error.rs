@@ -1,4 +1,5 @@
-//! What can go wrong when a model is saved or loaded. Names from files are shown escaped and shortened.
+//! What can go wrong when a model is saved or loaded. Names from files are shown escaped and shortened. It knows names,
+//! shapes and paths, and no format's insides.
 
 use std::io;
 use std::path::PathBuf;

@@ -1,9 +1,10 @@
-//! Python's pickles as PyTorch writes them, read by a machine that executes nothing: it knows the few opcodes that build numbers,
-//! texts, tuples, lists and dictionaries, and makes tensors of the few calls that PyTorch writes for them. Whatever else a pickle
-//! names is an error. It knows no files.
+//! Python's pickles as PyTorch writes them, read by a machine that executes nothing: it knows the few opcodes that
+//! build numbers, texts, tuples, lists and dictionaries, and makes tensors of the few calls that PyTorch writes for
+//! them. Whatever else a pickle names is an error. It knows no files.
 //!
-//! Each opcode makes at most one node, and what nodes hold was on the stack before, or is the shape of a tensor of at most 64
-//! axes: a pickle takes some 250 times its own length in memory at most. (It holds no numbers of tensors.) Nodes refer to each other by their places, so that no depth and no cycle makes anything recurse.
+//! Each opcode makes at most one node, and what nodes hold was on the stack before, or is the shape of a tensor of at
+//! most 64 axes: a pickle takes some 250 times its own length in memory at most. (It holds no numbers of tensors.)
+//! Nodes refer to each other by their places, so that no depth and no cycle makes anything recurse.
 //!
 //! Source: CPython's `pickletools`; `torch/_weights_only_unpickler.py`.
 

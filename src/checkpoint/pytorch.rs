@@ -1,5 +1,5 @@
-//! PyTorch's own files, as `torch.save` writes them: a zip archive with a pickle and the storages of its tensors, or, before
-//! version 1.6, several pickles one after the other and the storages behind them. It knows no model.
+//! PyTorch's own files, as `torch.save` writes them: a zip archive with a pickle and the storages of its tensors, or,
+//! before version 1.6, several pickles one after the other and the storages behind them. It knows no model.
 
 use std::collections::HashMap;
 use std::path::Path;

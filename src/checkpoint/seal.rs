@@ -1,5 +1,5 @@
-//! Checksums in the metadata of a safetensors file: one (CRC-32) of each tensor, with its name, element type and shape, and
-//! one of everything else that the metadata says. It knows no model and writes no file.
+//! Checksums in the metadata of a safetensors file: one (CRC-32) of each tensor, with its name, element type and shape,
+//! and one of everything else that the metadata says. It knows no model and writes no file.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;

@@ -1,5 +1,5 @@
-//! Weights in several files with an index (`model.safetensors.index.json`), as Hugging Face's libraries write large models. It
-//! knows no format of the files.
+//! Weights in several files with an index (`model.safetensors.index.json`), as Hugging Face's libraries write large
+//! models. It knows no format of the files.
 
 use std::collections::BTreeMap;
 use std::path::{Component, Path};

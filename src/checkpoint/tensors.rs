@@ -1,5 +1,5 @@
-//! The tensors of a file of weights, whatever its format, which its first bytes tell. None of their numbers is read here, and no
-//! model is known.
+//! The tensors of a file of weights, whatever its format, which its first bytes tell. None of their numbers is read
+//! here, and no model is known.
 
 use std::collections::BTreeMap;
 use std::fs::File;

@@ -1,4 +1,5 @@
 //! Where a training stands beside its states: epoch, batch and step, and what it has measured; as notes of a file, too.
+//! What is measured, and when, is the loop's affair; what states hold is the checkpoint's.
 
 use std::collections::BTreeMap;
 use std::path::Path;

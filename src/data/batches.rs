@@ -1,4 +1,5 @@
-//! Batches of a data set, in order or shuffled, in buffers that are used again.
+//! Batches of a data set, in order or shuffled, in buffers that are used again. The data lie in memory: files, threads
+//! and functions of samples are the loader's.
 
 use ndarray::{Array1, ArrayD};
 

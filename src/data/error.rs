@@ -1,4 +1,4 @@
-//! What can go wrong when data is read and put together.
+//! What can go wrong when data is read and put together. It knows paths, positions and shapes, and decodes nothing.
 
 use std::path::PathBuf;
 

@@ -1,5 +1,6 @@
 //! The IDX format of MNIST: a header of big-endian numbers, then the elements in row-major order.
-//! Files may be gzipped; that is told from their first bytes, not from their names.
+//! Files may be gzipped; that is told from their first bytes, not from their names. Whether images and labels belong
+//! together is not asked here.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,5 @@
-//! PNG and JPEG images as arrays, and folders of them as a source.
+//! PNG and JPEG images as arrays, and folders of them as a source. What a picture shows, and how large it is to be, is
+//! for others to say.
 
 mod folder;
 mod resized;

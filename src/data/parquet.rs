@@ -1,5 +1,5 @@
-//! Parquet files: columns of numbers as arrays, and rows as samples, of which a group of rows is read when one of it is asked
-//! for. It knows neither batches nor order.
+//! Parquet files: columns of numbers as arrays, and rows as samples, of which a group of rows is read when one of it is
+//! asked for. It knows neither batches nor order.
 
 mod chunks;
 mod column;

@@ -1,5 +1,5 @@
-//! What a data set is made of: arrays with the samples along their first axis, or several of them. Knows neither batches'
-//! sizes nor their order.
+//! What a data set is made of: arrays with the samples along their first axis, or several of them. Knows neither
+//! batches' sizes nor their order.
 
 use ndarray::{ArcArray, Array, Axis, Slice};
 

@@ -1,5 +1,5 @@
-//! Sequences of unequal lengths: padding to one length, masks, and batches of similar lengths. Knows neither models nor data
-//! sets.
+//! Sequences of unequal lengths: padding to one length, masks, and batches of similar lengths. Knows neither models nor
+//! data sets.
 
 use ndarray::{Array, Array2, ArrayD, Axis, Dimension, IxDyn, Slice};
 

@@ -1,5 +1,5 @@
-//! Sums over the shards of a batch, in an order that knows no ranks. Shards are the leaves of a binary tree, which is cut
-//! at powers of two:
+//! Sums over the shards of a batch, in an order that knows no ranks. Shards are the leaves of a binary tree, which is
+//! cut at powers of two:
 //!
 //! ```text
 //!   shards   0   1   2   3   4   5        ((0 + 1) + (2 + 3)) + (4 + 5)
@@ -11,8 +11,9 @@
 //!                       +
 //! ```
 //!
-//! A rank adds up what it has of whole subtrees, so that it sends one block of numbers where its shards are one subtree.
-//! Each rank adds up one piece of the blocks of all, and sends the sum to all. Knows networks, and no programs.
+//! A rank adds up what it has of whole subtrees, so that it sends one block of numbers where its shards are one
+//! subtree. Each rank adds up one piece of the blocks of all, and sends the sum to all. Knows networks, and no
+//! programs.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -29,7 +30,8 @@ use super::share::Share;
 /// trained resnet18 beside other programs took 930 ms a step with messages of 256 KiB (2026-11-30).
 const PART: usize = 1 << 22;
 
-/// Numbers that are added up over blocks at a time: 16 KiB of each, so that they stay in a first-level cache.
+/// Numbers that are added up over blocks at a time: 16 KiB of each, so that two of them stay in a first-level cache of
+/// 32 KiB. By that size, 2026-11-30.
 const CHUNK: usize = 1 << 12;
 
 /// A subtree: its first shard, and the number of its shards, which is a power of two.

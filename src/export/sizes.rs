@@ -1,4 +1,5 @@
-//! For which sizes a model's graph is built to find out what follows from its free extents.
+//! For which sizes a model's graph is built to find out what follows from its free extents. How the numbers follow is
+//! found out by `kiln_onnx::write`.
 
 use kiln_graph::shape::extent;
 use kiln_graph::{Message, Shape, Type};
@@ -29,13 +30,13 @@ pub(super) fn built(
     given: &Extents,
 ) -> Result<(Vec<Free>, write::Sizes, Vec<Built>), ExportError> {
     let inputs = model.inputs();
-    given.check(inputs.iter().copied())?;
+    given.check(&inputs)?;
     if batch == Some(0) {
         return Err(TrainError::Zero { setting: "batch" }.into());
     }
     let (extents, free) = free_extents(&inputs, batch, given);
     let build = |sizes: &[i64]| -> Result<Built, TrainError> {
-        let known = given.usual(batch.unwrap_or(1), inputs.iter().copied());
+        let known = given.usual(batch.unwrap_or(1), &inputs);
         let all = extents.iter().zip(sizes).fold(known, |all, (extent, &size)| match extent.free {
             Shape::N => all.with_batch(size as usize),
             free => all.with(free, size as usize),

@@ -1,5 +1,5 @@
-//! A training from where it stands to its end: epochs of steps, what is measured after each, and what is saved. It calls what
-//! is public, as a loop of a user's own would.
+//! A training from where it stands to its end: epochs of steps, what is measured after each, and what is saved. It
+//! calls what is public, as a loop of a user's own would.
 
 use std::path::PathBuf;
 use std::time::Instant;

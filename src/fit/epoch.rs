@@ -1,4 +1,5 @@
 //! What goes in and out of a training loop: figures of a step, figures of a validation, and an epoch as hooks see it.
+//! When either is asked for is `attempt.rs`'s.
 
 use kiln_graph::Model;
 use kiln_graph::losses::Criterion;

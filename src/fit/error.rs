@@ -1,4 +1,4 @@
-//! Why a training came to an end before its time.
+//! Why a training came to an end before its time. It knows no remedy but which errors ranks can go on from.
 
 use std::path::PathBuf;
 

@@ -1,7 +1,7 @@
 //! Zip archives, stored or deflated: PyTorch's files and NumPy's `.npz`. It knows no contents.
 //!
-//! Each entry is read once at most, checked against its length and sum of check; all together hold no more compressed bytes
-//! than the file has, so that entries can not lie over each other to make much of little.
+//! Each entry is read once at most, checked against its length and sum of check; all together hold no more compressed
+//! bytes than the file has, so that entries can not lie over each other to make much of little.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};

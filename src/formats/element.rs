@@ -1,4 +1,5 @@
-//! The element types of files, and how their numbers become those that a program asks for. It knows neither shapes nor formats.
+//! The element types of files, and how their numbers become those that a program asks for. It knows neither shapes nor
+//! formats.
 
 use super::half::{F16, bfloat16};
 

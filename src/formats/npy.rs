@@ -1,5 +1,5 @@
-//! NumPy's format of one array: a magic word, a version, the text of a Python dictionary, the elements. Versions 1 to 3.
-//! Source: `numpy.lib.format`. It reads no file.
+//! NumPy's format of one array: a magic word, a version, the text of a Python dictionary, the elements. Versions 1 to
+//! 3. Source: `numpy.lib.format`. It reads no file.
 
 use std::fmt::Write;
 

@@ -1,5 +1,5 @@
-//! Bytes that are read when they are asked for: of a file, of an entry of an archive, or what is in memory already. It knows
-//! no format.
+//! Bytes that are read when they are asked for: of a file, of an entry of an archive, or what is in memory already. It
+//! knows no format.
 
 use std::fmt;
 use std::fs::File;

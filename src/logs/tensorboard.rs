@@ -1,5 +1,5 @@
-//! Event files that TensorBoard reads: scalars, histograms, images, texts, the graph. It knows figures, arrays and graphs; how
-//! bytes lie is the matter of `messages` and `records`.
+//! Event files that TensorBoard reads: scalars, histograms, images, texts, the graph. It knows figures, arrays and
+//! graphs; how bytes lie is the matter of `messages` and `records`.
 
 mod messages;
 mod records;

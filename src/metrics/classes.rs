@@ -1,4 +1,5 @@
-//! Metrics of classes: accuracy and top-k, precision, recall, F1, perplexity.
+//! Metrics of classes: accuracy and top-k, precision, recall, F1, perplexity. They see scores and labels, and not which
+//! model or loss these belong to.
 
 use ndarray::ArrayViewD;
 

@@ -1,4 +1,4 @@
-//! The confusion matrix, which most metrics of classes are functions of.
+//! The confusion matrix, which most metrics of classes are functions of. It counts, and judges nothing.
 
 use std::fmt;
 

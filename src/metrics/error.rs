@@ -1,4 +1,4 @@
-//! What can be wrong with what a metric is given.
+//! What can be wrong with what a metric is given. It knows shapes and labels, and no metric.
 
 use kiln_graph::names::numbers;
 

@@ -1,4 +1,5 @@
-//! Metrics of numbers: mean absolute and squared error, R2.
+//! Metrics of numbers: mean absolute and squared error, R2. None sees more than a batch at a time: sums are kept, and
+//! no numbers.
 
 use ndarray::ArrayViewD;
 

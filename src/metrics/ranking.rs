@@ -1,4 +1,4 @@
-//! The area under the ROC curve, exact: all scores are kept.
+//! The area under the ROC curve, exact: all scores are kept. It knows scores and labels, and no threshold.
 
 use ndarray::{ArrayViewD, Axis};
 

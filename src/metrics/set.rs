@@ -1,5 +1,5 @@
-//! Several metrics at once, asked for by name or by value, of one output of a model or of several. It knows no model: it is
-//! told which output predictions are of.
+//! Several metrics at once, asked for by name or by value, of one output of a model or of several. It knows no model:
+//! it is told which output predictions are of.
 
 use ndarray::ArrayViewD;
 

@@ -1,4 +1,5 @@
-//! What usually makes NaN and infinity, and what to do about it.
+//! What usually makes NaN and infinity, and what to do about it. It looks at what was found, and searches nothing
+//! itself.
 
 use kiln_graph::Stage;
 use kiln_graph::interpret::Cause;

@@ -1,5 +1,5 @@
-//! A compiled program whose results are looked at after each run. Where there is NaN or infinity, the run is computed again
-//! from what was kept of before it. It knows the graph that the program was compiled of, and no kernel.
+//! A compiled program whose results are looked at after each run. Where there is NaN or infinity, the run is computed
+//! again from what was kept of before it. It knows the graph that the program was compiled of, and no kernel.
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hasher};

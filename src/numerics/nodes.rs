@@ -1,5 +1,5 @@
-//! Single nodes as compiled programs: the replay computes its large sums by them, which the interpreter takes long for, and,
-//! where it finds nothing, all sums, in the order of compiled code.
+//! Single nodes as compiled programs: the replay computes its large sums by them, which the interpreter takes long for,
+//! and, where it finds nothing, all sums, in the order of compiled code.
 
 use std::collections::HashMap;
 
@@ -9,7 +9,8 @@ use kiln_graph::{Builder, DType, Op, Shape, Type, Value};
 
 use crate::program::Compiled;
 
-/// A sum of more operations than these is compiled.
+/// A sum of more operations than these is compiled: the interpreter would take longer for it than the compiler does.
+/// Unit: operations. An order of magnitude, 2026-11-29.
 const MUCH: usize = 1 << 20;
 
 /// Compiled nodes, by their operations and the types of their operands.

@@ -1,4 +1,4 @@
-//! The words of reports: operations by PyTorch's names, numbers, lists.
+//! The words of reports: operations by PyTorch's names, numbers, lists. It knows names, and nothing of what was found.
 
 use kiln_graph::Op;
 

@@ -207,7 +207,7 @@ impl OnnxPredictorBuilder {
         let inputs: Vec<(String, Type)> =
             model.inputs().iter().map(|input| input.name.clone()).zip(types.iter().copied()).collect();
         let outputs = model.outputs().to_vec();
-        let pool = settings.checked(types.iter().copied())?;
+        let pool = settings.checked(&types)?;
         // Said with its own error, and built once.
         let graph = graph_of(&model, quantized.as_ref(), settings.batch)?;
         let mut states = States::new();
@@ -215,7 +215,7 @@ impl OnnxPredictorBuilder {
             Some(quantized) => quantized.give(states, name, value),
             None => states.give(name, value),
         })?;
-        let programs = Lender::new(settings, pool, states, &types, |_| Ok(graph))?;
+        let programs = Lender::new(settings, pool, states, &types, &mut |_| Ok(graph.clone()))?;
         Ok(OnnxPredictor { model: Held::new(model), settings, quantized, programs, inputs, outputs })
     }
 }
@@ -365,7 +365,7 @@ impl<'p> OnnxCall<'p> {
     pub fn run(self) -> Result<OnnxOutputs, OnnxRunError> {
         let OnnxCall { predictor, given } = self;
         let rows = given.rows(&predictor.inputs)?.unwrap_or(predictor.settings.batch);
-        let mut program = predictor.programs.lend(Sizes::of_batch(rows), || predictor.graph(rows))?;
+        let mut program = predictor.programs.lend(Sizes::of_batch(rows), &mut || predictor.graph(rows))?;
         given.write(&predictor.inputs, &mut program, 0..rows)?;
         program.run()?;
         Ok(OnnxOutputs::read(&program, &predictor.outputs))

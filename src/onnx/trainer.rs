@@ -1,5 +1,5 @@
-//! Training of a model from a file, whose inputs and outputs have names and types that are known when the program runs. It knows
-//! no operator, loss or optimizer.
+//! Training of a model from a file, whose inputs and outputs have names and types that are known when the program runs.
+//! It knows no operator, loss or optimizer.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -267,7 +267,7 @@ impl OnnxTrainerBuilder {
         if let Some((name, _)) = losses.iter().find(|(name, _)| !outputs.contains(name)) {
             return Err(unknown("output", name, outputs.iter()));
         }
-        let mut programs = settings.programs(1, types.iter().copied())?;
+        let mut programs = settings.programs(1, &types)?;
         // What is wrong with the file is said with its own error.
         let prediction = model.predict_graph(settings.batch)?;
         if independent_rows {
@@ -285,7 +285,7 @@ impl OnnxTrainerBuilder {
         let held = [optimization(&model, rule)];
         programs.begin_training(&held, of_losses, vec![TRAIN])?;
         let schedulers = Schedulers::new(&held);
-        let targets = losses.iter().map(|_| Buffer::new(settings.batch)).collect();
+        let targets = Buffer::several(losses.len(), settings.batch);
         let rules = HashMap::new();
         Ok(OnnxTrainer {
             model,

@@ -1,5 +1,5 @@
-//! The model that a predictor has: a shell without values, of which graphs are built, until somebody asks for the values. It
-//! knows no programs.
+//! The model that a predictor has: a shell without values, of which graphs are built, until somebody asks for the
+//! values. It knows no programs.
 
 use std::sync::{Mutex, OnceLock, PoisonError};
 

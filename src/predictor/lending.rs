@@ -1,5 +1,6 @@
-//! The programs of a predictor, lent to many calls at once: each call has a fork of the program for its sizes and an arena of
-//! its own, over one copy of the parameters and of what follows from them. It knows the compiler and no user's input.
+//! The programs of a predictor, lent to many calls at once: each call has a fork of the program for its sizes and an
+//! arena of its own, over one copy of the parameters and of what follows from them. It knows the compiler and no user's
+//! input.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,8 +18,9 @@ use crate::report::{CachedPrograms, Profile, Tuning};
 use crate::trainer::{Compiled, PREDICT, Settings, TrainError, keeps, layouts, plan_graph, read_parameters};
 use crate::tuning::Tuner;
 
-/// How many calls compute at once for each processor where nothing was said. With 1 the late ones of short calls are later, as
-/// waking a thread takes longer than such a call: docs/serving.md.
+/// How many calls compute at once for each processor where nothing was said. With 1 the late ones of short calls are
+/// later, as waking a thread takes longer than such a call: docs/serving.md has the figures of Zen 3 (2026-11-29) and
+/// Emerald Rapids (2026-11-30). Unit: calls.
 const CALLS_PER_PROCESSOR: usize = 4;
 
 /// The compiled programs of a model, for many calls at once.
@@ -99,7 +101,7 @@ impl Lender {
         pool: Arc<Pool>,
         mut states: States,
         inputs: &[Type],
-        graph: impl FnOnce(Sizes) -> Result<Graph, TrainError>,
+        graph: &mut dyn FnMut(Sizes) -> Result<Graph, TrainError>,
     ) -> Result<Lender, TrainError> {
         let (mut tuner, sizes) = (settings.tuner(1)?, settings.usual(inputs));
         let graph = settings.at(&sizes, graph(sizes))?;
@@ -130,7 +132,7 @@ impl Lender {
     pub fn lend(
         &self,
         sizes: Sizes,
-        graph: impl FnOnce() -> Result<Graph, TrainError>,
+        graph: &mut dyn FnMut() -> Result<Graph, TrainError>,
     ) -> Result<Lent<'_>, TrainError> {
         let mut shelf = held(self.shelf.lock());
         let kept = match shelf.find(&sizes) {
@@ -161,7 +163,7 @@ impl Lender {
     fn compile(
         &self,
         sizes: Sizes,
-        graph: impl FnOnce() -> Result<Graph, TrainError>,
+        graph: &mut dyn FnMut() -> Result<Graph, TrainError>,
     ) -> Result<Arc<Kept>, TrainError> {
         let mut tuner = held(self.tuner.lock());
         let there = held(self.shelf.lock()).find(&sizes);
@@ -211,7 +213,7 @@ impl Lender {
 
     /// Times the program for the usual sizes; calls wait meanwhile.
     pub fn profile(&self, graph: &Graph) -> Result<Profile, TrainError> {
-        let mut lent = self.lend(*self.usual.program.sizes(), || Ok(graph.clone()))?;
+        let mut lent = self.lend(*self.usual.program.sizes(), &mut || Ok(graph.clone()))?;
         let mut states = held(self.states.write());
         lent.profile(&mut states, graph)
     }

@@ -1,6 +1,6 @@
 //! Predictors in 8 bits: which numbers activations take is watched over calibration data, weights are rounded, and what
-//! that loses is measured over the same data. It knows no layers: contractions of activations with parameters are found in
-//! the graph (`kiln_graph::passes::quantize`).
+//! that loses is measured over the same data. It knows no layers: contractions of activations with parameters are found
+//! in the graph (`kiln_graph::passes::quantize`).
 
 mod ranges;
 mod report;
@@ -203,13 +203,13 @@ impl Subject<'_> {
         mut each: impl FnMut(&Session),
     ) -> Result<(), TrainError> {
         let settings = Settings { batch, ..self.settings };
-        let pool = settings.checked(self.inputs.iter().copied())?;
-        let of = |sizes: Sizes| Ok(graph(&(self.graph)(sizes)?));
-        let lender = Lender::new(settings, pool, states, self.inputs, of)?;
+        let pool = settings.checked(self.inputs)?;
+        let mut of = |sizes: Sizes| Ok(graph(&(self.graph)(sizes)?));
+        let lender = Lender::new(settings, pool, states, self.inputs, &mut of)?;
         for start in (0..self.sizes.batch()).step_by(batch) {
             let part = start..self.sizes.batch().min(start + batch);
             let sizes = self.sizes.with_batch(part.len());
-            let mut program = lender.lend(sizes, || of(sizes))?;
+            let mut program = lender.lend(sizes, &mut || of(sizes))?;
             (self.write)(&mut program, part)?;
             program.run()?;
             each(program.session());

@@ -1,4 +1,5 @@
-//! What a trainer or a predictor keeps compiled: for which sizes, in how much memory, and how often it has run.
+//! What a trainer or a predictor keeps compiled: for which sizes, in how much memory, and how often it has run. It is
+//! told so by whoever keeps them.
 
 use std::fmt;
 

@@ -1,5 +1,6 @@
 //! Drawings of graphs: which layers there are, which values pass between them, where gradients go and where they are
-//! cut, and which kernels compute it all; as an HTML file for browsers or as a DOT file for Graphviz.
+//! cut, and which kernels compute it all; as an HTML file for browsers or as a DOT file for Graphviz. What a box shows
+//! is `outline.rs`'s, where it stands `order.rs`'s; this file knows models and paths.
 
 mod dot;
 mod flow;

@@ -1,5 +1,5 @@
-//! Charts and image grids as SVG files, which every browser shows; grids as PNG files, too. It knows numbers and pixels,
-//! nothing of models.
+//! Charts and image grids as SVG files, which every browser shows; grids as PNG files, too. It knows numbers and
+//! pixels, nothing of models.
 
 use std::fmt::Write as _;
 use std::io::{self, Write};

@@ -1,4 +1,5 @@
-//! Where the time of a compiled program goes: a table of its kernels, and a trace for viewers.
+//! Where the time of a compiled program goes: a table of its kernels, and a trace for viewers. It judges nothing by
+//! estimates: limits are those that `kiln_jit::Machine` measures.
 
 mod exchanges;
 

@@ -1,4 +1,5 @@
-//! The table of a model's layers, and what it costs to train and to run.
+//! The table of a model's layers, and what it costs to train and to run. It counts operations in a graph; memory it
+//! takes from plans that others have made.
 
 use std::collections::HashMap;
 use std::fmt;

@@ -1,4 +1,4 @@
-//! Numbers and texts as people read them.
+//! Numbers and texts as people read them. It knows no report.
 
 use std::fmt::Write as _;
 

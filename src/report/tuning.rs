@@ -1,4 +1,4 @@
-//! What tuning has chosen, as a table.
+//! What tuning has chosen, as a table. It measures nothing, and knows of a recipe its name.
 
 use std::fmt;
 use std::path::PathBuf;

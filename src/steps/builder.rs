@@ -1,4 +1,5 @@
-//! The settings of a trainer by steps, and building it: here every program is compiled.
+//! The settings of a trainer by steps, and building it: here every program is compiled. What a program does is the
+//! model's to say.
 
 use kiln_graph::shape::Sizes;
 use kiln_graph::{GraphError, Mode, ShapeError};
@@ -54,7 +55,7 @@ impl<M: Steps> StepTrainerBuilder<M> {
     pub fn build(self) -> Result<M::Trainer, TrainError> {
         let StepTrainerBuilder { mut model, mut settings, world } = self;
         let shards = settings.distribute(world.as_ref())?;
-        let mut programs = settings.programs(M::PROGRAMS.len(), taken::<M>())?;
+        let mut programs = settings.programs(M::PROGRAMS.len(), &taken(M::PROGRAMS))?;
         programs.set_shards(shards);
         programs.take_parameters(&mut *model)?;
         let schedulers = Schedulers::new(&model.optimizers());

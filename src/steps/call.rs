@@ -1,12 +1,12 @@
-//! One call of a program: the shapes of its arguments are checked, then they are handed over one after the other, and it
-//! runs.
+//! One call of a program: the shapes of its arguments are checked, then they are handed over one after the other, and
+//! it runs. What the arguments mean, and what the program does with them, is not known here.
 
 use kiln_graph::shape::{Misfit, Sizes};
-use kiln_graph::{Element, Shape};
-use ndarray::{ArrayRef, ArrayViewD, Axis, Dimension};
+use kiln_graph::{Element, Elements, Shape};
+use ndarray::{ArrayRef, ArrayView, ArrayViewD, Axis, Dimension};
 
 use super::{Results, StepTrainer, Steps, graph, usual};
-use crate::trainer::{Rules, Targets, TrainError, check_finite, differs, view};
+use crate::trainer::{Rules, Targets, TrainError, check_finite, differs, has_rows, view};
 
 /// A call while its arguments are given, in the order of the declaration: first the shapes of all, which say for which
 /// sizes the program is, then what they hold. (Where the first input has all free extents, its shape goes without saying,
@@ -43,7 +43,7 @@ impl<'t, M: Steps> Call<'t, M> {
         let (program, taken) = (signature.name, &signature.inputs[self.shaped]);
         let (input, expected) = (taken.name, taken.ty.shape);
         let sizes = match self.sizes.and(expected, shape) {
-            _ if shape.first() == Some(&0) && shape.len() == expected.rank() => {
+            _ if has_rows(expected) && shape.first() == Some(&0) && shape.len() == expected.rank() => {
                 return Err(TrainError::Empty { found: shape.to_vec() }.of_input(input, signature.inputs.len()));
             }
             Ok(sizes) => sizes,
@@ -62,6 +62,10 @@ impl<'t, M: Steps> Call<'t, M> {
         }
         self.sizes = sizes;
         self.shaped += 1;
+        if self.shaped == signature.inputs.len() && sizes.batch() == 0 {
+            // No input has rows.
+            self.sizes = sizes.with_batch(most);
+        }
         Ok(self)
     }
 
@@ -98,17 +102,38 @@ impl<'t, M: Steps> Call<'t, M> {
         Ok(self)
     }
 
-    /// Hands the next input over: to each shard its rows, where batches have shards.
+    /// Gives the next input, one number or flag.
+    ///
+    /// # Errors
+    /// As [`Call::numbers`], and [`TrainError::Index`] for an index that points at nothing.
+    pub fn number<T: Element>(mut self, x: T) -> Result<Self, TrainError> {
+        if self.given == self.shaped {
+            self = self.shape(&[])?;
+        }
+        let signature = &M::PROGRAMS[self.program];
+        let name = signature.inputs[self.given].name;
+        let x = ArrayView::from(std::slice::from_ref(&x)).into_dyn();
+        let x = x.index_axis(Axis(0), 0);
+        if let (true, Elements::F32(x)) = (self.trainer.settings.check_finite, T::elements(x.clone())) {
+            check_finite(name, x)?;
+        }
+        self.write(x).map_err(|error| error.of_input(name, signature.inputs.len()))?;
+        self.given += 1;
+        Ok(self)
+    }
+
+    /// Hands the next input over: to each shard its rows, where batches have shards (of samples by samples those
+    /// of its own); all of one without rows.
     fn write<T: Element>(&mut self, x: ArrayViewD<'_, T>) -> Result<(), TrainError> {
         let (signature, given) = (&M::PROGRAMS[self.program], self.given);
-        let has_rows = signature.inputs[given].ty.shape.dims().first() == Some(&Shape::N);
+        let declared = signature.inputs[given].ty.shape;
         let StepTrainer { programs, model, settings, axes, .. } = &mut *self.trainer;
         let axes = &axes[self.program];
         let mut build = |sizes: Sizes| Ok(graph(&**model, self.program, *settings, axes, sizes)?.0);
         programs.each_shard((signature.name, signature.mode), self.sizes, &mut build, &mut |program, rows| {
             let mut x = x.view();
-            if has_rows {
-                x.slice_axis_inplace(Axis(0), rows.into());
+            for axis in (0..declared.rank()).filter(|&axis| declared.dim(axis) == Shape::N) {
+                x.slice_axis_inplace(Axis(axis), rows.clone().into());
             }
             program.write(given, x)
         })

@@ -1,4 +1,5 @@
-//! Looking at the programs of a [`StepTrainer`]: drawings, profiles, what tuning has chosen. Each says the program by its name.
+//! Looking at the programs of a [`StepTrainer`]: drawings, profiles, what tuning has chosen. Each says the program by
+//! its name.
 
 use std::path::Path;
 

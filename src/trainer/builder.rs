@@ -1,4 +1,5 @@
-//! The settings of a trainer and of a predictor, and building them: here everything is compiled.
+//! The settings of a trainer and of a predictor, and building them: here everything is compiled. It checks settings,
+//! and no data.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,7 +8,7 @@ use kiln_graph::losses::Criterion;
 use kiln_graph::model::OfCount;
 use kiln_graph::optimizers::Optimizer;
 use kiln_graph::passes::Precision;
-use kiln_graph::shape::Sizes;
+use kiln_graph::shape::{Sizes, check_rows};
 use kiln_graph::{Mode, Model, Type, Value};
 use kiln_rt::Pool;
 
@@ -275,13 +276,13 @@ impl Default for Settings {
 
 impl Settings {
     /// The programs, none of them compiled yet; so many are about to be.
-    pub fn programs(&self, coming: usize, inputs: impl Iterator<Item = Type> + Clone) -> Result<Programs, TrainError> {
+    pub fn programs(&self, coming: usize, inputs: &[Type]) -> Result<Programs, TrainError> {
         let pool = self.checked(inputs)?;
         Ok(Programs::new(pool, *self, self.tuner(coming)?))
     }
 
     /// The pool of threads, if all that was said makes sense for such inputs.
-    pub fn checked(&self, inputs: impl Iterator<Item = Type> + Clone) -> Result<Arc<Pool>, TrainError> {
+    pub fn checked(&self, inputs: &[Type]) -> Result<Arc<Pool>, TrainError> {
         self.extents.check(inputs)?;
         let settings = [("batch", Some(self.batch)), ("threads", self.threads), ("concurrent_calls", self.calls)];
         for (setting, value) in settings {
@@ -318,7 +319,7 @@ impl Settings {
 
     /// The sizes that `build()` compiles a program for that takes such inputs.
     pub fn usual(&self, inputs: &[Type]) -> Sizes {
-        self.extents.usual(self.batch, inputs.iter().copied())
+        self.extents.usual(self.batch, inputs)
     }
 
     /// Whether sizes are those that `build()` compiles a program for.
@@ -421,9 +422,10 @@ impl<M: Model, L: Criterion<M::Output>, O: Optimizer> TrainerBuilder<M, L, O> {
     /// threads is set; [`TrainError::UnknownExtent`], [`TrainError::ZeroExtent`], [`TrainError::Sizes`], [`TrainError::Tuning`],
     /// [`TrainError::Exchange`] where the settings say so.
     pub fn build(self) -> Result<Trainer<M, L, O>, TrainError> {
+        const { check_rows(M::OUTPUT_NAMES, M::OUTPUTS) };
         let TrainerBuilder { mut model, loss, optimizer, metrics, mut settings, world } = self;
         let shards = settings.distribute(world.as_ref())?;
-        let mut programs = settings.programs(1, M::INPUTS.iter().copied())?;
+        let mut programs = settings.programs(1, M::INPUTS)?;
         programs.set_shards(shards);
         let (sizes, seed, sharding) = (settings.usual(M::INPUTS), settings.seed, settings.sharding);
         programs.take_parameters(&mut *model)?;
@@ -437,7 +439,7 @@ impl<M: Model, L: Criterion<M::Output>, O: Optimizer> TrainerBuilder<M, L, O> {
         if programs.shards().is_some() {
             programs.agree(&[step_graph(&*model, &loss, &optimizer, programs.of_shard_0(sizes), (seed, sharding))?])?;
         }
-        let targets = (0..L::TARGETS).map(|_| Buffer::new(settings.batch)).collect();
+        let targets = Buffer::several(L::TARGETS, settings.batch);
         Ok(Trainer { model, loss, optimizer, metrics, settings, programs, schedulers, targets })
     }
 }

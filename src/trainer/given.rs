@@ -27,9 +27,9 @@ pub struct Buffer {
 }
 
 impl Buffer {
-    /// Memory for so many labels; numbers grow with the first batch.
-    pub fn new(labels: usize) -> Buffer {
-        Buffer { i32: Vec::with_capacity(labels), ..Buffer::default() }
+    /// Of so many losses, with memory for so many labels each; numbers grow with the first batch.
+    pub fn several(losses: usize, labels: usize) -> Vec<Buffer> {
+        (0..losses).map(|_| Buffer { i32: Vec::with_capacity(labels), ..Buffer::default() }).collect()
     }
 
     /// The labels of some samples of all.

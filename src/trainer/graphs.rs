@@ -1,5 +1,5 @@
-//! The graphs that trainers compile: a training step, an evaluation. They end in the same way: numbers that a function does
-//! not take are counted. It knows models, losses and optimizers, and no compiler.
+//! The graphs that trainers compile: a training step, an evaluation. They end in the same way: numbers that a function
+//! does not take are counted. It knows models, losses and optimizers, and no compiler.
 
 use kiln_graph::losses::{Criterion, TargetRule, Total};
 use kiln_graph::optimizers::{Optimization, Optimizer};
@@ -28,7 +28,12 @@ type TargetRules = [Option<TargetRule>];
 
 /// The rules of a loss's targets, for these outputs.
 fn target_rules<O, L: Criterion<O>>(loss: &L, outputs: &[Value<'_>]) -> Vec<Option<TargetRule>> {
-    (0..L::TARGETS).map(|place| loss.target(place, &|output| outputs[output].shape())).collect()
+    let shape = |output: usize| outputs[output].shape();
+    let mut rules = Vec::with_capacity(L::TARGETS);
+    for place in 0..L::TARGETS {
+        rules.push(loss.target(place, &shape));
+    }
+    rules
 }
 
 /// The targets of the outputs, of which there is one or more for each sample; none where there is no loss. `inputs` are the
@@ -152,12 +157,17 @@ pub(crate) fn step_graph<M: Model, L: Criterion<M::Output>>(
     let names = output_names::<M>();
     let words: Vec<&str> = names.iter().map(String::as_str).collect();
     let losses = loss.losses(&g, &words, &outputs, &targets);
+    minimize(&g, losses, &optimization(model, optimizer));
+    Ok(g.finish()?)
+}
+
+/// Ends a training step: the losses together are the output `loss`.
+fn minimize<'g>(g: &'g Builder, losses: Vec<Value<'g>>, optimization: &Optimization<'_>) {
     // Where there is none, an error was recorded.
     let value = losses.into_iter().reduce(|all, loss| all + loss).unwrap_or_else(|| g.scalar(f64::NAN));
-    optimization(model, optimizer).minimize(&g, value);
+    optimization.minimize(g, value);
     g.output("loss", value);
-    guard(&g, &|_| false);
-    Ok(g.finish()?)
+    guard(g, &|_| false);
 }
 
 /// Lets a program compute one shard of a batch, where batches have shards.

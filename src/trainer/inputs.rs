@@ -1,5 +1,5 @@
 //! What users give to a model's inputs: checks it, and hands parts of it to programs. The one place that says which
-//! shapes a batch may have.
+//! shapes a batch may have. It knows shapes and element types, and no graph.
 
 use std::ops::Range;
 
@@ -36,12 +36,13 @@ fn check_one(
     let several = types.len() > 1;
     let shape = given.shape();
     let sizes = match before.and(expected, shape) {
-        _ if shape.first() == Some(&0) && shape.len() == expected.rank() => {
+        _ if has_rows(expected) && shape.first() == Some(&0) && shape.len() == expected.rank() => {
             return Err(TrainError::Empty { found: shape.to_vec() }.of_input(input, types.len()));
         }
         Ok(sizes) => sizes,
         Err(Misfit::Differs { free: Shape::N, before: expected, here: found }) => {
-            return Err(TrainError::InputBatch { first: names[0], input, expected, found });
+            let first = types.iter().position(|ty| has_rows(ty.shape)).unwrap_or(0);
+            return Err(TrainError::InputBatch { first: names[first], input, expected, found });
         }
         Err(misfit) => {
             let declared = (0..position).map(|position| (names[position], types[position].shape));
@@ -59,7 +60,13 @@ fn check_one(
     Ok(sizes)
 }
 
-/// Sets the data inputs of a program, the first of which are the model's, to a part of the samples.
+/// Whether an input of this declared shape holds something of each sample; another is the same for all of them.
+pub fn has_rows(declared: Shape) -> bool {
+    declared.dims().first() == Some(&Shape::N)
+}
+
+/// Sets the data inputs of a program, the first of which are the model's, to a part of the samples; those without rows are
+/// the same for each part.
 ///
 /// # Errors
 /// [`TrainError::Index`] for an index that points at nothing.
@@ -69,7 +76,8 @@ pub fn write<M: Model>(
     part: Range<usize>,
 ) -> Result<(), TrainError> {
     x.each(|position, given| {
-        let written = program.write_elements(position, given.samples(part.clone()));
+        let given = if has_rows(M::INPUTS[position].shape) { given.samples(part.clone()) } else { given };
+        let written = program.write_elements(position, given);
         written.map_err(|error| error.of_input(M::INPUT_NAMES[position], M::INPUTS.len()))
     })
 }

@@ -1,4 +1,5 @@
-//! Metrics of an evaluation: functions of a user's own, whose means are taken over all data. It knows no particular one.
+//! Metrics of an evaluation: functions of a user's own, whose means are taken over all data. It knows no particular
+//! one.
 
 use std::fmt;
 use std::sync::Arc;

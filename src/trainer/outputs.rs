@@ -1,4 +1,5 @@
-//! Predictions of any number of samples: batches through a program, and what comes out to its place among all.
+//! Predictions of any number of samples: batches through a program, and what comes out to its place among all. How a
+//! program is found or compiled is `programs.rs`'s.
 
 use std::ops::Range;
 
@@ -37,12 +38,16 @@ pub fn predict<M: Model>(
 
 /// Copies the outputs for some samples to their places among those of all.
 pub fn read_outputs<M: Model>(session: &Session, result: &mut <M::Output as OutputTypes>::Arrays, part: Range<usize>) {
-    let part = Slice::from(part);
-    M::Output::each(result, &mut |output, all| match all {
+    M::Output::each(result, &mut |output, all| read_output(session, output, all, Slice::from(part.clone())));
+}
+
+/// One of them.
+fn read_output(session: &Session, output: usize, all: ElementsMut<'_>, part: Slice) {
+    match all {
         ElementsMut::F32(mut all) => all.slice_axis_mut(Axis(0), part).assign(&session.output(output)),
         ElementsMut::I32(mut all) => all.slice_axis_mut(Axis(0), part).assign(&session.output_i32(output)),
         ElementsMut::Bool(mut all) => {
             all.slice_axis_mut(Axis(0), part).zip_mut_with(&session.output_i32(output), |to, flag| *to = *flag != 0);
         }
-    });
+    }
 }

@@ -1,5 +1,5 @@
-//! What one who keeps compiled programs needs of a model: the plan of a graph, whether a program has memory of its own, and
-//! parameters on their way to states and back. It keeps nothing.
+//! What one who keeps compiled programs needs of a model: the plan of a graph, whether a program has memory of its own,
+//! and parameters on their way to states and back. It keeps nothing.
 
 use std::collections::HashMap;
 
@@ -18,9 +18,11 @@ use super::prediction::output_names;
 use super::programs::Compiled;
 use crate::tuning::Tuner;
 
-/// What a program may have of its own for what it keeps from run to run: this part of the largest program's memory, those of other
-/// sizes than the usual ones together; or so many bytes in any case.
+/// What a program may have of its own for what it keeps from run to run: this part of the largest program's memory,
+/// those of other sizes than the usual ones together. Unit: the divisor of a number of bytes. A bound on memory, not
+/// measured. 2026-11-28.
 const KEPT_PART: usize = 8;
+/// The same in any case, so that a small model never makes it anew. Unit: bytes. Not measured. 2026-11-29.
 const KEPT_BYTES: usize = 1 << 20;
 
 /// The layouts that the states of a graph have already.

@@ -7,6 +7,7 @@ use kiln_graph::whole::Noted;
 use kiln_graph::{Builder, DType, Graph, Model, Type, Value};
 
 use super::error::TrainError;
+use super::inputs::has_rows;
 use super::programs::PREDICT;
 
 /// The name of the data input of samples, where there is one; several have their names in the model.
@@ -14,27 +15,40 @@ const INPUT: &str = "x";
 
 /// The names of a model's outputs.
 pub fn output_names<M: Model>() -> Vec<String> {
-    let name = |output| {
-        M::OUTPUT_NAMES.get(output).map_or_else(|| format!("output{output}"), |name: &&str| (*name).to_owned())
-    };
-    (0..M::Output::DTYPES.len()).map(name).collect()
+    named(M::OUTPUT_NAMES, M::Output::DTYPES.len())
+}
+
+/// So many names, of which some are given.
+fn named(names: &[&str], count: usize) -> Vec<String> {
+    (0..count).map(|output| names.get(output).map_or_else(|| format!("output{output}"), ToString::to_string)).collect()
 }
 
 /// The graph of a prediction for these sizes: a value for each output. The builder's mode says whether layers behave as in
 /// training.
 pub fn forward<'g, M: Model>(g: &'g Builder, model: &M, sizes: Sizes) -> Vec<Value<'g>> {
-    let differ = |types: &[Type], dtypes: &[DType]| !types.iter().map(|ty| ty.dtype).eq(dtypes.iter().copied());
-    let (types, given) = (M::INPUTS, M::Input::DTYPES);
-    if differ(types, given) {
+    let inputs = inputs(g, M::INPUTS, M::Input::DTYPES, M::INPUT_NAMES, sizes);
+    outputs(g, model.forward_all(g, &inputs), M::OUTPUTS.len(), M::Output::DTYPES)
+}
+
+/// The data inputs of a model that declares such types; users give elements of `given`.
+fn inputs<'g>(g: &'g Builder, types: &[Type], given: &[DType], names: &[&str], sizes: Sizes) -> Vec<Value<'g>> {
+    if !types.iter().map(|ty| ty.dtype).eq(given.iter().copied()) {
         g.fail(ShapeError::Inputs { expected: types.len(), found: given.len() }.into());
     }
-    let inputs = types.iter().enumerate().map(|(input, ty)| {
-        let name = if types.len() == 1 { INPUT } else { M::INPUT_NAMES[input] };
-        g.input_of(name, Type::new(ty.dtype, sizes.shape(ty.shape)))
-    });
-    let outputs = model.forward_all(g, &inputs.collect::<Vec<_>>());
-    let (types, given): (Vec<Type>, _) = (outputs.iter().map(|output| output.ty()).collect(), M::Output::DTYPES);
-    if differ(&types, given) || M::OUTPUTS.len() != given.len() {
+    let input = |(input, ty): (usize, &Type)| {
+        let name = if types.len() == 1 { INPUT } else { names[input] };
+        let input = g.input_of(name, Type::new(ty.dtype, sizes.shape(ty.shape)));
+        if !has_rows(ty.shape) {
+            g.set_common(input);
+        }
+        input
+    };
+    types.iter().enumerate().map(input).collect()
+}
+
+/// What a model gave, if that are so many values of such elements as it declares.
+fn outputs<'g>(g: &'g Builder, outputs: Vec<Value<'g>>, declared: usize, given: &[DType]) -> Vec<Value<'g>> {
+    if !outputs.iter().map(|output| output.ty().dtype).eq(given.iter().copied()) || declared != given.len() {
         g.fail(ShapeError::Results { expected: given.len(), found: outputs.len() }.into());
         return given.iter().map(|dtype| g.scalar(0.0).convert(*dtype)).collect();
     }
@@ -59,10 +73,13 @@ pub fn predict_graph_with_wholes<M: Model>(model: &M, sizes: Sizes) -> Result<(G
 }
 
 fn predict<M: Model>(g: &Builder, model: &M, sizes: Sizes) {
-    match forward(g, model, sizes)[..] {
+    give(g, &forward(g, model, sizes), &output_names::<M>());
+}
+
+/// Makes outputs of what a model gives.
+fn give(g: &Builder, outputs: &[Value<'_>], names: &[String]) {
+    match *outputs {
         [prediction] => g.output("prediction", prediction),
-        ref outputs => {
-            output_names::<M>().iter().zip(outputs).for_each(|(name, output)| g.output(name, *output));
-        }
+        _ => names.iter().zip(outputs).for_each(|(name, output)| g.output(name, *output)),
     }
 }

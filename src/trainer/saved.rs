@@ -1,5 +1,5 @@
-//! The state of a training as a file: all states of the compiled programs, where optimizers stand in their schedules, and
-//! notes of whoever saves. Knows names and arrays, and nothing of what they are for.
+//! The state of a training as a file: all states of the compiled programs, where optimizers stand in their schedules,
+//! and notes of whoever saves. Knows names and arrays, and nothing of what they are for.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};

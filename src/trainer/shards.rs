@@ -1,6 +1,6 @@
-//! A training step of the shards of a batch that this rank has: their programs run one after the other up to where values
-//! are added up over all shards, hand these over in buckets as they are finished, and go on when the sums are there. It
-//! knows programs and the [`World`]; it checks no user's input.
+//! A training step of the shards of a batch that this rank has: their programs run one after the other up to where
+//! values are added up over all shards, hand these over in buckets as they are finished, and go on when the sums are
+//! there. It knows programs and the [`World`]; it checks no user's input.
 //!
 //! ```text
 //! calls of a program   [ forward, backward ............ ][ update ..... ]

@@ -1,5 +1,5 @@
-//! For which sizes programs are compiled: the usual ones, which `build()` compiles and reports show, and those of a call.
-//! Knows declared shapes and those that are given, and no data.
+//! For which sizes programs are compiled: the usual ones, which `build()` compiles and reports show, and those of a
+//! call. Knows declared shapes and those that are given, and no data.
 
 use kiln_graph::shape::{MAX_FREE, Misfit, Sizes, extent};
 use kiln_graph::{Message, Shape, Type};
@@ -43,10 +43,10 @@ impl Extents {
     }
 
     /// That all that was said is said of a free extent of the model, and is no 0.
-    pub fn check(&self, inputs: impl Iterator<Item = Type> + Clone) -> Result<(), TrainError> {
+    pub fn check(&self, inputs: &[Type]) -> Result<(), TrainError> {
         for (name, size) in self.given.iter().flatten().copied().chain(self.beyond.map(|name| (name, 1))) {
-            if !free(inputs.clone()).any(|free| text(free).as_str() == name) {
-                let mut known: Vec<String> = free(inputs.clone()).map(|free| text(free).as_str().to_owned()).collect();
+            if !free(inputs).any(|free| text(free).as_str() == name) {
+                let mut known: Vec<String> = free(inputs).map(|free| text(free).as_str().to_owned()).collect();
                 known.sort();
                 known.dedup();
                 return Err(TrainError::UnknownExtent { found: name.to_owned(), known });
@@ -59,7 +59,7 @@ impl Extents {
     }
 
     /// The usual sizes of a program that takes such inputs.
-    pub fn usual(&self, batch: usize, inputs: impl Iterator<Item = Type>) -> Sizes {
+    pub fn usual(&self, batch: usize, inputs: &[Type]) -> Sizes {
         free(inputs).fold(Sizes::of_batch(batch), |sizes, free| sizes.with(free, self.of(free)))
     }
 
@@ -70,8 +70,8 @@ impl Extents {
 }
 
 /// The free extents in some types, each as often as it stands there.
-fn free(types: impl Iterator<Item = Type>) -> impl Iterator<Item = usize> {
-    let extents = types.flat_map(|ty| (0..ty.shape.rank()).map(move |axis| ty.shape.dim(axis)));
+fn free(types: &[Type]) -> impl Iterator<Item = usize> {
+    let extents = types.iter().flat_map(|ty| (0..ty.shape.rank()).map(move |axis| ty.shape.dim(axis)));
     extents.filter(|extent| extent::is_free(*extent)).map(extent::source)
 }
 

@@ -1,5 +1,5 @@
-//! Running statistics taken anew of some data, PyTorch's `update_bn`. Knows parameters by their kinds and batch norms by the
-//! names of their statistics.
+//! Running statistics taken anew of some data, PyTorch's `update_bn`. Knows parameters by their kinds and batch norms
+//! by the names of their statistics.
 
 use std::collections::HashSet;
 

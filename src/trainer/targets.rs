@@ -1,5 +1,6 @@
 //! What a loss compares predictions with, as users hold it: class labels of any integer type, or numbers. Checks them
-//! and turns them into what a compiled program reads.
+//! and turns them into what a compiled program reads. Which loss reads them is not known here, but for the rules that
+//! it has for targets.
 
 use kiln_graph::model::TakenFrom;
 use ndarray::{ArrayBase, ArrayViewD, Axis, Data, Dimension};

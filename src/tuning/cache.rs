@@ -1,13 +1,13 @@
-//! The file of a machine's choices: `KILN_CACHE/`, else `XDG_CACHE_HOME/kiln/` or `~/.cache/kiln/`, one file for each processor,
-//! emitter and version of Kiln. It knows texts and choices; it does not know what they mean.
+//! The file of a machine's choices: `KILN_CACHE/`, else `XDG_CACHE_HOME/kiln/` or `~/.cache/kiln/`, one file for each
+//! processor, emitter and version of Kiln. It knows texts and choices; it does not know what they mean.
 //!
 //! ```text
 //! {"kiln": "0.1.0", "machine": "..", "contractions": {"dot [64, 10] ..": {"recipe": "..", "seconds": 1e-6, "usual": "..", "usual_seconds": 1e-6}}}
 //! ```
 //!
-//! A file that is no such thing (cut short, edited) is worth no failure: all of it can be measured again. It counts as empty,
-//! the report says so, and the next choice replaces it. A file or folder that can not be read or written is an error: only the user can
-//! tell where choices are to be kept.
+//! A file that is no such thing (cut short, edited) is worth no failure: all of it can be measured again. It counts as
+//! empty, the report says so, and the next choice replaces it. A file or folder that can not be read or written is an
+//! error: only the user can tell where choices are to be kept.
 
 use std::fs::{self, File, TryLockError};
 use std::io;

@@ -106,14 +106,4 @@ model! {
     }
 }
 
-model! {
-    struct BatchSize {
-        fc: Linear(10, 20),
-    }
-
-    fn forward(x: [N, 10]) -> [N, 20] {
-        fc(x).reshape([x.size(0), 20])
-    }
-}
-
 fn main() {}

@@ -45,6 +45,7 @@ model! {
     }
 
     step copies(x: [N, 4]) {
+        x.copy_from(one);
         one.copy_from(x);
     }
 }

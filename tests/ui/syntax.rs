@@ -57,8 +57,8 @@ model! {
         fc: Linear(10, 10),
     }
 
-    step update(x: [10]) -> loss {
-        let loss = fc(x);
+    step update(x: [N, 10], rate: f32) -> loss {
+        let loss = fc(x) * rate;
     }
 }
 

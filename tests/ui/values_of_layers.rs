@@ -21,7 +21,6 @@ model! {
     fn forward(x: [N, 4]) -> [N, 4] {
         let a = x * fc.wieght;
         let b = x * norm.weight;
-        let c = x * inner.fc;
         let d = scale(x);
         let e = x * scale.weight;
         inner(fc(x)) + scale

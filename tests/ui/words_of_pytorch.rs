@@ -64,4 +64,16 @@ model! {
     }
 }
 
+model! {
+    struct Packed {
+        gru: GRU(4, 8, batch_first = true),
+    }
+
+    fn forward(x: [N, T, 4], lengths: [N; i32]) -> [N, 8] {
+        let packed = pack_padded_sequence(x, lengths, batch_first = true);
+        let (y, _) = gru(packed);
+        y.select(1, -1)
+    }
+}
+
 fn main() {}

@@ -1,4 +1,5 @@
-//! Elementwise functions of values, with PyTorch's broadcasting.
+//! Elementwise functions of values, with PyTorch's broadcasting. Of axes it knows only that shapes are brought to one
+//! by repeating.
 
 use std::ops::{Add, BitAnd, BitOr, Div, Mul, Neg, Not, Sub};
 

@@ -1,4 +1,5 @@
-//! Axes as users give them: counted from the front, or with negative numbers from the back.
+//! Axes as users give them: counted from the front, or with negative numbers from the back. Knows shapes, and no
+//! values.
 
 use crate::op::Axes;
 use crate::shape::{Shape, ShapeError, rules};

@@ -1,4 +1,5 @@
-//! Matrix products, convolutions and windows of values.
+//! Matrix products, convolutions and windows of values. How any of them is computed, and in which layout, is not known
+//! here.
 
 use super::Value;
 use crate::op::{Convolution, Op, Window, WindowOp};

@@ -1,5 +1,5 @@
-//! Where inputs, outputs, updates and scopes of gradients stand in a graph that is being built, so that none of them is searched
-//! for: graphs have tens of thousands. It knows names and positions; it builds nothing.
+//! Where inputs, outputs, updates and scopes of gradients stand in a graph that is being built, so that none of them is
+//! searched for: graphs have tens of thousands. It knows names and positions; it builds nothing.
 
 use rustc_hash::FxHashMap;
 

@@ -1,4 +1,4 @@
-//! Moving and selecting elements of values.
+//! Moving and selecting elements of values. Where elements go may depend on indices, never on the elements.
 
 use std::ops::Range;
 

@@ -1,4 +1,4 @@
-//! Reductions of values, and the functions that normalize along axes.
+//! Reductions of values, and the functions that normalize along axes. Folds over windows are `contract.rs`'s.
 
 use super::{Axis, AxisList, Value};
 use crate::op::{ArgOp, Axes, BinaryOp, Op, ReduceOp};

@@ -1,4 +1,5 @@
-//! Scans: a body that is built by a builder of its own, and run step by step.
+//! Scans: a body that is built by a builder of its own, and run step by step. What a body computes is not looked at,
+//! only what it takes, carries on and gives.
 
 use super::{Builder, GraphError, Value};
 use crate::graph::{Graph, NodeId, Operands, Output, Type, Update};

@@ -67,6 +67,12 @@ impl Builder {
         self.of_shard.borrow_mut().extend(self.state_index(state));
     }
 
+    /// Says that a data input holds nothing of single rows: it is the same in all shards.
+    pub fn set_common(&self, input: Value<'_>) {
+        let position = self.index.borrow().input_of(input.id());
+        self.common.borrow_mut().extend(position);
+    }
+
     /// The number of rows of this shard, an f32 scalar.
     pub(crate) fn shard_rows(&self) -> Value<'_> {
         self.shard_input(SHARD_ROWS, Type::f32(Shape::SCALAR))
@@ -159,7 +165,7 @@ impl Builder {
         }
     }
 
-    /// Whether a value may differ between shards: whether it is computed of data without an exchange.
+    /// Whether a value may differ between shards: whether it is computed of data of rows without an exchange.
     fn depends_on_shard(&self, node: NodeId) -> bool {
         let graph = self.graph.borrow();
         let mut seen = vec![false; node.index() + 1];
@@ -171,6 +177,7 @@ impl Builder {
             match graph.node(id).op {
                 Op::Input => {
                     let input = self.index.borrow().input_of(id);
+                    let input = input.filter(|input| !self.common.borrow().contains(input));
                     let input = input.map(|input| &graph.inputs[input]);
                     if input.is_some_and(|input| input.role == Role::Data && input.name != BATCH_ROWS) {
                         return true;

@@ -1,4 +1,5 @@
-//! What is recorded, what is remembered, and what comes back of a bad use.
+//! What is recorded, what is remembered, and what comes back of a bad use. Nothing is evaluated: what the values are is
+//! for `tests/gradcheck`.
 
 use super::{Builder, GraphError, Value};
 use crate::functions;

@@ -1,4 +1,5 @@
-//! [`Value`]: what a node of a graph under construction is to its user.
+//! [`Value`]: what a node of a graph under construction is to its user. Knows its node and its type; what it can be
+//! calculated with stands in the files beside.
 
 use super::{Builder, GraphError, Slope};
 use crate::graph::{NodeId, Type};
@@ -54,6 +55,12 @@ impl<'g> Value<'g> {
                 0
             }
         }
+    }
+
+    /// As [`Value::size`]: for the macros, which call it where an extent may be the number of samples.
+    #[doc(hidden)]
+    pub fn size_of_any(self, axis: isize) -> usize {
+        self.size(axis)
     }
 
     /// Says that this value is a function of the elements of `x`, each by itself, and what its derivative is: `x` gets

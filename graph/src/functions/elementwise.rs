@@ -1,5 +1,5 @@
-//! Functions of single elements that are compositions of others: of angles, hyperbolic ones, logarithms, what is finite,
-//! parts of numbers, quotients. It knows no axes.
+//! Functions of single elements that are compositions of others: of angles, hyperbolic ones, logarithms, what is
+//! finite, parts of numbers, quotients. It knows no axes.
 
 use super::refused;
 use crate::build::{Operand, Value};

@@ -1,5 +1,5 @@
-//! Folds along axes that are compositions of others: any and all, counts, moments in pairs, running maxima, differences,
-//! medians, norms that bound. It knows no matrices.
+//! Folds along axes that are compositions of others: any and all, counts, moments in pairs, running maxima,
+//! differences, medians, norms that bound. It knows no matrices.
 
 use super::{amax, amin, isnan, mean, norm, order, positions, refused, ruled, rules, std, sum, var};
 use crate::build::Value;

@@ -1,5 +1,5 @@
 //! Layers as functions, PyTorch's `torch.nn.functional`, whose weights are values. Each hands its arguments, which are
-//! checked by its rule, to the function that the layer computes by.
+//! checked by its rule, to the function that the layer computes by. It holds no parameters and computes nothing itself.
 
 use super::{ruled, rules};
 use crate::build::Value;

@@ -1,5 +1,5 @@
-//! Tensors that are made: of places, of evenly spaced numbers, of random ones. It knows what stands in them, and nothing
-//! of what they are for.
+//! Tensors that are made: of places, of evenly spaced numbers, of random ones. It knows what stands in them, and
+//! nothing of what they are for.
 
 use super::ruled;
 use crate::build::{Builder, Value};

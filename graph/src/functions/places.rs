@@ -1,4 +1,5 @@
-//! Functions that choose, move and put elements by their places: triangles, rotations, repetitions, scatters.
+//! Functions that choose, move and put elements by their places: triangles, rotations, repetitions, scatters. Places
+//! that follow from the elements' own values are `order.rs`'s.
 
 use super::{positions, ruled};
 use crate::build::{Operand, Value};

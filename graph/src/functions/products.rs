@@ -1,5 +1,5 @@
-//! Products of tensors: of matrices in batches, outer and cross products, Einstein's sums, attention. It knows how axes are
-//! put in order for [`Value::matmul`].
+//! Products of tensors: of matrices in batches, outer and cross products, Einstein's sums, attention. It knows how axes
+//! are put in order for [`Value::matmul`]. How a product itself is computed is not known here.
 
 use super::{positions, ruled};
 use crate::build::Value;

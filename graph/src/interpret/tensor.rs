@@ -1,4 +1,5 @@
-//! The values of the interpreter: arrays of the element types, and the places of elements.
+//! The values of the interpreter: arrays of the element types, and the places of elements. It knows element types and
+//! row-major places, and no operation.
 
 use ndarray::{ArrayD, IxDyn};
 

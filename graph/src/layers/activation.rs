@@ -1,4 +1,5 @@
-//! Elementwise layers.
+//! Elementwise layers. None has parameters or draws numbers (`rectifier.rs`), and none knows an axis (`softmax.rs`,
+//! `glu.rs`).
 
 use crate::build::{Builder, Slope, Value};
 use crate::model::{Init, Layer, NoSettings, Path};

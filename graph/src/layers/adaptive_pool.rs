@@ -1,4 +1,5 @@
-//! Adaptive pooling: layers that are told the size of their output.
+//! Adaptive pooling: layers that are told the size of their output. Windows whose kernel and stride are given are
+//! `pool.rs`'s.
 
 use super::resample::{along, at, channels_first, channels_last};
 use crate::build::{Builder, Value};

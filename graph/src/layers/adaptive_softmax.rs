@@ -1,4 +1,5 @@
-//! Adaptive softmax: classes in clusters, of which rare ones have fewer features.
+//! Adaptive softmax: classes in clusters, of which rare ones have fewer features. That the frequent ones come first is
+//! taken for granted.
 
 use super::linear::linear;
 use super::several::{Several, alone, one_of, rejected};

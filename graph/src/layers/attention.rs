@@ -1,4 +1,5 @@
-//! Attention: places that look at others, in several heads.
+//! Attention: places that look at others, in several heads. Whether places are words, pixels or both sides of a
+//! translation, and that scores may be computed in blocks of rows, is not known here.
 
 mod layer;
 

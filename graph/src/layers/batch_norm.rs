@@ -1,4 +1,5 @@
-//! Batch normalization: one function for any number of axes, and a typed layer for each of PyTorch's three.
+//! Batch normalization: one function for any number of axes, and a typed layer for each of PyTorch's three. Of other
+//! shards of a batch they know only that sums over all can be had.
 
 use ndarray::{ArrayD, IxDyn};
 

@@ -1,4 +1,4 @@
-//! Bilinear layers: products of two vectors with one another.
+//! Bilinear layers: products of two vectors with one another. The axes before the last are rows to it.
 
 use super::several::{Several, alone, one_of};
 use crate::build::{Builder, Value};

@@ -1,4 +1,5 @@
-//! Convolutional layers.
+//! Convolutional layers. Padding that holds more than zeros is made by `padding.rs`; in which way the sums are computed
+//! is no setting of theirs.
 
 use super::padding::{PaddingMode, Sides, pad_last};
 use super::resample::before_axes;

@@ -1,5 +1,6 @@
 //! Transposed convolutional layers. A transposed convolution is the gradient of a convolution in its input, and runs at
-//! the speed of its kernel; its own gradients are the convolution and its gradient in the weight.
+//! the speed of its kernel; its own gradients are the convolution and its gradient in the weight. So it adds up nothing
+//! itself.
 
 use super::conv::{add_per_channel, convolutional, shared_settings};
 use super::{PerAxis, images, sliding};

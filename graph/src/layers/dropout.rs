@@ -1,4 +1,5 @@
-//! Dropout: of single elements, and of whole channels.
+//! Dropout: of single elements, and of whole channels. The numbers come from the builder, which step it is from the
+//! graph: there is no generator here.
 
 use crate::build::{Builder, Value};
 use crate::model::{Init, Layer, Path};

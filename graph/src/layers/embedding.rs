@@ -1,4 +1,5 @@
-//! Embeddings: a row of a table for each index.
+//! Embeddings: a row of a table for each index. Whether an index has a row is not asked here: graphs clamp, and
+//! `indices.rs` tells what to check before.
 
 use crate::build::{Builder, Value};
 use crate::model::{Init, Layer, Parameter, Path};

@@ -1,4 +1,5 @@
-//! Bags of embeddings: the rows of a table for several indices, made one.
+//! Bags of embeddings: the rows of a table for several indices, made one. A bag is a row of a matrix of indices; lists
+//! with offsets are not known.
 
 use crate::build::{Builder, Value};
 use crate::functions;

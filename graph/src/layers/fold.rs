@@ -1,4 +1,4 @@
-//! Windows of an image as columns of a matrix, and the way back.
+//! Windows of an image as columns of a matrix, and the way back. What is done with the columns is not known here.
 
 use super::PerAxis;
 use super::pool::window;

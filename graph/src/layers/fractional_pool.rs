@@ -1,5 +1,5 @@
-//! Fractional maximum pooling: windows of one size whose distances vary at random, so that an image shrinks by a factor that
-//! need not be whole.
+//! Fractional maximum pooling: windows of one size whose distances vary at random, so that an image shrinks by a factor
+//! that need not be whole. By what they vary the builder draws, or the user gives.
 
 use super::PerAxis;
 use super::resample::{channels_first, channels_last};

@@ -1,4 +1,4 @@
-//! Gated linear units.
+//! Gated linear units. The gate is always the logistic function.
 
 use crate::build::{Builder, Value};
 use crate::model::{Init, Layer, Path};

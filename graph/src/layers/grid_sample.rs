@@ -1,4 +1,5 @@
-//! Sampling at any places: grids of places under affine maps, and what images hold there. It knows images and no layers.
+//! Sampling at any places: grids of places under affine maps, and what images hold there. It knows images and no
+//! layers.
 
 use super::resample::{channels_first, channels_last};
 use crate::build::Value;

@@ -1,5 +1,6 @@
 //! Normalization of each sample by itself, over groups of channels: group normalization, and instance normalization,
-//! whose groups are single channels and which may keep running statistics.
+//! whose groups are single channels and which may keep running statistics. Moments that samples have in common are
+//! `batch_norm.rs`'s.
 
 use ndarray::{ArrayD, IxDyn};
 

@@ -1,4 +1,5 @@
-//! Layer normalization: over the last axes of each sample by itself.
+//! Layer normalization: over the last axes of each sample by itself. It keeps no statistics, and does the same in
+//! training and in evaluation.
 
 use ndarray::{ArrayD, IxDyn};
 

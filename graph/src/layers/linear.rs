@@ -1,4 +1,4 @@
-//! Fully connected layers.
+//! Fully connected layers. They know the last axis alone: what stands before it is rows.
 
 use super::parameter::ABSENT;
 use crate::build::{Builder, Value};

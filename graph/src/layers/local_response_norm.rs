@@ -1,4 +1,4 @@
-//! Local response normalization: over neighbouring channels.
+//! Local response normalization: over neighbouring channels. It has no parameters and keeps no statistics.
 
 use crate::build::{Builder, Value};
 use crate::model::{Init, Layer, Path};

@@ -1,4 +1,4 @@
-//! Power-average pooling: the p-norm of each window.
+//! Power-average pooling: the p-norm of each window. How windows lie is `pool.rs`'s.
 
 use super::PerAxis;
 use super::pool::{sum_and_count, window};

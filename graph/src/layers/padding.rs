@@ -1,4 +1,4 @@
-//! Padding of images: with a number, or with elements of their own.
+//! Padding of images: with a number, or with elements of their own. What reads the larger image is not known here.
 
 use super::PerAxis;
 use crate::build::{Builder, Value};

@@ -1,4 +1,4 @@
-//! Pooling layers.
+//! Pooling layers. Windows that follow from the output's size, or are drawn, are other files'.
 
 use super::resample::before_axes;
 use super::{PerAxis, images, sliding};

@@ -1,4 +1,5 @@
 //! Rectifiers that have something of their own: slopes that are trained or drawn, or another number below a threshold.
+//! All others are `activation.rs`'s.
 
 use crate::build::{Builder, GraphError, Value};
 use crate::model::{Init, Layer, Parameter, Path};

@@ -1,5 +1,6 @@
 //! Recurrent layers over sequences, and single steps of them: RNN, LSTM, GRU. What follows from the inputs of all steps
-//! alone is one product in front of the loop; a step ([`Builder::scan`]) does the rest.
+//! alone is one product in front of the loop; a step ([`Builder::scan`]) does the rest. How the loop runs is not known
+//! here.
 
 mod cells;
 mod stacks;

@@ -1,4 +1,5 @@
-//! What layers over images have in common: values along one axis, linear maps along one, the order of axes.
+//! What layers over images have in common: values along one axis, linear maps along one, the order of axes. It knows
+//! axes and matrices, and no settings.
 
 use crate::build::Value;
 use crate::shape::{DType, Shape};

@@ -1,4 +1,4 @@
-//! Layers that only change the shape.
+//! Layers that only change the shape. They look at no element.
 
 use crate::build::{Builder, Value};
 use crate::model::{Init, Layer, Path};

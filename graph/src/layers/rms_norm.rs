@@ -1,4 +1,4 @@
-//! Root mean square normalization: over the last axes of each sample by itself, without a mean.
+//! Root mean square normalization: over the last axes of each sample by itself, without a mean. It keeps no statistics.
 
 use ndarray::{ArrayD, IxDyn};
 

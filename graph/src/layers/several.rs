@@ -1,4 +1,4 @@
-//! What layers have in common that take several tensors, or give several.
+//! What layers have in common that take several tensors, or give several. It knows none of them.
 
 use crate::build::{Builder, Value};
 use crate::shape::functions::Types;

@@ -1,4 +1,4 @@
-//! Layers that put channels and pixels into another order.
+//! Layers that put channels and pixels into another order. Nothing is computed: all are reshapes and permutations.
 
 use crate::build::{Builder, Value};
 use crate::model::{Init, Layer, NoSettings, Path};

@@ -1,4 +1,5 @@
-//! Layers that turn scores into probabilities along one axis.
+//! Layers that turn scores into probabilities along one axis. Losses that read the scores themselves are not known
+//! here.
 
 use crate::build::{Axis, Builder, Value};
 use crate::model::{Init, Layer, NoSettings, Path};

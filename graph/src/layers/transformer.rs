@@ -1,5 +1,5 @@
-//! The transformer, its encoder and its decoder: layers of attention and of a small network at each place, and stacks of them.
-//! Knows which layers follow one another, and nothing of what they compute.
+//! The transformer, its encoder and its decoder: layers of attention and of a small network at each place, and stacks
+//! of them. Knows which layers follow one another, and nothing of what they compute.
 
 mod decoder;
 mod encoder;

@@ -1,5 +1,5 @@
 //! The way back from maximum pooling: values at the places where the maxima were; and the pooling that tells these
-//! places, as PyTorch's functions with arguments for each axis.
+//! places, as PyTorch's functions with arguments for each axis. Which pool has told the places is not asked.
 
 use super::adaptive_pool::adaptive_max_pool;
 use super::pool::max_pool_with_indices;

@@ -1,4 +1,5 @@
-//! The cross-entropy of class scores with classes or with class probabilities.
+//! The cross-entropy of class scores with classes or with class probabilities. Whether a target is a class is not
+//! looked at in a graph, but noted for those who take targets from users.
 
 use ndarray::{Array1, ArrayD};
 

@@ -1,4 +1,5 @@
-//! Connectionist temporal classification: a loop over time that adds up the probabilities of all alignments.
+//! Connectionist temporal classification: a loop over time that adds up the probabilities of all alignments. The best
+//! alignment is not found.
 
 use super::Reduction;
 use super::total::{Losses, fits};

@@ -1,5 +1,6 @@
 //! Losses that compare distributions with what was drawn from them, or with others: divergences and negative logarithms
-//! of likelihoods.
+//! of likelihoods. Where a number lies outside of what a loss is defined for, whoever runs the program finds it: here
+//! the range is noted.
 
 use std::f64::consts::PI;
 

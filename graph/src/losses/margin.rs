@@ -1,4 +1,5 @@
-//! Losses that ask for a margin: between classes, between the members of a pair, between near and far.
+//! Losses that ask for a margin: between classes, between the members of a pair, between near and far. Which pairs and
+//! triplets are compared, the user has chosen.
 
 use ndarray::ArrayD;
 

@@ -1,4 +1,5 @@
-//! The negative logarithms of the probabilities of classes.
+//! The negative logarithms of the probabilities of classes. That it gets logarithms of probabilities is taken for
+//! granted.
 
 use ndarray::ArrayD;
 

@@ -1,4 +1,5 @@
-//! Losses between values of one shape: squared and absolute errors, and binary cross-entropy.
+//! Losses between values of one shape: squared and absolute errors, and binary cross-entropy. None knows classes: each
+//! element has its loss by itself.
 
 use ndarray::ArrayD;
 

@@ -1,4 +1,5 @@
-//! Errors that count as squares while they are small, and as distances beyond: Huber's loss and its relative.
+//! Errors that count as squares while they are small, and as distances beyond: Huber's loss and its relative. None
+//! weighs elements or knows classes.
 
 use ndarray::ArrayD;
 

@@ -17,7 +17,8 @@ impl<T: Element> ElementTypes for T {
     const DTYPES: &'static [DType] = &[T::DTYPE];
 }
 
-/// An array of elements of one type: of any memory layout, owned, shared, a view or a reference to one of these.
+/// An array of elements of one type: of any memory layout, owned, shared, a view or a reference to one of these; or one
+/// number by itself.
 pub trait InputArray<T> {
     /// Its elements.
     fn elements_of(&self) -> ArrayViewD<'_, T>;
@@ -31,6 +32,19 @@ where
         T::elements(self.view()).into_dyn()
     }
 }
+
+/// A number by itself: what a model takes without axes, `temperature: []`.
+macro_rules! numbers {
+    ($($ty:ty),*) => {$(
+        impl InputArray<$ty> for $ty {
+            fn elements_of(&self) -> ArrayViewD<'_, $ty> {
+                ndarray::aview0(self).into_dyn()
+            }
+        }
+    )*};
+}
+
+numbers!(f32, i32, bool);
 
 /// What is taken from an array of `Given`: `Given` itself. A trait, so that rustc says what to do where an array holds
 /// something else; of the type that is taken, so that `Array2::zeros([8, 4])` needs no type of its own.
@@ -65,12 +79,14 @@ impl<T, X: InputArray<T> + ?Sized> InputArray<T> for &X {
 }
 
 /// What is given to a model whose inputs have the element types `T`: `&x` for one input; for several a tuple of
-/// arrays or of references to them, `(&image, &word)`, or a reference to one, such as a batch of a data set of tuples.
+/// arrays or of references to them, `(&image, &word)`, or a reference to one, such as a batch of a data set of tuples. An
+/// input without rows is the same for all samples, however many these are.
 #[diagnostic::on_unimplemented(
     message = "a model with inputs of `{T}` does not take `{Self}`",
     label = "not the arrays that the model takes",
     note = "one input is given as `&array`, several as a tuple in their order: `(&image, &word)`; each array holds the \
-            elements that `forward` declares, f32 where it says nothing"
+            elements that `forward` declares, f32 where it says nothing; a number by itself stands for an array without \
+            axes: `(&image, 0.5)`"
 )]
 pub trait Inputs<T> {
     /// Calls `f` with each array and its position, until one fails.

@@ -1,5 +1,5 @@
-//! Tuples and arrays of what holds parameters, which are no layers themselves: fields such as `body: Sequential(..)` and
-//! `blocks: [..; 3]` can be saved, loaded and looked at like layers.
+//! Tuples and arrays of what holds parameters, which are no layers themselves: fields such as `body: Sequential(..)`
+//! and `blocks: [..; 3]` can be saved, loaded and looked at like layers.
 
 use super::{Parameter, Parameters};
 

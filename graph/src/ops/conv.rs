@@ -1,5 +1,5 @@
 //! Convolution over one to three spatial axes and its two gradients: three faces of one trilinear
-//! form, closed under differentiation.
+//! form, closed under differentiation. Neither layouts nor other ways to the same sums are known here.
 
 use super::window::{spatial, with_spatial};
 use super::{factors, operands_of, same_shape, summed, sums, widened};

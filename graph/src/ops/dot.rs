@@ -1,4 +1,4 @@
-//! The matrix product over equal batch axes.
+//! The matrix product over equal batch axes. Batches that are to be repeated have been repeated before.
 
 use super::{operands_of, rank, summed, sums, widened};
 use crate::differentiate::{Adjoint, Contributions};

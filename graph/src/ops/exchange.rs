@@ -1,5 +1,5 @@
-//! The sum over the shards of a batch. A program computes one shard; whoever runs it brings the shards' values together.
-//! The reference evaluation is that of one shard: the value itself.
+//! The sum over the shards of a batch. A program computes one shard; whoever runs it brings the shards' values
+//! together. The reference evaluation is that of one shard: the value itself.
 
 use super::{element_type, operands_of};
 use crate::differentiate::{Adjoint, Contributions};

@@ -1,5 +1,6 @@
 //! Positions as numbers and numbers as positions: iota, gather and scatter along an axis, rows of a
-//! table. Each gather's gradient is a scatter and the other way round.
+//! table. Each gather's gradient is a scatter and the other way round. An index outside is clamped; those who take
+//! indices from users look at them before (`indices.rs`).
 
 use super::elementwise::COMPUTED;
 use super::{axis, element_type, operands_of, same_shape};

@@ -1,5 +1,5 @@
 //! Operations that only move elements: reshape, transpose, broadcast, slice, pad, concatenate,
-//! reverse.
+//! reverse. None of them looks at an element's value.
 
 use super::{axis, operands_of, rank, same_type};
 use crate::build::{Value, whole};

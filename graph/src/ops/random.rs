@@ -1,4 +1,5 @@
-//! Random numbers: a pure function of a seed, a step counter and a stream number.
+//! Random numbers: a pure function of a seed, a step counter and a stream number. Which number belongs to a place is
+//! `kiln_rt::random`'s; what it is for is not known.
 
 use super::{element_type, operands_of, rank};
 use crate::graph::Type;

@@ -1,4 +1,5 @@
-//! Reductions over whole axes: sum, product, maximum, minimum, and the place of a maximum.
+//! Reductions over whole axes: sum, product, maximum, minimum, and the place of a maximum. Means, variances and norms
+//! are compositions of these.
 
 use super::elementwise::{float_function, int_function};
 use super::{axis, element_type, operands_of};

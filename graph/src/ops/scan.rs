@@ -1,5 +1,5 @@
 //! Scans: a body that is run step by step. What a body gives is said by the body, so that the rules here take it beside
-//! the operation.
+//! the operation. How a step is evaluated is told by the caller.
 
 mod gradient;
 

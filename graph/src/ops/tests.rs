@@ -1,4 +1,5 @@
-//! The type rules, legal and illegal uses of each operation, and evaluations worked out by hand.
+//! The type rules, legal and illegal uses of each operation, and evaluations worked out by hand. Gradients are
+//! `tests/gradcheck`'s.
 
 use crate::graph::Type;
 use crate::interpret::Tensor;

@@ -1,4 +1,5 @@
-//! Reductions over windows that slide along the spatial axes of `[N, C, spatial..]`.
+//! Reductions over windows that slide along the spatial axes of `[N, C, spatial..]`. Products with a kernel that slides
+//! are `conv.rs`'s.
 
 use super::{element_type, operands_of, same_shape};
 use crate::build::Value;

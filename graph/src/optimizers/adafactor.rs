@@ -1,4 +1,5 @@
-//! Adafactor: second moments of matrices as the product of a row and a column.
+//! Adafactor: second moments of matrices as the product of a row and a column. Of a parameter it knows the axes, and
+//! not what it is of.
 
 use super::settings::optimizer;
 use super::{Decay, Kept, LEARNING_RATE, count_step, moment_name, scalar_state};

@@ -1,4 +1,4 @@
-//! Averaged stochastic gradient descent.
+//! Averaged stochastic gradient descent. Averages beside another rule are `averages.rs`'s.
 
 use super::settings::optimizer;
 use super::{Kept, LEARNING_RATE, count_step, moment, penalized, scalar_state};

@@ -1,4 +1,4 @@
-//! Optimizers that treat matrices as such, against PyTorch's figures.
+//! Optimizers that treat matrices as such, against PyTorch's figures. The gradients are given: no network trains.
 
 use std::collections::HashMap;
 

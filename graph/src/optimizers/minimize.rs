@@ -1,5 +1,5 @@
-//! An optimizer's hold on a part of a model: differentiating a loss and updating that part, within a program that may do
-//! other things before and after. Knows no particular optimizer.
+//! An optimizer's hold on a part of a model: differentiating a loss and updating that part, within a program that may
+//! do other things before and after. Knows no particular optimizer.
 
 use rustc_hash::FxHashSet;
 
@@ -52,13 +52,19 @@ impl<'a> Optimization<'a> {
         rule: &'a dyn Optimizer,
         visit: impl FnOnce(&mut Path, &mut dyn FnMut(&str, &'a Parameter)),
     ) -> Optimization<'a> {
-        let mut parameters: Vec<(String, Shape)> = Vec::new();
+        let mut parameters = Vec::new();
+        visit(&mut Path::new(), &mut |name, parameter| parameters.push((name.to_owned(), parameter)));
+        Optimization::of(name, rule, parameters)
+    }
+
+    /// What does not depend on the model's type, so that it is compiled once.
+    fn of(name: &'a str, rule: &'a dyn Optimizer, parameters: Vec<(String, &'a Parameter)>) -> Optimization<'a> {
         let mut known: FxHashSet<String> = FxHashSet::default();
-        visit(&mut Path::new(), &mut |name, parameter| {
-            if parameter.kind == Kind::Trained && known.insert(name.to_owned()) {
-                parameters.push((name.to_owned(), parameter.shape()));
-            }
-        });
+        let trained = parameters
+            .into_iter()
+            .filter(|(name, parameter)| parameter.kind == Kind::Trained && known.insert(name.clone()))
+            .map(|(name, parameter)| (name, parameter.shape()));
+        let parameters: Vec<(String, Shape)> = trained.collect();
         let selections = rule.groups();
         let group = |(name, shape): &(String, Shape)| {
             selections.iter().position(|(select, _)| select.selects(name, *shape)).map_or(0, |position| position + 1)

@@ -1,4 +1,5 @@
-//! Muon: steps of matrices by their momentum, made orthogonal.
+//! Muon: steps of matrices by their momentum, made orthogonal. What is no matrix is for another rule, and an error
+//! here.
 
 use super::settings::optimizer;
 use super::{Decay, Kept, LEARNING_RATE, Share, average, scalar_state};

@@ -1,5 +1,5 @@
-//! Optimizers against their definitions, one element at a time in f64: those that `tests/golden` has no cases of, and what
-//! all of them do beside their rule.
+//! Optimizers against their definitions, one element at a time in f64: those that `tests/golden` has no cases of, and
+//! what all of them do beside their rule.
 
 use std::collections::HashMap;
 

@@ -5,8 +5,8 @@
 //! - `x - c` becomes `x + -c`; `x / c` becomes `x * (1/c)` where c is a power of two.
 //! - `x + -y` becomes `x - y`, `-x + y` becomes `y - x`, `x - -y` becomes `x + y`.
 //! - `-x * -y` becomes `x * y`, `-x * c` and `-(x * c)` become `x * -c`, `x * -1` becomes `-x`.
-//! - `select(!p, a, b)` becomes `select(p, b, a)`; `!(x = y)` becomes `x != y` and the other way round (but `!(x < y)` is
-//!   not `x >= y`: NaN).
+//! - `select(!p, a, b)` becomes `select(p, b, a)`; `!(x = y)` becomes `x != y` and the other way round (but `!(x < y)`
+//!   is not `x >= y`: NaN).
 //! - Detach is dropped: it is a fact for the differentiator only.
 //! - A chain of two reshapes, transposes, broadcasts, slices or reversals becomes one.
 //! - A transpose that keeps the order of the axes that are not of extent 1 becomes a reshape.

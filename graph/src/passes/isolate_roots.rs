@@ -1,5 +1,5 @@
 //! Gives each output and update a node of its own that is computed, so that a plan can put it where the result is
-//! wanted. Exact.
+//! wanted. Exact. Where a result is wanted is not known here.
 //!
 //! A [`Op::Detach`] (a copy) stands for inputs, constants, views, results of scans, which lie as their loop has them,
 //! and nodes that already are a result.

@@ -1,6 +1,6 @@
 //! The one way in which passes change graphs: [`rewrite`] goes through a graph node by node, in order, and a rule says
 //! for each node what takes its place. (What prepares a graph for a plan has another graph to write, and asks at old
-//! nodes: [`rebuilt`].)
+//! nodes: [`rebuilt`].) It knows no rule.
 //!
 //! It does so in place: graphs of deep networks are larger than caches, and copies of them would be most of what passes
 //! wait for.

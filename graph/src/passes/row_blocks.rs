@@ -1,18 +1,18 @@
-//! Computes what is large and only in the middle in blocks of rows: a product of two small matrices that is much larger than
-//! both, what is made of it row by row, and what is summed up of that. Attention is such a thing (scores of all places for
-//! all places), whoever writes it and with whatever masks, and so is a loss over all pairs of a batch. A layer, whose product
-//! is one with a parameter, is not taken.
+//! Computes what is large and only in the middle in blocks of rows: a product of two small matrices that is much larger
+//! than both, what is made of it row by row, and what is summed up of that. Attention is such a thing (scores of all
+//! places for all places), whoever writes it and with whatever masks, and so is a loss over all pairs of a batch. A
+//! layer, whose product is one with a parameter, is not taken.
 //!
-//! - A **region** is such a product with all large values around it. All of them have rows, and every operation between them
-//!   takes rows to rows ([`links`]); all that leaves it is small: values of rows, or sums over rows, which go on from block
-//!   to block. Where something else reads a large value, the region stays as it is.
-//! - What waits for results of the region, as a gradient does for what follows from them, is a later **phase**. Each phase is
-//!   a scan over blocks of rows; large values that it needs of an earlier one it computes again.
+//! - A **region** is such a product with all large values around it. All of them have rows, and every operation between
+//!   them takes rows to rows ([`links`]); all that leaves it is small: values of rows, or sums over rows, which go on
+//!   from block to block. Where something else reads a large value, the region stays as it is.
+//! - What waits for results of the region, as a gradient does for what follows from them, is a later **phase**. Each
+//!   phase is a scan over blocks of rows; large values that it needs of an earlier one it computes again.
 //! - Large operands that are simple (masks that count places, constants) are made within the blocks; others are read by
 //!   rows.
 //! - Random numbers are those of the whole: a block draws them from the place in their stream where it begins.
-//! - Where values beyond a diagonal are known not to count ([`beyond`]), rows are computed in **segments**, each with the
-//!   columns that its last row looks at.
+//! - Where values beyond a diagonal are known not to count ([`beyond`]), rows are computed in **segments**, each with
+//!   the columns that its last row looks at.
 //!
 //! Not exact: sums over rows are added up block by block, and what a causal mask hides counts as finite.
 
@@ -52,6 +52,7 @@ pub struct RowBlocks {
 
 /// The most phases of a region: each computes the products before it again. A forward and a backward pass are two; a norm
 /// over rows makes it four, with which a step took 2.5 times as long (`docs/experiments/021-hidden-layers-by-rows.md`).
+/// Unit: phases. Zen 3, 2026-11-29.
 const PHASES: usize = 2;
 
 /// The graph that computes large values in blocks of rows.

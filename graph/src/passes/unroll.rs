@@ -1,5 +1,6 @@
 //! Writes the steps of scans out, one after the other: what scans mean, in other operations. Exact. Graphs grow with
-//! the number of steps; the planner has loops instead, and tests compare the two.
+//! the number of steps; the planner has loops instead, and tests compare the two. Which scans have to be is for the
+//! planner to say.
 
 use std::borrow::Cow;
 

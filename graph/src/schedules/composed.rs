@@ -1,4 +1,5 @@
-//! Schedules made of others: one after the other, all at once, slower.
+//! Schedules made of others: one after the other, all at once, slower. Of its parts it knows that they are schedules,
+//! and which of them wait for a metric.
 
 use std::sync::Arc;
 

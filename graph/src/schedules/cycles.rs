@@ -1,4 +1,5 @@
-//! Schedules that go up and down: cosines and cycles, some of them with the momentum.
+//! Schedules that go up and down: cosines and cycles, some of them with the momentum. Which of an optimizer's numbers
+//! the momentum is, is not known here.
 
 use std::f64::consts::PI;
 

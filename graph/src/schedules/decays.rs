@@ -1,4 +1,4 @@
-//! Schedules that multiply the optimizer's rate by a factor of the step.
+//! Schedules that multiply the optimizer's rate by a factor of the step. None says a momentum.
 
 use std::fmt;
 use std::sync::{Mutex, PoisonError};

@@ -1,4 +1,5 @@
-//! A rate that is lowered where a metric no longer gets better.
+//! A rate that is lowered where a metric no longer gets better. Which metric it is, and when it is reported, is for
+//! others to say.
 
 use super::Schedule;
 use crate::setting::InvalidSetting;

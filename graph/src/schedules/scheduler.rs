@@ -1,4 +1,5 @@
-//! Where an optimizer stands in its schedule. All that it knows can be written down and read again.
+//! Where an optimizer stands in its schedule. All that it knows can be written down and read again. It counts steps and
+//! sets nothing: trainers write the rate.
 
 use std::sync::Arc;
 

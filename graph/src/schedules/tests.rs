@@ -1,4 +1,4 @@
-//! Schedules against PyTorch's figures, beside those of `tests/golden`.
+//! Schedules against PyTorch's figures, beside those of `tests/golden`. No optimizer runs.
 
 use super::*;
 

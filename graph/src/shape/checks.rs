@@ -209,6 +209,9 @@ pub const fn check_extents(batch: bool, extents: &[usize]) -> Shape {
     let mut shape = Shape::new(extents);
     let mut axis = 0;
     while axis < extents.len() {
+        if extents[axis] == extent::BATCH {
+            shape = shape.with(axis, Shape::N);
+        }
         // Some of these numbers stand for something else in shapes.
         if extents[axis] > MAX_EXTENT && !extent::is_free(extents[axis]) {
             let message = Message::new().text("an extent of ").number(extents[axis]);
@@ -309,6 +312,28 @@ pub const fn only(model: &str, inputs: &str, types: &[Type]) -> Shape {
     types[0].shape
 }
 
+/// The compile-time check of what a `Trainer` or a `Predictor` gives, by the names of a model's outputs: rows of batches are
+/// put together, and each output has some.
+///
+/// # Panics
+/// If an output has no batch axis; in a constant that is a compile error.
+pub const fn check_rows(names: &[&str], outputs: &[Type]) {
+    let mut output = 0;
+    while output < outputs.len() {
+        let shape = outputs[output].shape;
+        if shape.rank() == 0 || shape.dim(0) != Shape::N {
+            let name = if output < names.len() { names[output] } else { "output" };
+            let message = Message::new().text("the output `").text(name).text("` is ").shape(&shape);
+            let message = message.text(
+                ", without the batch axis N, and a `Trainer` and a `Predictor` put the rows of batches together: apply \
+                 the model in a `step` or an `eval` of a model that holds it, which give results of any shape",
+            );
+            panic!("{}", message.as_str())
+        }
+        output += 1;
+    }
+}
+
 /// The compile-time report of a mistake that has nothing to do with shapes.
 ///
 /// # Panics
@@ -338,6 +363,19 @@ pub const fn check_scalar(text: &str, found: Type) {
 #[track_caller]
 pub const fn check_rate(rate: f64) {
     assert!(rate >= 0.0 && rate <= 1.0, "the rate of `lerp_from` is from 0, where nothing changes, to 1, which copies");
+}
+
+/// The compile-time check of a value that a parameter takes.
+///
+/// # Panics
+/// If it is of another type; in a constant that is a compile error.
+#[track_caller]
+pub const fn check_taken(parameter: &str, declared: Type, found: Type) {
+    if !declared.same(&found) {
+        let message = Message::new().text("shape mismatch in `").text(parameter).text("`: it is ").ty(&declared);
+        let message = message.text(", and takes a value of ").ty(&found);
+        panic!("{}", message.text(": a parameter keeps its shape, which has no batch axis").as_str())
+    }
 }
 
 /// The compile-time check of a rate of `lerp_from` that is known at run time.

@@ -427,10 +427,13 @@ impl ShapeError {
             }
             ShapeError::Together { op, one, operator, other } => {
                 let m = m.text(op).text(": ").extent(one).text(" ").text(operator).text(" ").extent(other);
-                m.text(
-                    " is no extent that can be told while the model compiles: one is a multiple of one free extent, ",
-                )
-                .text("and a number more or less; let an input have an axis of this extent, with a name of its own")
+                let m = m.text(" is no extent that can be told while the model compiles: ");
+                if one == Shape::N {
+                    let m = m.text("leave these axes apart, layers take any number of axes in front; a loss over ");
+                    return m.text("classes takes these at axis 1, `cross_entropy(scores.transpose(1, 2), labels)`");
+                }
+                m.text("one is a multiple of one free extent, and a number more or less; let an input have an axis ")
+                    .text("of this extent, with a name of its own")
             }
             ShapeError::Inputs { expected, found } => {
                 let m = m.text("it takes ").number(expected).text(if expected == 1 { " input" } else { " inputs" });

@@ -1,9 +1,9 @@
-//! Extents that are not known while a model compiles: the batch size [`Shape::N`], and the free extents of a model, such
-//! as `T` in `x: [N, T, 64]`, with what is computed from one: `2 * T + 1`. Knows numbers, and no shapes.
+//! Extents that are not known while a model compiles: the batch size [`Shape::N`], and the free extents of a model,
+//! such as `T` in `x: [N, T, 64]`, with what is computed from one: `2 * T + 1`. Knows numbers, and no shapes.
 //!
-//! A free extent is one `usize`, so that shapes need not know of it: its highest bit says that it is no number, and then
-//! follow the letters of its name, the factor and the number that is added. Rules compute with extents by the functions
-//! here, and say so where these know no answer.
+//! A free extent is one `usize`, so that shapes need not know of it: its highest bit says that it is no number, and
+//! then follow the letters of its name, the factor and the number that is added. Rules compute with extents by the
+//! functions here, and say so where these know no answer.
 
 use super::{MAX_EXTENT, Message, Shape};
 
@@ -34,7 +34,16 @@ struct Parts {
     number: isize,
 }
 
+/// The name of the batch size, which is no free extent's.
+const BATCH_NAME: usize = (b'N' - b'A' + 1) as usize;
+
+/// The batch size as a number that a body computes with, `N` in `2 * N`, where [`Shape::N`] is that in shapes.
+pub const BATCH: usize = FREE | BATCH_NAME << (FACTOR_BITS + NUMBER_BITS) | MIDDLE as usize;
+
 const fn parts(extent: usize) -> Parts {
+    if extent == Shape::N {
+        return Parts { name: BATCH_NAME, factor: 1, number: 0 };
+    }
     if !is_free(extent) {
         let number = if extent > MAX_EXTENT { MAX_EXTENT + 1 } else { extent };
         return Parts { name: 0, factor: 0, number: number as isize };
@@ -54,6 +63,9 @@ const fn of(Parts { name, factor, number }: Parts) -> Option<usize> {
     if factor > MAX_FACTOR || number < -MIDDLE || number >= MIDDLE {
         return None;
     }
+    if name == BATCH_NAME && factor == 1 && number == 0 {
+        return Some(Shape::N);
+    }
     Some(FREE | name << (FACTOR_BITS + NUMBER_BITS) | (factor - 1) << NUMBER_BITS | (number + MIDDLE) as usize)
 }
 
@@ -61,7 +73,8 @@ const fn name_of(extent: usize) -> usize {
     (extent & !FREE) >> (FACTOR_BITS + NUMBER_BITS)
 }
 
-/// Whether an extent is one of a model's free ones, or computed from one. The batch size is none of these.
+/// Whether an extent is one of a model's free ones, or computed from one or from the batch size. The batch size itself is
+/// none of these.
 pub const fn is_free(extent: usize) -> bool {
     if extent & FREE == 0 {
         return false;
@@ -274,7 +287,12 @@ const fn letter(digit: usize) -> &'static str {
 /// While a graph is built, where all extents are numbers, results may be negative, as PyTorch's are: a place then counts
 /// from the end, and an extent is refused.
 pub mod arithmetic {
-    use super::{Message, is_free};
+    use super::{BATCH, Message, Shape, is_free};
+
+    /// The batch size, a number of a body.
+    pub const fn batch(batch: usize) -> usize {
+        if batch == Shape::N { BATCH } else { batch }
+    }
 
     /// `left + right`
     ///
@@ -314,8 +332,11 @@ pub mod arithmetic {
         told("/", left, right, quotient, number as usize)
     }
 
-    /// A number as an extent: 0, which is refused, for a negative one.
+    /// A number as an extent of a shape: 0, which is refused, for a negative one.
     pub const fn extent(number: usize) -> usize {
+        if number == BATCH {
+            return Shape::N;
+        }
         if !is_free(number) && (number as isize) < 0 { 0 } else { number }
     }
 
@@ -344,7 +365,7 @@ pub mod arithmetic {
             return number;
         }
         match free {
-            Some(extent) => extent,
+            Some(extent) => batch(extent),
             None => {
                 let message = Message::new().text("`").number(left).text(" ").text(operator).text(" ").number(right);
                 let message =

@@ -1,9 +1,10 @@
-//! The shape rules of the functions in [`crate::functions`], as `const fn`s of one form: the name that an error reports,
-//! the operands' shapes, and then the attributes in PyTorch's order. What a `forward` calls is checked by these while
-//! rustc runs, and the same functions check it again in a graph.
+//! The shape rules of the functions in [`crate::functions`], as `const fn`s of one form: the name that an error
+//! reports, the operands' shapes, and then the attributes in PyTorch's order. What a `forward` calls is checked by
+//! these while rustc runs, and the same functions check it again in a graph. What a function computes stands in
+//! [`crate::functions`] alone.
 //!
-//! The batch axis is [`Shape::N`]: it stays whole, as its extent is not known. What is free of the other axes is computed
-//! with by the functions of [`extent`].
+//! The batch axis is [`Shape::N`]: samples are not taken out of it, as its extent is not known. What is put behind it, and
+//! what is free of the other axes, is computed with by the functions of [`extent`].
 
 mod einsum;
 mod folds;
@@ -307,10 +308,7 @@ pub const fn cat(op: &'static str, parts: &[Shape], dim: isize) -> Result<Shape,
             }
             other += 1;
         }
-        if part.dims[axis] == Shape::N || first.dims[axis] == Shape::N {
-            return Err(ShapeError::Batch { op, shape: first });
-        }
-        shape.dims[axis] = ok!(rules::sum(op, shape.dims[axis], part.dims[axis]));
+        shape.dims[axis] = ok!(rules::joined(op, shape.dims[axis], part.dims[axis]));
         position += 1;
     }
     Ok(shape)
@@ -368,7 +366,7 @@ pub const fn narrow(op: &'static str, x: Shape, dim: isize, start: isize, length
         return Ok(x.with(axis, length));
     }
     let start = ok!(place(op, x, dim, start));
-    part(op, x, dim, start, ok!(rules::sum(op, start, length)), 1)
+    part(op, x, dim, start, ok!(rules::joined(op, start, length)), 1)
 }
 
 /// Every `step`-th element of an axis from `start` to before `end`; both may count from the end.

@@ -1,6 +1,6 @@
 //! The rules of losses, as `const fn`s of one form: the operands' shapes, then the settings in PyTorch's order, then
-//! whether the single losses are reduced. A loss in a body is checked by these while rustc runs, and its function checks
-//! them again in a graph.
+//! whether the single losses are reduced. A loss in a body is checked by these while rustc runs, and its function
+//! checks them again in a graph. What a loss computes stands in [`crate::losses`] alone.
 
 use super::rules::{class_loss, classes, finite, loss, not_negative};
 use super::{MAX_RANK, Shape, ShapeError, Type};

@@ -1,8 +1,8 @@
 //! The shape rules of layers and of the operations behind them, as `const fn`s: the compile-time checks of the macros,
 //! the layers and the operations' type rules all call these. Knows the attributes of windows, not the operations.
 //!
-//! An extent may be [`Shape::N`], the batch size that a compile-time check does not know; no rule computes with it. It may
-//! be free, too, and is then computed with by the functions of [`extent`].
+//! An extent may be [`Shape::N`], the batch size that a compile-time check does not know, or free, such as `T`, or a
+//! multiple of these: rules compute with them by the functions of [`extent`].
 
 mod adaptive;
 mod attention;
@@ -19,7 +19,7 @@ pub use attention::{
     Attention, AttentionInputs, DecoderInputs, EncoderInputs, TransformerInputs, multihead_attention,
     positional_encoding, transformer, transformer_decoder, transformer_encoder,
 };
-pub use extents::{difference, number, product, quotient, sum};
+pub use extents::{difference, joined, merged, number, product, quotient, sum};
 pub use models::{inputs, outputs};
 pub use norms::{group_norm, instance_norm, layer_norm, local_response_norm};
 pub use padding::padding;
@@ -412,14 +412,18 @@ pub const fn flatten(input: Shape, start: isize, end: isize) -> Result<Shape, Sh
     if start > end {
         return Err(ShapeError::AxisRange { start, end, shape: input });
     }
+    let all = end - start + 1 == input.rank();
     let mut output = input;
     let mut merged = end;
     while merged > start {
         let (left, right) = (output.dim(merged - 1), output.dim(merged));
-        if left == Shape::N || right == Shape::N {
-            return Err(ShapeError::BatchMerged { shape: input });
-        }
-        let product = ok!(product("flatten", left, right));
+        let product = match extents::merged("flatten", left, right) {
+            // Whoever says no axes means those of a sample.
+            _ if all && (left == Shape::N || right == Shape::N) => {
+                return Err(ShapeError::BatchMerged { shape: input });
+            }
+            product => ok!(product),
+        };
         output = output.remove(merged).with(merged - 1, product);
         merged -= 1;
     }

@@ -135,6 +135,13 @@ impl Sizes {
             } else if extent::is_free(declared) {
                 let (free, value) = extent::solved(declared, found);
                 let Some(here) = value else { return Err(Misfit::NoValue { declared, found }) };
+                if free == Shape::N {
+                    if self.batch != 0 && self.batch != here {
+                        return Err(Misfit::Differs { free, before: self.batch, here });
+                    }
+                    self.batch = here;
+                    continue;
+                }
                 match self.get(free) {
                     Some(before) if before != here => return Err(Misfit::Differs { free, before, here }),
                     Some(_) => {}
@@ -154,7 +161,9 @@ impl Sizes {
         if !extent::is_free(of) {
             return of;
         }
-        match self.get(extent::source(of)) {
+        let source = extent::source(of);
+        let known = if source == Shape::N && self.batch != 0 { Some(self.batch) } else { self.get(source) };
+        match known {
             None => of,
             Some(value) => match extent::with(of, value) {
                 Some(extent) => extent,

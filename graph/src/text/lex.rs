@@ -1,4 +1,5 @@
-//! Text to tokens. Spaces and comments (`#` to the end of the line) separate tokens and mean nothing.
+//! Text to tokens. Spaces and comments (`#` to the end of the line) separate tokens and mean nothing. It knows no word
+//! of the language.
 
 use super::parse::{ParseError, Problem};
 use super::{Position, is_plain};

@@ -1,5 +1,6 @@
 //! Parsing graphs: a recursive descent over the tokens collects the statements, then names become ids. Forward
-//! references and ill-typed nodes pass the syntax; the verifier refuses them.
+//! references and ill-typed nodes pass the syntax; the verifier refuses them. What attributes an operation has is
+//! `op/table.rs`'s to say.
 
 use std::collections::HashMap;
 use std::ops::RangeInclusive;

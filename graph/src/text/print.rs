@@ -1,4 +1,5 @@
 //! Printing graphs. Prints broken graphs too, for the verifier's messages: an operand that does not exist is `%?7`.
+//! Attributes it knows by `op/table.rs` alone.
 
 use std::fmt::{self, Write};
 use std::ops::RangeInclusive;

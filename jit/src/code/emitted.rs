@@ -1,5 +1,5 @@
-//! The machine code of kernels, each checked before it is emitted, made on all processors. It knows emitters, and no memory
-//! that is executable.
+//! The machine code of kernels, each checked before it is emitted, made on all processors. It knows emitters, and no
+//! memory that is executable.
 
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,5 +1,5 @@
 //! Estimates how long a tiling's multiply-adds wait for memory: which strips and rows they read in which order. What
-//! fetching them takes is `crate::cost::cache`'s.
+//! fetching them takes is `crate::cost::cache`'s. It knows tilings; it makes none, and writes no kernels.
 
 use std::cell::{LazyCell, RefCell};
 

@@ -1,5 +1,6 @@
 //! The strategies to compute a contraction, one a file. Each says where it applies, what it costs, and writes its
-//! kernels.
+//! kernels. Which of them are tried for a contraction, and put together to one way of computing it, is for
+//! `strategy.rs` to say.
 //!
 //! | file | what it does |
 //! | --- | --- |
@@ -13,7 +14,7 @@
 //! | `overlap_add` | an input gradient as a product, and the sums of what overlaps |
 //! | `relayout` | an operand copied to another order of axes, with a halo of zeros |
 //! | `transpose_results` | results stored along another axis than that of the lanes |
-//! | `winograd` | kernels of 3 x 3 by minimal filtering |
+//! | `winograd` | kernels of 3 x 3 and 5 x 5 by minimal filtering |
 //!
 //! `emit` is what several of them write, `position` where loops over the axes of a contraction have arrived.
 

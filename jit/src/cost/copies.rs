@@ -1,5 +1,5 @@
 //! What copies take: whole vectors, pieces of them, squares that are transposed in registers, or single elements are
-//! moved.
+//! moved. It knows how many elements there are and how they are moved, and no layouts.
 
 use super::cache::holds;
 use super::params::{caches, packed_panels, relayout};

@@ -1,4 +1,5 @@
-//! How work is cut into tasks that threads share.
+//! How work is cut into tasks that threads share. It knows how many tasks there are and what they weigh; it knows no
+//! kernel and no threads.
 
 use crate::cost::params::sharing::{BYTES, PARALLEL_NANOSECONDS, WEIGHT};
 

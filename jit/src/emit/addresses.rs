@@ -2,9 +2,10 @@
 //! stands relative to one of them. It knows the kernel IR alone.
 //!
 //! Accesses to one buffer whose indices have the same loop terms share a **place**: a position that is computed once
-//! where its last variable becomes known and then moves by a constant with every iteration of that variable's loop. What is
-//! left of the access is a constant displacement. The places of an index with terms `t0, t1, t2` (outermost loop
-//! first) form a chain: the buffer itself, `+ t0`, `+ t0 + t1`, ..; each loop's places start from the outer loop's.
+//! where its last variable becomes known and then moves by a constant with every iteration of that variable's loop.
+//! What is left of the access is a constant displacement. The places of an index with terms `t0, t1, t2` (outermost
+//! loop first) form a chain: the buffer itself, `+ t0`, `+ t0 + t1`, ..; each loop's places start from the outer
+//! loop's.
 
 use kiln_graph::Few;
 use rustc_hash::FxHashMap;

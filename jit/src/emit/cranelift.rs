@@ -2,7 +2,7 @@
 //! knows. Loops become blocks with parameters; bodies keep the order of the kernel, since Cranelift's own optimizer
 //! would sink pure operations to their last use and turn independent chains into one with spills: it stays off.
 //! `operations.rs` holds the operations, `memory.rs` loads and stores, `tiles.rs` tile registers, which lie in the
-//! stack frame.
+//! stack frame. Registers, encodings and calling conventions are Cranelift's.
 
 mod memory;
 mod operations;

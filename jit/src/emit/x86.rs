@@ -14,7 +14,8 @@
 //! `values.rs` says where values are used, `registers.rs` where they are, `allocate.rs` moves them, `loops.rs` holds
 //! the frame of a function and its loops, `operations.rs`, `memory.rs`, `bytes.rs` and `halves.rs` (of 8-bit and 16-bit
 //! elements), `quads.rs` and `pairs.rs` (their products), `tiles.rs` the statements; `instructions.rs` names the
-//! instructions, `assembly.rs` encodes them.
+//! instructions, `assembly.rs` encodes them. None of them asks a processor what it has: the level and what goes beyond
+//! it are given.
 
 mod allocate;
 mod assembly;

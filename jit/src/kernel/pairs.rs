@@ -1,4 +1,5 @@
-//! Products of pairs of bf16 as Intel's manual defines them for `vdpbf16ps` (volume 2, "DPBF16PS"). It knows bits alone.
+//! Products of pairs of bf16 as Intel's manual defines them for `vdpbf16ps` (volume 2, "DPBF16PS"). It knows bits
+//! alone.
 
 /// Two bf16, each as the bits of an f32.
 pub fn pair(even: u32, odd: u32) -> u32 {

@@ -1,5 +1,5 @@
-//! The text form of kernels: `Display` of [`Kernel`], [`Statement`] and what they hold, which [`parse`](super::parse()) reads back.
-//! It knows the kernel IR alone, and shows broken kernels too.
+//! The text form of kernels: `Display` of [`Kernel`], [`Statement`] and what they hold, which [`parse`](super::parse())
+//! reads back. It knows the kernel IR alone, and shows broken kernels too.
 //!
 //! ```text
 //! kernel scale lanes=4 (x: f32[1024], out: write f32[1024]) {
@@ -15,7 +15,8 @@
 //! }
 //! ```
 //!
-//! A buffer whose name is no plain word, or not its alone, is called by its position, too: `scratch@2`, `@2 "an odd name"`.
+//! A buffer whose name is no plain word, or not its alone, is called by its position, too: `scratch@2`, `@2 "an odd
+//! name"`.
 
 use std::fmt::{self, Display, Formatter};
 

@@ -1,4 +1,5 @@
-//! Products of quads, four u8 with four i8, as Intel's manual defines them for `vpdpbusd` (volume 2). It knows bits alone.
+//! Products of quads, four u8 with four i8, as Intel's manual defines them for `vpdpbusd` (volume 2). It knows bits
+//! alone.
 
 /// The sum, an i32 that wraps, and four products.
 pub fn multiply_add(unsigned: u32, signed: u32, sum: u32) -> u32 {

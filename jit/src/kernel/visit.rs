@@ -1,4 +1,5 @@
-//! What statements and operations of kernels are made of, for those who walk through them: operands, and the places that are asked for.
+//! What statements and operations of kernels are made of, for those who walk through them: operands, and the places
+//! that are asked for. It lists them and does not know what they mean.
 
 use super::{BufferId, Index, Operation, Statement, Value};
 

@@ -1,7 +1,8 @@
 //! Reads and additions at places that are known only at run time. An index may vary along some axes of the space; the
 //! lanes lie along an axis on which it does not. Where there is none each lane of a read has an index of its own, and
 //! of additions, which may meet at one place, only one lane works. Additions that may meet are one task's, in the order
-//! of the space, so that the sums have the same bits on any number of threads.
+//! of the space, so that the sums have the same bits on any number of threads. What indices hold is known to nobody
+//! here: they are clamped.
 
 use kiln_graph::op::Scalar;
 use kiln_graph::{DType, NodeId};

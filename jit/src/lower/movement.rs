@@ -1,5 +1,5 @@
 //! Results that are written box by box: pads and concatenations. (Other movements are views, which dissolve into
-//! accesses.)
+//! accesses.) How a box is stored is `map.rs`'s.
 
 use kiln_graph::NodeId;
 

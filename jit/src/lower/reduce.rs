@@ -4,7 +4,7 @@
 //! folded at the end), whichever the loads step through contiguously. Several accumulators hide the latency of the
 //! fold. Few results of many places are computed in parts: the number of parts depends on the shape alone, never on the
 //! threads. Long sums of f32 are taken in short blocks, whose total is compensated: they keep their digits, whatever
-//! their length.
+//! their length. What the numbers are to the graph, a mean, a norm or a part of a softmax, is not known here.
 
 mod blocks;
 mod fold;

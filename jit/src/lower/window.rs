@@ -4,7 +4,7 @@
 //! Padding is never read: along each spatial axis the windows fall into a few segments in which the same elements of
 //! the window lie inside the input, and each combination of segments gets loops of its own. A gradient is written
 //! window by window: where windows overlap it is added up in memory, which one task does alone for its sample and
-//! channels.
+//! channels. Products with a kernel that slides are contractions, of which this file knows nothing.
 
 use kiln_graph::op::{Op, Window, WindowOp};
 use kiln_graph::{NodeId, Shape};

@@ -3,7 +3,7 @@
 //! kernel), and elementwise groups that read the same tensor go into one kernel with several results.
 //!
 //! Two groups may be joined if the elements meet place by place and no third group stands between them: a joined group
-//! would have to run both before and after it.
+//! would have to run both before and after it. It knows graphs and groups; it knows no layouts and no memory.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,4 @@
-//! The plan as text, and its sums.
+//! The plan as text, and its sums. It decides nothing.
 
 use std::collections::BTreeSet;
 use std::fmt;

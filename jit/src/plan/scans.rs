@@ -1,5 +1,5 @@
-//! Scans as loops: the calls of a body over the memory of the graph around it. Rows of sequences are where the memory of
-//! the whole sequence is in that step; a state that is carried lies where its last value is wanted; what a body
+//! Scans as loops: the calls of a body over the memory of the graph around it. Rows of sequences are where the memory
+//! of the whole sequence is in that step; a state that is carried lies where its last value is wanted; what a body
 //! computes of constants alone comes before the loop. It knows which piece of memory is what; it does not know how a
 //! body is lowered.
 

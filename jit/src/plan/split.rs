@@ -1,5 +1,5 @@
-//! The first stage: cuts a graph at its exchanges. What is added up over the shards of a batch becomes an output, and the
-//! sum an input, so that whoever runs the plan can bring both together between two calls:
+//! The first stage: cuts a graph at its exchanges. What is added up over the shards of a batch becomes an output, and
+//! the sum an input, so that whoever runs the plan can bring both together between two calls:
 //!
 //! ```text
 //!   %7 = exchange(%6)        output exchange.3.given = %6

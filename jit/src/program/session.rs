@@ -1,5 +1,6 @@
 //! A program with memory: inputs are written, the program runs, outputs are read. A run allocates nothing, looks up
-//! nothing and dispatches on no name.
+//! nothing and dispatches on no name. It knows a plan and its memory; what the program is for (a step, an evaluation, a
+//! shard of a batch) its holder knows.
 
 use std::ops::Range;
 use std::panic::resume_unwind;

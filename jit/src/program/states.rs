@@ -1,5 +1,6 @@
 //! What lives on between runs: parameters, moments, statistics, counters. Named buffers, each in the layout that the
-//! first program to use it has planned, shared by all programs of a model.
+//! first program to use it has planned, shared by all programs of a model. Which of them are trained, and what their
+//! names mean, is not known here.
 
 mod kept;
 

@@ -1,18 +1,19 @@
 //! The functions of a declaration that its bodies call where they apply a layer, a list or a sequence of them to one
 //! tensor, or use a parameter as a value: one over values and one over types for each of these, so that a statement
 //! is one short call, however many statements there are. Each asks for its caller's place: notes of lines and errors
-//! are the statement's.
+//! are the statement's. What a layer makes of its input is for its rule to say.
 
 use std::collections::HashSet;
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote_spanned};
+use syn::Visibility;
 
 use super::body::{Expansion, Target, way};
 use super::checks::{Check, Want, at, run};
 use super::owner::{Owner, const_parameters};
 use super::walk;
-use crate::ast::{Node, Place, Sequence};
+use crate::ast::{Member, Node, Place, Sequence};
 use crate::body::{Access, Apply, Block, Step, Tensor};
 use crate::naming::KILN;
 use crate::validate::{Layer, LayerKind, Validated};
@@ -35,6 +36,36 @@ pub fn of_apply(apply: &Apply, want: Want, layers: &Sequence<Layer>) -> Option<F
             one.then(|| Function::new(&apply.layer, Use::Applied, layers))
         }
     }
+}
+
+/// The way to what a field is applied as: to each element of a list; none of what takes or gives several tensors, or is no
+/// layer.
+pub fn of_field(member: &Member<Layer>) -> Option<Access> {
+    let mut access = Access { steps: vec![Step::Member(member.name.clone())] };
+    let mut node = &member.node;
+    while let Node::List { element, .. } = node {
+        let (position, place) = (format_ident!("position_{}", access.steps.len()), Place::of(&member.name));
+        access = access.then(Step::Index { index: position.to_token_stream(), place, certain: true });
+        node = element;
+    }
+    match node {
+        Node::Layer(Layer { kind: LayerKind::Known { applied: Some(_), .. }, .. })
+        | Node::Layer(Layer { kind: LayerKind::Known { values: [""], .. }, .. }) => None,
+        Node::Layer(_) | Node::List { .. } | Node::Sequence(_) => Some(access),
+    }
+}
+
+/// The variable of an index on such a way.
+pub fn position_of(step: &Step) -> Option<Ident> {
+    match step {
+        Step::Member(_) => None,
+        Step::Index { index, .. } => syn::parse2(index.clone()).ok(),
+    }
+}
+
+/// The function for a field that is applied.
+pub fn of_access(access: &Access, layers: &Sequence<Layer>) -> Option<Function> {
+    access.find(layers).map(|_| Function::new(access, Use::Applied, layers))
 }
 
 /// The function for a parameter.
@@ -146,6 +177,17 @@ fn each(declaration: &Validated, mut f: impl FnMut(&Function, &Access, Use<'_>))
         }
     };
     bodies(declaration).for_each(|body| body.each_tensor(&mut found));
+    if declaration.inputs.is_empty() {
+        return;
+    }
+    // Those that others apply.
+    for member in layers.members.iter().filter(|member| !matches!(member.visibility, Visibility::Inherited)) {
+        if let Some(access) = of_field(member)
+            && let Some(function) = of_access(&access, layers).filter(|function| known.insert(function.name.clone()))
+        {
+            f(&function, &access, Use::Applied);
+        }
+    }
 }
 
 /// All bodies of a declaration.

@@ -1,4 +1,5 @@
-//! What is put around a value in a computation: where the user's source asks for it, and the end of its gradient.
+//! What is put around a value in a computation: where the user's source asks for it, and the end of its gradient. It
+//! knows no operation.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote_spanned;

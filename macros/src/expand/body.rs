@@ -1,5 +1,6 @@
 //! The two expansions of a body: the computation over `Value`s in ordinary Rust, loops and all, and the same walk over
-//! `Type`s in a constant, where each operation's rule is called with the spans of the user's tokens.
+//! `Type`s in a constant, where each operation's rule is called with the spans of the user's tokens. Which rule that
+//! is, the tables say; what it says, rustc finds.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident};
@@ -9,10 +10,10 @@ use super::around::{at, cut, line};
 use super::checks::{Check, Want, call, model_types, run, several_types};
 use super::label::Label;
 use super::owner::Owner;
-use super::{applied, called, loops, losses, walk};
+use super::{applied, called, inside, loops, losses, walk};
 use crate::ast::{Node, ParameterKind, Place, Sequence};
 use crate::body::{
-    Access, Apply, Block, Gradient, Helper, If, LayerParameter, Source, Statement, Step, Tensor, Transfer, Value,
+    Access, Apply, Block, Gradient, Helper, If, LayerParameter, Source, Statement, Step, Take, Tensor, Transfer, Value,
 };
 use crate::naming::KILN;
 use crate::validate::{Layer, LayerKind, batch};
@@ -129,6 +130,8 @@ impl Expansion<'_> {
                 }
             }
             Statement::Transfer(transfer) => self.transfer(transfer),
+            Statement::Take(take) => self.take(take),
+            Statement::List { name, change } => super::lists::change(self, name, change),
         }
     }
 
@@ -152,16 +155,35 @@ impl Expansion<'_> {
             }
             Target::Types(_) => {
                 let indices = [target, source].map(|part| self.label(&part.access).1);
-                let check = rate.map(|(constant, rate)| {
-                    let (check, rate) = if constant {
-                        (emit!(shape::check_rate), emit!((#rate) as f64))
-                    } else {
-                        (emit!(shape::check_rate_type), rate)
-                    };
-                    let check = call(*place, check, rate);
-                    emit!(#check;)
-                });
+                let check = rate.map(|(constant, rate)| check_rate(constant, rate, *place));
                 emit!({ #(#indices)* #check })
+            }
+        }
+    }
+
+    /// A value that a parameter takes, or the check that it is of its type.
+    fn take(&self, take: &Take) -> TokenStream {
+        let Take { target, text, value, rate, place } = take;
+        let value = self.tensor(value, Want::One);
+        let rate = rate.as_ref().map(|rate| (matches!(rate, Value::Number(_)), self.value(rate, Want::One)));
+        match self.target {
+            Target::Computation(model) => {
+                let parameter = super::transfers::parameter(target, self.layers, model);
+                let line = line(place.first);
+                let taken = match rate {
+                    None => emit!(#KILN::graph::transfer::take(g, #parameter, value)),
+                    Some((true, rate)) => {
+                        emit!(#KILN::graph::transfer::take_part_way(g, #parameter, value, (#rate) as f64))
+                    }
+                    Some((false, rate)) => emit!(#KILN::graph::transfer::take_part_way(g, #parameter, value, #rate)),
+                };
+                emit!({ let value = #value; #line #taken; })
+            }
+            Target::Types(_) => {
+                let declared = self.tensor(target, Want::One);
+                let check = call(*place, emit!(shape::check_taken), emit!(#text, #declared, value));
+                let rate = rate.map(|(constant, rate)| check_rate(constant, rate, *place));
+                emit!({ let value = #value; #check; #rate })
             }
         }
     }
@@ -238,6 +260,8 @@ impl Expansion<'_> {
                     }
                 }
             }
+            Tensor::Element { list, index, place } => super::lists::element(self, list, index, *place),
+            Tensor::Inside(of) => inside::take(self, of, want),
             Tensor::Whole { inputs, place } => self.whole(inputs, *place, want),
             Tensor::If(choice) => {
                 let choice = self.choice(choice, want);
@@ -402,6 +426,17 @@ impl Expansion<'_> {
         }
         (label.unwrap_or_else(|| Label::new("")), checks)
     }
+}
+
+/// The check of a rate of `lerp_from`.
+fn check_rate(constant: bool, rate: TokenStream, place: Place) -> TokenStream {
+    let (check, rate) = if constant {
+        (emit!(shape::check_rate), emit!((#rate) as f64))
+    } else {
+        (emit!(shape::check_rate_type), rate)
+    };
+    let check = call(place, check, rate);
+    emit!(#check;)
 }
 
 /// What is checked behind other checks.

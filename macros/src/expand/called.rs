@@ -1,7 +1,7 @@
 //! The functions of a declaration that its bodies call where they call a function of the table: one over values and one
 //! over types for each way in which one is called, so that a statement is one short call. What is literal in a call is
 //! part of the function; tensors and all other arguments are its own. Each asks for its caller's place: notes of lines
-//! and errors are the statement's.
+//! and errors are the statement's. What a function computes is not known here.
 
 use std::collections::HashSet;
 use std::fmt::Write;
@@ -41,6 +41,7 @@ fn name(call: &Call) -> String {
             (Argument::Tensor(_), Kind::OptionalTensor(_)) => write!(name, "_some"),
             (Argument::Tensor(_), _) => write!(name, "_x"),
             (Argument::Tensors(tensors), _) => write!(name, "_{}x", tensors.len()),
+            (Argument::List(_), _) => write!(name, "_list"),
             (Argument::Number(_), _) | (Argument::Attribute(Attribute { fixed: None, .. }), _) => write!(name, "_n"),
             (Argument::Attribute(Attribute { fixed: Some(text), .. }), _) => write!(name, "_is{}", word(text)),
         };
@@ -108,6 +109,7 @@ pub fn compute(expansion: &Expansion<'_>, call: &Call) -> TokenStream {
             Argument::Attribute(Attribute { tokens, fixed: None }) => arguments.push(tokens.clone()),
             Argument::Attribute(Attribute { fixed: Some(_), .. }) => {}
             Argument::Number(number) => arguments.push(emit!((#number as f64))),
+            Argument::List(list) => arguments.push(emit!(&#list)),
             Argument::Tensor(_) | Argument::Tensors(_) => arguments.extend(expansion.tensors(argument.tensors())),
         }
     }
@@ -125,6 +127,7 @@ pub fn check(expansion: &Expansion<'_>, owner: &Owner, call: &Call) -> TokenStre
             Argument::Attribute(Attribute { tokens, fixed: None }) => arguments.push(tokens.clone()),
             // A number in the place of a tensor fits any shape.
             Argument::Attribute(Attribute { fixed: Some(_), .. }) | Argument::Number(_) => {}
+            Argument::List(list) => arguments.push(emit!(&#list)),
             Argument::Tensor(_) | Argument::Tensors(_) => arguments.extend(expansion.tensors(argument.tensors())),
         }
     }
@@ -150,7 +153,7 @@ fn variables(call: &Call) -> Vec<Vec<Ident>> {
     let each = call.arguments.iter().enumerate().map(|(position, argument)| {
         let count = match argument {
             Argument::Tensor(_) | Argument::Tensors(_) => argument.tensors().len(),
-            Argument::Number(_) | Argument::Attribute(Attribute { fixed: None, .. }) => 1,
+            Argument::List(_) | Argument::Number(_) | Argument::Attribute(Attribute { fixed: None, .. }) => 1,
             Argument::Attribute(Attribute { fixed: Some(_), .. }) => 0,
         };
         let variable = |at| format_ident!("argument_{position}_{at}", span = Span::mixed_site());
@@ -172,6 +175,7 @@ pub fn computations(declaration: &Validated) -> TokenStream {
         for ((argument, parameter), names) in call.arguments.iter().zip(call.function.parameters).zip(&variables) {
             let ty = match argument {
                 Argument::Tensor(_) | Argument::Tensors(_) => value.clone(),
+                Argument::List(_) => emit!(&[#value]),
                 Argument::Number(_) | Argument::Attribute(_) => type_of(parameter.kind),
             };
             parameters.extend(names.iter().map(|name| emit!(#name: #ty)));
@@ -217,6 +221,7 @@ fn built(call: &Call, variables: &[Vec<Ident>]) -> TokenStream {
                 emit!(&[#(#tensors),*])
             }
             Argument::Attribute(Attribute { tokens, fixed: Some(_) }) => tokens.clone(),
+            Argument::List(_) => written(place, "all", &emit!(#(#names)*)),
             Argument::Number(_) | Argument::Attribute(_) => emit!(#(#names)*),
         }
     });
@@ -271,6 +276,7 @@ pub fn types(declaration: &Validated, owner: &Owner) -> TokenStream {
             let ty = match argument {
                 Argument::Number(_) => continue,
                 Argument::Tensor(_) | Argument::Tensors(_) => emit!(#KILN::graph::Type),
+                Argument::List(_) => emit!(&#KILN::graph::shape::List),
                 Argument::Attribute(_) => type_of(parameter.kind),
             };
             parameters.extend(names.iter().map(|name| emit!(#name: #ty)));
@@ -295,10 +301,15 @@ pub fn types(declaration: &Validated, owner: &Owner) -> TokenStream {
 /// The rule of a function, called with the types of these variables.
 fn checked(call: &Call, variables: &[Vec<Ident>]) -> TokenStream {
     let function = call.function;
-    let (mut elements, mut arguments) = (Vec::new(), Vec::new());
+    let (mut elements, mut arguments, mut list) = (Vec::new(), Vec::new(), None);
     let several = function.gives == Gives::Several;
     for ((argument, parameter), names) in call.arguments.iter().zip(function.parameters).zip(variables) {
         let mut operands = Vec::new();
+        if let Argument::List(_) = argument {
+            list = names.first();
+            arguments.push(if several { emit!(#(#names)*.types()) } else { emit!(#(#names)*.shapes().as_slice()) });
+            continue;
+        }
         if let Argument::Tensor(_) | Argument::Tensors(_) = argument {
             let of = match parameter.kind {
                 Kind::Tensor(of) | Kind::Operand(of) | Kind::OptionalTensor(of) => elements_of(of),
@@ -315,12 +326,13 @@ fn checked(call: &Call, variables: &[Vec<Ident>]) -> TokenStream {
             (Argument::Tensors(_), _) => emit!(&[#(#operands),*]),
             (Argument::Attribute(Attribute { tokens, fixed: Some(_) }), _) => tokens.clone(),
             (Argument::Attribute(_), _) => emit!(#(#names)*),
-            // A number fits any shape.
-            (Argument::Number(_), _) => emit!(#KILN::graph::Shape::SCALAR),
+            // A number fits any shape; a list stands here already.
+            (Argument::Number(_) | Argument::List(_), _) => emit!(#KILN::graph::Shape::SCALAR),
         });
     }
     let name = function.name;
     let dtype = match elements.as_slice() {
+        [] if list.is_some() => emit!(#list.element(#name)),
         [one] => emit!(#KILN::graph::shape::functions::element(#name, #one)),
         several => emit!(#KILN::graph::shape::functions::elements(#name, &[#((#several)),*])),
     };

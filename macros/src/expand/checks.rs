@@ -1,5 +1,6 @@
 //! The compile-time checks: constants that hold the shape after each layer, and one constant for each layer that
-//! fails to evaluate, on the user's own line, if the layer can not take its input.
+//! fails to evaluate, on the user's own line, if the layer can not take its input. Whether anything fits is not known
+//! before rustc evaluates them.
 //!
 //! After a mismatch the shape is assumed that the layer would have had from its right input, so that each wrong layer
 //! is reported once and later ones still are.
@@ -393,6 +394,17 @@ impl Constants {
             #[allow(unused_variables, unused_assignments)]
             const fn #name(#batch: usize, #(#parameters),*) -> #ty { #free #body }
         });
+        let is_public = !matches!(helper.visibility, syn::Visibility::Inherited);
+        if is_public && tensors.len() == helper.parameters.len() {
+            // Whoever calls it, it is right by itself.
+            let place = Place::of(&helper.name);
+            let (function, taken) = (
+                self.owner.function(&helper.name, place),
+                tensors.iter().map(|(_, extents)| self.owner.extents(extents)),
+            );
+            let check = emit!(#function(#KILN::graph::Shape::N, #(#taken),*));
+            self.check(format!("pub_fn_{}", helper.name.unraw()), place, ty, check);
+        }
     }
 
     /// The settings of the layers in a node.

@@ -1,4 +1,4 @@
-//! The names of layers in the messages of the compile-time checks.
+//! The names of layers in the messages of the compile-time checks. It knows names and indices, and no types.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident};

@@ -18,7 +18,7 @@
 //! loops. Variables that rustc makes live to the end of the function, and it would grow with the square: those of
 //! `counter += 1`, which checks for overflow, of `array[counter]`, and of the value of a body that does not end in
 //! `continue`. Ranges whose type is that of a constant count without the check; others that are not written out, long
-//! ones between literals and those between variables, count with it.
+//! ones between literals and those between variables, count with it. What a body computes does not matter here.
 
 use proc_macro2::{Ident, Literal, TokenStream};
 use syn::LitInt;
@@ -26,10 +26,11 @@ use syn::LitInt;
 use crate::body::Range;
 use crate::naming::KILN;
 
-/// The most numbers of a range that are written out, which spares rustc the sums.
+/// The most numbers of a range that are written out, which spares rustc the sums. Unit: numbers. A guess, 2026-11-30.
 const MOST_WRITTEN: i64 = 64;
 
-/// The most rounds of a short body that are written one behind the other: a loop takes rustc as long as several.
+/// The most rounds of a short body that are written one behind the other: a loop takes rustc as long as several. Unit:
+/// rounds. Emerald Rapids, 2026-11-30; ARCHITECTURE.md has what 2,000 loops take.
 const MOST_ROUNDS: usize = 4;
 
 /// A loop over a range, with a body that may be so short that its rounds are written one behind the other.

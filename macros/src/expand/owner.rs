@@ -1,5 +1,5 @@
 //! How the constants of a model's checks are named, and seen from where they are used: settings, free extents, declared
-//! types.
+//! types. Which checks there are is not known here.
 
 use std::fmt::Display;
 
@@ -92,8 +92,9 @@ impl Owner {
     /// One extent, which may be computed from free ones.
     fn extent(&self, value: &Expr) -> TokenStream {
         match value {
-            _ if !free::has(&self.free, value) => value.to_token_stream(),
+            _ if !free::has(&self.free, value) && !free::names_batch(value) => value.to_token_stream(),
             Expr::Path(path) => match path.path.get_ident() {
+                Some(name) if name == "N" => emit!(#KILN::graph::shape::extent::BATCH),
                 Some(name) => self.free_extent(name),
                 None => value.to_token_stream(),
             },

@@ -1,5 +1,5 @@
-//! The programs of a model: `Steps` with what builds each of them, the trainer with a method for each, and what rustc is
-//! to say about losses and fields that nothing reaches.
+//! The programs of a model: `Steps` with what builds each of them, the trainer with a method for each, and what rustc
+//! is to say about losses and fields that nothing reaches. What these are, `validate` has found.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{format_ident, quote_spanned};
@@ -283,7 +283,15 @@ fn method(number: usize, program: &Program, visibility: &syn::Visibility, found:
     // Of each input what is taken, how its shape is said, and how it is given.
     let (mut parameters, mut shapes, mut give) = (Vec::new(), Vec::new(), Vec::new());
     for Input { name, extents } in inputs {
-        let (taken, shape, given) = match extents.element.as_ref().map(Ident::to_string).as_deref() {
+        let element = extents.element.as_ref().map(Ident::to_string);
+        if !extents.batch && extents.values.is_empty() {
+            let element = Ident::new(element.as_deref().unwrap_or("f32"), Span::mixed_site());
+            parameters.push(emit!(#name: ::core::primitive::#element));
+            shapes.push(emit!(.shape(&[])?));
+            give.push(emit!(.number(#name)?));
+            continue;
+        }
+        let (taken, shape, given) = match element.as_deref() {
             Some("i32") => (
                 emit!((impl #KILN::Targets<i32> + ?::core::marker::Sized)),
                 emit!(.shape_of(#name)?),

@@ -1,4 +1,5 @@
-//! The struct that `model!` declares, and the value of a freshly initialised model.
+//! The struct that `model!` declares, and the value of a freshly initialised model. What parameters a layer has, and
+//! how they begin, the layer knows.
 
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};

@@ -1,12 +1,14 @@
-//! Parts of a model that take the values of others: what builds a part, and the calls in which rustc compares two.
+//! Parts of a model that take the values of others: what builds a part, and the calls in which rustc compares two. What
+//! becomes of the values, `kiln::graph` knows.
 
 use proc_macro2::TokenStream;
-use quote::quote_spanned;
+use quote::{ToTokens, quote_spanned};
 
 use super::body::way;
 use super::checks::at;
 use super::walk;
 use crate::ast::{Node, Place, Sequence};
+use crate::body::{Access, Tensor};
 use crate::naming::KILN;
 use crate::validate::{Layer, Part};
 
@@ -34,6 +36,21 @@ pub fn part(part: &Part, layers: &Sequence<Layer>, model: &TokenStream) -> Token
     let (place, segments) = place_of(part, model);
     let visit = visit(part, layers, &place);
     emit!(#KILN::graph::transfer::Part::new(&[#(#segments),*], |path, f| { #visit; }))
+}
+
+/// The part that a parameter is of, and its name in there.
+pub fn parameter(parameter: &Tensor, layers: &Sequence<Layer>, model: &TokenStream) -> TokenStream {
+    let (access, name) = match parameter {
+        Tensor::Parameter(parameter) => (&parameter.layer, parameter.name.to_token_stream()),
+        Tensor::Inside(inside) => {
+            let (_, names) = way(&Access { steps: inside.way.clone() }, &TokenStream::new());
+            (&inside.model, emit!(&[#(#names),*].join(".")))
+        }
+        _ => return TokenStream::new(),
+    };
+    let of = Part { access: access.clone(), inside: Vec::new(), text: String::new() };
+    let part = part(&of, layers, model);
+    emit!(&#part, #name)
 }
 
 /// What rustc refuses where the types of layers differ. It is never run.

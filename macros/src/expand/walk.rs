@@ -1,5 +1,5 @@
 //! The walks over a model's fields: applying the layers in order, visiting parameters, describing. Tuples, arrays and
-//! nested structs are walked through here; a layer or a model gets a call.
+//! nested structs are walked through here; a layer or a model gets a call. What it does within is its own.
 
 use proc_macro2::TokenStream;
 use syn::Member as Name;

@@ -1,5 +1,5 @@
-//! What layers over images have in common: the parameters of a family for any number of spatial axes, and words that are
-//! chosen from. Knows names and kinds of arguments.
+//! What layers over images have in common: the parameters of a family for any number of spatial axes, and words that
+//! are chosen from. Knows names and kinds of arguments.
 
 use super::{Choice, Kind, Parameter, dimension, setting};
 

@@ -1,4 +1,5 @@
-//! What layers over sequences take: recurrent ones, the transformer's and stacks of them. Knows names and kinds of arguments.
+//! What layers over sequences take: recurrent ones, the transformer's and stacks of them. Knows names and kinds of
+//! arguments.
 
 use super::{Choice, Kind, Parameter, dimension, setting};
 

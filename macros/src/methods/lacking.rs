@@ -1,4 +1,5 @@
-//! PyTorch's methods and functions of tensors that a body may not call, each with what to write instead. Knows names only.
+//! PyTorch's methods and functions of tensors that a body may not call, each with what to write instead. Knows names
+//! only.
 
 /// Why a function whose result has a shape that depends on the data can not be.
 macro_rules! by_data {
@@ -17,6 +18,9 @@ const SPECIAL: &str =
     "it is no composition of the functions that are there; compute it in Rust, and take it as an input";
 const BACKWARD: &str = "`optimizer.minimize(loss);` in a `step` computes gradients, `grad(loss, x)` gives one";
 const INPUT: &str = "take it as an input, or as a `Parameter` with `requires_grad = false`";
+const PACKED: &str = "padding lies behind what is real, where a recurrent layer has not been yet, and changes nothing before \
+                      it: take the lengths as an input, `[N; i32]`, mask by `arange(T).lt(lengths.unsqueeze(1))`, and take \
+                      the last real step by `gather` (the book's chapter on sequences has both directions)";
 const REAL: &str = "numbers are real; the real and the imaginary part are two tensors";
 const SPARSE: &str = "tensors are dense; `embedding_bag` and `index_add` go by indices";
 const VALUES: &str = "values are read from what a program gives, behind the call";
@@ -174,6 +178,13 @@ const LACKING: &[(&str, &str)] = &[
     ("numpy", VALUES),
     ("orgqr", DECOMPOSITION),
     ("ormqr", DECOMPOSITION),
+    ("pack_padded_sequence", PACKED),
+    ("pack_sequence", PACKED),
+    ("pad_packed_sequence", PACKED),
+    (
+        "pad_sequence",
+        "sequences are padded in Rust, by `kiln::data::pad_sequence`, and come as an input with their lengths",
+    ),
     ("pca_lowrank", DECOMPOSITION),
     ("pinverse", DECOMPOSITION),
     ("poisson", SPECIAL),

@@ -3,7 +3,7 @@
 
 use proc_macro2::{Delimiter, Group, Punct, Spacing, TokenStream, TokenTree};
 use syn::parse::{Parse, ParseStream};
-use syn::{Attribute, Expr, Ident, Token, bracketed, parenthesized, token};
+use syn::{Attribute, Expr, Ident, Token, Visibility, bracketed, parenthesized, token};
 
 use super::python;
 use crate::ast::{Extents, Forward, Helper, Parameter, ParameterKind, Parsed, Place};
@@ -73,14 +73,26 @@ fn has_words(tokens: TokenStream) -> bool {
     })
 }
 
-/// What is said of a shape without `N`.
-pub const NO_BATCH: &str = "a shape starts with the batch axis N: `[N, ..]`; a number for the whole batch is `[N]`, of which \
-                            a body takes `.mean()`, and an axis in front of N comes by `.transpose(0, 1)`";
+/// What is said of a shape in which `N` is not the first.
+const BATCH_FIRST: &str = "the batch axis N stands in front, `[N, ..]`: an axis in front of it comes by `.transpose(0, 1)` in \
+                           the body";
+
+/// What is said of a second `N`.
+const BATCH_ONCE: &str =
+    "the batch axis N stands once, in front: what is of samples by samples is computed in a `step`";
+
+/// What is said of `[2 * N, 4]` where it is given.
+const BATCH_COMPUTED: &str = "an input has as many rows as there are samples, `[N, ..]`: several of each are an axis behind N, \
+                              `[N, 2, ..]`, or inputs of their own, which `cat` puts together";
+
+/// What is said of a `forward` whose inputs all lack `N`.
+const NO_BATCH: &str = "an input of `forward` begins with the batch axis N, `[N, ..]`; other inputs may do without it, and \
+                        are then the same for all rows";
 
 /// Whether a function follows, perhaps behind doc comments.
 pub fn is_next(input: ParseStream) -> bool {
     let ahead = input.fork();
-    ahead.call(Attribute::parse_outer).is_ok() && ahead.peek(Token![fn])
+    ahead.call(Attribute::parse_outer).is_ok() && ahead.parse::<Visibility>().is_ok() && ahead.peek(Token![fn])
 }
 
 /// `fn forward(x: [N, 10]) -> [N, 10] { .. }`, or another function.
@@ -90,6 +102,7 @@ pub fn function(input: ParseStream, declaration: &mut Parsed, mistakes: &mut Mis
             mistakes.at(attribute, "a function of a model has no attributes but doc comments");
         }
     }
+    let visibility: Visibility = input.parse()?;
     input.parse::<Token![fn]>()?;
     let name: Ident = input.parse()?;
     let parameters = parameters(input)?;
@@ -102,11 +115,11 @@ pub fn function(input: ParseStream, declaration: &mut Parsed, mistakes: &mut Mis
     if declaration.helpers.iter().any(|helper| helper.name == name) {
         mistakes.at(&name, format!("the function `{name}` is declared twice"));
     }
-    declaration.helpers.push(Helper { name, parameters, results, body });
+    declaration.helpers.push(Helper { visibility, name, parameters, results, body });
     Ok(())
 }
 
-/// `forward` says the types of all that it takes and gives, each with the batch axis.
+/// `forward` says the types of all that it takes and gives; at least one input has the batch axis.
 fn forward(
     name: Ident,
     parameters: Vec<Parameter>,
@@ -141,8 +154,11 @@ fn forward(
         inputs.push(extents);
         names.push(name);
     }
-    if let Some(single) = inputs.iter().chain(&results).find(|extents| !extents.batch) {
-        return Err(syn::Error::new(single.place.first, NO_BATCH));
+    for extents in inputs.iter().chain(&results) {
+        rows_in_front(extents, false)?;
+    }
+    if inputs.iter().all(|extents| !extents.batch) {
+        return Err(syn::Error::new(inputs[0].place.first, NO_BATCH));
     }
     (declaration.inputs, declaration.outputs) = (inputs, results);
     declaration.forward = Some(Forward { inputs: names, body });
@@ -214,13 +230,24 @@ pub fn extents(input: ParseStream) -> syn::Result<Extents> {
         content.parse::<Option<Token![,]>>()?;
     }
     let (values, element) = inside(&content)?;
-    if batch
-        && let Some(second) = values.iter().find(|value| matches!(value, Expr::Path(path) if path.path.is_ident("N")))
-    {
-        let message = "the batch axis N stands once, in front: what is of samples by samples is computed in a `step`";
-        return Err(syn::Error::new_spanned(second, message));
-    }
     Ok(Extents { values, batch, element, place: Place { first, last: input.cursor().prev_span() } })
+}
+
+/// That what is given from outside has the number of samples in front where it has it; `[N, N]`, of each sample with each,
+/// is for programs, which see whole batches.
+pub fn rows_in_front(extents: &Extents, of_whole_batches: bool) -> syn::Result<()> {
+    for value in &extents.values {
+        let is_batch = matches!(value, Expr::Path(path) if path.path.is_ident("N"));
+        let message = match (is_batch, crate::free::names_batch(value), extents.batch) {
+            (true, _, true) if of_whole_batches => continue,
+            (true, _, true) => BATCH_ONCE,
+            (true, _, false) => BATCH_FIRST,
+            (false, true, _) => BATCH_COMPUTED,
+            (false, false, _) => continue,
+        };
+        return Err(syn::Error::new_spanned(value, message));
+    }
+    Ok(())
 }
 
 /// `[16; i32]`, the extents of one sample, behind the batch axis.

@@ -1,5 +1,5 @@
-//! What Rust can not read and PyTorch's users write by habit: slices in brackets and `@`. Knows tokens only, and what to
-//! write instead.
+//! What Rust can not read and PyTorch's users write by habit: slices in brackets and `@`. Knows tokens only, and what
+//! to write instead.
 
 use proc_macro2::{Delimiter, Span, TokenStream, TokenTree};
 

@@ -3,7 +3,7 @@
 use syn::parse::ParseStream;
 use syn::{Attribute, Ident, Token, braced, parenthesized, token};
 
-use super::functions::{NO_BATCH, extents};
+use super::functions::{extents, rows_in_front};
 use crate::ast::{Input, Mode, Program};
 
 /// Whether a program comes next.
@@ -57,11 +57,16 @@ fn result(input: ParseStream) -> syn::Result<Ident> {
 
 fn input(input: ParseStream) -> syn::Result<Input> {
     input.parse::<Option<Token![mut]>>()?;
-    let name = input.parse()?;
+    let name: Ident = input.parse()?;
     input.parse::<Token![:]>()?;
-    let extents = extents(input)?;
-    if !extents.batch {
-        return Err(syn::Error::new(extents.place.first, NO_BATCH));
+    if !input.peek(token::Bracket) {
+        let message = format!(
+            "expected the extents of `{name}`: `[N, ..]`, or without N for what is the same for all rows; a number by itself is \
+             `{name}: []`, a whole one `{name}: [; i32]`"
+        );
+        return Err(input.error(message));
     }
+    let extents = extents(input)?;
+    rows_in_front(&extents, true)?;
     Ok(Input { name, extents })
 }

@@ -1,4 +1,5 @@
 //! Layers applied to tensors in a body: their inputs and flags, by position or by name as the table of layers has them.
+//! Whether the tensors fit is for rustc to find.
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
@@ -8,7 +9,7 @@ use super::expressions::{Meaning, unparenthesized};
 use super::functions::{fits, named};
 use super::scope::Scope;
 use crate::ast::{Node, Place};
-use crate::body::{Access, Apply, Step, Tensor, Value};
+use crate::body::{Access, Apply, Tensor, Value};
 use crate::layers::{Applied, Method, one_slip};
 use crate::methods::Kind;
 use crate::mistakes::spaced;
@@ -22,9 +23,7 @@ impl Scope<'_> {
         place: Place,
         callee: impl ToTokens,
     ) -> Option<Meaning> {
-        if let Some(Step::Member(syn::Member::Named(name))) = layer.steps.first() {
-            self.used.push(name.to_string());
-        }
+        self.used_by(&layer);
         let text = spaced(&callee);
         let mut applied = None;
         let one = match layer.find(self.layers) {
@@ -73,9 +72,7 @@ impl Scope<'_> {
         place: Place,
         callee: impl ToTokens,
     ) -> Option<Meaning> {
-        if let Some(Step::Member(syn::Member::Named(name))) = layer.steps.first() {
-            self.used.push(name.to_string());
-        }
+        self.used_by(&layer);
         let (inputs, flags) = self.inputs(&method.applied, &spaced(&callee), arguments, &callee)?;
         Some(Tensor::Apply(Box::new(Apply { layer, method: Some(method), inputs, flags, place })).into())
     }

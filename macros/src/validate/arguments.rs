@@ -1,4 +1,5 @@
-//! The arguments of a layer of Kiln, sorted into its type and its settings by the table of layers.
+//! The arguments of a layer of Kiln, sorted into its type and its settings by the table of layers. Values that are no
+//! literals are left to rustc.
 
 use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};

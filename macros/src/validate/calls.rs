@@ -1,4 +1,5 @@
-//! Calls in a body: of layers, of the model's own functions, and of the functions of tensors in the table.
+//! Calls in a body: of layers, of the model's own functions, and of the functions of tensors in the table. What stands
+//! between the parentheses is for `applied.rs` and `functions.rs` to read.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote;
@@ -8,6 +9,7 @@ use syn::{Expr, ExprCall, ExprMethodCall, Token};
 use super::expressions::{Meaning, round, unparenthesized};
 use super::functions::{named, several};
 use super::scope::{Binding, Scope};
+use super::{Layer, LayerKind};
 use crate::ast::{Node, ParameterKind, Place};
 use crate::body::{Step, Tensor, Value};
 use crate::layers::Known;
@@ -26,7 +28,7 @@ impl Scope<'_> {
         if let Some(name) = path.and_then(|path| path.get_ident()) {
             match self.find(name) {
                 Some(Binding::Layer(_) | Binding::Unknown | Binding::Optimizer(_)) => {}
-                Some(Binding::Tensor | Binding::Number) => {
+                Some(Binding::Tensor | Binding::Number | Binding::List) => {
                     return self.mistake(name, format!("`{name}` is a value, and no layer that could be applied"));
                 }
                 None if Known::find(&name.to_string()).is_some() => {
@@ -37,7 +39,15 @@ impl Scope<'_> {
         } else if path.is_some() {
             return self.foreign(call);
         }
-        let Some(layer) = self.layer(func) else {
+        let layer = match self.meaning(func) {
+            Some(Meaning::Inside(inside)) => return self.call_inside(inside, call),
+            Some(Meaning::Layer(layer)) => Some(layer),
+            Some(Meaning::Value(Value::Tensor(Tensor::Parameter(parameter)))) if parameter.name.is_empty() => {
+                Some(parameter.layer)
+            }
+            Some(Meaning::Value(_)) | None => None,
+        };
+        let Some(layer) = layer else {
             let reported = path.is_some() || !self.complete;
             return if reported { None } else { self.mistake(func, "only a layer can be applied") };
         };
@@ -135,7 +145,8 @@ impl Scope<'_> {
                     None => open.next(),
                 };
                 given.extend(position);
-                let listed = matches!(unparenthesized(value), Expr::Array(_) | Expr::Tuple(_));
+                let listed =
+                    matches!(unparenthesized(value), Expr::Array(_) | Expr::Tuple(_)) || self.list_of(value).is_some();
                 let text =
                     matches!(unparenthesized(value), Expr::Lit(literal) if matches!(literal.lit, syn::Lit::Str(_)));
                 position.is_some_and(|position| match function.parameters[position].kind {
@@ -195,11 +206,9 @@ impl Scope<'_> {
             }
             Expr::Index(index) => self.is_tensor(&index.expr),
             Expr::Field(field) => self.is_tensor(&field.base),
-            Expr::Path(path) => path
-                .path
-                .get_ident()
-                .and_then(|name| self.find(name))
-                .is_some_and(|binding| matches!(binding, Binding::Tensor | Binding::Layer(_) | Binding::Unknown)),
+            Expr::Path(path) => path.path.get_ident().and_then(|name| self.find(name)).is_some_and(|binding| {
+                matches!(binding, Binding::Tensor | Binding::List | Binding::Layer(_) | Binding::Unknown)
+            }),
             Expr::Block(_) | Expr::If(_) => true,
             _ => false,
         }
@@ -243,6 +252,9 @@ impl Scope<'_> {
         let ExprMethodCall { receiver, method, args, .. } = call;
         let name = method.to_string();
         let name = name.trim_start_matches("r#");
+        if let (Some(list), "len") = (self.list_of(receiver), name) {
+            return Some(Meaning::Value(Value::Number(quote!(#list.len()))));
+        }
         let tensor = match self.meaning(receiver)? {
             Meaning::Layer(layer) => match (layer.find(self.layers), name, self.method_of(&layer, name)) {
                 (Some(Node::List { length, .. }), "len", _) if args.is_empty() => {
@@ -254,6 +266,9 @@ impl Scope<'_> {
                 (_, _, Some(known)) => {
                     let arguments: Vec<&Expr> = args.iter().collect();
                     return self.apply_method(layer, known, &arguments, Place::of(call), quote!(#receiver.#method));
+                }
+                (Some(Node::Layer(Layer { kind: LayerKind::Model, .. })), ..) => {
+                    return self.function_of(layer, method, Vec::new(), args, Place::of(call));
                 }
                 _ => {
                     let step = Step::Member(syn::Member::Named(method.clone()));
@@ -275,6 +290,13 @@ impl Scope<'_> {
                 let number = self.computed_with(receiver, number);
                 let arguments = round(arguments, call.paren_token.span.join());
                 return Some(Meaning::Value(Value::Number(quote!(#number.#method #arguments))));
+            }
+            Meaning::Inside(inside) => {
+                if name != "size" && Function::find(name).is_none() {
+                    return self.too_deep(&inside, method);
+                }
+                let Value::Tensor(tensor) = self.value_inside(inside) else { return None };
+                tensor
             }
             Meaning::Value(value) => {
                 self.gives(&value, 1, receiver, "expected")?;
@@ -322,7 +344,9 @@ impl Scope<'_> {
         let Value::Number(axis) = self.value(axis)? else {
             return self.mistake(axis, "`size` takes the number of an axis, and this is a tensor");
         };
-        let method = &call.method;
+        // Where `N` is computed with, so may be the number of samples.
+        let method = if self.has_free { "size_of_any" } else { "size" };
+        let method = Ident::new(method, call.method.span());
         let span = call.paren_token.span.join();
         let axis = round(axis, span);
         let arguments = round(quote!(#axis as isize), span);

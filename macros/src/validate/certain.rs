@@ -49,20 +49,20 @@ impl Certain {
 pub fn results(program: &Program, model: Model<'_>) -> Vec<Certain> {
     let mut walk = Walk { model, names: Names::default() };
     for input in &program.inputs {
-        walk.names.declare(&input.name.to_string(), of_batches(&input.extents));
+        walk.names.declare(&input.name.to_string(), of_declared(&input.extents));
     }
     walk.statements(&program.body, 1);
     program.results.iter().map(|output| walk.name(&output.name.to_string())).collect()
 }
 
-/// What is declared with a batch axis.
-fn of_batches(extents: &Extents) -> Certain {
+/// What is declared.
+fn of_declared(extents: &Extents) -> Certain {
     let element = match &extents.element {
         Some(name) if name == "i32" => Element::I32,
         Some(name) if name == "bool" => Element::Bool,
         _ => Element::F32,
     };
-    Certain::new(element, false)
+    Certain::new(element, !extents.batch && extents.values.is_empty())
 }
 
 struct Walk<'a> {
@@ -117,6 +117,14 @@ impl Walk<'_> {
             Statement::If(choice) => _ = self.choice(choice, 1),
             Statement::Block(block) => _ = self.block(block, 1),
             Statement::Minimize { loss, .. } => _ = self.tensor(loss, 1),
+            Statement::Take(take) => {
+                self.one(&take.value);
+                take.rate.as_ref().map(|rate| self.value(rate));
+            }
+            Statement::List { name, change } => {
+                change.tensors().iter().for_each(|tensor| _ = self.one(tensor));
+                self.set(change.declares(), &name.to_string(), Certain::default());
+            }
             Statement::Transfer(transfer) => {
                 transfer.rate.as_ref().map(|rate| self.value(rate));
             }
@@ -196,9 +204,17 @@ impl Walk<'_> {
                         vec![Certain::new(Element::F32, false)]
                     }
                     [] => nothing(count),
-                    outputs => outputs.iter().map(of_batches).collect(),
+                    outputs => outputs.iter().map(of_declared).collect(),
                 }
             }
+            Tensor::Element { .. } => nothing(count),
+            Tensor::Inside(inside) => match &inside.call {
+                None => vec![Certain::new(Element::F32, None)],
+                Some((_, given)) => {
+                    given.iter().for_each(|value| _ = self.value(value));
+                    nothing(count)
+                }
+            },
             Tensor::If(choice) => self.choice(choice, count),
             Tensor::Block(block) => self.block(block, count),
             Tensor::Loss(loss) => vec![self.loss(loss)],
@@ -230,6 +246,7 @@ impl Walk<'_> {
                     let tensors = tensors.iter().map(|tensor| (elements, self.one(tensor)));
                     operands.extend(tensors.collect::<Vec<_>>());
                 }
+                Argument::List(_) => operands.push((elements, Certain::default())),
                 Argument::Number(_) | Argument::Attribute(_) => {}
             }
         }

@@ -1,4 +1,5 @@
-//! The expressions of a body: what is a tensor, what a number, and which layer is applied to what.
+//! The expressions of a body: what is a tensor, what a number, and which layer is applied to what. No number is
+//! computed: rustc evaluates them.
 
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream};
 use quote::quote;
@@ -7,9 +8,9 @@ use syn::{BinOp, Expr, ExprBinary, ExprLit, Lit, UnOp};
 use super::extents::is_float;
 use super::forward::gives_several;
 use super::scope::{Binding, Scope};
-use super::{Layer, LayerKind};
+use super::{Layer, LayerKind, batch};
 use crate::ast::{Node, Place};
-use crate::body::{Access, Argument, Call, LayerParameter, Step, Tensor, Value};
+use crate::body::{Access, Argument, Call, Inside, LayerParameter, Step, Tensor, Value};
 use crate::free::{self, Origin};
 use crate::layers::one_slip;
 use crate::methods::Function;
@@ -19,6 +20,8 @@ use crate::mistakes::spaced;
 pub enum Meaning {
     Value(Value),
     Layer(Access),
+    /// A place in a model that was declared elsewhere.
+    Inside(Inside),
 }
 
 impl From<Tensor> for Meaning {
@@ -72,6 +75,7 @@ impl Scope<'_> {
         }
         match self.meaning(expression)? {
             Meaning::Value(value) => Some(value),
+            Meaning::Inside(inside) => Some(self.value_inside(inside)),
             Meaning::Layer(layer) => {
                 let text = spaced(expression);
                 let message = match layer.find(self.layers) {
@@ -122,6 +126,14 @@ impl Scope<'_> {
                 Some(parameter.layer)
             }
             Meaning::Value(_) => None,
+            Meaning::Inside(inside) => {
+                let message = format!(
+                    "`{}` lies in another model, of which a body takes parameters and functions alone",
+                    spaced(expression)
+                );
+                self.used_by(&inside.model);
+                self.mistake(expression, message)
+            }
         }
     }
 
@@ -169,6 +181,10 @@ impl Scope<'_> {
                 Some(self.operator(name, vec![Argument::Tensor(tensor)], expression).into())
             }
             Expr::Binary(binary) => self.binary(binary).map(Meaning::Value),
+            Expr::Index(index) if self.list_of(&index.expr).is_some() => {
+                let list = self.list_of(&index.expr)?;
+                self.element(list, index).map(Meaning::from)
+            }
             Expr::Index(index) => {
                 let base = self.meaning(&index.expr)?;
                 if let Meaning::Value(value @ (Value::Tensor(_) | Value::Tuple(_))) = &base {
@@ -183,6 +199,11 @@ impl Scope<'_> {
                 }
                 let position = self.number(&index.index)?;
                 match base {
+                    Meaning::Inside(inside) => {
+                        let place = Place::of(&index.index);
+                        let step = Step::Index { index: position, place, certain: false };
+                        Some(Meaning::Inside(inside.then(step, Place::of(index))))
+                    }
                     Meaning::Value(base) => {
                         let Value::Number(base) = base else { return None };
                         let position = self.fixed(&index.index, position);
@@ -198,6 +219,9 @@ impl Scope<'_> {
             }
             Expr::Field(field) => match self.meaning(&field.base)? {
                 Meaning::Layer(layer) => self.step(layer, Step::Member(field.member.clone()), &field.base),
+                Meaning::Inside(inside) => {
+                    Some(Meaning::Inside(inside.then(Step::Member(field.member.clone()), Place::of(field))))
+                }
                 Meaning::Value(Value::Tensor(_) | Value::Tuple(_)) => {
                     let tensor = spaced(&field.base);
                     let message = match &field.member {
@@ -236,6 +260,11 @@ impl Scope<'_> {
                 self.mistake(expression, "the graph is fixed before it runs: a loop is a `for` over a constant range")
             }
             Expr::Tuple(_) => self.mistake(expression, "expected one tensor, and these are several"),
+            Expr::Array(_) | Expr::Repeat(_) => {
+                let message = "a list of tensors is declared by a `let`, as in `let mut list = vec![];`, and takes one more by \
+                               `list.push(x);`";
+                self.mistake(expression, message)
+            }
             other => {
                 let message = format!(
                     "this is not part of the language of `{}`: it takes `let`, assignments, `for`, `if`, arithmetic, \
@@ -279,6 +308,7 @@ impl Scope<'_> {
         match self.find(name) {
             Some(Binding::Tensor) => Some(Tensor::Variable(name.clone()).into()),
             Some(Binding::Number) => Some(Meaning::Value(Value::Number(quote!(#name)))),
+            Some(Binding::List) => self.list_is_no_tensor(name),
             Some(Binding::Layer(layer)) => Some(self.or_parameter(layer, Place::of(name))),
             Some(Binding::Optimizer(_)) => {
                 self.mistake(name, format!("`{name}` is an optimizer: the statement is `{name}.minimize(loss);`"))
@@ -287,6 +317,10 @@ impl Scope<'_> {
             None if self.free.contains(name) => {
                 let name = free::local(name);
                 Some(Meaning::Value(Value::Number(quote!(#name))))
+            }
+            None if name == "N" => {
+                let batch = batch();
+                Some(Meaning::Value(Value::Number(free::batch(&quote!(#batch), Place::of(name)))))
             }
             None if name.to_string().starts_with(char::is_uppercase) => {
                 Some(Meaning::Value(Value::Number(quote!(#name))))
@@ -303,6 +337,10 @@ impl Scope<'_> {
             (Step::Index { .. }, _) => Some(format!("`{}` is no list of layers", spaced(base))),
             (Step::Member(_), Some(Node::List { .. })) => {
                 Some(format!("`{0}` is a list of layers: choose one, as in `{0}[0]`", spaced(base)))
+            }
+            (Step::Member(name), Some(Node::Layer(Layer { kind: LayerKind::Model, .. }))) => {
+                let place = Place::of(base).to(Place::of(name));
+                return Some(Meaning::Inside(Inside { model: layer, way: vec![step], call: None, place }));
             }
             (Step::Member(name), Some(Node::Layer(of))) => match value_of(of, &crate::expand::segment(name)) {
                 Some(value) => return Some(self.parameter(layer, value, Place::of(base).to(Place::of(name)))),
@@ -334,9 +372,7 @@ impl Scope<'_> {
     }
 
     fn parameter(&mut self, layer: Access, name: &'static str, place: Place) -> Meaning {
-        if let Some(Step::Member(syn::Member::Named(field))) = layer.steps.first() {
-            self.used.push(field.to_string());
-        }
+        self.used_by(&layer);
         Tensor::Parameter(Box::new(LayerParameter { layer, name, place })).into()
     }
 
@@ -460,10 +496,7 @@ fn value_of(layer: &Layer, name: &str) -> Option<&'static str> {
 /// Why a layer has no member to take.
 fn no_member(layer: &Layer, text: &str) -> String {
     match &layer.kind {
-        LayerKind::Model => format!(
-            "`{text}` is a model, of which only its `forward` is seen here: apply it, as in `{text}(x)`, or write its \
-             layers as `Sequential {{ .. }}`"
-        ),
+        LayerKind::Model => format!("`{text}` is a model: apply it, as in `{text}(x)`"),
         LayerKind::Known { values: [], .. } => {
             format!(
                 "`{text}` is one layer, and its parameters are its own; as values a body uses those of `Linear` and \

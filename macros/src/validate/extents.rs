@@ -1,5 +1,5 @@
-//! Numbers of a body that depend on free extents, which rustc's walk over types knows by name alone: what may be computed
-//! with them, and that nothing is decided by them.
+//! Numbers of a body that depend on free extents, which rustc's walk over types knows by name alone: what may be
+//! computed with them, and that nothing is decided by them.
 
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -14,7 +14,7 @@ use crate::free::{self, Origin};
 impl Scope<'_> {
     /// How a number came to be.
     pub fn origin(&self, number: &Expr) -> Origin {
-        if !self.has_free {
+        if !self.has_free && !self.is_batch(number) {
             return Origin::Constant;
         }
         match number {
@@ -25,7 +25,9 @@ impl Scope<'_> {
                 let text = name.to_string();
                 match self.extents.iter().rev().find(|(known, _)| *known == text) {
                     Some((_, origin)) => *origin,
-                    None if self.names.find(&text).is_none() && self.free.contains(name) => Origin::Extent,
+                    None if self.names.find(&text).is_none() && (name == "N" || self.free.contains(name)) => {
+                        Origin::Extent
+                    }
                     None => Origin::Constant,
                 }
             }),
@@ -49,6 +51,11 @@ impl Scope<'_> {
             }
             _ => Origin::Constant,
         }
+    }
+
+    /// Whether a number is the batch size by itself.
+    fn is_batch(&self, number: &Expr) -> bool {
+        matches!(number, Expr::Path(path) if path.path.is_ident("N")) && self.names.find("N").is_none()
     }
 
     /// Two numbers of which at least one depends on free extents.

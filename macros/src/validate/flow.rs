@@ -1,6 +1,6 @@
 //! Which layers a value depends on, through paths that no `detach` has cut: one walk over the body of a program, in the
-//! order of its statements, writes the graph of `paths`, which is asked when it is complete. Knows which operations stop
-//! a gradient, and nothing of what they compute.
+//! order of its statements, writes the graph of `paths`, which is asked when it is complete. Knows which operations
+//! stop a gradient, and nothing of what they compute.
 //!
 //! The answer errs on one side: a path that may be there counts as one (a loop may run, both sides of an `if` may be
 //! taken), so that no right program is refused.
@@ -13,7 +13,7 @@ use super::names::Names;
 use super::paths::{Cut, Given, Paths, Reached, Value as Node, distinct};
 use super::steps::{Model, Optimizer, Program};
 use crate::ast::{Extents, ParameterKind, Place};
-use crate::body::{Argument, Block, Call, Forward, Gradient, Helper, If, Loss, Statement, Tensor, Value};
+use crate::body::{Access, Argument, Block, Call, Forward, Gradient, Helper, If, Loss, Statement, Tensor, Value};
 
 /// What a program's values depend on.
 #[derive(Default)]
@@ -216,6 +216,23 @@ impl<'a> Walk<'a> {
                     place: *place,
                 });
             }
+            Statement::Take(take) => {
+                self.tensor(&take.value);
+                take.rate.as_ref().map(|rate| self.value(rate));
+                self.written.extend(match &take.target {
+                    Tensor::Parameter(parameter) => Given::of(&parameter.layer).field().cloned(),
+                    Tensor::Inside(inside) => Given::of(&inside.model).field().cloned(),
+                    _ => None,
+                });
+            }
+            Statement::List { name, change } => {
+                let mut values: Vec<Node> = change.tensors().iter().map(|tensor| self.tensor(tensor)).collect();
+                if !change.declares() {
+                    values.extend(self.names.find(&name.to_string()).map(|place| *self.names.at(place)));
+                }
+                let list = self.paths.computed(values);
+                self.set(change.declares(), name, list);
+            }
             // What was read before stays what it was, and no gradient passes.
             Statement::Transfer(transfer) => {
                 transfer.rate.as_ref().map(|rate| self.value(rate));
@@ -277,10 +294,7 @@ impl<'a> Walk<'a> {
 
     fn tensor(&mut self, tensor: &Tensor) -> Node {
         match tensor {
-            Tensor::Variable(name) => match self.names.find(&name.to_string()) {
-                Some(place) => *self.names.at(place),
-                None => self.paths.computed(Vec::new()),
-            },
+            Tensor::Variable(name) | Tensor::Element { list: name, .. } => self.named(name),
             Tensor::Parameter(parameter) => {
                 let given = Given::of(&parameter.layer);
                 self.applied.extend(given.field().cloned());
@@ -311,10 +325,26 @@ impl<'a> Walk<'a> {
                 let inputs = inputs.iter().map(|(_, tensor)| self.tensor(tensor)).collect();
                 self.whole(inputs)
             }
+            Tensor::Inside(inside) => {
+                let mut given = Given::of(&inside.model);
+                // A function may use any parameter of its model.
+                given.way.extend(Given::of(&Access { steps: inside.way.clone() }).way);
+                let values = inside.call.iter().flat_map(|(_, values)| values).map(|value| self.value(value)).collect();
+                self.applied.extend(given.field().cloned());
+                self.paths.layer(given, values)
+            }
             Tensor::If(choice) => self.choice(choice),
             Tensor::Block(block) => self.block(block),
             Tensor::Loss(loss) => self.loss(loss),
             Tensor::Gradient(gradient) => self.gradient(gradient),
+        }
+    }
+
+    /// The value of a name; of a list what any of its tensors depends on.
+    fn named(&mut self, name: &Ident) -> Node {
+        match self.names.find(&name.to_string()) {
+            Some(place) => *self.names.at(place),
+            None => self.paths.computed(Vec::new()),
         }
     }
 
@@ -345,6 +375,7 @@ impl<'a> Walk<'a> {
             match argument {
                 Argument::Tensor(tensor) => values.push(self.tensor(tensor)),
                 Argument::Tensors(tensors) => values.push(self.all(tensors)),
+                Argument::List(list) => values.push(self.named(list)),
                 Argument::Number(_) | Argument::Attribute(_) => {}
             }
         }

@@ -1,16 +1,18 @@
 //! From the statements of a body to one without mistakes: which names are in scope and what they stand for.
+//! Expressions, calls and loops have files of their own.
 
-use proc_macro2::{Ident, Span};
-use syn::{Expr, ExprIf, ExprMethodCall, Pat, Stmt};
+use proc_macro2::Ident;
+use syn::{Expr, ExprIf, ExprMethodCall, Stmt};
 
 use super::Layer;
+use super::assign::detached;
 use super::names::Names;
-use super::scope::{Binding, Scope};
+use super::scope::{Before, Binding, Scope};
 use crate::ast::{self, Extents, Node, ParameterKind, Place, Sequence, Style};
-use crate::body::{Apply, Argument, Block, Call, Forward, Helper, If, Statement, Tensor, Value};
+use crate::body::{Apply, Block, Forward, Helper, If, Statement, Tensor, Value};
 use crate::free::Origin;
 use crate::layers::Applied;
-use crate::methods::{self, Function};
+use crate::methods;
 use crate::mistakes::{Mistakes, spaced};
 
 /// What is declared of a model's types.
@@ -54,9 +56,9 @@ pub fn functions(
     }
     let mut scope = Scope::new(layers, helpers, mistakes);
     scope.whole = whole;
-    let Types { inputs, free } = types;
-    scope.know(inputs, free);
+    let free = types.free;
     let forward = forward.map(|ast::Forward { inputs, body }| {
+        scope.know(types.inputs, free, &body);
         let names = inputs.iter().map(|name| (name.to_string(), Binding::Tensor)).collect();
         (scope.function(&body, "forward", names, whole.map(|whole| whole.outputs)), inputs)
     });
@@ -86,10 +88,11 @@ pub fn functions(
         return nothing(false);
     }
     let helpers = helpers.iter().zip(resolved).enumerate().map(|(position, (helper, (body, results)))| {
-        let ast::Helper { name, parameters, results: declared, .. } = helper;
+        let ast::Helper { visibility, name, parameters, results: declared, .. } = helper;
         let (name, parameters, declared) = (name.clone(), parameters.clone(), declared.clone());
-        let called = called.iter().any(|(helper, _)| *helper == position);
-        Helper { name, parameters, results, declared, body, called }
+        let is_public = !matches!(visibility, syn::Visibility::Inherited);
+        let called = is_public || called.iter().any(|(helper, _)| *helper == position);
+        Helper { visibility: visibility.clone(), name, parameters, results, declared, body, called }
     });
     let helpers = helpers.collect();
     let forward = forward.map(|(body, inputs)| Forward { inputs, body });
@@ -177,7 +180,7 @@ impl Scope<'_> {
 
     /// The body of one of the model's own functions, and how many values it gives.
     fn helper(&mut self, helper: &ast::Helper, free: &[Ident]) -> (Block, usize) {
-        self.know(types_of(&helper.parameters), free);
+        self.know(types_of(&helper.parameters), free, &helper.body);
         let names = helper.parameters.iter().map(|parameter| {
             let binding = match &parameter.kind {
                 ParameterKind::Tensor(_) => Binding::Tensor,
@@ -234,12 +237,17 @@ impl Scope<'_> {
     /// How many values an expression gives, if that can be seen here.
     fn results(&self, tensor: &Tensor) -> Option<usize> {
         match tensor {
-            Tensor::Variable(_) | Tensor::Parameter(_) | Tensor::Loss(_) | Tensor::Gradient(_) => Some(1),
+            Tensor::Variable(_)
+            | Tensor::Parameter(_)
+            | Tensor::Loss(_)
+            | Tensor::Gradient(_)
+            | Tensor::Element { .. } => Some(1),
             Tensor::Call(call) => (call.function.gives != methods::Gives::Several).then_some(1),
             Tensor::Helper { helper, .. } => Some(helper_results(&self.helpers[*helper])),
             Tensor::Whole { .. } => self.whole.map(|whole| whole.outputs),
             Tensor::Block(block) => block.value.as_ref().and_then(|value| self.results_of(value)),
             Tensor::If(choice) => choice.then.value.as_ref().and_then(|value| self.results_of(value)),
+            Tensor::Inside(inside) => inside.call.is_none().then_some(1),
             // A model says how many, and some layers' last results may be left.
             Tensor::Apply(apply) => {
                 let applied = self.applied(apply)?;
@@ -286,7 +294,12 @@ impl Scope<'_> {
     /// As [`Scope::block`], but the names that the statements declare stay in scope.
     pub fn statements(&mut self, statements: &[Stmt], wants_value: bool) -> Block {
         let mut block = Block { statements: Vec::new(), value: None, cuts: None, evaluates: false };
-        for (position, statement) in statements.iter().enumerate() {
+        // The `let`s of numbers: the place of the name, and what was before.
+        let mut numbers: Vec<(usize, usize, usize, Before)> = Vec::new();
+        let of_outer = self.numbers.len();
+        let mut position = 0;
+        while let Some(statement) = statements.get(position) {
+            let (before, place) = (self.now_known(), self.names.len());
             let last = position + 1 == statements.len();
             match statement {
                 Stmt::Expr(value, None) if last && wants_value && !matches!(value, Expr::ForLoop(_)) => {
@@ -301,7 +314,23 @@ impl Scope<'_> {
                     self.mistake::<()>(call, "a network's functions call no macros");
                 }
             }
+            if self.numbers.last() == Some(&place) {
+                numbers.push((place, position, block.statements.len() - 1, before));
+            }
+            position += 1;
+            let again = numbers.iter().position(|(place, ..)| self.becomes_tensor == Some(*place));
+            if let Some((_, start, count, before)) = again.and_then(|again| numbers.drain(again..).next()) {
+                // What is a number in `let loss = 0.0;` and then `loss += mse(..);` is a tensor from the start.
+                self.back_to(before);
+                block.statements.truncate(count);
+                block.value = None;
+                if let Stmt::Local(local) = &statements[start] {
+                    self.tensors.insert(std::ptr::from_ref(local));
+                }
+                (self.becomes_tensor, position) = (None, start);
+            }
         }
+        self.numbers.truncate(of_outer);
         block
     }
 
@@ -325,75 +354,9 @@ impl Scope<'_> {
     }
 
     /// Whether a new value of this name leaves a `no_grad`.
-    fn leaves_cut(&self, name: &Ident) -> bool {
+    pub fn leaves_cut(&self, name: &Ident) -> bool {
         let place = self.names.find(&name.to_string());
         self.cuts.last().is_some_and(|outer| place.is_some_and(|place| place < *outer))
-    }
-
-    fn declare(&mut self, local: &syn::Local) -> Option<Statement> {
-        let value = match &local.init {
-            Some(init) if init.diverge.is_none() => self.values(&init.expr),
-            _ => self.mistake(local, "expected a value: `let NAME = ..;`"),
-        };
-        let origin = local.init.as_ref().map_or(Origin::Constant, |init| self.origin(&init.expr));
-        let name = match &local.pat {
-            Pat::Ident(pattern) => pattern.ident.clone(),
-            Pat::Tuple(pattern) => return self.unpack_new(local, pattern, value),
-            other => return self.mistake(other, "expected one name or several in parentheses: `let NAME = ..;`"),
-        };
-        let binding = match &value {
-            Some(Value::Number(_)) => Binding::Number,
-            Some(value) => {
-                let message = format!("`{name}` is a name for");
-                match self.gives(value, 1, local.init.as_ref().map(|init| &init.expr), &message) {
-                    Some(()) => Binding::Tensor,
-                    None => Binding::Unknown,
-                }
-            }
-            None => Binding::Unknown,
-        };
-        self.names.declare(&name.to_string(), binding);
-        self.extents.push((name.to_string(), origin));
-        Some(Statement::Set { declares: true, name, value: value? })
-    }
-
-    /// `let (a, b) = value;`
-    fn unpack_new(&mut self, local: &syn::Local, pattern: &syn::PatTuple, value: Option<Value>) -> Option<Statement> {
-        let parts = self.parts_of(value.as_ref());
-        let mut names = Vec::new();
-        for (position, element) in pattern.elems.iter().enumerate() {
-            let count = parts.get(position).copied().unwrap_or(1);
-            match element {
-                Pat::Ident(name) if count == 1 => names.push(Some(name.ident.clone())),
-                Pat::Wild(_) => names.extend(vec![None; count]),
-                Pat::Tuple(inner) if count > 1 && inner.elems.len() == count => {
-                    for element in &inner.elems {
-                        names.push(match element {
-                            Pat::Ident(name) => Some(name.ident.clone()),
-                            Pat::Wild(_) => None,
-                            other => return self.mistake(other, "expected a name: `let (a, (b, c)) = ..;`"),
-                        });
-                    }
-                }
-                other if count > 1 => {
-                    for name in pattern
-                        .elems
-                        .iter()
-                        .filter_map(|name| if let Pat::Ident(name) = name { Some(name) } else { None })
-                    {
-                        self.names.declare(&name.ident.to_string(), Binding::Unknown);
-                    }
-                    return self.mistake(other, format!("this is for {count} tensors: write `(h, c)`, or `_`"));
-                }
-                other => return self.mistake(other, "expected a name: `let (a, b) = ..;`"),
-            }
-        }
-        let fits = value.as_ref().and_then(|value| self.gives(value, names.len(), local, "these are names for"));
-        for name in names.iter().flatten() {
-            let binding = if fits.is_some() { Binding::Tensor } else { Binding::Unknown };
-            self.names.declare(&name.to_string(), binding);
-        }
-        Some(Statement::Unpack { declares: true, names, value: value?, cuts: false })
     }
 
     fn statement(&mut self, expression: &Expr) -> Option<Statement> {
@@ -426,6 +389,7 @@ impl Scope<'_> {
             }
             Expr::MethodCall(call) if self.optimizer(&call.receiver).is_some() => self.minimize(call),
             Expr::MethodCall(call) if call.method == "minimize" => self.no_optimizer(call),
+            Expr::MethodCall(call) if self.list_of(&call.receiver).is_some() => self.change_list(call),
             Expr::MethodCall(call) if super::transfers::is_transfer(call) => self.transfer(call),
             Expr::MethodCall(call) if call.method.to_string().ends_with('_') => self.in_place(call),
             other => {
@@ -438,69 +402,6 @@ impl Scope<'_> {
                 self.mistake(other, message)
             }
         }
-    }
-
-    /// `(a, b) = value`
-    fn unpack(&mut self, left: &syn::ExprTuple, assign: &syn::ExprAssign) -> Option<Statement> {
-        let value = self.values(&assign.right);
-        let mut names = Vec::new();
-        let parts = self.parts_of(value.as_ref());
-        for (position, element) in left.elems.iter().enumerate() {
-            let count = parts.get(position).copied().unwrap_or(1);
-            match element {
-                Expr::Infer(_) => names.extend(vec![None; count]),
-                Expr::Tuple(inner) if count > 1 && inner.elems.len() == count => {
-                    for element in &inner.elems {
-                        names.push(match element {
-                            Expr::Infer(_) => None,
-                            other => Some(self.assignable(other, true)?),
-                        });
-                    }
-                }
-                other if count > 1 => {
-                    return self.mistake(other, format!("this is for {count} tensors: write `(h, c)`, or `_`"));
-                }
-                other => names.push(Some(self.assignable(other, true)?)),
-            }
-        }
-        let value = value?;
-        self.gives(&value, names.len(), assign, "these are names for")?;
-        let cuts = names.iter().flatten().any(|name| self.leaves_cut(name));
-        Some(Statement::Unpack { declares: false, names, value, cuts })
-    }
-
-    /// `name = value`
-    fn assign(&mut self, target: &Expr, value: Value) -> Option<Statement> {
-        let name = self.assignable(target, matches!(value, Value::Tensor(_)))?;
-        let value = match value {
-            Value::Tensor(tensor) if self.leaves_cut(&name) => {
-                Value::Tensor(detached(tensor, name.span(), "", Place::of(target)))
-            }
-            other => other,
-        };
-        Some(Statement::Set { declares: false, name, value })
-    }
-
-    /// The name in scope that can be given another tensor, or another number.
-    fn assignable(&mut self, target: &Expr, tensor: bool) -> Option<Ident> {
-        let name = match target {
-            Expr::Path(path) => path.path.get_ident(),
-            _ => None,
-        };
-        let Some(name) = name else {
-            return self.mistake(target, "values are immutable: only a name can be given a new value, as in `x = ..`");
-        };
-        let message = match self.find(name) {
-            Some(Binding::Tensor) if tensor => return Some(name.clone()),
-            Some(Binding::Number) if !tensor => return Some(name.clone()),
-            Some(Binding::Tensor) => format!("`{name}` is a tensor and can not become a number; use another name"),
-            Some(Binding::Number) => format!("`{name}` is a number and can not become a tensor; use another name"),
-            Some(Binding::Layer(_)) => format!("`{name}` is a layer, and can not be given a value"),
-            Some(Binding::Optimizer(_)) => format!("`{name}` is an optimizer, and can not be given a value"),
-            Some(Binding::Unknown) => return None,
-            None => return self.not_in_scope(name),
-        };
-        self.mistake(name, message)
     }
 
     /// `x.zero_()`
@@ -554,13 +455,6 @@ impl Scope<'_> {
         }
         Some(If { condition: condition?, then, otherwise })
     }
-}
-
-/// `tensor.detach()`
-fn detached(tensor: Tensor, name: Span, text: &str, place: Place) -> Tensor {
-    let function = Function::find("detach").expect("a row of the table");
-    let (arguments, text) = (vec![Argument::Tensor(tensor)], text.to_string());
-    Tensor::Call(Box::new(Call { function, name, arguments, text, place }))
 }
 
 /// How many values a function gives: those declared, else those of the tuple that it ends in.

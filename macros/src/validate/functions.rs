@@ -1,5 +1,5 @@
-//! The arguments of functions of the table, checked as far as their tokens tell: which parameter each one is for, and what
-//! it is as the rule and the builder take it.
+//! The arguments of functions of the table, checked as far as their tokens tell: which parameter each one is for, and
+//! what it is as the rule and the builder take it.
 
 use proc_macro2::{Ident, TokenStream};
 use quote::quote;
@@ -155,6 +155,7 @@ impl Scope<'_> {
                 Expr::Path(path) => Some(Argument::Attribute(Attribute { tokens: quote!(#path), fixed: None })),
                 other => self.wrong(function, parameter, first, &format!("`{}`", spaced(other))),
             },
+            Kind::Tensors if self.list_of(first).is_some() => self.list_of(first).map(Argument::List),
             Kind::Tensors if !listed => self.wrong(function, parameter, first, "one value"),
             Kind::Tensors if elements.is_empty() => self.wrong(function, parameter, first, "empty"),
             Kind::Tensors => self.tensors(elements.into_iter()).map(Argument::Tensors),
@@ -172,6 +173,11 @@ impl Scope<'_> {
                     elements.into_iter().map(|axis| self.attribute(function, parameter, axis, Kind::Axis)).collect();
                 let axes = Attribute::list(axes?);
                 Some(if kind == Kind::Axes { Argument::Attribute(axes) } else { some(axes) })
+            }
+            Kind::Shape if self.shape_of(first).is_some() => {
+                let name = self.shape_of(first)?;
+                let tokens = quote!(#name.shape().dims());
+                Some(Argument::Attribute(Attribute { tokens, fixed: None }))
             }
             Kind::Shape | Kind::Sizes | Kind::Wholes | Kind::Numbers => {
                 let element = match kind {
@@ -192,6 +198,14 @@ impl Scope<'_> {
                 Some(Argument::Attribute(self.attribute(function, parameter, first, kind)?))
             }
         }
+    }
+
+    /// The tensor whose whole shape is asked for: `x.size()`.
+    fn shape_of(&self, value: &Expr) -> Option<Ident> {
+        let Expr::MethodCall(call) = unparenthesized(value) else { return None };
+        let Expr::Path(path) = unparenthesized(&call.receiver) else { return None };
+        let name = path.path.get_ident().filter(|_| call.method == "size" && call.args.is_empty())?;
+        matches!(self.find(name), Some(super::scope::Binding::Tensor)).then(|| name.clone())
     }
 
     /// One number or flag, as Rust.

@@ -1,4 +1,5 @@
-//! The loops of a body: over ranges and arrays of constants, and over lists of layers.
+//! The loops of a body: over ranges and arrays of constants, and over lists of layers. How often a loop runs is for
+//! rustc to find.
 
 use std::collections::HashSet;
 
@@ -10,7 +11,7 @@ use syn::{Expr, ExprForLoop, Pat, RangeLimits};
 use super::expressions::unparenthesized;
 use super::scope::{Binding, Scope};
 use crate::ast::{Node, Place};
-use crate::body::{Access, Block, Range, Source, Statement, Step, Value};
+use crate::body::{Access, Block, Range, Source, Statement, Step, Tensor, Value};
 
 /// What a loop with a hidden counter takes its elements from.
 enum Elements<'e> {
@@ -18,6 +19,8 @@ enum Elements<'e> {
     List { layer: Access, expression: &'e Expr },
     /// `[1, 2, 4].iter()`
     Array(TokenStream),
+    /// `outputs` or `outputs.iter()`, tensors
+    Tensors { list: Ident, place: Place },
     /// `a.zip(b)`
     Zip(Box<Elements<'e>>, Box<Elements<'e>>),
     /// `a.enumerate()`
@@ -48,13 +51,16 @@ impl Scope<'_> {
         let (mut sets, mut known) = (Vec::new(), HashSet::new());
         let mut note = |name: &Ident| {
             let place = self.names.find(&name.to_string());
-            if place.is_some_and(|place| matches!(self.names.at(place), Binding::Tensor) && known.insert(place)) {
+            let changes =
+                |place| matches!(self.names.at(place), Binding::Tensor | Binding::List) && known.insert(place);
+            if place.is_some_and(changes) {
                 sets.push(name.clone());
             }
         };
         block.each_statement(&mut |statement| match statement {
             Statement::Set { declares: false, name, .. } => note(name),
             Statement::Unpack { declares: false, names, .. } => names.iter().flatten().for_each(&mut note),
+            Statement::List { name, change } if !change.declares() => note(name),
             _ => {}
         });
         sets
@@ -143,6 +149,9 @@ impl Scope<'_> {
     /// A list of layers, all of what is iterated.
     fn list<'e>(&mut self, list: &'e Expr, all: &'e Expr) -> Option<Elements<'e>> {
         let list = unparenthesized(list);
+        if let Some(tensors) = self.list_of(list) {
+            return Some(Elements::Tensors { list: tensors, place: Place::of(list) });
+        }
         match self.layer(list) {
             Some(layer) if matches!(layer.find(self.layers), Some(Node::List { .. })) => {
                 Some(Elements::List { layer, expression: list })
@@ -161,6 +170,7 @@ impl Scope<'_> {
                 _ => return None,
             },
             Elements::Array(array) => quote!(#array.len()),
+            Elements::Tensors { list, .. } => quote!(#list.len()),
             Elements::Enumerate(inner) | Elements::Rev(inner) => self.length(inner)?,
             Elements::Zip(left, right) => {
                 let (left, right) = (self.length(left)?, self.length(right)?);
@@ -188,6 +198,12 @@ impl Scope<'_> {
                 self.names.declare(&name.to_string(), Binding::Layer(layer.clone().then(step)));
             }
             Elements::Array(array) => self.bind_number(pattern, quote!(#array[#position]), first)?,
+            Elements::Tensors { list, place } => {
+                let name = self.loop_name(pattern)?;
+                self.names.declare(&name.to_string(), Binding::Tensor);
+                let element = Tensor::Element { list: list.clone(), index: position.clone(), place: *place };
+                first.push(Statement::Set { declares: true, name, value: Value::Tensor(element) });
+            }
             Elements::Rev(inner) => {
                 let length = self.length(inner)?;
                 self.bind(pattern, inner, &quote!((#length - 1 - #position)), first)?;
@@ -249,7 +265,7 @@ impl Scope<'_> {
                 Some(Value::Number(quote!([#(#elements),*])))
             }
             Expr::Path(path) => match path.path.get_ident().and_then(|name| self.find(name)) {
-                Some(Binding::Layer(_)) => None,
+                Some(Binding::Layer(_) | Binding::List) => None,
                 _ => self.value(expression),
             },
             Expr::Reference(reference) => self.array(&reference.expr),

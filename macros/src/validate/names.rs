@@ -1,5 +1,5 @@
-//! The names of a body and what is known of each, while its statements are followed in order: looking one up, hiding one
-//! by another and undoing a side of an `if` cost nothing for the names that are not touched.
+//! The names of a body and what is known of each, while its statements are followed in order: looking one up, hiding
+//! one by another and undoing a side of an `if` cost nothing for the names that are not touched.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -85,6 +85,7 @@ impl<T> Names<T> {
         let mut found = BTreeSet::new();
         block.each_statement(&mut |statement| match statement {
             Statement::Set { declares: false, name, .. } => found.extend(self.find(&name.to_string())),
+            Statement::List { name, change } if !change.declares() => found.extend(self.find(&name.to_string())),
             Statement::Unpack { declares: false, names, .. } => {
                 found.extend(names.iter().flatten().filter_map(|name| self.find(&name.to_string())));
             }

@@ -1,4 +1,5 @@
-//! PyTorch's way to write a stack of layers: with the layer that it repeats as its first argument.
+//! PyTorch's way to write a stack of layers: with the layer that it repeats as its first argument. Whether the
+//! arguments are right is for `arguments.rs` to say.
 
 use proc_macro2::Span;
 use syn::{Expr, ExprCall, Ident};

@@ -1,6 +1,9 @@
 //! What is known while a body is read: names and what they stand for, free extents, and what was found so far.
 
+use std::collections::HashSet;
+
 use proc_macro2::Ident;
+use quote::ToTokens;
 
 use super::Layer;
 use super::forward::Whole;
@@ -15,6 +18,8 @@ use crate::mistakes::Mistakes;
 pub enum Binding {
     Tensor,
     Number,
+    /// Several tensors, how many is known where the body is walked.
+    List,
     Layer(Access),
     /// The optimizer with this number, in a `step` or an `eval`.
     Optimizer(usize),
@@ -49,12 +54,31 @@ pub struct Scope<'a> {
     pub cuts: Vec<usize>,
     /// The free extents of the function's inputs.
     pub free: Vec<Ident>,
-    /// Whether the model has any.
+    /// Whether the model has any, or computes with the batch size.
     pub has_free: bool,
     /// The names of numbers that depend on free extents, the later ones last.
     pub extents: Vec<(String, Origin)>,
+    /// The places of names that a `let` gives to numbers.
+    pub numbers: Vec<usize>,
+    /// The place of such a name that is to become a tensor.
+    pub becomes_tensor: Option<usize>,
+    /// Where the `let`s of numbers are that are tensors from the start, as they become some.
+    pub tensors: HashSet<*const syn::Local>,
     /// Whether there was no mistake yet.
     pub complete: bool,
+}
+
+/// How much was known before a statement.
+pub struct Before {
+    names: usize,
+    used: usize,
+    calls: usize,
+    minimizing: usize,
+    extents: usize,
+    numbers: usize,
+    transfers: bool,
+    complete: bool,
+    mistakes: Option<syn::Error>,
 }
 
 impl<'a> Scope<'a> {
@@ -76,13 +100,44 @@ impl<'a> Scope<'a> {
             free: Vec::new(),
             has_free: false,
             extents: Vec::new(),
+            numbers: Vec::new(),
+            becomes_tensor: None,
+            tensors: HashSet::new(),
             complete: true,
         }
     }
 
+    /// What is known now, to come back to.
+    pub fn now_known(&self) -> Before {
+        Before {
+            names: self.names.len(),
+            used: self.used.len(),
+            calls: self.calls.len(),
+            minimizing: self.minimizing.len(),
+            extents: self.extents.len(),
+            numbers: self.numbers.len(),
+            transfers: self.transfers,
+            complete: self.complete,
+            mistakes: self.mistakes.so_far(),
+        }
+    }
+
+    /// Forgets what was found since.
+    pub fn back_to(&mut self, before: Before) {
+        self.names.truncate(before.names);
+        self.used.truncate(before.used);
+        self.calls.truncate(before.calls);
+        self.minimizing.truncate(before.minimizing);
+        self.extents.truncate(before.extents);
+        self.numbers.truncate(before.numbers);
+        (self.transfers, self.complete) = (before.transfers, before.complete);
+        self.mistakes.back_to(before.mistakes);
+    }
+
     /// Lets the free extents of some inputs be known, of those of the model; what was known before is forgotten.
-    pub fn know<'e>(&mut self, inputs: impl IntoIterator<Item = &'e Extents>, free: &[Ident]) {
-        (self.free, self.has_free) = (free::among(free, inputs), !free.is_empty());
+    pub fn know<'e>(&mut self, inputs: impl IntoIterator<Item = &'e Extents>, free: &[Ident], body: impl ToTokens) {
+        let has_free = !free.is_empty() || free::computes_with_batch(body.to_token_stream());
+        (self.free, self.has_free) = (free::among(free, inputs), has_free);
         self.extents.clear();
     }
 }

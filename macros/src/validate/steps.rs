@@ -1,5 +1,5 @@
 //! From the optimizers and programs of a model to data without mistakes: which part an optimizer trains, what a program
-//! takes, does and gives.
+//! takes, does and gives. Which values a gradient reaches is for `flow.rs` to say.
 
 use std::collections::HashSet;
 
@@ -480,7 +480,7 @@ fn program(program: ast::Program, optimizers: &[Optimizer], model: Model<'_>, mi
         optimizers.iter().enumerate().map(|(number, of)| (of.name.to_string(), Binding::Optimizer(number))).collect();
     let mut scope = Scope::new(model.layers, model.helpers, mistakes);
     scope.whole = model.whole;
-    scope.know(inputs.iter().map(|input| &input.extents), model.free);
+    scope.know(inputs.iter().map(|input| &input.extents), model.free, quote!(#(#statements)*));
     let mut distinct: Vec<Input> = Vec::new();
     for input in inputs {
         names.push((input.name.to_string(), Binding::Tensor));
@@ -493,7 +493,7 @@ fn program(program: ast::Program, optimizers: &[Optimizer], model: Model<'_>, mi
     let inputs = distinct;
     (scope.names, scope.function, scope.updates) = (Names::of(names), name.to_string(), mode == Mode::Train);
     let body = match statements.split_last() {
-        Some((Stmt::Expr(last, None), before)) if !matches!(last, Expr::ForLoop(_) | Expr::If(_)) => {
+        Some((Stmt::Expr(last, None), before)) if !matches!(last, Expr::ForLoop(_) | Expr::If(_) | Expr::Block(_)) => {
             let message = format!(
                 "a program gives values by their names: `let result = ..;` and `{keyword} {name}(..) -> result`"
             );
@@ -514,6 +514,12 @@ fn program(program: ast::Program, optimizers: &[Optimizer], model: Model<'_>, mi
             Some(Binding::Unknown) => {}
             Some(Binding::Number) => {
                 scope.mistake::<()>(&result, format!("`{result}` is a constant number: a result is a tensor"));
+            }
+            Some(Binding::List) => {
+                let message = format!(
+                    "`{result}` is a list of tensors, and a result is one: give `stack({result}, dim = 1)` a name"
+                );
+                scope.mistake::<()>(&result, message);
             }
             Some(Binding::Layer(_) | Binding::Optimizer(_)) | None => {
                 let message = format!(

@@ -1,4 +1,5 @@
 //! What declarations mean, and what is said about wrong ones: each case is a declaration as its author would write it.
+//! Nothing is expanded.
 
 use proc_macro2::TokenStream;
 use quote::quote;

@@ -1,13 +1,14 @@
-//! `target.copy_from(online)` and `target.lerp_from(online, 0.005)`: parts of a model that take the values of others. What
-//! can be seen of their structure is compared here, their types by rustc.
+//! `target.copy_from(online)` and `target.lerp_from(online, 0.005)`: parts of a model that take the values of others, or
+//! parameters that take computed ones. What can be seen of parts' structure is compared here, their types by rustc.
 
-use syn::ExprMethodCall;
+use syn::{Expr, ExprMethodCall};
 
+use super::expressions::Meaning;
 use super::scope::Scope;
 use super::steps::{Part, part};
 use super::{Layer, LayerKind};
 use crate::ast::{Node, Place, Sequence};
-use crate::body::{Statement, Transfer, Value};
+use crate::body::{Statement, Take, Tensor, Transfer, Value};
 use crate::expand::segment;
 use crate::mistakes::spaced;
 
@@ -38,6 +39,19 @@ impl Scope<'_> {
             let message = format!("`{method}` changes parameters, which only a `step` does: write it there");
             return self.mistake(call, message);
         }
+        let before = self.now_known();
+        let meaning = self.meaning(source);
+        self.back_to(before);
+        let is_value = match &meaning {
+            Some(Meaning::Value(Value::Tensor(Tensor::Parameter(parameter)))) => !parameter.name.is_empty(),
+            Some(Meaning::Value(_)) => true,
+            // A parameter of another model, or a part of it.
+            Some(Meaning::Inside(_)) => self.is_parameter(&call.receiver),
+            Some(Meaning::Layer(_)) | None => false,
+        };
+        if is_value {
+            return self.take(call, source, rate);
+        }
         let expected = format!(
             "`{method}` is between parts of the model: name fields, as in `target.{method}(online)` or \
              `target.features.{method}(online.features)`"
@@ -62,6 +76,50 @@ impl Scope<'_> {
         self.transfers = true;
         let rate = rate.filter(|rate| !matches!(rate, Value::Tuple(_)));
         Some(Statement::Transfer(Box::new(Transfer { target, source: from, rate, place: Place::of(call) })))
+    }
+
+    /// Whether an expression is a parameter of the model's own.
+    fn is_parameter(&mut self, expression: &Expr) -> bool {
+        let before = self.now_known();
+        let meaning = self.meaning(expression);
+        self.back_to(before);
+        matches!(meaning, Some(Meaning::Value(Value::Tensor(Tensor::Parameter(_)))))
+    }
+
+    /// `center.copy_from(x.mean(0));`
+    fn take(&mut self, call: &ExprMethodCall, value: &Expr, rate: Option<&Expr>) -> Option<Statement> {
+        let (method, text) = (&call.method, spaced(&call.receiver));
+        let target = match self.meaning(&call.receiver)? {
+            Meaning::Value(Value::Tensor(target @ Tensor::Parameter(_))) => target,
+            Meaning::Inside(inside) => match self.value_inside(inside) {
+                Value::Tensor(target) => target,
+                _ => return None,
+            },
+            Meaning::Layer(_) => {
+                let message = format!(
+                    "`{text}` is no parameter, which alone takes a value: a `Parameter`, or the weight of a layer, as in \
+                     `{text}.weight.{method}(..)`; of a part of the model take another part"
+                );
+                return self.mistake(&call.receiver, message);
+            }
+            Meaning::Value(_) => {
+                let message = format!(
+                    "`{text}` is a value of the body, and values are immutable: only parameters of the model take others, \
+                     for a name write `{text} = ..;`"
+                );
+                return self.mistake(&call.receiver, message);
+            }
+        };
+        let Value::Tensor(value) = self.value(value)? else {
+            return self
+                .mistake(value, format!("`{text}` takes a tensor, and this is a number: `full_like({text}, ..)`"));
+        };
+        let rate = match rate {
+            None => None,
+            Some(rate) => Some(self.value(rate)?),
+        };
+        self.transfers = true;
+        Some(Statement::Take(Box::new(Take { target, text, value, rate, place: Place::of(call) })))
     }
 
     /// In what two parts differ, as far as can be seen here.

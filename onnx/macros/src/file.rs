@@ -1,5 +1,5 @@
-//! The file of an `onnx_model!`: read, with what was said of its inputs, and the types of what it takes and gives. Knows no
-//! tokens but the places of errors.
+//! The file of an `onnx_model!`: read, with what was said of its inputs, and the types of what it takes and gives.
+//! Knows no tokens but the places of errors.
 
 use std::path::{Path, PathBuf};
 

@@ -1,10 +1,11 @@
 //! The macro `onnx_model!` of the Kiln neural-network compiler: a model of a file, whose shapes rustc knows.
 //!
-//! Use it through the `kiln` crate, which documents it. It stands apart from the other macros because it knows ONNX: it reads
-//! the file while the user's crate is compiled, where those know syntax alone, and only who reads ONNX files builds it.
+//! Use it through the `kiln` crate, which documents it. It stands apart from the other macros because it knows ONNX: it
+//! reads the file while the user's crate is compiled, where those know syntax alone, and only who reads ONNX files
+//! builds it.
 //!
-//! `parse` reads what the macro is given, `file` reads the file and finds out the types of inputs and outputs, `expand` writes
-//! the struct.
+//! `parse` reads what the macro is given, `file` reads the file and finds out the types of inputs and outputs, `expand`
+//! writes the struct.
 #![forbid(unsafe_code)]
 
 mod expand;

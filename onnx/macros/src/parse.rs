@@ -1,5 +1,5 @@
-//! What `onnx_model!` is given: `pub struct Net = "net.onnx" -> ["features"], x: [N, 3, 32, 32], rate = 16000`. Knows no
-//! files.
+//! What `onnx_model!` is given: `pub struct Net = "net.onnx" -> ["features"], x: [N, 3, 32, 32], rate = 16000`. Knows
+//! no files.
 
 use kiln_graph::shape::{Shape, extent};
 use proc_macro2::{Ident, Literal, Span};

@@ -1,4 +1,5 @@
-//! A new last layer behind a value of a file's network, for another task. It knows the one operator that such a layer is.
+//! A new last layer behind a value of a file's network, for another task. It knows the one operator that such a layer
+//! is.
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
-//! What the tensors of a file become in a graph: parameters, or numbers that are written out. Knows of operators which of their
-//! operands are weights, statistics or settings.
+//! What the tensors of a file become in a graph: parameters, or numbers that are written out. Knows of operators which
+//! of their operands are weights, statistics or settings.
 
 use kiln_graph::Parameter;
 use ndarray::{ArrayD, IxDyn};

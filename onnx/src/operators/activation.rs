@@ -1,4 +1,4 @@
-//! Activation functions, softmax and its kin.
+//! Activation functions, softmax and its kin. Along which axis, if any, the node says.
 
 use kiln_graph::{DType, Value, functions};
 

@@ -1,4 +1,5 @@
-//! Attention in its kinds, and what stands before it: rotary places, causal convolutions with a state.
+//! Attention in its kinds, and what stands before it: rotary places, causal convolutions with a state. That scores may
+//! be computed in blocks of rows is not known here.
 
 use kiln_graph::{DType, Type, Value, functions};
 

@@ -1,5 +1,5 @@
-//! Functions of single elements: arithmetic, comparisons, logic, conversions. Whole numbers are i32, whatever their type
-//! in the file.
+//! Functions of single elements: arithmetic, comparisons, logic, conversions. Whole numbers are i32, whatever their
+//! type in the file.
 
 use kiln_graph::{DType, Value, functions};
 

@@ -1,5 +1,5 @@
-//! Graphs within graphs: branches whose condition is known, loops whose count is known, which are written out; steps over
-//! sequences.
+//! Graphs within graphs: branches whose condition is known, loops whose count is known, which are written out; steps
+//! over sequences.
 
 use kiln_graph::Value;
 

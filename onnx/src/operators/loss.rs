@@ -1,4 +1,4 @@
-//! Losses over classes.
+//! Losses over classes. What is trained by them is not known.
 
 use kiln_graph::{DType, Value};
 

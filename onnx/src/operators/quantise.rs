@@ -1,5 +1,5 @@
-//! Numbers of 8 bits: from and to f32, and products of them. Left factors are brought to u8, right ones to i8, whose products
-//! are added up as i32:
+//! Numbers of 8 bits: from and to f32, and products of them. Left factors are brought to u8, right ones to i8, whose
+//! products are added up as i32:
 //!
 //! ```text
 //! sum of (a - p) (b - q)  =  sum of a b  -  p * sum of b  -  q * (sum of a - p * places)

@@ -1,4 +1,5 @@
-//! What is drawn: dropout, and numbers of distributions.
+//! What is drawn: dropout, and numbers of distributions. The numbers are Kiln's: those of other implementations for the
+//! same seed are not known.
 
 use kiln_graph::{DType, Shape, Value, functions};
 

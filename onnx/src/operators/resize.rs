@@ -1,5 +1,5 @@
-//! Resizing. What Kiln's own layers compute is theirs; all else becomes a product with a matrix of shares along each axis,
-//! which are computed beforehand by the rules of ONNX's specification.
+//! Resizing. What Kiln's own layers compute is theirs; all else becomes a product with a matrix of shares along each
+//! axis, which are computed beforehand by the rules of ONNX's specification.
 
 use kiln_graph::{DType, Value, functions};
 

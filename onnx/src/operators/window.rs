@@ -1,4 +1,4 @@
-//! How convolutions and pools slide: ONNX's attributes as Kiln's.
+//! How convolutions and pools slide: ONNX's attributes as Kiln's. What is done with a window is not known here.
 
 use kiln_graph::Shape;
 use kiln_graph::op::{MAX_SPATIAL, Sliding};

@@ -1,5 +1,5 @@
-//! What an operator sees of the node that uses it: attributes with their defaults, operands as values or as known numbers.
-//! Knows no operators.
+//! What an operator sees of the node that uses it: attributes with their defaults, operands as values or as known
+//! numbers. Knows no operators.
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
-//! A graph of ONNX as the rest of the crate sees it: no functions, no `Constant` nodes, no messages. Knows no operators'
-//! meaning.
+//! A graph of ONNX as the rest of the crate sees it: no functions, no `Constant` nodes, no messages. Knows no
+//! operators' meaning.
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
-//! Arithmetic on known whole numbers of 64 bits, which shapes are computed with. What it does not know, or what overflows,
-//! is nothing to it. Knows no graphs.
+//! Arithmetic on known whole numbers of 64 bits, which shapes are computed with. What it does not know, or what
+//! overflows, is nothing to it. Knows no graphs.
 
 use crate::constant::{Constant, Data};
 use crate::element::Element;

@@ -1,4 +1,5 @@
 //! Functions of single elements. ONNX's broadcast by themselves, so that operands are written before they are repeated.
+//! What several of them are together is `wholes.rs`'s to know.
 
 use kiln_graph::op::{BinaryOp, CompareOp, UnaryOp};
 use kiln_graph::{DType, NodeId, Op};

@@ -1,4 +1,4 @@
-//! Why a graph can not be written.
+//! Why a graph can not be written. It knows names and reasons, and no graph.
 
 use std::fmt;
 

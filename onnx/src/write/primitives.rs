@@ -1,4 +1,4 @@
-//! Operations one by one, each as the operator of ONNX that computes it, or a few.
+//! Operations one by one, each as the operator of ONNX that computes it, or a few. It knows one node at a time.
 
 use std::collections::HashMap;
 

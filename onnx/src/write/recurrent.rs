@@ -1,5 +1,6 @@
 //! Recurrent layers as ONNX's `RNN`, `LSTM` and `GRU`, one for each layer of a stack. Their weights are the parameters
-//! in ONNX's order of gates, one behind another for both directions.
+//! in ONNX's order of gates, one behind another for both directions. That there is such a layer was noted when the
+//! graph was built; it is not looked for among operations.
 
 use kiln_graph::NodeId;
 use kiln_graph::layers::Nonlinearity;

@@ -1,5 +1,5 @@
 //! Scans: ONNX's `Scan` runs a graph of its own step by step, too. States that stay as they are it reads from the graph
-//! around it.
+//! around it. What a step computes does not matter here.
 
 use kiln_graph::{NodeId, Op, Role};
 

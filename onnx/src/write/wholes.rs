@@ -1,5 +1,5 @@
 //! Layers and functions of several operations, each as the operator of ONNX that is the same; what has none is written
-//! operation by operation.
+//! operation by operation. It looks at what was noted, never at the operations within.
 
 use kiln_graph::layers::UpsampleMode;
 use kiln_graph::layers::grid_sample::{GridMode, GridPadding};

@@ -1,6 +1,7 @@
-//! The pool in all orders in which its threads may come, in small configurations: each test is run by loom once for each of
-//! them, up to a number of preemptions. It fails where a share is done twice or never, where what a share writes is not seen by
-//! the caller, where a thread sleeps for ever, or where what a run does is touched by two threads at once. `.ci/loom` runs it.
+//! The pool in all orders in which its threads may come, in small configurations: each test is run by loom once for
+//! each of them, up to a number of preemptions. It fails where a share is done twice or never, where what a share
+//! writes is not seen by the caller, where a thread sleeps for ever, or where what a run does is touched by two threads
+//! at once. `.ci/loom` runs it.
 
 use loom::model::Builder;
 

@@ -1,5 +1,5 @@
-//! What pickles of PyTorch name and call: storages, and the few functions that make tensors and parameters of them. None of it is
-//! called; it is described.
+//! What pickles of PyTorch name and call: storages, and the few functions that make tensors and parameters of them.
+//! None of it is called; it is described.
 
 use super::{Id, Machine, Node, PickleError};
 use crate::formats::Reason;

@@ -1,4 +1,4 @@
-//! Samples that are kept once they were read.
+//! Samples that are kept once they were read. All of them stay: nothing is thrown away, and nothing is read ahead.
 
 use std::fmt;
 use std::sync::OnceLock;

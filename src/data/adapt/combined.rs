@@ -1,4 +1,5 @@
-//! Two sources as one: one after the other, or side by side.
+//! Two sources as one: one after the other, or side by side. What the samples are does not matter, only that they fit
+//! one another.
 
 use crate::data::samples::same;
 use crate::data::source::check_index;

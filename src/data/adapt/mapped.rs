@@ -1,4 +1,4 @@
-//! Samples that a function makes of others.
+//! Samples that a function makes of others. Nothing is kept: what the function gives is made anew for each read.
 
 use std::fmt;
 

@@ -1,4 +1,5 @@
-//! Splitting a source into parts, by chance, or so that each has its share of each class.
+//! Splitting a source into parts, by chance, or so that each has its share of each class. It deals out indices and
+//! reads targets alone.
 
 use std::fmt::Debug;
 use std::sync::Arc;

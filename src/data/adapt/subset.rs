@@ -1,4 +1,4 @@
-//! Some samples of a source.
+//! Some samples of a source. Who chose them, and why, is not known here.
 
 use std::fmt;
 use std::sync::Arc;

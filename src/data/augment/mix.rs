@@ -1,4 +1,5 @@
-//! Augmentation of a whole batch, whose targets become probabilities of classes.
+//! Augmentation of a whole batch, whose targets become probabilities of classes. It knows batches and labels, and
+//! nothing of the source that they come from.
 
 use ndarray::{Array, Array2, ArrayBase, Axis, Data, Dimension, Ix1, RemoveAxis, Slice};
 

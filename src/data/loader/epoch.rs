@@ -1,4 +1,5 @@
-//! The batches of one epoch, in order, whoever makes them.
+//! The batches of one epoch, in order, whoever makes them. Their order, and which samples make a batch, was decided
+//! before.
 
 use std::fmt;
 use std::sync::Arc;

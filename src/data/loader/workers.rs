@@ -1,5 +1,6 @@
 //! Threads that make batches in advance. Any of them makes any batch; batches are handed out in order, and no more are
 //! made than the bound says, so that memory is bounded. They end when [`Workers`] is dropped, however far they are.
+//! They know no order of samples and no trainer.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};

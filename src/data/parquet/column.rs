@@ -9,7 +9,7 @@ use crate::data::Number;
 use crate::formats::element::Scalar;
 use crate::formats::half::F16;
 
-/// How many rows are decoded at once.
+/// How many rows are decoded at once. Unit: rows. A guess, 2026-11-29.
 const AT_ONCE: usize = 1 << 12;
 
 /// A column of numbers, or of lists of numbers.

@@ -1,5 +1,5 @@
-//! The few messages of TensorBoard's protocol buffers that are written, field by field as `tensorboard/compat/proto/*.proto` number
-//! them. It knows no files.
+//! The few messages of TensorBoard's protocol buffers that are written, field by field as
+//! `tensorboard/compat/proto/*.proto` number them. It knows no files.
 
 /// A message under construction.
 #[derive(Clone, Debug, Default)]

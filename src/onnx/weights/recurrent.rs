@@ -1,5 +1,5 @@
-//! Weights of recurrent layers: ONNX has those of all directions in one tensor, with gates in its own order; files of weights
-//! have PyTorch's. It knows names and bytes.
+//! Weights of recurrent layers: ONNX has those of all directions in one tensor, with gates in its own order; files of
+//! weights have PyTorch's. It knows names and bytes.
 
 use kiln_onnx::proto::{GraphProto, NodeProto};
 use kiln_onnx::write::gates_of;

@@ -1,4 +1,4 @@
-//! A drawing in the language of Graphviz: `dot -Tsvg step.dot > step.svg`.
+//! A drawing in the language of Graphviz: `dot -Tsvg step.dot > step.svg`. Where boxes stand is Graphviz's to find.
 
 use std::fmt::Write as _;
 

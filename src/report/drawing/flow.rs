@@ -1,4 +1,5 @@
-//! Which nodes of a graph a drawing shows, which values reach them, and where gradients go.
+//! Which nodes of a graph a drawing shows, which values reach them, and where gradients go. It knows graphs, and
+//! neither boxes nor plans.
 
 use std::collections::BTreeSet;
 

@@ -1,5 +1,5 @@
-//! A drawing as one HTML file, which is well-formed XML too: boxes in grids, which the browser measures; the lines between
-//! them are drawn by the file's own script. Nothing is loaded from anywhere.
+//! A drawing as one HTML file, which is well-formed XML too: boxes in grids, which the browser measures; the lines
+//! between them are drawn by the file's own script. Nothing is loaded from anywhere.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write as _;

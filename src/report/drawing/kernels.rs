@@ -1,4 +1,4 @@
-//! Which kernels of a plan compute which boxes of an outline.
+//! Which kernels of a plan compute which boxes of an outline. It knows plans, and no format of a drawing.
 
 use std::collections::{BTreeSet, HashMap};
 

@@ -1,8 +1,9 @@
-//! Places the boxes of one diagram: a layered layout. Boxes stand in rows by their depth, in each row in the order with the
-//! fewest crossings that a few sweeps find, and in columns, so that chains run straight down. It knows numbers only.
+//! Places the boxes of one diagram: a layered layout. Boxes stand in rows by their depth, in each row in the order with
+//! the fewest crossings that a few sweeps find, and in columns, so that chains run straight down. It knows numbers
+//! only.
 //!
-//! Source: Sugiyama, Tagawa and Toda, "Methods for Visual Understanding of Hierarchical System Structures" (ranks, orders
-//! by barycenters); Brandes and Köpf, "Fast and Simple Horizontal Coordinate Assignment" (chains as columns).
+//! Source: Sugiyama, Tagawa and Toda, "Methods for Visual Understanding of Hierarchical System Structures" (ranks,
+//! orders by barycenters); Brandes and Köpf, "Fast and Simple Horizontal Coordinate Assignment" (chains as columns).
 
 /// How often rows are sorted, down and up in turn.
 const SWEEPS: usize = 12;

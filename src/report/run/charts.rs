@@ -1,5 +1,5 @@
-//! The curves of a history as charts: which belong together, and their lines as inline SVG with the points for the page's
-//! script. It knows curves, and nothing of the page around them.
+//! The curves of a history as charts: which belong together, and their lines as inline SVG with the points for the
+//! page's script. It knows curves, and nothing of the page around them.
 
 use std::fmt::Write as _;
 

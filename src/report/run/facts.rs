@@ -1,4 +1,5 @@
-//! What a report says of a model beside figures: tables, short facts, a drawing. As JSON, too, so that they can lie beside a log.
+//! What a report says of a model beside figures: tables, short facts, a drawing. As JSON, too, so that they can lie
+//! beside a log. How they look is `page.rs`'s.
 
 use kiln_graph::{Graph, Stage};
 use serde_json::{Value, json};

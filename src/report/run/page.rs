@@ -1,4 +1,5 @@
-//! The page of a report: its parts in order, as HTML that needs nothing else. It knows how things look, not where they come from.
+//! The page of a report: its parts in order, as HTML that needs nothing else. It knows how things look, not where they
+//! come from.
 
 use std::fmt::Write as _;
 

@@ -1,4 +1,5 @@
-//! The steps of the shards of a batch among the programs of a model, and that all ranks have the same ones.
+//! The steps of the shards of a batch among the programs of a model, and that all ranks have the same ones. How values
+//! come together is `trainer/shards.rs`'s.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 

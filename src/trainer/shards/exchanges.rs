@@ -1,5 +1,5 @@
-//! What the programs of a step's shards add up: buckets of values, which of them are here and which on their way. It knows
-//! plans and the [`World`]; it runs no program.
+//! What the programs of a step's shards add up: buckets of values, which of them are here and which on their way. It
+//! knows plans and the [`World`]; it runs no program.
 
 use std::ops::Range;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};

@@ -1,5 +1,6 @@
 //! States of which each shard of a batch has its own value (the sums of gradients of several batches), where a rank has
-//! several shards: programs find in the store the value of the shard that they compute. It knows states, and no programs.
+//! several shards: programs find in the store the value of the shard that they compute. It knows states, and no
+//! programs.
 
 use std::collections::BTreeMap;
 

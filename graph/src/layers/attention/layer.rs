@@ -1,4 +1,4 @@
-//! The typed attention layer.
+//! The typed attention layer. It holds the parameters under PyTorch's names, and computes nothing itself.
 
 use ndarray::{ArrayD, IxDyn};
 

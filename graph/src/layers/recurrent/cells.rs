@@ -1,4 +1,4 @@
-//! The typed cells: one step of a recurrent layer.
+//! The typed cells: one step of a recurrent layer. They know no sequence and no stack.
 
 use super::super::several::{Several, alone, one_of, present};
 use super::{Nonlinearity, Recurrence, RecurrentWeights, recurrent_cell};

@@ -1,4 +1,4 @@
-//! The typed recurrent layers over sequences.
+//! The typed recurrent layers over sequences. They hold parameters and settings; the functions beside them compute.
 
 use super::super::several::{Several, alone, one_of, present};
 use super::{Nonlinearity, Recurrence, RecurrentWeights, Stacking, Weights, recurrent};

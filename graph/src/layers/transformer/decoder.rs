@@ -1,4 +1,5 @@
-//! The decoder: layers in which places look at one another and at what an encoder gave, and stacks of them.
+//! The decoder: layers in which places look at one another and at what an encoder gave, and stacks of them. Which
+//! encoder, and whether there was one, is not known here.
 
 use super::super::dropout::dropout;
 use super::super::several::{Several, alone, rejected};

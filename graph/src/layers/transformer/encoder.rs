@@ -1,4 +1,5 @@
-//! The encoder: layers in which places look at one another, and stacks of them.
+//! The encoder: layers in which places look at one another, and stacks of them. How places come to be told apart is not
+//! known here (`places.rs`).
 
 use super::super::dropout::dropout;
 use super::super::several::{Several, alone, rejected};

@@ -1,4 +1,4 @@
-//! The network at each place: two linear layers, whose width between them is a setting.
+//! The network at each place: two linear layers, whose width between them is a setting. It knows no other place.
 
 use super::super::dropout::dropout;
 use super::super::linear::linear;

@@ -1,4 +1,4 @@
-//! Places told by waves: the sinusoidal positional encoding.
+//! Places told by waves: the sinusoidal positional encoding. What stands at a place is not looked at.
 
 use super::super::dropout::dropout;
 use crate::build::{Builder, Value};

@@ -1,4 +1,5 @@
-//! The whole transformer: an encoder, and a decoder that looks at what the encoder gave.
+//! The whole transformer: an encoder, and a decoder that looks at what the encoder gave. It knows no embeddings before
+//! and no classes behind it.
 
 use super::super::several::{Several, alone, one_of, rejected};
 use super::{Stack, TransformerDecoderLayer, TransformerEncoderLayer, TransformerSettings};

@@ -1,4 +1,5 @@
-//! The ways in which upsampling finds elements: repeated, gathered, spread by a kernel, shares of all.
+//! The ways in which upsampling finds elements: repeated, gathered, spread by a kernel, shares of all. What a user may
+//! write, and which settings go together, is `upsample.rs`'s to know.
 
 use super::super::adaptive_pool::adaptive_avg_pool;
 use super::super::resample::{along, at, before_axes, channels_first, channels_last};

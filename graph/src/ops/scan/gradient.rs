@@ -1,9 +1,9 @@
 //! The gradient of a scan: another scan, over the same steps the other way round, whose body is the gradient of a step.
 //!
 //! With the states `s`, the rows `x` and `y` of operands and outputs and the constants `c`, a step is
-//! `s_next, y = f(s, x, c)`. Its gradient takes `s_next'` and `y'` and gives `s'`, which the step before takes, and `x'`:
-//! states are carried back, rows stay rows. What it needs of the step's own values becomes rows, too, which the scan
-//! gives beside its other results; what is cheap (views of such values, and what follows from constants alone) is
+//! `s_next, y = f(s, x, c)`. Its gradient takes `s_next'` and `y'` and gives `s'`, which the step before takes, and
+//! `x'`: states are carried back, rows stay rows. What it needs of the step's own values becomes rows, too, which the
+//! scan gives beside its other results; what is cheap (views of such values, and what follows from constants alone) is
 //! computed again.
 //!
 //! The gradient of a constant is the sum of those of all steps. Where a step multiplies a constant matrix, that sum is

@@ -1,5 +1,5 @@
-//! Which contractions of a graph may be computed in 8 bits: those of activations with parameters, also in the bodies of scans.
-//! It changes nothing.
+//! Which contractions of a graph may be computed in 8 bits: those of activations with parameters, also in the bodies of
+//! scans. It changes nothing.
 
 use rustc_hash::{FxHashMap, FxHashSet};
 

@@ -1,5 +1,5 @@
-//! What is known of values beyond a diagonal: a causal mask's scores there are -inf, their powers 0, and sums need not look
-//! at them. It follows constants through elementwise operations; it knows no blocks.
+//! What is known of values beyond a diagonal: a causal mask's scores there are -inf, their powers 0, and sums need not
+//! look at them. It follows constants through elementwise operations; it knows no blocks.
 //!
 //! As in every implementation of causal attention, what is not looked at counts as finite: 0 times a value beyond the
 //! diagonal is 0.

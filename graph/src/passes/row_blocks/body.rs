@@ -1,5 +1,5 @@
-//! The body of a scan over blocks of rows: a phase of a region on one block. It knows the region; it does not know where in
-//! the graph the scan stands.
+//! The body of a scan over blocks of rows: a phase of a region on one block. It knows the region; it does not know
+//! where in the graph the scan stands.
 
 use std::collections::BTreeSet;
 

@@ -1,5 +1,5 @@
-//! Where a graph can be computed in blocks of rows: the large values around a product, the small values between them, and
-//! what of it has to wait for the rest of the graph. It knows no blocks yet.
+//! Where a graph can be computed in blocks of rows: the large values around a product, the small values between them,
+//! and what of it has to wait for the rest of the graph. It knows no blocks yet.
 
 use rustc_hash::FxHashMap;
 
@@ -274,7 +274,8 @@ pub fn grows(graph: &Graph, id: NodeId, times: usize) -> bool {
 }
 
 /// A product that has so many times as many elements as its larger factor is a large value between small ones: scores of
-/// 512 places with heads of 64 features.
+/// 512 places with heads of 64 features. Unit: ratio. By such shapes, not measured by itself; what blocks gain and cost
+/// is in `docs/experiments/021-hidden-layers-by-rows.md`. 2026-11-29.
 pub const GROWTH: usize = 8;
 
 /// The link in which an operand has an axis.

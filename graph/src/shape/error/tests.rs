@@ -1,4 +1,4 @@
-//! What the errors say.
+//! What the errors say. What is an error is tested with the rules.
 
 use super::*;
 

@@ -1,5 +1,5 @@
-//! The notation of Einstein's sums, as `torch.einsum` reads it: which axis of which operand has which label, and the shape
-//! of the result. It knows labels and shapes, and nothing of how the sums are computed.
+//! The notation of Einstein's sums, as `torch.einsum` reads it: which axis of which operand has which label, and the
+//! shape of the result. It knows labels and shapes, and nothing of how the sums are computed.
 
 use crate::shape::{MAX_RANK, Shape, ShapeError, rules};
 

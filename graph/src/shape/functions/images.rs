@@ -1,4 +1,5 @@
-//! The shape rules of functions that the layers over images have, too: padding, interpolation.
+//! The shape rules of functions that the layers over images have, too: padding, interpolation. It knows the layers'
+//! settings, and hands them to the layers' rules.
 
 use crate::layers::padding::PaddingMode;
 use crate::layers::upsample::UpsampleSettings;

@@ -1,4 +1,5 @@
-//! The shape rules of layers as functions, whose weights are tensors: convolutions, norms, look-ups, p-norms of windows.
+//! The shape rules of layers as functions, whose weights are tensors: convolutions, norms, look-ups, p-norms of
+//! windows. They bring PyTorch's arguments into the form of the layers' rules, which decide.
 
 use super::pooling::{per_axis, pooling};
 use crate::layers::conv::same_padding;

@@ -1,4 +1,5 @@
-//! The shape rules of functions that choose, move, put and make elements by their places.
+//! The shape rules of functions that choose, move, put and make elements by their places. What the indices are is not
+//! known while rustc runs.
 
 use super::{known_axis, several::Types};
 use crate::shape::{DType, MAX_EXTENT, MAX_RANK, Shape, ShapeError, Type, extent, rules};

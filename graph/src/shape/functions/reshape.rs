@@ -1,4 +1,5 @@
-//! The shape rule of what has as many elements in another shape, one extent of which may be what is left.
+//! The shape rule of what has as many elements in another shape, one extent of which may be what is left. It counts,
+//! and does not know where an element goes.
 
 use crate::shape::{MAX_EXTENT, MAX_RANK, Shape, ShapeError, extent, rules};
 
@@ -41,10 +42,12 @@ pub const fn reshape(op: &'static str, x: Shape, to: &[usize]) -> Result<Shape, 
     match (inferred, left.rank()) {
         (None, 0) if from == known => Ok(wanted),
         (Some(axis), 0) if known > 0 && from.is_multiple_of(known) => Ok(wanted.with(axis, from / known)),
-        // The batch axis is what is left.
-        (Some(axis), 1) if left.dim(0) == Shape::N && from == known => Ok(wanted.with(axis, Shape::N)),
-        (Some(axis), 1) if left.dim(0) != Shape::N && known > 0 && from.is_multiple_of(known) => {
-            Ok(wanted.with(axis, ok!(rules::product(op, left.dim(0), from / known))))
+        (Some(axis), 1) if known > 0 && from.is_multiple_of(known) => {
+            Ok(wanted.with(axis, ok!(rules::merged(op, left.dim(0), from / known))))
+        }
+        // `x.view(-1, 64)` of samples by places.
+        (Some(_), 2) if known > 0 && from.is_multiple_of(known) => {
+            Err(ShapeError::Together { op, one: left.dim(0), operator: "*", other: left.dim(1) })
         }
         _ => error,
     }

@@ -1,4 +1,5 @@
-//! The shape rules of sampling at any places: grids of places, and what lies there.
+//! The shape rules of sampling at any places: grids of places, and what lies there. Of the layer they know the words
+//! for its modes.
 
 use crate::layers::grid_sample::{GridMode, GridPadding};
 use crate::shape::{Shape, ShapeError, rules};

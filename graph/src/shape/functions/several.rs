@@ -1,7 +1,8 @@
-//! The shape rules of the functions that give several values: parts of an axis, an extreme and its index.
+//! The shape rules of the functions that give several values: parts of an axis, an extreme and its index. They know
+//! types; which value is which result, `crate::functions` knows.
 
 use super::{known_axis, reduce_one};
-use crate::shape::{DType, Shape, ShapeError, Type, rules};
+use crate::shape::{DType, Shape, ShapeError, Type, extent, rules};
 
 /// The largest number of values that one function gives.
 pub const MAX_RESULTS: usize = 16;
@@ -64,7 +65,20 @@ pub const fn chunk(op: &'static str, x: Type, chunks: usize, dim: isize) -> Resu
     if chunks == 0 {
         return Err(ShapeError::Attribute { op, rule: "the number of chunks must be at least 1" });
     }
-    let size = ok!(rules::number(op, x.shape.dim(axis))).div_ceil(chunks);
+    let extent = x.shape.dim(axis);
+    if let (true, Some(part), Some(true), true) = (
+        extent::is_free(extent),
+        extent::divided(extent, chunks),
+        extent::is_multiple(extent, chunks),
+        chunks <= MAX_RESULTS,
+    ) {
+        let mut types = Types::none();
+        while types.count < chunks {
+            types = types.and(Type::new(x.dtype, x.shape.with(axis, part)));
+        }
+        return Ok(types);
+    }
+    let size = ok!(rules::number(op, extent)).div_ceil(chunks);
     split(op, x, if size == 0 { 1 } else { size }, dim)
 }
 

@@ -1,4 +1,5 @@
-//! The shapes of an adaptive softmax: classes in clusters, the frequent ones first.
+//! The shapes of an adaptive softmax: classes in clusters, the frequent ones first. How rare a class is does not matter
+//! to them.
 
 use super::{axes, floats, weight};
 use crate::shape::functions::Types;

@@ -1,4 +1,5 @@
-//! The shapes of attention layers and of the transformer's: places, masks, and what comes out.
+//! The shapes of attention layers and of the transformer's: places, masks, and what comes out. Which place looks at
+//! which is not known here.
 
 use super::{sum, tensor, weight};
 use crate::shape::functions::Types;

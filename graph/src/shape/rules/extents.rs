@@ -1,6 +1,7 @@
-//! What rules compute with extents, which may be free: results, or why there is none that can be told.
+//! What rules compute with extents, which may be free: results, or why there is none that can be told. It knows
+//! numbers, and no shapes.
 
-use crate::shape::{MAX_EXTENT, ShapeError, extent};
+use crate::shape::{MAX_EXTENT, Shape, ShapeError, extent};
 
 /// A sum of extents, if it is one itself.
 pub const fn sum(op: &'static str, one: usize, other: usize) -> Result<usize, ShapeError> {
@@ -27,6 +28,24 @@ pub const fn product(op: &'static str, one: usize, other: usize) -> Result<usize
     match one.saturating_mul(other) {
         product if product <= MAX_EXTENT => Ok(product),
         _ => Err(ShapeError::Attribute { op, rule: "every extent must be below 2^31" }),
+    }
+}
+
+/// As [`sum`], of axes of tensors: one of them may be the batch axis.
+pub const fn joined(op: &'static str, one: usize, other: usize) -> Result<usize, ShapeError> {
+    match extent::plus(one, other) {
+        Some(sum) if one == Shape::N || other == Shape::N => Ok(sum),
+        None if one == Shape::N || other == Shape::N => Err(ShapeError::Together { op, one, operator: "+", other }),
+        _ => sum(op, one, other),
+    }
+}
+
+/// As [`product`], of axes of tensors: one of them may be the batch axis.
+pub const fn merged(op: &'static str, one: usize, other: usize) -> Result<usize, ShapeError> {
+    match extent::times(one, other) {
+        Some(product) if one == Shape::N || other == Shape::N => Ok(product),
+        None if one == Shape::N || other == Shape::N => Err(ShapeError::Together { op, one, operator: "*", other }),
+        _ => product(op, one, other),
     }
 }
 

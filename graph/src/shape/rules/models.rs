@@ -1,6 +1,7 @@
-//! The rule of a model that is a layer of another one: what it takes, and what it gives by that.
+//! The rule of a model that is a layer of another one: what it takes, and what it gives by that. It compares shapes,
+//! and knows neither model.
 
-use crate::shape::{Misfit, Shape, ShapeError, Sizes, Type};
+use crate::shape::{Misfit, Shape, ShapeError, Sizes, Type, extent};
 
 /// A model as a layer of another one: it takes the inputs that it declares, and nothing else. Its free extents may be any
 /// of the other model's, or numbers: what they are follows.
@@ -38,9 +39,9 @@ pub const fn inputs(declared: &[Type], found: &[Type]) -> Result<Sizes, ShapeErr
     Ok(sizes)
 }
 
-/// Whether a model's batch size is that of the model that applies it, or follows from no input.
+/// Whether a model's batch size is that of the model that applies it, or so many times that, or follows from no input.
 const fn is_batch(batch: usize) -> bool {
-    batch == Shape::N || batch == 0
+    batch == Shape::N || batch == 0 || extent::is_free(batch) && extent::source(batch) == Shape::N
 }
 
 /// What a model gives where it takes such inputs; what it declares where it does not.

@@ -1,4 +1,4 @@
-//! The shape rule of padding around images.
+//! The shape rule of padding around images. Of a mode it knows how far it reaches.
 
 use super::{axes, difference};
 use crate::layers::padding::PaddingMode;

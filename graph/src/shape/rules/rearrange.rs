@@ -1,5 +1,5 @@
 //! The shape rules of layers that put elements into another order: shuffles of channels and pixels, parts of an axis as
-//! axes, windows as columns and back.
+//! axes, windows as columns and back. Where an element goes is not known here.
 
 use super::{axis, number, product as times, quotient, window_extent};
 use crate::op::Window;

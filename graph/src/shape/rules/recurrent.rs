@@ -1,4 +1,4 @@
-//! The shapes of recurrent layers: sequences, states, and one step.
+//! The shapes of recurrent layers: sequences, states, and one step. Of a step it knows the number of gates.
 
 use super::{probability, tensor, weight};
 use crate::shape::functions::Types;

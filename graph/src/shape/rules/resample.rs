@@ -1,5 +1,6 @@
 //! The shape rules of layers that arrive at their spatial extents otherwise than by a window that slides over the
-//! input: transposed convolution, adaptive and fractional pooling, upsampling.
+//! input: transposed convolution, adaptive and fractional pooling, upsampling. From where an element is taken is not
+//! known here.
 
 use super::{difference, groups, number, product, sum, weight};
 use crate::op::{Convolution, MAX_SPATIAL, Window};

@@ -1,4 +1,4 @@
-//! What an operation is as contractions: data.
+//! What an operation is as contractions: data. Which tiles and stages compute them is not said here.
 
 use crate::contraction::problem::Contraction;
 use crate::contraction::strategies::overlap_add::OverlapAdd;

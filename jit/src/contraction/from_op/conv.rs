@@ -1,5 +1,6 @@
 //! Convolution and its two gradients as contractions over channels-last tensors with a physical zero halo: no im2col
-//! buffer, padding or flipping.
+//! buffer, padding or flipping. This file knows the geometry of windows and counts products; it knows no target and no
+//! tiling.
 //!
 //! With stride `s`, dilation `d` and low padding `p` along an axis, output place `o` and kernel element `k` meet input
 //! place `i = s * o + d * k - p`. The three operations differ in which of `i`, `o` and `k` are kept.

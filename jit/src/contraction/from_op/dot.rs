@@ -1,4 +1,5 @@
-//! Matrix products as contractions: `[b.., m, k]` times `[b.., k, n]`.
+//! Matrix products as contractions: `[b.., m, k]` times `[b.., k, n]`. It says which results may be computed
+//! transposed, not whether that is faster.
 
 use kiln_graph::Op;
 

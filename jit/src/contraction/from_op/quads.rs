@@ -1,6 +1,7 @@
-//! Contractions of bytes by quads: four neighbours along a reduced axis are one element of 32 bits, of which a multiply-add
-//! takes four products. So operands lie with that axis innermost, in whole quads; zeros fill the last one up. All else is
-//! a contraction as any other, over a quarter as many places.
+//! Contractions of bytes by quads: four neighbours along a reduced axis are one element of 32 bits, of which a
+//! multiply-add takes four products. So operands lie with that axis innermost, in whole quads; zeros fill the last one
+//! up. All else is a contraction as any other, over a quarter as many places. Whether a processor has an instruction
+//! for quads is not asked here.
 //!
 //! ```text
 //! left operand [m, k]         a00 a01 a02 a03 | a04 a05 0 0        right operand [k, n], which lies as [n, k]

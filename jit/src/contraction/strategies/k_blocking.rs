@@ -2,8 +2,8 @@
 //! task takes the sums of a block of results in several blocks of the reduced axis and keeps them in scratch memory in
 //! between, so that a block of the left operand and the sums stay in the second-level cache, and a strip of the right
 //! operand in the first-level one, or with 16 lanes in the second. Both operands are copied to panels. Each sum goes on
-//! where it stopped, so that its order is that of one run. It knows tilings and what memory costs; it knows no operation
-//! and no epilogue.
+//! where it stopped, so that its order is that of one run. It knows tilings and what memory costs; it knows no
+//! operation and no epilogue.
 
 use super::emit::Side;
 use super::packed_panels::PackedPanels;

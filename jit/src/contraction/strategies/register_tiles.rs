@@ -289,7 +289,9 @@ impl<'a> Shape<'a> {
         let unrolled = self.unrolled();
         let rows_of = |rows: usize| {
             let sizes = self.rows_box(rows)?;
-            Some((rows, self.row_tiles(&sizes), self.loaded(&sizes, &unrolled), sizes))
+            // Higher tiles share nothing, however narrow they are.
+            let loaded = if self.shares(rows, 1) { self.loaded(&sizes, &unrolled) } else { 1.0 };
+            Some((rows, self.row_tiles(&sizes), loaded, sizes))
         };
         let rows_of: Vec<_> = (1..=self.target.vector_registers).filter_map(rows_of).collect();
         let passing = self.is_passing();

@@ -2,7 +2,8 @@
 //! weights is transformed to 16 elements, and the sums over channels are 16 matrix products, with 16 multiplications
 //! for 4 results instead of 36; by F(4 x 4, 3 x 3) a patch has 6 x 6 inputs, with 36 multiplications for 16 results
 //! instead of 144, and by F(2 x 2, 5 x 5) for 4 instead of 100. Patches and sums of one block of tiles at a time lie in
-//! scratch memory that the caches hold.
+//! scratch memory that the caches hold. All of it knows contractions and what memory costs; it knows neither the
+//! operation that a contraction stems from nor what is fused behind it.
 //!
 //! | file | what it holds |
 //! | --- | --- |

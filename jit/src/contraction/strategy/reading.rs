@@ -1,5 +1,5 @@
-//! What reading operands takes beside the tiles' loads: copies, and elements that are widened. It knows tilings and panels; it
-//! decides nothing.
+//! What reading operands takes beside the tiles' loads: copies, and elements that are widened. It knows tilings and
+//! panels; it decides nothing.
 
 use crate::contraction::stalls::products;
 use crate::contraction::strategies::packed_panels::PackedPanels;

@@ -1,4 +1,4 @@
-//! What strategies leave out.
+//! What strategies leave out. They go by estimates alone: nothing is emitted or measured.
 
 use super::*;
 use crate::contraction::problem::{Axis, Coordinate};

@@ -1,5 +1,5 @@
-//! Winograd's ways: forward and for input gradients; what is more of weight gradients, and of the larger tiles. It knows
-//! numbers alone, each with its unit, its origin and its date.
+//! Winograd's ways: forward and for input gradients; what is more of weight gradients, and of the larger tiles. It
+//! knows numbers alone, each with its unit, its origin and its date.
 
 /// Tasks that transform, at most. Unit: tasks. Zen 3, 2026-11-26.
 pub const TRANSFORMS: usize = 64;

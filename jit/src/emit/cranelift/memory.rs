@@ -1,5 +1,6 @@
 //! Loads and stores: contiguous, of some lanes, strided, at run-time rows.
-//! Whatever is not one vector is composed of 32- and 64-bit scalars: nothing beyond the active lanes is touched.
+//! Whatever is not one vector is composed of 32- and 64-bit scalars: nothing beyond the active lanes is touched. It
+//! checks no bounds: the kernel's checker has done so.
 
 use cranelift_codegen::ir::{self, InstBuilder, MemFlagsData, types};
 

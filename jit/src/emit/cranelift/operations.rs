@@ -1,4 +1,5 @@
 //! Operations on values. A mask is a vector of all ones or all zeros a lane; with one lane it is Cranelift's boolean.
+//! What reads memory is `memory.rs`'s.
 
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
 use cranelift_codegen::ir::{self, ConstantData, InstBuilder, types};

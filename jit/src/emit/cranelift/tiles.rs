@@ -1,5 +1,5 @@
 //! Tile registers: each is a place in the stack frame, of rows one behind the other. Cranelift has no instructions for
-//! them, so that a product is one of vectors, row by row.
+//! them, so that a product is one of vectors, row by row. So it knows nothing of AMX, and needs no permission for it.
 
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{self, InstBuilder, MemFlagsData, StackSlot, StackSlotData, StackSlotKind, types};

@@ -1,5 +1,5 @@
-//! Brings values to where an instruction wants them: into registers, or as operands in memory. It emits loads, stores and
-//! moves, and knows no operation.
+//! Brings values to where an instruction wants them: into registers, or as operands in memory. It emits loads, stores
+//! and moves, and knows no operation.
 
 use iced_x86::{Code, Register};
 

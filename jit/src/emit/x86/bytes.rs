@@ -1,4 +1,5 @@
-//! Loads and stores of 8-bit elements, which are i32 in registers. Nothing beyond the active lanes is touched.
+//! Loads and stores of 8-bit elements, which are i32 in registers. Nothing beyond the active lanes is touched. Four of
+//! them as one lane are `quads.rs`'s.
 //!
 //! ```text
 //! load     vpmovzxbd, vpmovsxbd   bytes to lanes, 4, 8 or 16 at once; others one by one: movzx or movsx, vpinsrd

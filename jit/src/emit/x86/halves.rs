@@ -1,4 +1,5 @@
-//! Loads and stores of 16-bit elements, which are the upper halves of lanes. Nothing beyond the active lanes is touched.
+//! Loads and stores of 16-bit elements, which are the upper halves of lanes. Nothing beyond the active lanes is
+//! touched. Two of them as one lane are `pairs.rs`'s.
 //!
 //! ```text
 //! load     vpmovzxwd   words to lanes          vpslld 16       to their upper halves

@@ -1,4 +1,5 @@
-//! Loads and stores: contiguous, of some lanes, strided, at run-time rows, at places of each lane's own. Nothing beyond the active lanes is touched.
+//! Loads and stores: contiguous, of some lanes, strided, at run-time rows, at places of each lane's own. Nothing beyond
+//! the active lanes is touched. Elements that are shorter than a lane are handed on to `halves.rs` and `bytes.rs`.
 
 use iced_x86::{Code, Register};
 

@@ -1,4 +1,5 @@
 //! Operations on values. With AVX2 a mask is a vector of all ones or all zeros a lane, with AVX-512 a register of bits.
+//! Where an operand is, and which value has to leave its register for a result, is `allocate.rs`'s to know.
 
 use iced_x86::Code;
 

@@ -1,4 +1,4 @@
-//! Products of pairs of bf16.
+//! Products of pairs of bf16. How pairs come into a register is not known here.
 //!
 //! ```text
 //! vdpbf16ps                             where there is AVX512-BF16; a pair for all lanes may lie in memory

@@ -1,4 +1,5 @@
-//! Products of four u8 with four i8 a lane, added to an i32: exact at every level.
+//! Products of four u8 with four i8 a lane, added to an i32: exact at every level. How quads come into a register is
+//! not known here.
 //!
 //! ```text
 //! vpdpbusd                                  where there is VNNI (AVX-VNNI, AVX512-VNNI)

@@ -1,5 +1,6 @@
 //! Tile registers (AMX). A function configures them where it begins, once for all its tasks, and releases them where it
-//! ends, so that whoever is called next, and the system, find none in use.
+//! ends, so that whoever is called next, and the system, find none in use. That a tile is written before it is read is
+//! for the kernel's checker to see.
 
 use iced_x86::{Code, Register};
 

@@ -1,5 +1,6 @@
 //! What a kernel's values are to the emitter: which are one and the same, which are constants, where each is used, how
-//! many are alive at once in a loop. It knows the kernel IR and, of the machine, which constants an operation needs.
+//! many are alive at once in a loop. It knows the kernel IR and, of the machine, which constants an operation needs. It
+//! gives out no registers.
 
 use kiln_graph::Few;
 use rustc_hash::FxHashMap;

@@ -1,4 +1,4 @@
-//! What the checker lets pass, and what it says of the rest.
+//! What the checker lets pass, and what it says of the rest. The kernels are never emitted or run.
 
 use super::*;
 

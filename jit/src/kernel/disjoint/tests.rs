@@ -1,4 +1,5 @@
-//! Small kernels, with what the proof says and whether the kernel interpreter finds tasks that depend on each other.
+//! Small kernels, with what the proof says and whether the kernel interpreter finds tasks that depend on each other. No
+//! threads run them.
 
 use std::panic::catch_unwind;
 

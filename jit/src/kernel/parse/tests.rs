@@ -1,4 +1,5 @@
-//! What is printed is read back, and what is no text of a kernel is refused where it goes wrong.
+//! What is printed is read back, and what is no text of a kernel is refused where it goes wrong. Whether a kernel obeys
+//! the rules is not asked here.
 
 use super::super::*;
 use super::{DEEPEST, parse, parse_all};

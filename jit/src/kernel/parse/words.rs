@@ -1,4 +1,5 @@
-//! The words of a text of kernels, one after the other, and what is said where another one was expected.
+//! The words of a text of kernels, one after the other, and what is said where another one was expected. It knows
+//! characters and numbers; what a word means is for `parse.rs` to know.
 
 use super::{ParseError, Parsed};
 use crate::kernel::print::is_name_character;

@@ -1,5 +1,6 @@
 //! From nodes of a graph to terms of an [`Expression`]: walks up from a node through elementwise operations and views
-//! until it meets values that lie in memory, and keeps equal terms once.
+//! until it meets values that lie in memory, and keeps equal terms once. It knows graphs and layouts; it knows no
+//! target, no lanes and no loops.
 
 use std::borrow::Cow;
 use std::hash::BuildHasher;

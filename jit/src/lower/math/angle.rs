@@ -1,5 +1,5 @@
-//! Sine and cosine of any angle: its quarter turns are taken off, exactly, and polynomials do the rest; and the angle of
-//! a point. It knows the kernel builder alone.
+//! Sine and cosine of any angle: its quarter turns are taken off, exactly, and polynomials do the rest; and the angle
+//! of a point. It knows the kernel builder alone.
 
 use std::f32::consts::{FRAC_2_PI, FRAC_PI_2, PI};
 

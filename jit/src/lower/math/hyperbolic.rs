@@ -1,5 +1,5 @@
-//! Hyperbolic functions and what undoes them, by powers of e and logarithms that are exact near 0 and 1. It knows the kernel
-//! builder alone.
+//! Hyperbolic functions and what undoes them, by powers of e and logarithms that are exact near 0 and 1. It knows the
+//! kernel builder alone.
 
 use std::f32::consts::{LN_2, LOG2_E};
 

@@ -1,5 +1,5 @@
 //! What a reduction folds: the neutral value, how two values and how the lanes of one become one, for each type of
-//! numbers.
+//! numbers. It knows no loops: how many accumulators there are is decided in `reduce.rs`.
 
 use kiln_graph::DType;
 use kiln_graph::op::ReduceOp;

@@ -1,4 +1,5 @@
-//! Functions along axes: folds, running ones, what puts elements in order. A row for each, by its name. Knows names only.
+//! Functions along axes: folds, running ones, what puts elements in order. A row for each, by its name. Knows names
+//! only.
 
 use super::*;
 

@@ -1,4 +1,5 @@
-//! Functions that move, choose, put and make elements, and change shapes. A row for each, by its name. Knows names only.
+//! Functions that move, choose, put and make elements, and change shapes. A row for each, by its name. Knows names
+//! only.
 
 use super::*;
 

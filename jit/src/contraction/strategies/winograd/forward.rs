@@ -1,4 +1,5 @@
-//! A convolution (or its input gradient) by Winograd's filtering: its blocks, what it costs, its stages.
+//! A convolution (or its input gradient) by Winograd's filtering: its blocks, what it costs, its stages. It writes no
+//! kernels: `emit.rs` does.
 
 use super::blocks::{Blocks, Shared, feature_blocks, tile_blocks};
 use super::product::{Product, Products, Sizes};

@@ -1,5 +1,5 @@
-//! The transforms of F(m x m, r x r): `Y = A' ((G g G') * (B' d B)) A`, element by element, for the m x m results `Y` of
-//! a patch `d` of (m + r - 1) x (m + r - 1) under a kernel `g` of r x r (Lavin and Gray, Fast Algorithms for
+//! The transforms of F(m x m, r x r): `Y = A' ((G g G') * (B' d B)) A`, element by element, for the m x m results `Y`
+//! of a patch `d` of (m + r - 1) x (m + r - 1) under a kernel `g` of r x r (Lavin and Gray, Fast Algorithms for
 //! Convolutional Neural Networks, 2015). It knows values alone.
 
 mod six;

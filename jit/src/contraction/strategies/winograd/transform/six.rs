@@ -1,6 +1,6 @@
-//! The transforms of patches of 6 x 6: F(4 x 4, 3 x 3) and F(2 x 2, 5 x 5), by Toom and Cook's way with the points 0, 1,
-//! -1, 1/2, -2 and infinity, whose error is half of that of the usual ones with 2 in place of 1/2. A row of `G` is the
-//! powers of a point over the product of its distances to the others, a column of `A'` the powers themselves:
+//! The transforms of patches of 6 x 6: F(4 x 4, 3 x 3) and F(2 x 2, 5 x 5), by Toom and Cook's way with the points 0,
+//! 1, -1, 1/2, -2 and infinity, whose error is half of that of the usual ones with 2 in place of 1/2. A row of `G` is
+//! the powers of a point over the product of its distances to the others, a column of `A'` the powers themselves:
 //!
 //! ```text
 //!      | 1 -3/2  -2   3/2  1  0 |        |   1      0      0   |
@@ -11,8 +11,8 @@
 //!      | 0   1  -3/2  -2  3/2 1 |        |   0      0      1   |
 //! ```
 //!
-//! With a kernel of 5 x 5, `G` has the powers up to the fourth, and `A'` two rows. They know values alone. Those of patches,
-//! results and gradients are written so that their intermediate values fit 32 registers.
+//! With a kernel of 5 x 5, `G` has the powers up to the fourth, and `A'` two rows. They know values alone. Those of
+//! patches, results and gradients are written so that their intermediate values fit 32 registers.
 
 use super::values::{Load, Store};
 use crate::kernel::{KernelBuilder, Value};

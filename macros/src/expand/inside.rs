@@ -1,0 +1,236 @@
+//! What models take from one another: the functions that a declaration has for those who hold it, the list of its
+//! values, and the calls of both. What another model has is not looked at: its functions are named, and rustc finds
+//! them.
+//!
+//! A function `embed` is called by two others of the model, one over values and one over types. Their names begin with
+//! `pub_fn`, as rustc shows them where there is no function of the user's that is public.
+
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{ToTokens, format_ident, quote_spanned};
+use syn::Visibility;
+use syn::ext::IdentExt;
+
+use super::applied;
+use super::around::line;
+use super::body::{Expansion, Target, computation_of, way};
+use super::checks::{Want, at, call, declared_types};
+use super::owner::Owner;
+use super::walk::segment;
+use crate::ast::{Node, Parameter, ParameterKind, Place, Sequence};
+use crate::body::{Access, Helper, Inside, Step};
+use crate::naming::KILN;
+use crate::validate::{Layer, LayerKind, Validated, batch};
+
+/// `pub_fn_embed`, and the same over types.
+fn names(function: &Ident, place: Span) -> (Ident, Ident) {
+    let function = function.unraw();
+    (format_ident!("pub_fn_{function}", span = place), format_ident!("types_of_pub_fn_{function}", span = place))
+}
+
+/// A parameter of a model that was declared elsewhere, or what a function of it gives.
+pub fn take(expansion: &Expansion<'_>, inside: &Inside, want: Want) -> TokenStream {
+    let Inside { model, way: behind, call: called, place } = inside;
+    let (label, mut indices) = expansion.label(model);
+    let Some(Node::Layer(Layer { ty, .. })) = model.find(expansion.layers) else { return TokenStream::new() };
+    let given = called.iter().flat_map(|(_, given)| given).map(|value| expansion.value(value, Want::One));
+    let given: Vec<TokenStream> = given.collect();
+    match (expansion.target, called) {
+        (Target::Computation(owner), Some((function, _))) => {
+            let (held, segments) = way(model, owner);
+            let (function, _) = names(function, at(function.span()));
+            let (batch, line) = (batch(), line(place.first));
+            let positions = (0..given.len()).map(syn::Index::from);
+            let all = emit!((&#held).#function(g, #batch, #(given.#positions),*));
+            let result = match want {
+                Want::One => emit!(let [x] = #KILN::graph::model::exactly(g, &#all); x),
+                Want::Several(_) => emit!(#KILN::graph::model::exactly(g, &#all)),
+            };
+            emit!({ let given = (#(#given,)*); #line #(let _scope = g.enter(#segments);)* #result })
+        }
+        (Target::Types(_), Some((function, _))) => {
+            let (_, function) = names(function, at(function.span()));
+            let (name, batch) = (label.bind(), batch());
+            let types = quote_spanned!(at(place.last)=> (#batch, #(#given),*));
+            let function = quote_spanned!(at(place.first)=> <#ty>::#function);
+            let types = emit!(#function #types);
+            let count = call(*place, emit!(shape::check_outputs), emit!(name, &types));
+            let result = if want == Want::One { emit!(let [x] = #count; x) } else { count };
+            emit!({ #indices #name let types = #types; #result })
+        }
+        (Target::Computation(owner), None) => {
+            let ((held, segments), line) = (way(model, owner), line(place.first));
+            let (field, names) = way(&Access { steps: behind.clone() }, &held);
+            emit!({
+                // Fields that are private stay so.
+                let _ = &#field;
+                #line
+                #(let _scope = g.enter(#segments);)*
+                #KILN::layers::parameter_of(g, &#held, &[#(#names),*].join("."))
+            })
+        }
+        (Target::Types(_), None) => {
+            let names = behind.iter().map(|step| match step {
+                Step::Member(name) => segment(name),
+                Step::Index { .. } => String::new(),
+            });
+            let positions = behind.iter().filter_map(|step| match step {
+                Step::Member(_) => None,
+                Step::Index { index, .. } => Some(index),
+            });
+            indices.extend(label.bind());
+            let arguments = emit!(name, <#ty as #KILN::graph::Model>::FIELDS, &[#(#names),*], &[#(#positions),*]);
+            let value = call(*place, emit!(model::check_field), arguments);
+            emit!({ #indices #value })
+        }
+    }
+}
+
+/// The functions that others call, and the checks of those that say all their types.
+pub fn functions(declaration: &Validated) -> TokenStream {
+    if declaration.inputs.is_empty() {
+        return TokenStream::new();
+    }
+    let is_public = |visibility: &Visibility| !matches!(visibility, Visibility::Inherited);
+    let helpers = declaration.helpers.iter().filter(|helper| is_public(&helper.visibility));
+    let mut functions: Vec<TokenStream> = helpers.map(|helper| of_helper(helper, declaration)).collect();
+    for member in declaration.body.members.iter().filter(|member| is_public(&member.visibility)) {
+        if let (syn::Member::Named(name), Some(access)) = (&member.name, applied::of_field(member)) {
+            functions.push(of_layer(name, &member.visibility, &access, declaration));
+        }
+    }
+    if functions.is_empty() {
+        return TokenStream::new();
+    }
+    let name = &declaration.name;
+    let (parameters, arguments, bounds) = declaration.generics.split_for_impl();
+    emit! {
+        #[doc(hidden)]
+        impl #parameters #name #arguments #bounds {
+            #(#functions)*
+        }
+    }
+}
+
+fn of_helper(helper: &Helper, declaration: &Validated) -> TokenStream {
+    let Helper { visibility, name, parameters, results, .. } = helper;
+    let (owner, batch, place) = (Owner::of(declaration), batch(), Place::of(name));
+    let (compute, types) = names(name, at(name.span()));
+    let given: Vec<&Ident> = parameters.iter().map(|parameter| &parameter.name).collect();
+    let taken = |tensor: TokenStream| -> Vec<TokenStream> {
+        let each = parameters.iter().map(|Parameter { name, kind }| match kind {
+            ParameterKind::Tensor(_) => emit!(#name: #tensor),
+            ParameterKind::Number(ty) => emit!(#name: #ty),
+        });
+        each.collect()
+    };
+    let text = name.unraw().to_string();
+    let checks = declared_types(parameters).map(|(argument, extents)| {
+        let (argument_text, declared) = (argument.unraw().to_string(), owner.extents(extents));
+        let check = call(place, emit!(shape::check_argument), emit!(#text, #argument_text, #declared, #argument));
+        emit!(let #argument = #check;)
+    });
+    let checks: Vec<TokenStream> = checks.collect();
+    let (function, walk) = (computation_of(helper, &declaration.name), owner.function(name, place));
+    let (computed, walked) = (emit!(#function(self, g, #batch, #(#given),*)), emit!(#walk(#batch, #(#given),*)));
+    let (computed, walked) = if *results == 1 { (emit!([#computed]), emit!([#walked])) } else { (computed, walked) };
+    let (values, kinds) = (taken(emit!(#KILN::graph::Value<'g>)), taken(emit!(#KILN::graph::Type)));
+    emit! {
+        #[track_caller]
+        #visibility fn #compute<'g>(
+            &self,
+            g: &'g #KILN::graph::Builder,
+            #batch: usize,
+            #(#values),*
+        ) -> [#KILN::graph::Value<'g>; #results] {
+            #computed
+        }
+
+        #[track_caller]
+        #visibility const fn #types(#batch: usize, #(#kinds),*) -> [#KILN::graph::Type; #results] {
+            #(#checks)*
+            #walked
+        }
+    }
+}
+
+/// A field that others may see is applied by them as a function: a list takes the place in it first.
+fn of_layer(name: &Ident, visibility: &Visibility, access: &Access, declaration: &Validated) -> TokenStream {
+    let Some(function) = applied::of_access(access, &declaration.body) else { return TokenStream::new() };
+    let (compute, types) = names(name, at(name.span()));
+    let positions: Vec<Ident> = access.steps.iter().filter_map(applied::position_of).collect();
+    let x = emit!(x);
+    let computed = function.compute(&declaration.name, &emit!(self), Some(&x), at(name.span()));
+    let walked = function.check(&Owner::of(declaration), Some(&x), Place::of(name));
+    emit! {
+        #[track_caller]
+        #visibility fn #compute<'g>(
+            &self,
+            g: &'g #KILN::graph::Builder,
+            _: usize,
+            #(#positions: usize,)*
+            x: #KILN::graph::Value<'g>,
+        ) -> [#KILN::graph::Value<'g>; 1] {
+            [#computed]
+        }
+
+        #[track_caller]
+        #visibility const fn #types(
+            _: usize,
+            #(#positions: usize,)*
+            x: #KILN::graph::Type,
+        ) -> [#KILN::graph::Type; 1] {
+            [#walked]
+        }
+    }
+}
+
+/// What others may take as values: the parameters of layers, by the fields that lead there.
+pub fn fields(declaration: &Validated) -> TokenStream {
+    let owner = Owner::of(declaration);
+    match of_sequence(&declaration.body, &owner) {
+        Some(fields) => emit!(const FIELDS: &'static [#KILN::graph::model::Field] = #fields;),
+        None => TokenStream::new(),
+    }
+}
+
+fn of_sequence(body: &Sequence<Layer>, owner: &Owner) -> Option<TokenStream> {
+    let fields = body.members.iter().filter_map(|member| {
+        let (name, holds) = (segment(&member.name), of_node(&member.node, owner)?);
+        Some(emit!(#KILN::graph::model::Field { name: #name, holds: #holds }))
+    });
+    let fields: Vec<TokenStream> = fields.collect();
+    (!fields.is_empty()).then(|| emit!(&[#(#fields),*]))
+}
+
+fn of_node(node: &Node<Layer>, owner: &Owner) -> Option<TokenStream> {
+    let holds = emit!(#KILN::graph::model::Holds);
+    Some(match node {
+        Node::Layer(Layer { id, ty, kind: LayerKind::Known { values, .. }, .. }) => {
+            let settings = owner.settings(*id);
+            let value = |name: &&str| emit!(#holds::Value { shape: <#ty>::parameter(#name, &#settings) });
+            match values {
+                [] => return None,
+                [""] => value(&""),
+                values => {
+                    let fields = values.iter().map(|name| {
+                        let value = value(name);
+                        emit!(#KILN::graph::model::Field { name: #name, holds: #value })
+                    });
+                    emit!(#holds::Fields { fields: &[#(#fields),*] })
+                }
+            }
+        }
+        Node::Layer(Layer { ty, kind: LayerKind::Model, .. }) => {
+            emit!(#holds::Fields { fields: <#ty as #KILN::graph::Model>::FIELDS })
+        }
+        Node::List { element, length } => {
+            let element = of_node(element, owner)?;
+            let length = length.to_token_stream();
+            emit!(#holds::List { length: #length, element: &#element })
+        }
+        Node::Sequence(inner) => {
+            let fields = of_sequence(inner, owner)?;
+            emit!(#holds::Fields { fields: #fields })
+        }
+    })
+}

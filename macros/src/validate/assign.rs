@@ -1,0 +1,192 @@
+//! Names and what they stand for: `let`, assignments, and which names may be given another value. What stands to the
+//! right of an assignment is for `expressions.rs` to read.
+
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::quote;
+use syn::{Expr, Pat};
+
+use super::scope::{Binding, Scope};
+use crate::ast::Place;
+use crate::body::{Argument, Attribute, Call, Statement, Tensor, Value};
+use crate::free::Origin;
+use crate::methods::Function;
+
+impl Scope<'_> {
+    /// `let name = value;`
+    pub fn declare(&mut self, local: &syn::Local) -> Option<Statement> {
+        if let Some(list) = self.new_list(local) {
+            return list;
+        }
+        let value = match &local.init {
+            Some(init) if init.diverge.is_none() => self.values(&init.expr),
+            _ => self.mistake(local, "expected a value: `let NAME = ..;`"),
+        };
+        let origin = local.init.as_ref().map_or(Origin::Constant, |init| self.origin(&init.expr));
+        let value = match value {
+            Some(Value::Number(number)) if self.tensors.contains(&std::ptr::from_ref(local)) => {
+                Some(Value::Tensor(full(number, Place::of(local))))
+            }
+            value => value,
+        };
+        let name = match &local.pat {
+            Pat::Ident(pattern) => pattern.ident.clone(),
+            Pat::Tuple(pattern) => return self.unpack_new(local, pattern, value),
+            other => return self.mistake(other, "expected one name or several in parentheses: `let NAME = ..;`"),
+        };
+        let binding = match &value {
+            Some(Value::Number(_)) => Binding::Number,
+            Some(value) => {
+                let message = format!("`{name}` is a name for");
+                match self.gives(value, 1, local.init.as_ref().map(|init| &init.expr), &message) {
+                    Some(()) => Binding::Tensor,
+                    None => Binding::Unknown,
+                }
+            }
+            None => Binding::Unknown,
+        };
+        if let Binding::Number = binding {
+            self.numbers.push(self.names.len());
+        }
+        self.names.declare(&name.to_string(), binding);
+        self.extents.push((name.to_string(), origin));
+        Some(Statement::Set { declares: true, name, value: value? })
+    }
+
+    /// `let (a, b) = value;`
+    fn unpack_new(&mut self, local: &syn::Local, pattern: &syn::PatTuple, value: Option<Value>) -> Option<Statement> {
+        let parts = self.parts_of(value.as_ref());
+        let mut names = Vec::new();
+        for (position, element) in pattern.elems.iter().enumerate() {
+            let count = parts.get(position).copied().unwrap_or(1);
+            match element {
+                Pat::Ident(name) if count == 1 => names.push(Some(name.ident.clone())),
+                Pat::Wild(_) => names.extend(vec![None; count]),
+                Pat::Tuple(inner) if count > 1 && inner.elems.len() == count => {
+                    for element in &inner.elems {
+                        names.push(match element {
+                            Pat::Ident(name) => Some(name.ident.clone()),
+                            Pat::Wild(_) => None,
+                            other => return self.mistake(other, "expected a name: `let (a, (b, c)) = ..;`"),
+                        });
+                    }
+                }
+                other if count > 1 => {
+                    for name in pattern
+                        .elems
+                        .iter()
+                        .filter_map(|name| if let Pat::Ident(name) = name { Some(name) } else { None })
+                    {
+                        self.names.declare(&name.ident.to_string(), Binding::Unknown);
+                    }
+                    return self.mistake(other, format!("this is for {count} tensors: write `(h, c)`, or `_`"));
+                }
+                other => return self.mistake(other, "expected a name: `let (a, b) = ..;`"),
+            }
+        }
+        let fits = value.as_ref().and_then(|value| self.gives(value, names.len(), local, "these are names for"));
+        for name in names.iter().flatten() {
+            let binding = if fits.is_some() { Binding::Tensor } else { Binding::Unknown };
+            self.names.declare(&name.to_string(), binding);
+        }
+        Some(Statement::Unpack { declares: true, names, value: value?, cuts: false })
+    }
+
+    /// `(a, b) = value`
+    pub fn unpack(&mut self, left: &syn::ExprTuple, assign: &syn::ExprAssign) -> Option<Statement> {
+        let value = self.values(&assign.right);
+        let mut names = Vec::new();
+        let parts = self.parts_of(value.as_ref());
+        for (position, element) in left.elems.iter().enumerate() {
+            let count = parts.get(position).copied().unwrap_or(1);
+            match element {
+                Expr::Infer(_) => names.extend(vec![None; count]),
+                Expr::Tuple(inner) if count > 1 && inner.elems.len() == count => {
+                    for element in &inner.elems {
+                        names.push(match element {
+                            Expr::Infer(_) => None,
+                            other => Some(self.assignable(other, true)?),
+                        });
+                    }
+                }
+                other if count > 1 => {
+                    return self.mistake(other, format!("this is for {count} tensors: write `(h, c)`, or `_`"));
+                }
+                other => names.push(Some(self.assignable(other, true)?)),
+            }
+        }
+        let value = value?;
+        self.gives(&value, names.len(), assign, "these are names for")?;
+        let cuts = names.iter().flatten().any(|name| self.leaves_cut(name));
+        Some(Statement::Unpack { declares: false, names, value, cuts })
+    }
+
+    /// `name = value`
+    pub fn assign(&mut self, target: &Expr, value: Value) -> Option<Statement> {
+        if let Expr::Index(index) = target
+            && let Some(list) = self.list_of(&index.expr)
+        {
+            return self.put(&list, index, value);
+        }
+        let name = self.assignable(target, matches!(value, Value::Tensor(_)))?;
+        let value = match value {
+            Value::Tensor(tensor) if self.leaves_cut(&name) => {
+                Value::Tensor(detached(tensor, name.span(), "", Place::of(target)))
+            }
+            other => other,
+        };
+        Some(Statement::Set { declares: false, name, value })
+    }
+
+    /// The name in scope that can be given another tensor, or another number.
+    fn assignable(&mut self, target: &Expr, tensor: bool) -> Option<Ident> {
+        let name = match target {
+            Expr::Path(path) => path.path.get_ident(),
+            _ => None,
+        };
+        let Some(name) = name else {
+            return self.mistake(target, "values are immutable: only a name can be given a new value, as in `x = ..`");
+        };
+        let message = match self.find(name) {
+            Some(Binding::Tensor) if tensor => return Some(name.clone()),
+            Some(Binding::Number) if !tensor => return Some(name.clone()),
+            // It is a tensor from the start: its `let` is read again.
+            Some(Binding::Number) if self.is_of_let(name) => {
+                self.becomes_tensor = self.names.find(&name.to_string());
+                return Some(name.clone());
+            }
+            Some(Binding::List) => {
+                format!(
+                    "`{name}` is a list of tensors: it takes one more by `{name}.push(x);`, one element by `{name}[0] = x;`"
+                )
+            }
+            Some(Binding::Tensor) => format!("`{name}` is a tensor and can not become a number; use another name"),
+            Some(Binding::Number) => format!("`{name}` is a number and can not become a tensor; use another name"),
+            Some(Binding::Layer(_)) => format!("`{name}` is a layer, and can not be given a value"),
+            Some(Binding::Optimizer(_)) => format!("`{name}` is an optimizer, and can not be given a value"),
+            Some(Binding::Unknown) => return None,
+            None => return self.not_in_scope(name),
+        };
+        self.mistake(name, message)
+    }
+
+    /// Whether a name of a number is from a `let`, and no parameter or counter.
+    fn is_of_let(&self, name: &Ident) -> bool {
+        self.names.find(&name.to_string()).is_some_and(|place| self.numbers.contains(&place))
+    }
+}
+
+/// A number as a tensor without axes.
+fn full(number: TokenStream, place: Place) -> Tensor {
+    let function = Function::find("full").expect("a row of the table");
+    let size = Attribute { tokens: quote!(&[]), fixed: Some("[]".to_string()) };
+    let number = Attribute { tokens: quote!(#number as f64), fixed: None };
+    let arguments = vec![Argument::Attribute(size), Argument::Attribute(number)];
+    Tensor::Call(Box::new(Call { function, name: place.first, arguments, text: String::new(), place }))
+}
+
+/// `tensor.detach()`
+pub fn detached(tensor: Tensor, name: Span, text: &str, place: Place) -> Tensor {
+    let function = Function::find("detach").expect("a row of the table");
+    let (arguments, text) = (vec![Argument::Tensor(tensor)], text.to_string());
+    Tensor::Call(Box::new(Call { function, name, arguments, text, place }))
+}
