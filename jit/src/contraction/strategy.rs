@@ -412,7 +412,8 @@ impl Strategy {
                 methods.push((vec![TiledPart::accumulating(items, reading, search, stalls)], None));
             }
             // Third case, the usual one: one contraction, whole (`None`) or split in so many parts. The parts of a sum
-            // are also tried accumulated, piece by piece. K-blocking is left out there, its sums would be kept twice.
+            // are also tried accumulated, piece by piece, and deep ones only so. K-blocking is left out there, its sums
+            // would be kept twice.
             ([contraction], None) => {
                 for count in split_k::counts(contraction, output, search.splits, stalls.target) {
                     let Some(count) = count else {
@@ -425,12 +426,14 @@ impl Strategy {
                     let dense = PreferredLayout { order: preferred[2].order.clone(), halo: Halo::default() };
                     let partials = Partials::new(output, &dense, split_k::count(&split));
                     let part = |(contraction, first): (Contraction, usize), search: Search| {
-                        let whole = Search { k_blocking: false, ..search };
-                        let mut parts = TiledPart::fastest(&contraction, reading, whole, stalls);
-                        let strips = Accumulate::strips(&contraction, partials.from(first));
-                        parts.extend(
-                            strips.into_iter().flat_map(|s| TiledPart::accumulating(s, reading, search, stalls)),
-                        );
+                        let strips = Accumulate::strips(&contraction, partials.from(first), stalls.target);
+                        let strips = strips.into_iter();
+                        let mut parts: Vec<TiledPart> =
+                            strips.flat_map(|s| TiledPart::accumulating(s, reading, search, stalls)).collect();
+                        if parts.is_empty() || !Accumulate::is_deep(&contraction, stalls.target) {
+                            let whole = Search { k_blocking: false, ..search };
+                            parts.splice(..0, TiledPart::fastest(&contraction, reading, whole, stalls));
+                        }
                         let parts = TiledPart::sorted(parts, search).into_iter();
                         parts.map(|part| TiledPart { first, ..part }).collect()
                     };

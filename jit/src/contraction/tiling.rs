@@ -5,6 +5,7 @@ use super::key::{Key, Keyed};
 use super::problem::{Axis, Contraction};
 use super::text::{Reader, RecipeError, Text, record};
 use crate::cost::params::sharing::TASKS;
+use crate::cost::params::stalls::LINE;
 
 /// A loop over an axis in steps of `size` places; what is left over at the end is a smaller step of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -65,7 +66,8 @@ pub struct Tiling {
 /// What each tile asks for while its products are taken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ahead {
-    /// Lines of the next strip of packed B, so that they are in the second-level cache when their turn comes.
+    /// Lines of the next strip of the right operand, packed or in lines as it lies ([`Tiling::reads_lines`]), so that
+    /// they are in the second-level cache when their turn comes.
     pub lines: usize,
     /// Whether for the lines of its results.
     pub results: bool,
@@ -205,6 +207,18 @@ impl Tiling {
     pub fn inside(&self) -> &[Level] {
         let at = self.levels.iter().rposition(|l| Some(l.axis) == self.vector).map_or(0, |at| at + 1);
         &self.levels[at..]
+    }
+
+    /// The reduced axis at each of whose places a strip of the right operand is some whole lines, as it lies, and another
+    /// one follows for most strips. `None` where it is packed, or lies otherwise.
+    pub fn reads_lines(&self) -> Option<usize> {
+        let axes = &self.contraction.axes;
+        let [reduce] = self.reduce[..] else { return None };
+        let vector = self.vector.filter(|&vector| self.fold.is_none() && axes[vector].right == 1)?;
+        let (width, strip) = (axes[vector].extent, self.tile()[1]);
+        let of_lines = [strip as i64, axes[reduce.axis].right, self.contraction.right].iter().all(|at| at % LINE == 0);
+        let lies = self.panels[1].is_none() && axes[reduce.axis].right != 0;
+        (lies && of_lines && width > 2 * strip).then_some(reduce.axis)
     }
 
     /// Lines of the next strip that each tile asks for.
