@@ -222,7 +222,9 @@ pub struct Inside {
 /// A function of a model that was declared elsewhere, and what it is given.
 pub struct Called {
     pub function: Ident,
+    /// The places in lists on the way to what is called, so many, and then the arguments.
     pub given: Vec<(Value, Place)>,
+    pub places: usize,
     /// The parentheses around it.
     pub parentheses: Span,
 }

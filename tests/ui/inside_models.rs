@@ -195,6 +195,16 @@ model! {
 }
 
 model! {
+    struct ListAsLayer {
+        encoder: Encoder,
+    }
+
+    fn forward(x: [N, 8]) -> [N, 8] {
+        encoder.blocks(encoder.fc1(x))
+    }
+}
+
+model! {
     struct OfSeveral {
         encoder: Encoder,
     }

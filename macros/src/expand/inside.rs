@@ -36,11 +36,11 @@ pub fn take(expansion: &Expansion<'_>, inside: &Inside, want: Want) -> TokenStre
     let (given, places): (Vec<TokenStream>, Vec<Span>) =
         given.map(|(value, place)| (expansion.value(value, Want::One), at(place.first))).unzip();
     match (expansion.target, called) {
-        (Target::Computation(owner), Some(Called { function, parentheses, .. })) => {
+        (Target::Computation(owner), Some(called)) => {
             let (held, segments) = way(model, owner);
-            let (function, _) = names(function, at(function.span()));
+            let (function, _) = names(&called.function, at(called.function.span()));
             let (batch, line) = (batch(), line(place.first));
-            let taken = taken(&places, *parentheses);
+            let taken = taken(called, &places);
             let function = quote_spanned!(at(place.first)=> <#ty>::#function);
             let all = emit!(#function(&#held, g, #batch, #taken));
             let result = match want {
@@ -49,10 +49,10 @@ pub fn take(expansion: &Expansion<'_>, inside: &Inside, want: Want) -> TokenStre
             };
             emit!({ let given = (#(#given,)*); #line #(let _scope = g.enter(#segments);)* #result })
         }
-        (Target::Types(_), Some(Called { function, parentheses, .. })) => {
-            let (_, function) = names(function, at(function.span()));
+        (Target::Types(_), Some(called)) => {
+            let (_, function) = names(&called.function, at(called.function.span()));
             let (name, batch) = (label.bind(), batch());
-            let taken = taken(&places, *parentheses);
+            let taken = taken(called, &places);
             let types = quote_spanned!(at(place.last)=> (#batch, #taken));
             let function = quote_spanned!(at(place.first)=> <#ty>::#function);
             let types = emit!(#function #types);
@@ -103,14 +103,19 @@ pub fn take(expansion: &Expansion<'_>, inside: &Inside, want: Want) -> TokenStre
     }
 }
 
-/// What a function is given, of the variable that holds it: what does not fit is said at the user's tokens.
-fn taken(places: &[Span], parentheses: Span) -> TokenStream {
+/// What a function is given, of the variable that holds it: the places in lists, and the arguments. What does not fit is
+/// said at the user's tokens.
+fn taken(called: &Called, places: &[Span]) -> TokenStream {
     let each = places.iter().enumerate().map(|(position, place)| {
         let given = Ident::new("given", place.resolved_at(Span::mixed_site()));
         let position = syn::Index { index: position as u32, span: *place };
         quote_spanned!(*place=> #given.#position)
     });
-    quote_spanned!(at(parentheses)=> (#(#each,)*))
+    let each: Vec<TokenStream> = each.collect();
+    let (places, arguments) = each.split_at(called.places);
+    let places = quote_spanned!(at(called.function.span())=> [#(#places),*]);
+    let arguments = quote_spanned!(at(called.parentheses)=> (#(#arguments,)*));
+    emit!(#places, #arguments)
 }
 
 /// The functions that others call, and the checks of those that say all their types.
@@ -152,7 +157,9 @@ fn of_helper(helper: &Helper, declaration: &Validated) -> TokenStream {
             ParameterKind::Tensor(_) => tensor.clone(),
             ParameterKind::Number(ty) => ty.to_token_stream(),
         });
-        quote_spanned!(at(name.span())=> (#(#given,)*): (#(#types,)*))
+        let given = quote_spanned!(at(name.span())=> (#(#given,)*): (#(#types,)*));
+        let places = quote_spanned!(at(name.span())=> _: [usize; 0]);
+        emit!(#places, #given)
     };
     let text = name.unraw().to_string();
     let checks = declared_types(parameters).map(|(argument, extents)| {
@@ -191,9 +198,10 @@ fn of_layer(name: &Ident, visibility: &Visibility, access: &Access, declaration:
     let positions: Vec<Ident> = access.steps.iter().filter_map(applied::position_of).collect();
     let x = emit!(x);
     let taken = |tensor: TokenStream| {
-        let places = positions.iter().map(|_| emit!(usize));
-        let (names, types) = (emit!(#(#positions,)* x,), emit!(#(#places,)* #tensor,));
-        quote_spanned!(at(name.span())=> (#names): (#types))
+        let depth = positions.len();
+        let given = quote_spanned!(at(name.span())=> (#x,): (#tensor,));
+        let places = quote_spanned!(at(name.span())=> [#(#positions),*]: [usize; #depth]);
+        emit!(#places, #given)
     };
     let (values, kinds) = (taken(emit!(#KILN::graph::Value<'g>)), taken(emit!(#KILN::graph::Type)));
     let computed = function.compute(&declaration.name, &emit!(self), Some(&x), at(name.span()));
@@ -237,17 +245,22 @@ fn of_no_layer(name: &Ident, member: &Member<Layer>) -> TokenStream {
     };
     emit! {
         #[track_caller]
-        #visibility fn #compute<'g, T>(
+        #visibility fn #compute<'g, T, const K: usize>(
             &self,
             _: &'g #KILN::graph::Builder,
             _: usize,
+            _: [usize; K],
             _: T,
         ) -> [#KILN::graph::Value<'g>; 1] {
             ::core::panic!("{}", #reason)
         }
 
         #[track_caller]
-        #visibility const fn #types<T: ::core::marker::Copy>(_: usize, _: T) -> [#KILN::graph::Type; 1] {
+        #visibility const fn #types<T: ::core::marker::Copy, const K: usize>(
+            _: usize,
+            _: [usize; K],
+            _: T,
+        ) -> [#KILN::graph::Type; 1] {
             ::core::panic!("{}", #reason)
         }
     }

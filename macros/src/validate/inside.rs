@@ -58,10 +58,11 @@ impl Scope<'_> {
         place: Place,
     ) -> Option<Meaning> {
         self.used_by(&model);
+        let places = given.len();
         for argument in arguments {
             given.push((self.value(argument)?, Place::of(argument)));
         }
-        let call = Some(Called { function: name.clone(), given, parentheses });
+        let call = Some(Called { function: name.clone(), given, places, parentheses });
         Some(Tensor::Inside(Box::new(Inside { model, way: Vec::new(), call, place })).into())
     }
 
