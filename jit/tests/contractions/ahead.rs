@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use kiln_jit::contraction::{Problem, Recipe, Source, Stage};
-use kiln_jit::kernel::{Access, Buffer, Element, Index, Kernel, Operation, Statement};
+use kiln_jit::kernel::{Buffer, Element, Index, Kernel, Operation, Statement};
 use kiln_jit::target::Target;
 
 use super::k_blocking::{pixels, product};
@@ -113,8 +113,8 @@ impl Walk<'_> {
     }
 }
 
-/// The kernel of a recipe's tiles, what it reads, and whether the sums that it writes are the results.
-fn tiles<'a>(recipe: &'a Recipe, problem: &Problem, lanes: usize) -> Option<(Kernel, &'a [(Source, Access)], bool)> {
+/// The kernel of a recipe's tiles, and the stage that it is.
+fn tiles<'a>(recipe: &'a Recipe, problem: &Problem, lanes: usize) -> Option<(Kernel, &'a Stage)> {
     let of_tiles = |stage: &&Stage| ["tiles", "k-blocked tiles", "split-k parts"].contains(&stage.kind());
     let stage = recipe.stages.iter().find(of_tiles)?;
     let length = |&(source, _): &(Source, _)| match source {
@@ -124,7 +124,7 @@ fn tiles<'a>(recipe: &'a Recipe, problem: &Problem, lanes: usize) -> Option<(Ker
     };
     let buffers: Vec<(Element, usize)> = stage.buffers.iter().map(length).collect();
     let output = operand(problem.output, &row_major(problem.output)).layout;
-    Some((stage.plain("tiles", &buffers, [false; 2], &output, lanes), &stage.buffers[..2], stage.results))
+    Some((stage.plain("tiles", &buffers, [false; 2], &output, lanes), stage))
 }
 
 /// Rows in blocks and whole, rests of rows, columns and depth, K-blocked sums, images whose rows lie along three axes.
@@ -140,9 +140,9 @@ fn what_is_asked_for_is_needed() {
     let [mut packed, mut lying, mut results, mut blocked, mut of_images] = [0; 5];
     for (problem, target) in of_small.chain(of_blocks) {
         for recipe in &problem.candidates(&target) {
-            let Some((kernel, operands, are_results)) = tiles(recipe, &problem, target.lanes) else { continue };
+            let Some((kernel, stage)) = tiles(recipe, &problem, target.lanes) else { continue };
             let lines = Walk::tasks(&kernel);
-            for ((source, _), lines) in operands.iter().zip(&lines) {
+            for ((source, _), lines) in stage.buffers[..2].iter().zip(&lines) {
                 // All but what the first strips read, for which there is no tile before, and those of a strip behind the
                 // last.
                 let Some(asked) = lines.asked(&lines.read) else { continue };
@@ -155,7 +155,7 @@ fn what_is_asked_for_is_needed() {
                 assert!(late * 2 < needed && vain * 2 < needed, "{problem}: {asked:?} of strips: {recipe}");
             }
             let written = &lines[lines.len() - 1];
-            if let Some(asked) = written.asked(&written.written).filter(|_| are_results) {
+            if let Some(asked) = written.asked(&written.written).filter(|_| stage.results) {
                 results += 1;
                 let Asked { needed, late, vain } = asked;
                 assert!(late * 4 < needed && vain * 8 < needed, "{problem}: {asked:?} of results: {recipe}");
