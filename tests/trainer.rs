@@ -459,6 +459,27 @@ fn numbers_are_targets_of_regression() {
     assert!((first - std::f32::consts::LN_2).abs() < 0.2, "{first}");
 }
 
+/// Only what has a place for each sample is said to have one.
+#[test]
+fn the_summary_knows_what_has_rows() {
+    model! {
+        struct Net {
+            scale: Parameter([]),
+            shift: Parameter(3),
+            fc: Linear(4, 3),
+            mix: Linear(5, 4),
+        }
+
+        fn forward(x: [N, 4], table: [6, 5]) -> [N, 3] {
+            fc(x + mix(table).mean(0)) * scale + shift
+        }
+    }
+    let predictor = Predictor::new(Net::init(0)).batch(4).threads(1).build().unwrap();
+    let summary = predictor.summary().unwrap();
+    let rows: Vec<String> = summary.layers.iter().map(|row| format!("{} {}", row.name, row.output)).collect();
+    assert_eq!(rows, ["scale []", "shift [3]", "fc [N, 3]", "mix [6, 4]"]);
+}
+
 #[test]
 fn the_summary_counts_layers_parameters_and_work() {
     let mut trainer = trainer(8, 1);

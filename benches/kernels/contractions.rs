@@ -100,6 +100,11 @@ const PRODUCTS: &[(&str, usize, usize, usize, bool, bool)] = &[
     ("linear 1024x256x768", 1024, 256, 768, false, false),
     ("linear 1024x256x768 input gradient", 1024, 768, 256, false, true),
     ("linear 1024x256x768 weight gradient", 256, 1024, 768, true, false),
+    ("linear 1024x128x512 weight gradient", 128, 1024, 512, true, false),
+    ("linear 1024x512x128 weight gradient", 512, 1024, 128, true, false),
+    ("linear 1024x128x384 weight gradient", 128, 1024, 384, true, false),
+    ("linear 3200x128x512 weight gradient", 128, 3200, 512, true, false),
+    ("linear 3200x64x512 weight gradient", 64, 3200, 512, true, false),
     ("linear 64x784x512", 64, 784, 512, false, false),
     ("linear 64x784x512 input gradient", 64, 512, 784, false, true),
     ("linear 64x784x512 weight gradient", 784, 64, 512, true, false),
@@ -173,7 +178,8 @@ fn case(name: String, op: Op, operands: [Shape; 2], result: Shape, transposed: [
         if transposed {
             wanted.order.reverse();
         }
-        Operand { shape, element: Element::F32, layout: wanted.layout(shape), halo: wanted.halo, invariant: false }
+        let (layout, halo) = (wanted.layout(shape), wanted.halo);
+        Operand { shape, element: Element::F32, rounded: false, layout, halo, invariant: false }
     };
     let left = operand(operands[0], &left, transposed[0]);
     let right = operand(operands[1], &right, transposed[1]);
@@ -190,7 +196,7 @@ fn case(name: String, op: Op, operands: [Shape; 2], result: Shape, transposed: [
         let mut numbers: Vec<usize> = stage.buffers.iter().map(|&(source, _)| number(source)).collect();
         let of_stage: Vec<_> = numbers.iter().map(|&number| (Element::F32, lengths[number])).collect();
         numbers.extend(stage.results.then_some(2));
-        (stage.plain(&name, &of_stage, &output, target.lanes), numbers, stage.flops)
+        (stage.plain(&name, &of_stage, [false; 2], &output, target.lanes), numbers, stage.flops)
     };
     let kernels = recipe.stages.iter().map(kernel).collect();
     let work = match op {

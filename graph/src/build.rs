@@ -88,8 +88,6 @@ pub struct Builder {
     shards: Cell<Option<Shards>>,
     /// The states of which each shard has its own value, by the inputs' positions.
     of_shard: RefCell<Vec<usize>>,
-    /// The data inputs that are the same in all shards, by their positions.
-    common: RefCell<Vec<usize>>,
     /// Values with a derivative of their own; see [`Value::with_slope`].
     slopes: RefCell<FxHashMap<NodeId, (NodeId, Slope)>>,
     /// What values are as a whole, if somebody asks for it; see [`Builder::keep_wholes`].
@@ -465,7 +463,7 @@ impl Builder {
         let value = self.push(Op::Input, Operands::new(), ty);
         let inputs = &mut self.graph.borrow_mut().inputs;
         self.index.borrow_mut().add_input(name, value.id(), inputs.len());
-        inputs.push(Input { name: name.into(), role, node: value.id() });
+        inputs.push(Input::new(name, role, value.id()));
         value
     }
 

@@ -124,6 +124,15 @@ pub struct Input {
     pub role: Role,
     /// The [`Op::Input`] node.
     pub node: NodeId,
+    /// Of data: whether it holds nothing of single rows, so that it is the same for all parts of a batch.
+    pub common: bool,
+}
+
+impl Input {
+    /// One that is not common.
+    pub fn new(name: impl Into<String>, role: Role, node: NodeId) -> Input {
+        Input { name: name.into(), role, node, common: false }
+    }
 }
 
 /// A named result.

@@ -14,8 +14,9 @@
 //!
 //! - `graph NAME(INPUTS) {` `BODIES` `NODES` `UPDATES` `return OUTPUTS` `}`. A body, which a scan names by its number,
 //!   is a graph itself. A name that is no plain word stands in quotes.
-//! - An input is `%name: TYPE`, with `state` before it if it lives on between calls. Where `%name` can not stand for
-//!   the name (odd characters, a number, or taken), any `%handle` and the quoted name follow one another.
+//! - An input is `%name: TYPE`, with `state` before it if it lives on between calls, `common` if it is the same for all
+//!   rows of a batch. Where `%name` can not stand for the name (odd characters, a number, or taken), any `%handle` and
+//!   the quoted name follow one another.
 //! - A node is `%name: TYPE = MNEMONIC OPERANDS {ATTRIBUTES} @SCOPE`; the attributes of each operation, all of which
 //!   are written, are those of `op/table.rs`. A constant has its value in place of operands: the shortest decimal that
 //!   reads back as the same number, `inf`, `nan`, or `nan.BITS` with the bits of an unusual NaN in hexadecimal.

@@ -22,8 +22,13 @@ impl<'a> Part<'a> {
         Part { name: way.join("."), parameters }
     }
 
+    /// The full name of one of its parameters; a part that is a parameter itself calls it nothing.
     fn full(&self, name: &str) -> String {
-        if self.name.is_empty() { name.to_owned() } else { format!("{}.{name}", self.name) }
+        match (self.name.as_str(), name) {
+            ("", name) => name.to_owned(),
+            (part, "") => part.to_owned(),
+            (part, name) => format!("{part}.{name}"),
+        }
     }
 }
 
@@ -85,8 +90,7 @@ pub fn take_part_way<'g>(g: &'g Builder, part: &Part<'_>, name: &str, value: Val
 fn set<'g>(g: &'g Builder, part: &Part<'_>, name: &str, new: impl Fn(Value<'g>) -> Value<'g>) {
     let _stage = g.stage(Stage::Update);
     for (_, parameter) in part.parameters.iter().filter(|(known, _)| known == name) {
-        let full = if name.is_empty() { part.name.clone() } else { part.full(name) };
-        let state = g.parameter_state(&full, parameter);
+        let state = g.parameter_state(&part.full(name), parameter);
         g.update(state, new(g.current(state)));
     }
 }

@@ -365,7 +365,7 @@ mod tests {
     fn inputs_are_registered_once() {
         check(|graph| graph.inputs[1].node = NodeId(0), "the node belongs to 2 inputs instead of one");
         check(|graph| graph.inputs.truncate(1), "the node belongs to 0 inputs instead of one");
-        let more = |node| Input { name: "more".to_string(), role: Role::Data, node };
+        let more = |node| Input::new("more", Role::Data, node);
         check(|graph| graph.inputs.push(more(NodeId(9))), "input `more` names no input node");
         check(|graph| graph.inputs.push(more(NodeId(2))), "the node belongs to 1 inputs instead of one");
     }

@@ -4,6 +4,7 @@
 use std::panic::Location;
 
 use crate::build::{Builder, Value};
+use crate::shape::Type;
 
 /// The last operand of what is computed next, where the caller stands.
 #[track_caller]
@@ -82,7 +83,20 @@ pub fn not(operand: Value<'_>) -> Value<'_> {
     !at(operand)
 }
 
-/// An element of an array over which a body loops.
-pub const fn element<T: Copy>(array: &[T], position: usize) -> T {
-    array[position]
+/// The number of the next round of a loop over types: behind the last one where a round has changed nothing.
+pub const fn next_round(round: usize, before: &[Type], after: &[Type]) -> usize {
+    let mut position = 0;
+    while position < before.len() {
+        if !before[position].same(&after[position]) {
+            return round + 1;
+        }
+        position += 1;
+    }
+    usize::MAX
+}
+
+/// An element of an array over which a body loops. It asks nothing of its type, which is often not known before the end of
+/// a body: rustc would ask again at each statement in between.
+pub const fn element<T>(array: &[T], position: usize) -> &T {
+    &array[position]
 }

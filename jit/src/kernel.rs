@@ -356,6 +356,8 @@ pub enum Float1 {
     Floor,
     /// To the nearest integer, ties to even.
     Nearest,
+    /// To the [nearest bf16](kiln_graph::Bf16::nearest), as a store to a buffer of bf16 rounds.
+    Bf16,
 }
 
 /// A function of two f32.

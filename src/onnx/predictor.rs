@@ -209,13 +209,14 @@ impl OnnxPredictorBuilder {
         let outputs = model.outputs().to_vec();
         let pool = settings.checked(&types)?;
         // Said with its own error, and built once.
-        let graph = graph_of(&model, quantized.as_ref(), settings.batch)?;
+        let mut graph = Some(graph_of(&model, quantized.as_ref(), settings.batch)?);
         let mut states = States::new();
         take_parameters_by(&mut states, &mut *model, &|states, name, value| match &quantized {
             Some(quantized) => quantized.give(states, name, value),
             None => states.give(name, value),
         })?;
-        let programs = Lender::new(settings, pool, states, &types, &mut |_| Ok(graph.clone()))?;
+        let programs =
+            Lender::new(settings, pool, states, &types, &mut |_| Ok(graph.take().expect("one for the usual sizes")))?;
         Ok(OnnxPredictor { model: Held::new(model), settings, quantized, programs, inputs, outputs })
     }
 }
@@ -302,8 +303,13 @@ impl OnnxPredictor {
     pub fn summary(&self) -> Result<Summary, TrainError> {
         let sizes = Sizes::of_batch(self.settings.batch);
         let first = self.inputs.first().map_or(Shape::SCALAR, |(_, ty)| ty.shape);
-        let graph = self.model.with(|model| model.predict_graph(1)).map_err(foreign)?;
-        let summary = self.model.with(|model| Summary::of_graph(&graph, model, first, sizes, None, Some(self.plan())));
+        let graph = |samples: usize| self.model.with(|model| model.predict_graph(samples)).map_err(foreign);
+        let one = graph(1)?;
+        // Of a file that takes so many samples and no more, no axis follows them.
+        let [two, three] = [2, 3].map(|samples| graph(samples).unwrap_or_else(|_| one.clone()));
+        let graphs = [one, two, three];
+        let summary =
+            self.model.with(|model| Summary::of_graphs(&graphs, model, first, sizes, None, Some(self.plan())));
         Ok(summary.quantized(self.quantization()))
     }
 

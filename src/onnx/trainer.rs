@@ -436,11 +436,13 @@ impl OnnxTrainer {
     /// # Errors
     /// [`TrainError::Graph`].
     pub fn summary(&self) -> Result<Summary, TrainError> {
-        let graph = self.model.predict_graph(1);
-        let graph = graph.map_err(|error| TrainError::Graph(GraphError::Foreign(error.to_string())))?;
+        let graph = |samples: usize| self.model.predict_graph(samples);
+        let one = graph(1).map_err(|error| TrainError::Graph(GraphError::Foreign(error.to_string())))?;
+        // Of a file that takes so many samples and no more, no axis follows them.
+        let [two, three] = [2, 3].map(|samples| graph(samples).unwrap_or_else(|_| one.clone()));
         let first = self.inputs.first().map_or(Shape::SCALAR, |(_, ty)| ty.shape);
         let sizes = Sizes::of_batch(self.settings.batch);
-        Ok(Summary::of_graph(&graph, &*self.model, first, sizes, Some(self.plan()), None))
+        Ok(Summary::of_graphs(&[one, two, three], &*self.model, first, sizes, Some(self.plan()), None))
     }
 }
 

@@ -52,35 +52,33 @@ impl Summary {
         training: Option<&Plan>,
         inference: Option<&Plan>,
     ) -> Result<Summary, TrainError> {
-        // At batch size 1 all counts are those of one sample.
-        let g = Builder::new("summary");
-        forward(&g, model, sizes.with_batch(1));
-        Ok(Summary::of_graph(&g.finish()?, model, M::INPUTS[0].shape, sizes, training, inference))
+        let graph = |samples: usize| {
+            let g = Builder::new("summary");
+            forward(&g, model, sizes.with_batch(samples));
+            g.finish()
+        };
+        let graphs = [graph(1)?, graph(2)?, graph(3)?];
+        Ok(Summary::of_graphs(&graphs, model, M::INPUTS[0].shape, sizes, training, inference))
     }
 
-    /// That of a layer whose graph for one sample is given; `output` is the shape of what gives no node.
-    pub(crate) fn of_graph(
-        graph: &Graph,
+    /// That of a layer whose graphs for one, two and three samples are given: all counts are those of the first; the others
+    /// tell which axes follow the samples. `output` is the shape of what gives no node.
+    pub(crate) fn of_graphs(
+        graphs: &[Graph; 3],
         model: &impl Layer,
         mut output: Shape,
         sizes: Sizes,
         training: Option<&Plan>,
         inference: Option<&Plan>,
     ) -> Summary {
-        // What the nodes of each place and of those under it give and cost.
-        let mut places: HashMap<&str, (NodeId, u64)> = HashMap::new();
-        for id in graph.ids() {
-            for place in around(&graph.scope(id).layer) {
-                let (last, all) = places.entry(place).or_insert((id, 0));
-                *last = id;
-                *all += flops(graph, id);
-            }
-        }
+        let [one, two, three] = [0, 1, 2].map(|number| places(&graphs[number]));
         let mut layers: Vec<LayerRow> = Vec::new();
         let mut rows: HashMap<String, usize> = HashMap::new();
         model.describe(&mut Path::default(), &mut |name, layer| {
-            let nodes = places.get(name);
-            output = nodes.map_or(output, |&(last, _)| graph.shape(last).with(0, Shape::N));
+            if let (Some((shape, _)), Some((longer, _))) = (two.get(name), three.get(name)) {
+                let follows = shape.dims().first() != longer.dims().first();
+                output = if follows { shape.with(0, Shape::N) } else { *shape };
+            }
             rows.entry(name.to_string()).or_insert(layers.len());
             layers.push(LayerRow {
                 name: name.to_string(),
@@ -88,7 +86,7 @@ impl Summary {
                 output,
                 parameters: 0,
                 frozen: 0,
-                flops: nodes.map_or(0, |&(_, flops)| flops),
+                flops: one.get(name).map_or(0, |&(_, flops)| flops),
             });
         });
         model.visit(&mut Path::default(), &mut |name, parameter| {
@@ -133,6 +131,19 @@ impl Summary {
     pub fn flops(&self) -> u64 {
         self.layers.iter().map(|row| row.flops).sum()
     }
+}
+
+/// What the nodes of each place and of those under it give and cost.
+fn places(graph: &Graph) -> HashMap<&str, (Shape, u64)> {
+    let mut places: HashMap<&str, (Shape, u64)> = HashMap::new();
+    for id in graph.ids() {
+        for place in around(&graph.scope(id).layer) {
+            let (last, all) = places.entry(place).or_insert((Shape::SCALAR, 0));
+            *last = graph.shape(id);
+            *all += flops(graph, id);
+        }
+    }
+    places
 }
 
 /// The places that a path lies under, and itself: `head`, `head.norm`.

@@ -183,8 +183,9 @@ macro_rules! setter {
         }
     };
     (shards) => {
-        /// The number of shards that a batch is cut into, with [`Self::distributed`]. Default: the number of ranks. What is
-        /// computed has the same bits for any number of ranks that share them, up to the number of shards.
+        /// The number of shards that a batch is cut into. Default: with [`Self::distributed`] the number of ranks, else batches
+        /// have no shards. What is computed has the same bits for any number of ranks that share them, up to the number of
+        /// shards, and so in one process alone.
         pub fn shards(mut self, shards: usize) -> Self {
             self.settings.shards = Some(shards);
             self
@@ -298,7 +299,9 @@ impl Settings {
 
     /// How batches are computed by the ranks of a world, where there is one.
     pub fn distribute(&mut self, world: Option<&World>) -> Result<Option<Shards>, TrainError> {
-        let Some(world) = world else { return Ok(None) };
+        // Shards of a process alone are those of a world of one rank.
+        let alone = self.shards.filter(|_| world.is_none()).and_then(|_| World::of_threads(1).pop());
+        let Some(world) = world.or(alone.as_ref()) else { return Ok(None) };
         if self.check_numerics {
             let reason = "its search for the cause computes a step alone";
             return Err(ExchangeError::Setting { setting: "check_numerics", reason }.into());

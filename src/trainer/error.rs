@@ -6,7 +6,7 @@ use kiln_graph::{GraphError, ParameterError, Shape, Type};
 use kiln_jit::{CompileError, RunError, StateError};
 use kiln_rt::ThreadsError;
 
-use super::hints::to_fit;
+use super::hints::{to_fit, to_fit_input};
 use crate::distributed::ExchangeError;
 use crate::metrics::MetricError;
 use crate::numerics::{NonFinite, Unexplained};
@@ -33,7 +33,7 @@ pub enum TrainError {
     /// One of several inputs has another shape than the model's `forward` declares.
     #[error(
         "the model takes `{input}` of the shape {expected}, but got the shape {found:?}{}",
-        to_fit(expected, found)
+        to_fit_input(expected, found)
     )]
     NamedInputShape {
         /// The name of the input.

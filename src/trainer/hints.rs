@@ -29,6 +29,19 @@ pub fn to_fit(expected: &Shape, found: &[usize]) -> String {
     }
 }
 
+/// The same of one of several inputs, which may be one without rows: data has rows of it as of all else.
+pub fn to_fit_input(expected: &Shape, found: &[usize]) -> String {
+    let has_rows = found.split_first().is_some_and(|(_, row)| fits(expected.dims(), row));
+    match super::inputs::has_rows(*expected) {
+        false if has_rows => {
+            ": it is the same for all rows, and data has rows of every input: a loop of your own over a \
+                              `Loader` gives it once for each step, `trainer.step((&x, t), &y)`"
+                .to_owned()
+        }
+        _ => to_fit(expected, found),
+    }
+}
+
 /// Whether extents are those wanted, of which some may be free.
 fn fits(wanted: &[usize], found: &[usize]) -> bool {
     let fits = |(wanted, found): (&usize, &usize)| wanted == found || extent::is_free(*wanted);
@@ -59,6 +72,16 @@ mod tests {
         ];
         for (expected, found, hint) in cases {
             let told = to_fit(&Shape::new(expected), found);
+            assert!(told.contains(hint) && told.is_empty() == hint.is_empty(), "{expected:?} {found:?}: {told}");
+        }
+        let of_inputs: [(&[usize], &[usize], &str); 4] = [
+            (&[], &[64], "a loop of your own"),
+            (&[3, T], &[64, 3, 5], "a loop of your own"),
+            (&[3, 3], &[3, 4], ""),
+            (&[N, 4], &[4], "a single sample needs"),
+        ];
+        for (expected, found, hint) in of_inputs {
+            let told = to_fit_input(&Shape::new(expected), found);
             assert!(told.contains(hint) && told.is_empty() == hint.is_empty(), "{expected:?} {found:?}: {told}");
         }
     }

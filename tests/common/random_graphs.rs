@@ -157,7 +157,9 @@ impl Maker {
             Role::Data => format!("x{}", self.graph.inputs.len()),
             Role::State => format!("layer.w{}", self.graph.inputs.len()),
         };
-        self.graph.inputs.push(Input { name, role, node });
+        self.graph
+            .inputs
+            .push(Input { common: role == Role::Data && self.random.chance(10), ..Input::new(name, role, node) });
         self.pool.push(node);
         node
     }

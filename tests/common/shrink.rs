@@ -52,7 +52,7 @@ fn fed(case: &Case, id: NodeId, value: &[f64]) -> Case {
     let ty = graph.ty(id);
     graph.nodes[id.index()] = Node { op: Op::Input, inputs: Operands::new(), ty, scope: 0 };
     let name = (0..).map(|number| format!("v{number}")).find(|name| graph.inputs.iter().all(|i| i.name != *name));
-    graph.inputs.push(Input { name: name.expect("some number is free"), role: Role::Data, node: id });
+    graph.inputs.push(Input::new(name.expect("some number is free"), Role::Data, id));
     let mut values = case.values.clone();
     values.push(value.to_vec());
     tidy(graph, values, case.wild)

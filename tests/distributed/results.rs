@@ -1,6 +1,6 @@
 //! What a step of several shards gives: rows of all of a rank's shards, in order; what has no rows is the mean over shards.
 
-use kiln::distributed::ExchangeError;
+use kiln::distributed::{ExchangeError, World};
 use kiln::prelude::*;
 use ndarray::{Array2, ArrayD, Axis, concatenate};
 
@@ -71,8 +71,7 @@ model! {
 
 #[test]
 fn a_result_of_pairs_of_rows_is_refused() {
-    let build =
-        |world: &kiln::distributed::World| Pairs::init(1).trainer().batch(6).threads(1).distributed(world).build();
+    let build = |world: &World| Pairs::init(1).trainer().batch(6).threads(1).distributed(world).build();
     for error in each_rank(2, |world| build(world).err()) {
         let Some(TrainError::Exchange(ExchangeError::Result { program, result })) = error else { panic!("{error:?}") };
         assert_eq!((program, result.as_str()), ("fit", "products"));
@@ -113,6 +112,67 @@ fn rows_that_follow_from_weights_alone_are_of_all_shards() {
                 assert_eq!(joined.shape(), expected.shape(), "{rows} rows on {ranks} ranks");
                 let near = |(a, b): (&f32, &f32)| (a - b).abs() < 1e-5;
                 assert!(joined.iter().zip(expected).all(near), "{rows} rows on {ranks} ranks: {joined} for {expected}");
+            }
+        }
+    }
+}
+
+model! {
+    struct Towards {
+        fc: Linear(4, 3),
+        slow: Linear(4, 3),
+        norm: BatchNorm1d(3),
+        opt: Sgd((fc, norm), lr = 0.1),
+    }
+
+    step fit(x: [N, 4], rate: [], table: [5, 3]) -> (loss, kept) {
+        let loss = fc(x).square().mean() + norm(table * rate).mean();
+        opt.minimize(loss);
+        slow.lerp_from(fc, rate);
+        let kept = rate * 2;
+    }
+
+    step other(x: [N, 4], rate: []) -> loss {
+        let loss = fc(x).square().mean();
+        slow.lerp_from(fc, rate);
+    }
+}
+
+/// States that follow from inputs without rows are the model's, whoever computes which shards.
+#[test]
+fn states_of_inputs_without_rows_are_the_same_in_all_shards() {
+    let values = |model: &Towards| {
+        let mut values = Vec::new();
+        model.each_parameter(&mut |_, parameter| values.extend(parameter.value.iter().copied()));
+        values
+    };
+    let train = |world: Option<&World>, shards: Option<usize>| {
+        let mut builder = Towards::init(1).trainer().batch(7).threads(1);
+        if let Some(world) = world {
+            builder = builder.distributed(world);
+        }
+        if let Some(shards) = shards {
+            builder = builder.shards(shards);
+        }
+        let mut trainer = builder.build().unwrap();
+        let (x, table) = (numbers(&[7, 4], 1), numbers(&[5, 3], 2));
+        for step in 0..3 {
+            let rate = 0.25 + step as f32 / 8.0;
+            assert_eq!(trainer.fit(&x, rate, &table).unwrap().1, rate * 2.0);
+            trainer.other(&x, rate).unwrap();
+        }
+        values(trainer.model())
+    };
+    let alone = train(None, None);
+    for shards in [1, 2, 3] {
+        let expected = train(None, Some(shards));
+        assert!(
+            alone.iter().zip(&expected).all(|(a, b)| (a - b).abs() < 1e-5),
+            "{shards} shards: {expected:?} {alone:?}"
+        );
+        for ranks in 1..=shards {
+            for found in each_rank(ranks, |world| train(Some(world), Some(shards))) {
+                assert_eq!(found, expected, "{shards} shards on {ranks} ranks");
             }
         }
     }

@@ -37,7 +37,7 @@ fn random_problem(random: &mut Random, elements: [Element; 2]) -> Problem {
         let layout = preferred.layout(shape);
         // Bytes lie in whole quads.
         let layout = Layout { elements: layout.elements.next_multiple_of(4), ..layout };
-        Operand { shape, element, layout, halo: preferred.halo, invariant: false }
+        Operand { shape, element, rounded: false, layout, halo: preferred.halo, invariant: false }
     };
     let operands = [operand(elements[0], shapes[0], &left), operand(elements[1], shapes[1], &right)];
     Problem { op, operands, output, along: None, exact: false }
@@ -85,7 +85,7 @@ fn run(
             .collect();
         let buffers: Vec<(Element, usize)> =
             stage.buffers.iter().map(|&(source, _)| recipe.buffer_of(stage, source, lengths)).collect();
-        let kernel = stage.plain("stage", &buffers, &result, lanes);
+        let kernel = stage.plain("stage", &buffers, problem.operands.map(|operand| operand.rounded), &result, lanes);
         let contents = places.iter().zip(&buffers).map(|(&place, (element, _))| match element.is_byte() {
             true => memory[place].iter().flat_map(|quad| quad.to_le_bytes()).map(u32::from).collect(),
             false => memory[place].clone(),

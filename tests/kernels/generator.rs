@@ -66,7 +66,7 @@ impl Random {
     }
 }
 
-pub const FLOAT1: [Float1; 5] = [Float1::Neg, Float1::Abs, Float1::Sqrt, Float1::Floor, Float1::Nearest];
+pub const FLOAT1: [Float1; 6] = [Float1::Neg, Float1::Abs, Float1::Sqrt, Float1::Floor, Float1::Nearest, Float1::Bf16];
 pub const FLOAT2: [Float2; 6] = [Float2::Add, Float2::Sub, Float2::Mul, Float2::Div, Float2::Min, Float2::Max];
 pub const INT2: [Int2; 9] =
     [Int2::Add, Int2::Sub, Int2::Mul, Int2::MulHighUnsigned, Int2::And, Int2::Or, Int2::Xor, Int2::Min, Int2::Max];

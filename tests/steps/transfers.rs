@@ -280,3 +280,36 @@ fn programs_may_take_nothing() {
     assert_eq!((z.shape(), image.shape()), (&[2][..], &[3][..]));
     assert_ne!(maker.make().unwrap().0, z);
 }
+
+model! {
+    #[derive(Clone)]
+    struct Centers {
+        center: Parameter(2),
+        slow: Parameter(2),
+        other: Parameter(2),
+    }
+
+    step copy() {
+        slow.copy_from(center);
+    }
+
+    step lerp() {
+        slow.lerp_from(center, 0.25);
+        other.lerp_from(center, 0.5);
+    }
+}
+
+/// Parts that are one parameter have its name.
+#[test]
+fn a_parameter_takes_the_values_of_another() {
+    let mut model = Centers::init(0);
+    model.center.set(&array![1.0, 2.0]).unwrap();
+    model.slow.set(&array![5.0, -2.0]).unwrap();
+    model.other.set(&array![3.0, 4.0]).unwrap();
+    let mut trainer = model.trainer().build().unwrap();
+    trainer.lerp().unwrap();
+    let read = |values: Values| [values["slow"].clone(), values["other"].clone()];
+    assert_eq!(read(values(trainer.model())), [[4.0, -1.0], [2.0, 3.0]]);
+    trainer.copy().unwrap();
+    assert_eq!(read(values(trainer.model())), [[1.0, 2.0], [2.0, 3.0]]);
+}

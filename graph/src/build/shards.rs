@@ -70,7 +70,9 @@ impl Builder {
     /// Says that a data input holds nothing of single rows: it is the same in all shards.
     pub fn set_common(&self, input: Value<'_>) {
         let position = self.index.borrow().input_of(input.id());
-        self.common.borrow_mut().extend(position);
+        if let Some(position) = position {
+            self.graph.borrow_mut().inputs[position].common = true;
+        }
     }
 
     /// The number of rows of this shard, an f32 scalar.
@@ -87,7 +89,9 @@ impl Builder {
 
     /// The number of rows of all shards, an f32 scalar.
     pub(crate) fn batch_rows(&self) -> Value<'_> {
-        self.shard_input(BATCH_ROWS, Type::f32(Shape::SCALAR))
+        let rows = self.shard_input(BATCH_ROWS, Type::f32(Shape::SCALAR));
+        self.set_common(rows);
+        rows
     }
 
     /// A counter of runs as random numbers take it: another number for each shard of each run.
@@ -177,9 +181,8 @@ impl Builder {
             match graph.node(id).op {
                 Op::Input => {
                     let input = self.index.borrow().input_of(id);
-                    let input = input.filter(|input| !self.common.borrow().contains(input));
                     let input = input.map(|input| &graph.inputs[input]);
-                    if input.is_some_and(|input| input.role == Role::Data && input.name != BATCH_ROWS) {
+                    if input.is_some_and(|input| input.role == Role::Data && !input.common) {
                         return true;
                     }
                 }

@@ -97,7 +97,7 @@ pub fn find_non_finite(
     evaluate: Evaluate<'_>,
 ) -> Result<Findings, InterpretError> {
     let given = graph.inputs.iter().zip(super::given(graph, feeds)?).map(|(input, value)| {
-        let by_sample = input.role == Role::Data && is_by_sample(value.ty().shape, samples);
+        let by_sample = input.role == Role::Data && !input.common && is_by_sample(value.ty().shape, samples);
         Traced { value, source: None, by_sample }
     });
     let given = given.collect();

@@ -13,6 +13,8 @@
 //!   element alone (a bias, a rectifier): norms, their statistics among them, read the rounded one. A result that is
 //!   added to another activation is not: the sum of a residual connection is f32, unless a contraction reads it. (In
 //!   the backward pass it is rounded: gradients have the precision of what they are gradients of.)
+//! - **What moves rounded values moves them in bf16** (views, concatenations, zeros around them): whoever reads them as f32 widens them
+//!   behind that.
 //! - **All else is f32**: contractions' sums and results that lead to losses only (logits), gradients of parameters,
 //!   all that is computed for updates, statistics, exponentials and sums of a softmax, losses, states.
 //! - Contractions with a constant (the weights of an interpolation, a triangle of ones that adds up) are movements or
@@ -79,6 +81,12 @@ fn mixed(graph: &Graph, inputs: Vec<Origin>, of_all: Option<Stage>) -> (Graph, V
             Op::Scan { body, .. } => narrow_inputs[body as usize].contains(&position),
             _ => facts.multiplies[id.index()],
         };
+        if writer.is_moved(id) {
+            let narrow = writer.moved(&mut new, id);
+            let here = if facts.is_root[id.index()] { writer.wide(&mut new, id) } else { narrow };
+            writer.at.push(here);
+            continue;
+        }
         let mut operands = Operands::new();
         for (position, &operand) in node.inputs.iter().enumerate() {
             operands.push(match is_narrow(position) {
@@ -283,6 +291,30 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
+    /// Whether a node moves elements of rounded values alone: it moves them in bf16.
+    fn is_moved(&self, id: NodeId) -> bool {
+        let node = self.facts.graph.node(id);
+        let is_zero = |id: NodeId| matches!(self.facts.graph.node(id).op, Op::Constant(value) if value.0 == 0.0);
+        let moved = match node.op {
+            Op::Pad(_) => &node.inputs[..usize::from(is_zero(node.inputs[1]))],
+            Op::Concat { .. } => &node.inputs[..],
+            _ if node.op.is_view() => &node.inputs[..],
+            _ => &[],
+        };
+        node.ty.dtype == DType::F32 && !moved.is_empty() && moved.iter().all(|operand| self.rounded[operand.index()])
+    }
+
+    /// What such a node makes of them.
+    fn moved(&mut self, to: &mut Graph, id: NodeId) -> NodeId {
+        self.rounded[id.index()] = true;
+        let node = self.facts.graph.node(id);
+        let mut inputs = Operands::new();
+        node.inputs.iter().for_each(|&operand| inputs.push(self.narrow(to, operand)));
+        let narrow = to.push(Node { inputs, ty: Type { dtype: DType::Bf16, ..node.ty }, ..node.clone() });
+        self.narrow.insert(id, narrow);
+        narrow
+    }
+
     /// A value as f32 (or whatever it is), rounded if all read it rounded.
     fn wide(&mut self, to: &mut Graph, id: NodeId) -> NodeId {
         if !self.rounded[id.index()] {

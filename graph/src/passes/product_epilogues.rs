@@ -56,6 +56,14 @@ pub fn product_epilogues(graph: &Graph) -> Cow<'_, Graph> {
             inner.insert(id, moved);
             return reshape(result, moved, node.ty.shape);
         }
+        // What is rounded behind that, or widened, is so under that shape, too.
+        if let (Op::Convert(dtype), Some(&moved)) = (&node.op, node.inputs.first().and_then(|id| inner.get(id))) {
+            let ty = Type { dtype: *dtype, shape: result.shape(moved) };
+            let inputs = Operands::from_slice(&[moved]);
+            let converted = result.push(Node { op: node.op.clone(), inputs, ty, scope: node.scope });
+            inner.insert(id, converted);
+            return reshape(result, converted, node.ty.shape);
+        }
         // What is reshaped again, to the matrix of the next product, is the value before the reshape.
         if let Op::Reshape(shape) = node.op
             && let Some(&moved) = inner.get(&node.inputs[0])

@@ -187,7 +187,7 @@ pub fn quantize(graph: &Graph, chosen: &[Option<Affine>]) -> Graph {
             let scale = Node { op: Op::Input, inputs: Operands::new(), ty: Type::f32(&extents[..]), scope: node.scope };
             let scale = new.push(scale);
             scales.insert(&one.state, scale);
-            new.inputs.push(Input { name: scale_of(&one.state), role: Role::State, node: scale });
+            new.inputs.push(Input::new(scale_of(&one.state), Role::State, scale));
         } else if node.op.is_view() {
             // What moves a weight moves bytes.
             ty.dtype = new.ty(inputs[0]).dtype;
@@ -229,7 +229,7 @@ fn quantized_body(body: &Graph, taken: &[Taken<'_>]) -> Graph {
             .fold(one.shape.dim(one.channels), |_, &(start, limit, step)| (limit - start).div_ceil(step));
         let scope = body.node(one.place.node).scope;
         let scale = new.push(Node { op: Op::Input, inputs: Operands::new(), ty: Type::f32([channels]), scope });
-        new.inputs.push(Input { name: format!("scale {number}"), role: Role::State, node: scale });
+        new.inputs.push(Input::new(format!("scale {number}"), Role::State, scale));
         scales.push(scale);
     }
     let mut at: Vec<NodeId> = Vec::with_capacity(body.nodes.len());

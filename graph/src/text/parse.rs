@@ -255,12 +255,14 @@ impl Parser {
 
     fn input(&mut self) -> Result<(), ParseError> {
         let position = self.peek().position;
-        let role = if self.is_word("state") {
-            self.take();
-            Role::State
-        } else {
-            Role::Data
+        let (role, common) = match () {
+            () if self.is_word("state") => (Role::State, false),
+            () if self.is_word("common") => (Role::Data, true),
+            () => (Role::Data, false),
         };
+        if role == Role::State || common {
+            self.take();
+        }
         let handle = self.value("an input: `%name: type`")?;
         let mut name = handle.0.clone();
         if let Kind::Quoted(text) = &self.peek().kind {
@@ -273,7 +275,7 @@ impl Parser {
         self.source.operands.push(vec![]);
         self.source.positions.insert(Place::Input(self.source.graph.inputs.len()), position);
         self.source.positions.insert(Place::Node(node), position);
-        self.source.graph.inputs.push(Input { name, role, node });
+        self.source.graph.inputs.push(Input { common, ..Input::new(name, role, node) });
         Ok(())
     }
 

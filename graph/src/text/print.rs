@@ -78,6 +78,7 @@ fn header(graph: &Graph, names: &Names) -> Vec<(Place, String)> {
         .zip(&names.inputs)
         .map(|(input, handle)| {
             let role = match input.role {
+                Role::Data if input.common => "common ",
                 Role::Data => "",
                 Role::State => "state ",
             };

@@ -67,7 +67,8 @@ pub fn preferred_layouts_of(
     // What is preferred follows from shapes and type alone, so that dense operands will do to ask for it.
     let operand = |shape: Shape| {
         let dense = PreferredLayout { order: (0..shape.rank()).collect(), halo: Halo::default() };
-        Operand { shape, element, layout: dense.layout(shape), halo: Halo::default(), invariant: false }
+        let (layout, halo) = (dense.layout(shape), Halo::default());
+        Operand { shape, element, rounded: false, layout, halo, invariant: false }
     };
     Some(contractions(op, Form::Usual, &operand(left), &operand(right), output)?.preferred)
 }

@@ -134,8 +134,10 @@ impl<F: FnMut(&mut KernelBuilder, &Place, Value)> Epilogue for F {
 pub struct Operand {
     /// Its extents.
     pub shape: Shape,
-    /// The type of its elements; sums are f32.
+    /// The type of its elements in memory; sums are f32.
     pub element: Element,
+    /// Whether its elements, which are f32, are rounded to bf16 as they are read: products take those.
+    pub rounded: bool,
     /// Its place; any strides are right, those of [`preferred_layouts`](super::preferred_layouts) are fast.
     pub layout: Layout,
     /// The zeros around it.
@@ -210,16 +212,19 @@ impl fmt::Display for Problem {
     }
 }
 
-/// The shape; the element type, if it is not f32; the place of the first element, the distances along the axes and the
+/// The shape; the element type, if it is not f32, or that f32 is rounded; the place of the first element, the distances along the axes and the
 /// length of the buffer; the zeros along the axes that have any; whether it is run-invariant.
 impl fmt::Display for Operand {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Operand { shape, element, layout, halo, invariant } = self;
+        let Operand { shape, element, rounded, layout, halo, invariant } = self;
         // Strides past the rank are 0 and say nothing.
         let strides: Vec<String> = layout.strides[..shape.rank()].iter().map(i64::to_string).collect();
         write!(f, "{shape}")?;
         if *element != Element::F32 {
             write!(f, " {element}")?;
+        }
+        if *rounded {
+            write!(f, " rounded")?;
         }
         write!(f, " at {}+[{}]/{}", layout.offset, strides.join(","), layout.elements)?;
         if *halo != Halo::default() {

@@ -8,8 +8,10 @@ use super::from_op::QUAD;
 use super::key::Key;
 use super::problem::{Epilogue, Place, Source, StageOf};
 use super::strategies::accumulate::Accumulate;
+use super::strategies::emit::Side;
 use super::strategies::overlap_add::OverlapAdd;
 use super::strategies::packed_panels::PackedPanels;
+use super::strategies::position::Position;
 use super::strategies::register_tiles::Tiler;
 use super::strategies::relayout::Relayout;
 use super::strategies::split_k::Partials;
@@ -51,9 +53,9 @@ pub(super) enum Work {
     BeforeTranspose(Box<Work>, TransposeResults),
     /// Buffers: sums.
     Transpose(TransposeResults),
-    /// Buffers: left, right, and the sums where they are K-blocked.
+    /// Buffers: left, right, and the sums where they are K-blocked, or the rows that are converted.
     Tiles(Tiling),
-    /// Buffers: left, right, partial sums.
+    /// Buffers: left, right, partial sums, and the rows that are converted, if any.
     Partial(Tiling, Partials),
     /// By tile registers. Buffers: left, right, sums, and partial sums where it computes these.
     TileProducts(Tiling, Option<Partials>),
@@ -78,7 +80,7 @@ pub(super) enum Work {
 }
 
 impl Stage {
-    /// What the stage does, in a word: `tiles`, `folded tiles`, `k-blocked tiles`, `split-k parts`, `split-k sum`,
+    /// What the stage does, in a word: `tiles`, `folded tiles`, `tiles of converted rows`, `k-blocked tiles`, `split-k parts`, `split-k sum`,
     /// `accumulate`, `overlap-add`, `halo`, `relayout`, `packed A`, `packed B`, `pairs of A`, `pairs of B`,
     /// `tile products`, `split-k tile products`, `transpose results`, or one of Winograd's: `patches`, `weights`,
     /// `winograd`, `winograd parts`, `winograd sum`, `transform`, `winograd gradient`.
@@ -88,8 +90,15 @@ impl Stage {
 
     /// The stage as a kernel with nothing fused behind it, to be measured: its buffers are those of [`Stage::buffers`],
     /// of the given types and lengths, and behind them that of the results, if it computes any, which are stored as
-    /// they are.
-    pub fn plain(&self, name: &str, buffers: &[(Element, usize)], result: &Layout, lanes: usize) -> Kernel {
+    /// they are. `rounded`: whether what is read of the operands is.
+    pub fn plain(
+        &self,
+        name: &str,
+        buffers: &[(Element, usize)],
+        rounded: [bool; 2],
+        result: &Layout,
+        lanes: usize,
+    ) -> Kernel {
         let mut kernel = KernelBuilder::new(name, lanes);
         let declare = |(&(source, access), &(element, elements)): (&(Source, Access), &(Element, usize))| {
             kernel.buffer(format!("{source:?}"), element, elements, access)
@@ -98,8 +107,23 @@ impl Stage {
         let buffers: Vec<BufferId> = self.buffers.iter().zip(buffers).map(declare).collect();
         let element = self.result(buffers_of);
         let to = self.results.then(|| kernel.buffer("result", element, result.elements, Access::Write));
+        self.round_loads(&mut kernel, &buffers, rounded);
         self.emit(&mut kernel, &buffers, &mut Plain { to, layout: result });
         kernel.finish()
+    }
+
+    /// Has a kernel round what it loads of the operands that are `rounded`. `buffers` are the kernel's.
+    pub fn round_loads(&self, kernel: &mut KernelBuilder, buffers: &[BufferId], rounded: [bool; 2]) {
+        for (&(source, _), &buffer) in self.buffers.iter().zip(buffers) {
+            let side = match source {
+                Source::Left => 0,
+                Source::Right => 1,
+                Source::Scratch(_) => continue,
+            };
+            if rounded[side] {
+                kernel.round_loads(buffer);
+            }
+        }
     }
 
     /// The type of the results, where its buffers are of some types: i32 of sums that are, and of quads.
@@ -152,6 +176,7 @@ impl Work {
             Work::BeforeTranspose(work, _) => work.kind(),
             Work::Transpose(_) => "transpose results",
             Work::Tiles(tiling) if tiling.fold.is_some() => "folded tiles",
+            Work::Tiles(tiling) if tiling.converted.is_any() => "tiles of converted rows",
             Work::Tiles(tiling) if tiling.k_blocking.is_some() => "k-blocked tiles",
             Work::Tiles(_) => "tiles",
             Work::Partial(..) => "split-k parts",
@@ -186,7 +211,8 @@ impl Work {
                 let [left, right] = [buffers[0].into(), buffers[1].into()];
                 // Tiles whose sums are one run have two buffers only.
                 let sums = tiling.k_blocking.as_ref().map(|_| buffers[2].into());
-                Tiler { tiling, left, right, sums, epilogue }.emit(kernel);
+                let converted = tiling.converted.is_any().then(|| converted(tiling, buffers[2]));
+                Tiler { tiling, left, right, converted, sums, epilogue }.emit(kernel);
             }
             Work::Partial(tiling, partials) => {
                 // Nothing is fused to a partial sum: the real epilogue is called by `Work::Sum`, after the last
@@ -195,7 +221,8 @@ impl Work {
                     partials.store(kernel, buffers[2], place, value);
                 };
                 let [left, right] = [buffers[0].into(), buffers[1].into()];
-                Tiler { tiling, left, right, sums: None, epilogue: &mut store }.emit(kernel);
+                let converted = tiling.converted.is_any().then(|| converted(tiling, buffers[3]));
+                Tiler { tiling, left, right, converted, sums: None, epilogue: &mut store }.emit(kernel);
             }
             Work::TileProducts(tiling, partials) => {
                 let operands = [buffers[0], buffers[1], buffers[2]];
@@ -373,6 +400,11 @@ impl FromStr for Recipe {
         from.end()?;
         Ok(recipe)
     }
+}
+
+/// Where rows are converted to, before any are.
+fn converted(tiling: &Tiling, buffer: BufferId) -> (Side, Position) {
+    (buffer.into(), Position::of(&tiling.contraction.axes))
 }
 
 /// Texts that follow one another, equal ones as one with their number.

@@ -157,6 +157,7 @@ fn all_of(
         let reading = [0, 1].map(|side| Reading {
             copying: if operands[side].invariant { INVARIANT_COPY } else { 1.0 },
             widens: operands[side].element == Element::Bf16 && copies[side].is_none(),
+            rounds: operands[side].rounded && copies[side].is_none(),
             quads: operands[side].element.is_byte(),
         });
         // Where there are any, one of these is most often the fastest.
@@ -203,10 +204,10 @@ fn copied(
                 }
             }
             // The copy would be the operand again.
-            true if same && from.element == Element::F32 => return None,
+            true if same && from.element == Element::F32 && !from.rounded => return None,
             true => {
                 packs[side] = Some(Relayout::new(from, want));
-                used[side] = Operand { element: Element::F32, layout, halo: want.halo, ..*from };
+                used[side] = Operand { element: Element::F32, rounded: false, layout, halo: want.halo, ..*from };
             }
             // Windows would read beyond the zeros that are there, into neighbouring rows or out of the buffer.
             false if !covered => return None,

@@ -70,22 +70,25 @@ impl<'a> Stalls<'a> {
         iterations * (right.beside(left).within(step, hindering) + self.straddling(tiling, step))
     }
 
-    /// What each tile asks for. Of packed B nothing where all strips stay in the second-level cache beside the rows that
-    /// they meet; its results where all of them do not stay there.
+    /// What each tile asks for. Of the right operand nothing where all strips stay in the second-level cache beside the
+    /// rows that they meet; its results where all of them do not stay there.
     pub fn ahead(&self, tiling: &Tiling) -> Ahead {
         let axes = &tiling.contraction.axes;
-        if self.target.lanes < DEEP_LANES || tiling.by_rows || tiling.fold.is_some() {
+        if self.target.lanes < DEEP_LANES || tiling.by_rows || tiling.fold.is_some() || tiling.converted.is_any() {
             return Ahead::default();
         }
         let block = block(tiling);
         let of_all = |kept: fn(&Axis) -> bool| axes.iter().filter(|axis| kept(axis)).map(|axis| axis.extent).product();
         let (all, results): (usize, usize) = (of_all(|axis| axis.right != 0), of_all(|axis| !axis.reduce));
         let stays = holds(self.target.l2_bytes, TOGETHER, all + tiling.contraction.left_elements(&block));
-        let lines = if tiling.panels[1].is_none() || stays {
+        let lines_of_place = tiling.reads_lines().map(|_| tiling.tile()[1] / LINE as usize);
+        let lines = if stays || tiling.panels[1].is_none() && lines_of_place.is_none() {
             0
         } else {
             let tiles = tiling.inside().iter().map(|l| block[l.axis].div_ceil(l.size)).product();
-            asked(strip(tiling) * depth(&tiling.contraction), tiles, self.target)
+            let lines = asked(strip(tiling) * depth(&tiling.contraction), tiles, self.target);
+            // As it lies all lines at some places.
+            lines.next_multiple_of(lines_of_place.unwrap_or(1))
         };
         Ahead { lines, results: !holds(self.target.l2_bytes, TOGETHER, results) }
     }

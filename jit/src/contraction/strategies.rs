@@ -8,6 +8,7 @@
 //! | `packed_panels` | operands copied into the order in which tiles read them (packed A, packed B) |
 //! | `pairs` | products of bf16 by pairs along a reduced axis |
 //! | `tile_products` | the same by tile registers (AMX): blocks of 2 x 2 tiles |
+//! | `converted_rows` | rows of bf16 made f32 by the tasks that take their products |
 //! | `k_blocking` | the sums in blocks of the reduced axis, after Goto and van de Geijn |
 //! | `split_k` | the reduced axis in parts, each a task, and the sum over the parts |
 //! | `accumulate` | sums that are added to memory |
@@ -19,12 +20,13 @@
 //! `emit` is what several of them write, `position` where loops over the axes of a contraction have arrived.
 
 pub mod accumulate;
+pub mod converted_rows;
 pub mod emit;
 pub mod k_blocking;
 pub mod overlap_add;
 pub mod packed_panels;
 pub mod pairs;
-mod position;
+pub mod position;
 pub mod register_tiles;
 pub mod relayout;
 pub mod split_k;

@@ -2,13 +2,14 @@
 //! memory, how each contraction is tiled, with the estimated cycles of each. It knows what the parts cost; it does not
 //! know how they are emitted.
 
+mod parts;
 mod reading;
 
 use kiln_graph::shape::Shape;
 
 use super::from_op::{Contractions, QUAD};
 use super::problem::{Contraction, Source};
-use super::recipe::{Recipe, Stage, Work};
+use super::recipe::{Recipe, Work};
 use super::stalls::Stalls;
 use super::strategies::accumulate::Accumulate;
 use super::strategies::overlap_add::OverlapAdd;
@@ -17,10 +18,10 @@ use super::strategies::pairs::Pairs;
 use super::strategies::register_tiles::{self, RightReads};
 use super::strategies::relayout::Relayout;
 use super::strategies::split_k::{self, Partials};
-use super::strategies::tile_products::{self, TileProduct};
+use super::strategies::tile_products::TileProduct;
 use super::strategies::transpose_results::TransposeResults;
 use super::strategies::winograd::{Gradient, Products, Winograd};
-use super::tiling::{KBlocking, Tiling};
+use super::tiling::{ConvertedRows, KBlocking, Tiling};
 use crate::cost::params::search::{NEARLY, ROUNDING};
 use crate::kernel::Access;
 use crate::layout::{Halo, PreferredLayout};
@@ -41,6 +42,8 @@ pub struct Search {
     pub splits: bool,
     /// Whether sums may be K-blocked.
     pub k_blocking: bool,
+    /// Whether rows of bf16 may be converted by tasks.
+    pub converted: bool,
     /// Whether products of bf16 may be taken by pairs, by vectors or by tile registers, and those of bytes by tile
     /// registers, where the target does that fast.
     pub pairs: bool,
@@ -62,6 +65,7 @@ impl Search {
         most: 1,
         splits: false,
         k_blocking: true,
+        converted: true,
         pairs: true,
         exact: false,
         slower: false,
@@ -164,21 +168,22 @@ impl TiledPart {
             let search = near(&parts);
             parts.extend(TiledPart::by_tiles(TileProduct::of_quads(contraction, target), reading, search, stalls));
         }
-        let may_pair = search.pairs && reading.iter().all(|reading| reading.widens);
+        let may_pair = search.pairs && reading.iter().all(|reading| reading.widens || reading.rounds);
         let pairs = if may_pair && (target.pair_products || target.tile_products.is_ok()) {
             Pairs::of(contraction)
         } else {
             None
         };
         if let Some(Pairs { contraction, axis, distances }) = &pairs {
-            // Pairs are read as they are.
+            // Pairs are read as they are, once those that are rounded are copied.
+            let rounds = reading.map(|reading| reading.rounds);
             let reading = reading.map(|reading| Reading { widens: false, ..reading });
             if target.pair_products {
                 let search = near(&parts);
                 parts.extend(TiledPart::near_fastest(contraction, Some(*distances), reading, search, stalls));
             }
             if target.tile_products.is_ok() {
-                let products = TileProduct::all(contraction, *axis, Some(*distances), target);
+                let products = TileProduct::all(contraction, *axis, Some(*distances), rounds, target);
                 let search = near(&parts);
                 parts.extend(TiledPart::by_tiles(products, reading, search, stalls));
             }
@@ -217,8 +222,8 @@ impl TiledPart {
             let Some((tiling, left)) = rows else { return limit };
             let k_blocked =
                 if search.k_blocking && !tiling.by_rows { KBlocking::of(&tiling, cycles, target) } else { None };
-            // Pairs that do not lie side by side are made by a copy.
-            let apart = left.is_none() && pairs.is_some_and(|[apart, _]| apart != 1);
+            // Pairs that do not lie side by side, or are not rounded yet, are made by a copy.
+            let apart = left.is_none() && pairs.is_some_and(|[apart, _]| apart != 1 || reading[0].rounds);
             let packed = match apart {
                 true => PackedPanels::rows(&tiling)
                     .and_then(|(rows, tiling)| Some((PackedPanels::right(&tiling)?, Some(rows)))),
@@ -228,7 +233,14 @@ impl TiledPart {
             let k_blocked = k_blocked.map(|(tiling, panels, cycles)| (tiling, panels.map(Some), cycles));
             let as_it_lies = pairs.is_none() && right_reads == RightReads::AsItLies;
             let unpacked = as_it_lies.then_some((tiling, [left, None], cycles));
-            for (tiling, panels, cycles) in unpacked.into_iter().chain(packed).chain(k_blocked) {
+            let converts = search.converted && pairs.is_none() && reading[0].widens;
+            let whole: Vec<_> = unpacked.into_iter().chain(packed).collect();
+            let converted = whole.iter().filter(|_| converts).filter_map(|(tiling, panels, cycles)| {
+                let (tiling, copying) = ConvertedRows::of(tiling, target)?;
+                Some((tiling, panels.clone(), cycles + copying))
+            });
+            let converted: Vec<_> = converted.collect();
+            for (tiling, panels, cycles) in whole.into_iter().chain(k_blocked).chain(converted) {
                 let copy = |side: usize| {
                     let apart = pairs.map(|pairs| pairs[side]);
                     panels[side].as_ref().map_or(0.0, |panels| reading[side].copying * panels.cycles(apart, target))
@@ -326,7 +338,7 @@ impl TiledPart {
             TiledPart { accumulate: Some(accumulate.clone()), ..part }
         };
         // The cycles of one item say nothing about those of all.
-        let item_search = Search { k_blocking: false, pairs: false, below: f64::INFINITY, ..search };
+        let item_search = Search { k_blocking: false, converted: false, pairs: false, below: f64::INFINITY, ..search };
         TiledPart::fastest(&item, reading, item_search, stalls).into_iter().map(of_all_items).collect()
     }
 }
@@ -400,7 +412,8 @@ impl Strategy {
                 methods.push((vec![TiledPart::accumulating(items, reading, search, stalls)], None));
             }
             // Third case, the usual one: one contraction, whole (`None`) or split in so many parts. The parts of a sum
-            // are also tried accumulated, piece by piece. K-blocking is left out there, its sums would be kept twice.
+            // are also tried accumulated, piece by piece, and deep ones only so. K-blocking is left out there, its sums
+            // would be kept twice.
             ([contraction], None) => {
                 for count in split_k::counts(contraction, output, search.splits, stalls.target) {
                     let Some(count) = count else {
@@ -413,12 +426,14 @@ impl Strategy {
                     let dense = PreferredLayout { order: preferred[2].order.clone(), halo: Halo::default() };
                     let partials = Partials::new(output, &dense, split_k::count(&split));
                     let part = |(contraction, first): (Contraction, usize), search: Search| {
-                        let whole = Search { k_blocking: false, ..search };
-                        let mut parts = TiledPart::fastest(&contraction, reading, whole, stalls);
-                        let strips = Accumulate::strips(&contraction, partials.from(first));
-                        parts.extend(
-                            strips.into_iter().flat_map(|s| TiledPart::accumulating(s, reading, search, stalls)),
-                        );
+                        let strips = Accumulate::strips(&contraction, partials.from(first), stalls.target);
+                        let strips = strips.into_iter();
+                        let mut parts: Vec<TiledPart> =
+                            strips.flat_map(|s| TiledPart::accumulating(s, reading, search, stalls)).collect();
+                        if parts.is_empty() || !Accumulate::is_deep(&contraction, stalls.target) {
+                            let whole = Search { k_blocking: false, ..search };
+                            parts.splice(..0, TiledPart::fastest(&contraction, reading, whole, stalls));
+                        }
                         let parts = TiledPart::sorted(parts, search).into_iter();
                         parts.map(|part| TiledPart { first, ..part }).collect()
                     };
@@ -523,69 +538,6 @@ impl Strategy {
             recipe.stage([sums], None, 0, Work::Transpose(transpose));
         }
         recipe
-    }
-}
-
-impl Recipe {
-    /// The stages of the parts; where there are partial results, also where these are.
-    fn tiles(
-        &mut self,
-        sources: [Source; 2],
-        parts: Vec<TiledPart>,
-        partials: Option<&Partials>,
-        quads: bool,
-    ) -> Option<Source> {
-        let partial = partials.map(|partials| self.scratch(partials.elements()));
-        for TiledPart { tiling, panels, pairs, tiles, accumulate, first, .. } in parts {
-            // `tiling` may see the operands exchanged. Its panels are those of the operands as it sees them.
-            let exchanged = |[left, right]: [Source; 2]| if tiling.swapped { [right, left] } else { [left, right] };
-            let mut operands = exchanged(sources);
-            for (side, (operand, panels)) in operands.iter_mut().zip(panels).enumerate() {
-                let Some(panels) = panels else { continue };
-                let to = self.scratch(panels.elements());
-                let work = match pairs {
-                    None => Work::PackedPanels(panels),
-                    Some(apart) => Work::PackedPairs(panels, apart[side]),
-                };
-                self.stage([*operand], Some(to), 0, work);
-                *operand = to;
-            }
-            // A product of quads is four, one of pairs two.
-            let products = if quads { QUAD as u64 } else { 1 + u64::from(pairs.is_some()) };
-            let mut flops = tiling.contraction.flops() * products;
-            if let Some(accumulate) = accumulate {
-                flops *= accumulate.count() as u64;
-                let sums = partial.unwrap_or_else(|| self.scratch(accumulate.elements()));
-                // `Accumulate::emit` exchanges them itself, since its items step along the operands as they were.
-                let [left, right] = exchanged(operands);
-                let buffers = vec![(left, Access::Read), (right, Access::Read), (sums, Access::ReadWrite)];
-                let results = accumulate.finishes();
-                self.stages.push(Stage { buffers, results, flops, work: Work::Accumulate(tiling, accumulate) });
-                continue;
-            }
-            if tiles {
-                let sums = self.scratch(tile_products::scratch(&tiling));
-                let [left, right] = operands;
-                let mut buffers = vec![(left, Access::Read), (right, Access::Read), (sums, Access::ReadWrite)];
-                buffers.extend(partial.map(|partial| (partial, Access::Write)));
-                let work = Work::TileProducts(tiling, partials.map(|partials| partials.from(first)));
-                self.stages.push(Stage { buffers, results: partial.is_none(), flops, work });
-                continue;
-            }
-            if let Some(blocking) = &tiling.k_blocking {
-                let sums = self.scratch(blocking.elements());
-                let [left, right] = operands;
-                let buffers = vec![(left, Access::Read), (right, Access::Read), (sums, Access::ReadWrite)];
-                self.stages.push(Stage { buffers, results: true, flops, work: Work::Tiles(tiling) });
-                continue;
-            }
-            let work = match partials {
-                None => Work::Tiles(tiling),
-                Some(partials) => Work::Partial(tiling, partials.from(first)),
-            };
-            self.stage(operands, partial, flops, work);
-        }
-        partial
     }
 }
 

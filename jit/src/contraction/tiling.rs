@@ -5,6 +5,7 @@ use super::key::{Key, Keyed};
 use super::problem::{Axis, Contraction};
 use super::text::{Reader, RecipeError, Text, record};
 use crate::cost::params::sharing::TASKS;
+use crate::cost::params::stalls::LINE;
 
 /// A loop over an axis in steps of `size` places; what is left over at the end is a smaller step of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -56,6 +57,8 @@ pub struct Tiling {
     pub reduce: Vec<Level>,
     /// How the sums are cut into blocks, if they are.
     pub k_blocking: Option<KBlocking>,
+    /// The copies of rows that tasks make, if they do.
+    pub converted: ConvertedRows,
     /// What tiles ask for. Where sums are K-blocked, [`KBlocking::asked`] lines of the next strip.
     pub ahead: Ahead,
 }
@@ -63,10 +66,20 @@ pub struct Tiling {
 /// What each tile asks for while its products are taken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ahead {
-    /// Lines of the next strip of packed B, so that they are in the second-level cache when their turn comes.
+    /// Lines of the next strip of the right operand, packed or in lines as it lies ([`Tiling::reads_lines`]), so that
+    /// they are in the second-level cache when their turn comes.
     pub lines: usize,
     /// Whether for the lines of its results.
     pub results: bool,
+}
+
+/// Rows of the left operand as f32 in scratch memory of a task's own, those of one tile at a time.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ConvertedRows {
+    /// For each axis of the contraction, the distance from place to place in the copy.
+    pub strides: Vec<i64>,
+    /// The length of a task's copy; 0 where rows are read as they lie.
+    pub elements: usize,
 }
 
 /// How the sums of a tiling are cut, and where they are kept.
@@ -91,7 +104,7 @@ record!(Packed { axis, distance });
 
 // Whether tiles are taken by rows is told by the levels.
 record!(Tiling {
-    contraction, swapped, vector, fold, rows, shares, panels, levels, grid, reduce, k_blocking, ahead
+    contraction, swapped, vector, fold, rows, shares, panels, levels, grid, reduce, k_blocking, ahead, converted
 } but { by_rows });
 
 /// A tiling that asks for nothing has the key of one from before there was a way to.
@@ -111,6 +124,33 @@ impl Text for Ahead {
     fn read(from: &mut Reader<'_>) -> Result<Self, RecipeError> {
         let (lines, results) = Text::read(from)?;
         Ok(Ahead { lines, results })
+    }
+}
+
+/// A tiling that copies no rows has the key of one from before there was a way to.
+impl Keyed for ConvertedRows {
+    fn key(&self, key: &mut Key) {
+        if self.is_any() {
+            key.add(&self.strides).add(&self.elements);
+        }
+    }
+}
+
+impl Text for ConvertedRows {
+    fn write(&self, to: &mut String) {
+        (self.elements, self.strides.clone()).write(to);
+    }
+
+    fn read(from: &mut Reader<'_>) -> Result<Self, RecipeError> {
+        let (elements, strides) = Text::read(from)?;
+        Ok(ConvertedRows { strides, elements })
+    }
+}
+
+impl ConvertedRows {
+    /// Whether there are any.
+    pub fn is_any(&self) -> bool {
+        self.elements > 0
     }
 }
 
@@ -167,6 +207,18 @@ impl Tiling {
     pub fn inside(&self) -> &[Level] {
         let at = self.levels.iter().rposition(|l| Some(l.axis) == self.vector).map_or(0, |at| at + 1);
         &self.levels[at..]
+    }
+
+    /// The reduced axis at each of whose places a strip of the right operand is some whole lines, as it lies, and another
+    /// one follows for most strips. `None` where it is packed, or lies otherwise.
+    pub fn reads_lines(&self) -> Option<usize> {
+        let axes = &self.contraction.axes;
+        let [reduce] = self.reduce[..] else { return None };
+        let vector = self.vector.filter(|&vector| self.fold.is_none() && axes[vector].right == 1)?;
+        let (width, strip) = (axes[vector].extent, self.tile()[1]);
+        let of_lines = [strip as i64, axes[reduce.axis].right, self.contraction.right].iter().all(|at| at % LINE == 0);
+        let lies = self.panels[1].is_none() && axes[reduce.axis].right != 0;
+        (lies && of_lines && width > 2 * strip).then_some(reduce.axis)
     }
 
     /// Lines of the next strip that each tile asks for.

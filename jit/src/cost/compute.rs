@@ -1,8 +1,6 @@
 //! What tiles of sums take of a processor's ports, and how long a sum waits for its predecessor. It knows no tiling.
 
-use super::params::register_tiles::{
-    BROADCAST, CHAINED, FOLD, FOLDED, LOADED, SCATTERED_STORE, SUM, VECTOR_STORE, WIDENING,
-};
+use super::params::register_tiles::{BROADCAST, CHAINED, FOLD, FOLDED, LOADED, SCATTERED_STORE, SUM, VECTOR_STORE};
 use crate::target::Target;
 
 /// Cycles to load a vector whose elements are so far apart: each by itself, unless they are neighbours or one.
@@ -18,9 +16,9 @@ pub fn vector_load(target: &Target) -> f64 {
     1.0 / target.loads as f64
 }
 
-/// Cycles that widening takes of the multiply-adds' time, for so many loads.
-pub fn widening(loads: usize, target: &Target) -> f64 {
-    WIDENING * loads as f64 / target.multiply_adds as f64
+/// Cycles that so many instructions behind loads take of the multiply-adds' time.
+pub fn converting(instructions: f64, target: &Target) -> f64 {
+    instructions / target.multiply_adds as f64
 }
 
 /// Cycles to finish a vector of sums and to store it, to neighbouring places or not; `folded`: its lanes are added up

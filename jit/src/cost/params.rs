@@ -220,6 +220,9 @@ pub mod register_tiles {
     /// Instructions by which a load of 16-bit elements is widened, on the ports of multiply-adds (`vpmovzxwd` or
     /// `vpbroadcastw`, and `vpslld`). Unit: instructions a load. Emerald Rapids, 2026-11-29.
     pub const WIDENING: f64 = 2.0;
+    /// The same where a loaded f32 is rounded to bf16 (`vcvtneps2bf16`, which is two, and then as above); more where
+    /// there is no such instruction. Unit: instructions a load. A guess, 2026-11-30.
+    pub const ROUNDING: f64 = 6.0;
     /// What a folded step takes of it, which reads whole vectors on both sides. Unit: cycles a vector. Zen 3,
     /// 2026-11-26.
     pub const FOLDED: f64 = 0.06;
@@ -306,6 +309,9 @@ pub mod k_blocking {
 pub mod split_k {
     /// Parts, at most. Unit: parts. Zen 4, 2026-11-23.
     pub const PARTS: usize = 8;
+    /// The same with [`DEEP_LANES`](super::stalls::DEEP_LANES) or more: partial results of 8 parts of 128 x 512 sums take
+    /// 10 % of the time of 1,024 products each, of 4 parts a third of that. Unit: parts. Emerald Rapids, 2026-11-30.
+    pub const DEEP_PARTS: usize = 4;
     /// Partial results in elements, at most. Unit: f32 elements. Zen 4, 2026-11-23.
     pub const SCRATCH: usize = 1 << 20;
     /// Products of one output below which a sum is not split. Unit: products. Zen 4, 2026-11-23.
@@ -329,6 +335,9 @@ pub mod split_k {
     pub const RESULTS: usize = 64;
     /// Cycles to add a vector of partial sums. Unit: cycles a vector. Zen 3, 2026-11-26.
     pub const ADD: f64 = 1.0;
+    /// The same with [`DEEP_LANES`](super::stalls::DEEP_LANES) or more, of 4 or 8 parts of 128 x 512 sums. Unit: cycles a
+    /// vector. Emerald Rapids, 2026-11-30.
+    pub const DEEP_ADD: f64 = 4.0;
     /// The same where they do not stay in the second-level cache. Unit: cycles a vector. Zen 3, 2026-11-26.
     pub const FAR_ADD: f64 = 2.0;
 }
@@ -337,6 +346,11 @@ pub mod split_k {
 pub mod accumulate {
     /// Products of one sum that are taken before it is written back, at least. Unit: products. Zen 4, 2026-11-23.
     pub const STRIP: usize = 48;
+    /// With [`DEEP_LANES`](super::stalls::DEEP_LANES) or more, where strips are asked for ahead: products of one sum that
+    /// are taken before it is written back, at most, so that what the tiles meet stays in the second-level cache: parts of
+    /// 800 rows of 512 columns take 26 % longer whole, as 2 KiB from row to row crowd a few sets. Unit: products. Emerald
+    /// Rapids, 2026-11-30.
+    pub const DEEP_STRIP: usize = 256;
     /// Cycles to add a vector of sums to memory. Unit: cycles a vector. Zen 4, 2026-11-23.
     pub const ADD: f64 = 2.0;
     /// Cycles to clear a vector, and to hand it on. Unit: cycles a vector. Zen 4, 2026-11-23.
@@ -400,6 +414,20 @@ pub mod transpose_results {
 
 /// Winograd's ways.
 pub mod winograd;
+
+/// Rows that tasks convert to f32.
+pub mod converted_rows {
+    /// Cycles to convert an element. Unit: cycles an element. Emerald Rapids, 2026-11-30.
+    pub const ELEMENT: f64 = 0.25;
+    /// Tasks, at most, that rows are cut into: each has scratch memory of its own. Unit: tasks. Emerald Rapids,
+    /// 2026-11-30.
+    pub const MOST_TASKS: usize = 16;
+    /// Rows of such multiples of elements would crowd a few sets of the first-level cache. Unit: f32 elements.
+    /// Emerald Rapids, 2026-11-30.
+    pub const SPREAD: usize = 128;
+    /// Vectors that are copied in a step. Unit: vectors. Emerald Rapids, 2026-11-30.
+    pub const UNROLL: usize = 4;
+}
 
 /// Loops over iteration spaces.
 pub mod loops {

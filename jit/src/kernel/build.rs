@@ -8,6 +8,8 @@ use super::*;
 pub struct KernelBuilder {
     kernel: Kernel,
     open: Vec<Vec<Statement>>,
+    /// The buffers of f32 whose elements are rounded to bf16 as they are loaded.
+    rounded: Vec<BufferId>,
 }
 
 impl KernelBuilder {
@@ -23,7 +25,7 @@ impl KernelBuilder {
             values: Vec::new(),
             variables: 0,
         };
-        KernelBuilder { kernel, open: vec![Vec::new()] }
+        KernelBuilder { kernel, open: vec![Vec::new()], rounded: Vec::new() }
     }
 
     /// The number of lanes of every value.
@@ -40,6 +42,16 @@ impl KernelBuilder {
     /// What an argument holds.
     pub fn element(&self, buffer: BufferId) -> Element {
         self.kernel.buffers[buffer.0 as usize].element
+    }
+
+    /// From now on what is loaded of an argument of f32 is rounded to bf16.
+    pub fn round_loads(&mut self, buffer: BufferId) {
+        self.rounded.push(buffer);
+    }
+
+    /// Whether what is loaded of an argument is rounded.
+    pub fn rounds(&self, buffer: BufferId) -> bool {
+        self.rounded.contains(&buffer)
     }
 
     /// The declaration of an argument, to widen its access or its length.
@@ -70,8 +82,15 @@ impl KernelBuilder {
         Value(self.kernel.values.len() as u32 - 1)
     }
 
-    /// Appends an operation; its type follows from its operands.
+    /// Appends an operation, and a rounding behind a load of what [is rounded](KernelBuilder::round_loads); its type
+    /// follows from its operands.
     pub fn push(&mut self, operation: Operation) -> Value {
+        let rounds = operation.place().is_some_and(|(buffer, _)| self.rounds(buffer));
+        let value = self.append(operation);
+        if rounds { self.append(Operation::Float1(Float1::Bf16, value)) } else { value }
+    }
+
+    fn append(&mut self, operation: Operation) -> Value {
         let ty = operation.result_type(&self.kernel);
         let value = self.value(ty);
         self.open.last_mut().expect("an open block").push(Statement::Let(value, operation));

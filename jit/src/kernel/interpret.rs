@@ -511,6 +511,7 @@ fn float1(function: Float1, x: f32) -> f32 {
         Float1::Sqrt => x.sqrt(),
         Float1::Floor => x.floor(),
         Float1::Nearest => x.round_ties_even(),
+        Float1::Bf16 => Bf16::nearest(x).into(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Sums of products with what is fused behind them: the epilogue of each stage that computes results is the group's
 //! expression. How the sums are computed is none of its business (`crate::contraction`).
 
-use kiln_graph::NodeId;
+use kiln_graph::{DType, NodeId};
 
 use super::expression::{
     Evaluation, Expression, ExpressionBuilder, Located, Point, Storage, element, identity, resolve,
@@ -33,7 +33,9 @@ pub fn describe(context: &Context<'_>, group: &Group, root: NodeId) -> (Expressi
         let halo = context.halos.get(id).copied().unwrap_or_default();
         let invariant = context.invariant[id.index()];
         let element = element(located.dtype);
-        (located, Operand { shape: graph.shape(id), element, layout: located.layout, halo, invariant })
+        // An f32 in memory that the graph rounds: it is rounded as it is read.
+        let rounded = graph.ty(id).dtype == DType::Bf16 && located.dtype == DType::F32;
+        (located, Operand { shape: graph.shape(id), element, rounded, layout: located.layout, halo, invariant })
     });
     let [(left, left_operand), (right, right_operand)] = operands;
     let outside = context.outside(group);
@@ -54,12 +56,13 @@ pub fn describe(context: &Context<'_>, group: &Group, root: NodeId) -> (Expressi
     (expression, Contracting { problem, operands: [left, right] })
 }
 
-/// The kernels of a contraction's stages.
-/// `scratch` is the memory between them.
+/// The kernels of a contraction's stages. `rounded`: whether what they read of the operands is. `scratch` is the memory
+/// between them.
 pub fn lower(
     name: &str,
     expression: &Expression,
     [left, right]: [Located; 2],
+    rounded: [bool; 2],
     recipe: &Recipe,
     scratch: &[Storage],
     target: &Target,
@@ -100,6 +103,7 @@ pub fn lower(
                 kernel.buffer(label, element, elements, access)
             })
             .collect();
+        stage.round_loads(&mut kernel, &buffers, rounded);
         stage.emit(&mut kernel, &buffers, &mut Fused { evaluation });
         let flops = stage.flops + if stage.results { expression.flops() } else { 0 };
         let mut in_place = if stage.results { expression.in_place() } else { Vec::new() };

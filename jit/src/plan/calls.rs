@@ -175,7 +175,8 @@ impl Lowering<'_, '_> {
         let others: Vec<Storage> = [left.storage, right.storage].into_iter().chain(scratch.iter().copied()).collect();
         let key = memo::Root::Contraction(contracting.problem.clone().into());
         self.memo.once(&mut self.memory, (name, key), expression, &others, |_| {
-            lower::lower_contraction(name, expression, [left, right], &recipe, &scratch, self.target)
+            let rounded = contracting.problem.operands.map(|operand| operand.rounded);
+            lower::lower_contraction(name, expression, [left, right], rounded, &recipe, &scratch, self.target)
         })
     }
 

@@ -2,7 +2,9 @@
 //! kernel (or a fixed few). A value that is not stored is computed again wherever it is used. Stored are
 //! - the results of operations that are more than elementwise (unless `join.rs` puts what follows them into their
 //!   kernel), outputs and updates, what a contraction, a window, a gather or a scan reads, what a reshape that merges
-//!   axes reads, and a bf16 that is widened; but not what windows alone read, each element once: of a weight of at most
+//!   axes reads, and a bf16 that is widened; but not what lies in memory as f32 in any case and is rounded for products
+//!   of matrices, which round it as they copy it ([`is_rounded_when_read`]; convolutions read lines far apart, and wait
+//!   for twice as many of f32); nor what windows alone read, each element once: of a weight of at most
 //!   [`WINDOWED_WEIGHT`], from one tensor of its own size that is needed anyway (a normalized, rectified value in front
 //!   of a pool);
 //! - an elementwise value whose elements a broadcast repeats (scalar arithmetic, statistics of rows), if it costs
@@ -148,11 +150,11 @@ impl Storing {
             // Not what windows alone read: in `max_pool(relu(x))` the pool may compute relu where it looks. The third
             // walk decides.
             for &operand in read_from_memory(graph, id).iter().filter(|operand| !windowed[operand.index()]) {
-                storing.keep_in_memory(graph, operand);
+                storing.keep_in_memory(graph, operand, graph.node(id).op == Op::Dot);
             }
             // A value is rounded in order to be stored so: not the same numbers as f32, in twice the memory.
             if widens(graph, id) {
-                storing.keep_in_memory(graph, graph.node(id).inputs[0]);
+                storing.keep_in_memory(graph, graph.node(id).inputs[0], false);
             }
             if let Op::Scan { body, .. } = graph.node(id).op {
                 storing.keep_for_loop(graph, id, &graph.bodies[body as usize]);
@@ -164,7 +166,8 @@ impl Storing {
         let mut costs = vec![Cost::default(); nodes];
         for id in live_ids() {
             costs[id.index()] = storing.cost(graph, &costs, id);
-            if class(graph, id) == Class::Elementwise && !storing.stored[id.index()] {
+            let is_elementwise = class(graph, id) == Class::Elementwise && !is_rounded_when_read(graph, id);
+            if is_elementwise && !storing.stored[id.index()] {
                 // `cost` is that of all terms back to the nearest stored values: what each further user would compute
                 // again.
                 let Use { places, repeated } = uses[id.index()];
@@ -198,11 +201,12 @@ impl Storing {
         storing
     }
 
-    /// Sees to it that the value that a view shows lies in memory.
-    fn keep_in_memory(&mut self, graph: &Graph, id: NodeId) {
+    /// Sees to it that the value that a view shows lies in memory. `rounds`: whether its reader can round it.
+    fn keep_in_memory(&mut self, graph: &Graph, id: NodeId, rounds: bool) {
         let mut id = id;
         // `conv(transpose(h), w)`: it is h that must lie in memory; the transpose is read through strides.
-        while class(graph, id) == Class::View && !self.stored[id.index()] {
+        let goes_on = |id| class(graph, id) == Class::View || rounds && is_rounded_when_read(graph, id);
+        while goes_on(id) && !self.stored[id.index()] {
             id = graph.node(id).inputs[0];
         }
         self.stored[id.index()] |= class(graph, id) != Class::Input;
@@ -284,6 +288,26 @@ impl Storing {
 fn widens(graph: &Graph, id: NodeId) -> bool {
     let node = graph.node(id);
     node.op == Op::Convert(DType::F32) && graph.ty(node.inputs[0]).dtype == DType::Bf16
+}
+
+/// Whether a node rounds to bf16 what lies in memory as f32 in any case, and will not lie there long: a state that the
+/// graph updates, an input, an output. What stays from run to run is better rounded once.
+pub fn is_rounded_when_read(graph: &Graph, id: NodeId) -> bool {
+    let node = graph.node(id);
+    if node.op != Op::Convert(DType::Bf16) || graph.ty(node.inputs[0]).dtype != DType::F32 {
+        return false;
+    }
+    let mut source = node.inputs[0];
+    while class(graph, source) == Class::View {
+        source = graph.node(source).inputs[0];
+    }
+    match graph.node(source).op {
+        Op::Input => graph.inputs.iter().enumerate().any(|(position, input)| {
+            let is_updated = || graph.updates.iter().any(|update| update.input == position);
+            input.node == source && (input.role == Role::Data || is_updated())
+        }),
+        _ => graph.roots().any(|root| root == source),
+    }
 }
 
 /// The elementwise values that windows alone look at, each element in one window.

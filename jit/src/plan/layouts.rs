@@ -17,7 +17,7 @@ use kiln_graph::op::Family;
 use kiln_graph::shape::MAX_RANK;
 use kiln_graph::{Few, Graph, NodeId, Op, Role};
 
-use super::group::Fusion;
+use super::group::{Fusion, is_rounded_when_read};
 use crate::contraction;
 use crate::layout::{Halo, Layout, Order, PreferredLayout};
 use crate::lower::{self, Class, OfNodes, class};
@@ -37,6 +37,7 @@ pub fn layouts(graph: &Graph, fusion: &Fusion, given: &HashMap<NodeId, Layout>) 
     let nodes = graph.nodes.len();
     let mut preferences = Preferences {
         graph,
+        stored: &fusion.stored,
         distinct: Vec::new(),
         orders: vec![NONE; nodes],
         fixed: vec![false; nodes],
@@ -68,6 +69,8 @@ pub fn layouts(graph: &Graph, fusion: &Fusion, given: &HashMap<NodeId, Layout>) 
 
 struct Preferences<'a> {
     graph: &'a Graph,
+    /// Which values lie in memory, beside inputs.
+    stored: &'a [bool],
     /// The orders that there are: few, however many values there are.
     distinct: Vec<Order>,
     /// For each node the number of its order, or [`NONE`].
@@ -241,11 +244,16 @@ impl Preferences<'_> {
     /// Asks for an order of a value seen through transposes and the like.
     fn prefer_through_views(&mut self, id: NodeId, order: Order) {
         let (mut id, mut order) = (id, self.number(order));
-        while class(self.graph, id) == Class::View {
+        while class(self.graph, id) == Class::View || self.is_rounded_when_read(id) {
             let Some(before) = self.before(id, order) else { return };
             (id, order) = (self.graph.node(id).inputs[0], before);
         }
         self.prefer_number(id, order);
+    }
+
+    /// Whether a value is rounded by those that read it.
+    fn is_rounded_when_read(&self, id: NodeId) -> bool {
+        is_rounded_when_read(self.graph, id) && !self.stored[id.index()]
     }
 
     /// New values of states lie as the states; says which do so now.

@@ -79,7 +79,9 @@ impl fmt::Display for Plan {
             self.state_bytes(),
             self.peak_bytes(),
         )?;
-        let is_of_bf16 = |found: &Contracted| found.problem.operands.iter().all(|side| side.element == Element::Bf16);
+        let is_of_bf16 = |found: &Contracted| {
+            found.problem.operands.iter().all(|side| side.element == Element::Bf16 || side.rounded)
+        };
         if self.contractions.iter().any(is_of_bf16) {
             writeln!(f, "  products of bf16 by {}", self.bf16_products)?;
         }

@@ -13,7 +13,6 @@
 
 use std::borrow::Cow;
 
-use kiln_graph::build::BATCH_ROWS;
 use kiln_graph::op::Op;
 use kiln_graph::{Graph, Input, NodeId, Operands, Output, Role};
 
@@ -49,7 +48,7 @@ pub fn split(graph: &Graph) -> Cow<'_, Graph> {
             given = format!("{EXCHANGE}{number}.{first}.given");
         }
         result.outputs.push(Output { name: given, node: node.inputs[0] });
-        result.inputs.push(Input { name: format!("{EXCHANGE}{number}.taken"), role: Role::Data, node: id });
+        result.inputs.push(Input::new(format!("{EXCHANGE}{number}.taken"), Role::Data, id));
         let node = &mut result.nodes[id.index()];
         (node.op, node.inputs) = (Op::Input, Operands::new());
     }
@@ -118,7 +117,7 @@ pub fn of_shard(graph: &Graph, exchanges: &[Exchanged]) -> OfShard {
         for (number, input) in graph.inputs.iter().enumerate() {
             let is_taken = exchanges.iter().any(|exchange| exchange.input == number);
             depends[input.node.index()] = match input.role {
-                Role::Data => !is_taken && input.name != BATCH_ROWS,
+                Role::Data => !is_taken && !input.common,
                 Role::State => !exchanges.is_empty() && states.contains(&number),
             };
         }

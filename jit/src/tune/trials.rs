@@ -264,7 +264,7 @@ fn prepare(problem: &Problem, recipes: &[Recipe], target: &Target) -> Result<(Se
             let memory: Vec<(Memory, Element, usize)> = stage.buffers.iter().map(memory).collect();
             let buffers: Vec<(Element, usize)> =
                 memory.iter().map(|&(_, element, elements)| (element, elements)).collect();
-            let kernel = stage.plain("trial", &buffers, &result, target.lanes);
+            let kernel = stage.plain("trial", &buffers, [left.rounded, right.rounded], &result, target.lanes);
             let mut arguments: Vec<(Memory, usize)> = memory.iter().map(|&(at, _, elements)| (at, elements)).collect();
             arguments.extend(stage.results.then_some((to, results)));
             let lasts = lasts(stage, [left.invariant, right.invariant], &mut invariant);

@@ -1,10 +1,10 @@
-//! What tiles ask for ahead: the next strip of packed B, and their own results. Whatever is asked for changes no result;
-//! that what is asked for is what is needed, no result shows.
+//! What tiles ask for ahead: the next strip of the right operand, packed or as it lies, and their own results. Whatever
+//! is asked for changes no result; that what is asked for is what is needed, no result shows.
 
 use std::collections::BTreeSet;
 
-use kiln_jit::contraction::{Problem, Recipe, Source};
-use kiln_jit::kernel::{Buffer, Element, Index, Kernel, Operation, Statement};
+use kiln_jit::contraction::{Problem, Recipe, Source, Stage};
+use kiln_jit::kernel::{Access, Buffer, Element, Index, Kernel, Operation, Statement};
 use kiln_jit::target::Target;
 
 use super::k_blocking::{pixels, product};
@@ -113,19 +113,18 @@ impl Walk<'_> {
     }
 }
 
-/// The kernel of a recipe's tiles, and which of its buffers is packed B.
-fn tiles(recipe: &Recipe, problem: &Problem, lanes: usize) -> Option<(Kernel, usize)> {
-    let last = recipe.stages.last().filter(|stage| ["tiles", "k-blocked tiles"].contains(&stage.kind()))?;
-    let packed = |(source, _): &&(Source, _)| matches!(source, Source::Scratch(_));
-    let (source, _) = last.buffers[..2].iter().rev().find(packed)?;
-    let packed = last.buffers.iter().position(|(other, _)| other == source)?;
+/// The kernel of a recipe's tiles, what it reads, and whether the sums that it writes are the results.
+fn tiles<'a>(recipe: &'a Recipe, problem: &Problem, lanes: usize) -> Option<(Kernel, &'a [(Source, Access)], bool)> {
+    let of_tiles = |stage: &&Stage| ["tiles", "k-blocked tiles", "split-k parts"].contains(&stage.kind());
+    let stage = recipe.stages.iter().find(of_tiles)?;
     let length = |&(source, _): &(Source, _)| match source {
         Source::Left => (Element::F32, problem.operands[0].layout.elements),
         Source::Right => (Element::F32, problem.operands[1].layout.elements),
         Source::Scratch(number) => (Element::F32, recipe.scratch[number]),
     };
-    let buffers: Vec<(Element, usize)> = last.buffers.iter().map(length).collect();
-    Some((last.plain("tiles", &buffers, &operand(problem.output, &row_major(problem.output)).layout, lanes), packed))
+    let buffers: Vec<(Element, usize)> = stage.buffers.iter().map(length).collect();
+    let output = operand(problem.output, &row_major(problem.output)).layout;
+    Some((stage.plain("tiles", &buffers, [false; 2], &output, lanes), &stage.buffers[..2], stage.results))
 }
 
 /// Rows in blocks and whole, rests of rows, columns and depth, K-blocked sums, images whose rows lie along three axes.
@@ -138,27 +137,34 @@ fn what_is_asked_for_is_needed() {
     let images = [pixels([4, 300, 7, 8], 192), pixels([3, 90, 13, 5], 320)];
     let of_small = sizes.into_iter().flat_map(all).chain(images).map(|problem| (problem, small_caches(16)));
     let of_blocks = all([144, 2100, 256]).map(|problem| (problem, blocks));
-    let [mut strips, mut results, mut blocked, mut of_images] = [0; 4];
+    let [mut packed, mut lying, mut results, mut blocked, mut of_images] = [0; 5];
     for (problem, target) in of_small.chain(of_blocks) {
         for recipe in &problem.candidates(&target) {
-            let Some((kernel, packed)) = tiles(recipe, &problem, target.lanes) else { continue };
+            let Some((kernel, operands, are_results)) = tiles(recipe, &problem, target.lanes) else { continue };
             let lines = Walk::tasks(&kernel);
-            // All but what the first strips read, for which there is no tile before, and those of a strip behind the last.
-            if let Some(asked) = lines[packed].asked(&lines[packed].read) {
-                strips += 1;
+            for ((source, _), lines) in operands.iter().zip(&lines) {
+                // All but what the first strips read, for which there is no tile before, and those of a strip behind the
+                // last.
+                let Some(asked) = lines.asked(&lines.read) else { continue };
+                let is_packed = matches!(source, Source::Scratch(_));
+                packed += usize::from(is_packed);
+                lying += usize::from(!is_packed);
                 of_images += usize::from(problem.output.rank() > 2);
                 blocked += usize::from(recipe.words().contains("k-blocked"));
                 let Asked { needed, late, vain } = asked;
                 assert!(late * 2 < needed && vain * 2 < needed, "{problem}: {asked:?} of strips: {recipe}");
             }
             let written = &lines[lines.len() - 1];
-            if let Some(asked) = written.asked(&written.written) {
+            if let Some(asked) = written.asked(&written.written).filter(|_| are_results) {
                 results += 1;
                 let Asked { needed, late, vain } = asked;
                 assert!(late * 4 < needed && vain * 8 < needed, "{problem}: {asked:?} of results: {recipe}");
             }
         }
     }
-    let reached = [strips, results, blocked, of_images];
-    assert!(reached.iter().all(|&number| number > 0), "strips, results, K-blocked, images: {reached:?}");
+    let reached = [packed, lying, results, blocked, of_images];
+    assert!(
+        reached.iter().all(|&number| number > 0),
+        "packed strips, those as they lie, results, K-blocked, images: {reached:?}"
+    );
 }

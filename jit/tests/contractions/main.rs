@@ -15,11 +15,12 @@ mod transposed;
 mod winograd;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use kiln_graph::shape::{MAX_RANK, Shape};
 use kiln_graph::{Bf16, Op};
 use kiln_jit::code::Code;
-use kiln_jit::contraction::{Operand, Place, Recipe, Source, preferred_layouts, recipe, recipes};
+use kiln_jit::contraction::{Operand, Place, Problem, Recipe, Source, Stage, preferred_layouts, recipe, recipes};
 use kiln_jit::kernel::{Access, BufferId, Element, Index, Kernel, KernelBuilder, Origin, Slice, interpret};
 use kiln_jit::layout::Layout;
 use kiln_jit::layout::{Halo, PreferredLayout};
@@ -119,7 +120,8 @@ fn row_major(shape: Shape) -> PreferredLayout {
 }
 
 fn operand(shape: Shape, wanted: &PreferredLayout) -> Operand {
-    Operand { shape, element: Element::F32, layout: wanted.layout(shape), halo: wanted.halo, invariant: false }
+    let (layout, halo) = (wanted.layout(shape), wanted.halo);
+    Operand { shape, element: Element::F32, rounded: false, layout, halo, invariant: false }
 }
 
 /// A stage's kernel whose epilogue stores twice the sums, and the buffers that it takes.
@@ -133,6 +135,7 @@ fn kernel(recipe: &Recipe, stage: usize, operands: [&Operand; 2], output: &Layou
         buffers.push(builder.buffer(format!("{source:?}"), element, elements, access));
     }
     let out = stage.results.then(|| builder.buffer("out", Element::F32, output.elements, Access::Write));
+    stage.round_loads(&mut builder, &buffers, operands.map(|operand| operand.rounded));
     stage.emit(&mut builder, &buffers, &mut |kernel: &mut KernelBuilder, place: &Place, sum| {
         let start = Index::at(output.offset as i64);
         let index = place.coordinates.iter().zip(output.strides).fold(start, |i, (at, s)| i.plus_index(at, s));
@@ -212,13 +215,43 @@ fn is_for_larger_ones(recipe: &Recipe) -> bool {
 }
 
 fn check(op: &Op, shapes: [Shape; 2], output: Shape, which: Runs) {
-    check_of(Element::F32, op, shapes, output, which);
+    check_of(Factors::F32, op, shapes, output, which);
 }
 
-/// Of operands of an element type, against the sums of their products as they are in memory.
-fn check_of(element: Element, op: &Op, shapes: [Shape; 2], output: Shape, which: Runs) {
-    let known = naive::reference(element, op, shapes, output);
-    let naive::Reference { values, expected } = &*known;
+/// What is multiplied.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Factors {
+    F32,
+    Bf16,
+    /// Numbers of f32 in memory, rounded to bf16 as they are read.
+    Rounded,
+}
+
+impl Factors {
+    fn operand(self, operand: Operand) -> Operand {
+        match self {
+            Factors::F32 => operand,
+            Factors::Bf16 => Operand { element: Element::Bf16, ..operand },
+            Factors::Rounded => Operand { rounded: true, ..operand },
+        }
+    }
+
+    /// What the operands hold, and what their products are.
+    fn reference(self, op: &Op, shapes: [Shape; 2], output: Shape) -> ([Vec<f32>; 2], Arc<naive::Reference>) {
+        let element = if self == Factors::F32 { Element::F32 } else { Element::Bf16 };
+        let known = naive::reference(element, op, shapes, output);
+        let values = match self {
+            Factors::Rounded => shapes.map(|shape| (0..shape.elements()).map(number).collect()),
+            Factors::F32 | Factors::Bf16 => known.values.clone(),
+        };
+        (values, known)
+    }
+}
+
+/// Of such factors, against the sums of their products.
+fn check_of(factors: Factors, op: &Op, shapes: [Shape; 2], output: Shape, which: Runs) {
+    let (values, known) = factors.reference(op, shapes, output);
+    let expected = &known.expected;
     let [left, right, result] = preferred_layouts(op, shapes[0], shapes[1], output).expect("a contraction");
     let as_wanted = [left.clone(), right.clone(), result];
     let row_major = [row_major(shapes[0]), row_major(shapes[1]), row_major(output)];
@@ -254,7 +287,7 @@ fn check_of(element: Element, op: &Op, shapes: [Shape; 2], output: Shape, which:
             continue;
         }
         let operands = [(shapes[0], left), (shapes[1], right)];
-        let operands = operands.map(|(shape, layout)| Operand { element, ..operand(shape, layout) });
+        let operands = operands.map(|(shape, layout)| factors.operand(operand(shape, layout)));
         let operands = operands.each_ref();
         let output = operand(output, result);
         // The chosen way, and one of those that are chosen for larger tensors.
@@ -272,7 +305,7 @@ fn check_of(element: Element, op: &Op, shapes: [Shape; 2], output: Shape, which:
                 false => expected,
             };
             compare(output.shape, &found, expected, || {
-                format!("{op:?} of {element} {shapes:?} at {lanes} lanes by {by:?}, {left:?} {right:?}")
+                format!("{op:?} of {factors:?} {shapes:?} at {lanes} lanes by {by:?}, {left:?} {right:?}")
             });
         }
     }
@@ -347,11 +380,30 @@ fn all() -> Vec<(Op, [Shape; 2], Shape)> {
 #[test]
 fn operands_of_bf16() {
     for (op, shapes, output) in all() {
-        check_of(Element::Bf16, &op, shapes, output, Runs::Small);
+        check_of(Factors::Bf16, &op, shapes, output, Runs::Small);
+        check_of(Factors::Rounded, &op, shapes, output, Runs::Small);
     }
 }
 
-/// Of large operands each element is widened once, not by each tile that reads it.
+/// What is rounded as it is read has the bits of what was rounded before, whatever reads it.
+#[test]
+fn operands_rounded_before_and_when_read() {
+    for (op, shapes, output) in all().into_iter().filter(|(op, ..)| *op == Op::Dot) {
+        let result = operand(output, &row_major(output));
+        let target = Target::with_lanes(8);
+        let before = shapes.map(|shape| operand(shape, &row_major(shape)));
+        let rounded = before.map(|operand| Factors::Rounded.operand(operand));
+        let (values, known) = Factors::Rounded.reference(&op, shapes, output);
+        let recipe = recipe(&op, &rounded[0], &rounded[1], output, &target).expect("a contraction");
+        let of = |operands: &[Operand; 2], values: &[Vec<f32>; 2]| {
+            run(&recipe, By::Interpreter, operands.each_ref(), [&values[0], &values[1]], &result, &target)
+        };
+        assert!(of(&rounded, &values) == of(&before, &known.values), "{op:?} {shapes:?}");
+    }
+}
+
+/// Of large operands each element is widened once, not by each tile that reads it: by a copy, or by the task that takes
+/// the products of its row.
 #[test]
 fn large_operands_of_bf16_are_widened_by_copies() {
     let shape = Shape::new(&[512, 512]);
@@ -359,9 +411,55 @@ fn large_operands_of_bf16_are_widened_by_copies() {
         let from = Operand { element: Element::Bf16, ..operand(shape, &row_major(shape)) };
         let recipe = recipe(&Op::Dot, &from, &from, shape, &Target::with_lanes(lanes)).expect("a contraction");
         let last = recipe.stages.last().expect("a stage");
-        let is_copy = |source: &Source| matches!(source, Source::Scratch(_));
-        assert!(last.buffers.iter().all(|(source, _)| is_copy(source)), "{lanes} lanes: {:?}", last.buffers);
+        let copies = last.buffers.iter().filter(|(source, _)| matches!(source, Source::Scratch(_))).count();
+        assert_eq!(copies, 2, "{lanes} lanes: {:?}", last.buffers);
     }
+}
+
+/// Matrices column by column.
+fn columns_first(shape: Shape) -> PreferredLayout {
+    let columns = shape.rank() - 1;
+    PreferredLayout { order: (0..columns - 1).chain([columns, columns - 1]).collect(), halo: Halo::default() }
+}
+
+/// Rows that tasks convert, with rests of rows, columns and sums; rows and sums along the operand; parts of sums; batches.
+#[test]
+fn tiles_of_converted_rows() {
+    // Scratch memory of tasks, of whole sums or of parts.
+    let converts = |recipe: &&Recipe| {
+        let own = |stage: &Stage| stage.buffers.iter().any(|&(_, access)| access == Access::ReadWrite);
+        let kinds = ["tiles of converted rows", "split-k parts"];
+        recipe.stages.iter().any(|stage| kinds.contains(&stage.kind()) && own(stage))
+    };
+    let mut found = 0;
+    for (left, right) in [
+        (&[70, 300][..], &[300, 90][..]),
+        (&[64, 128], &[128, 64]),
+        (&[33, 71], &[71, 47]),
+        (&[30, 2100], &[2100, 16]),
+        (&[2, 3, 37, 34], &[2, 3, 34, 50]),
+    ] {
+        let shapes = [Shape::new(left), Shape::new(right)];
+        let output = shapes[0].with(left.len() - 1, right[right.len() - 1]);
+        let (values, known) = Factors::Bf16.reference(&Op::Dot, shapes, output);
+        for (by, lanes) in [(By::Interpreter, 8), (By::Machine, 4), (By::Machine, 8), (By::Machine, 16)] {
+            let target = Target::with_lanes(lanes);
+            if by == By::Machine && !target.emitter.runs_here() {
+                continue;
+            }
+            for layouts in [shapes.map(row_major), [columns_first(shapes[0]), row_major(shapes[1])]] {
+                let operands = [0, 1].map(|side| Factors::Bf16.operand(operand(shapes[side], &layouts[side])));
+                let problem = Problem { op: Op::Dot, operands, output, along: None, exact: false };
+                let result = operand(output, &row_major(output));
+                for recipe in problem.candidates(&target).iter().filter(converts).take(2) {
+                    found += 1;
+                    let found = run(recipe, by, operands.each_ref(), [&values[0], &values[1]], &result, &target);
+                    compare(output, &found, &known.expected, || format!("{problem} by {}", recipe.name()));
+                }
+            }
+        }
+    }
+    assert!(found >= 20, "{found} ways by converted rows");
 }
 
 /// The cases mean nothing for a kind of stage that none of them reaches.

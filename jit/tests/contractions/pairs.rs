@@ -8,7 +8,7 @@ use kiln_jit::contraction::{Operand, Problem, Recipe, preferred_layouts};
 use kiln_jit::kernel::Element;
 use kiln_jit::target::Target;
 
-use super::{By, all, cases, compare, indices, k_blocking, naive, number, operand, row_major, run, small_caches};
+use super::{By, Factors, all, cases, compare, indices, k_blocking, number, operand, row_major, run, small_caches};
 
 /// How many ways of a case are run.
 const WAYS: usize = 4;
@@ -35,9 +35,11 @@ fn products() -> impl Iterator<Item = (Op, [Shape; 2], Shape)> {
 fn products_by_pairs() {
     let mut reached = BTreeSet::new();
     let mut count = 0;
-    for (case, (op, shapes, output)) in products().chain(all()).enumerate() {
-        let known = naive::reference(Element::Bf16, &op, shapes, output);
-        let naive::Reference { values, expected } = &*known;
+    let narrow = products().chain(all()).map(|product| (Factors::Bf16, product));
+    let rounded = products().map(|product| (Factors::Rounded, product));
+    for (case, (factors, (op, shapes, output))) in narrow.chain(rounded).enumerate() {
+        let (values, known) = factors.reference(&op, shapes, output);
+        let expected = &known.expected;
         let [left, right, result] = preferred_layouts(&op, shapes[0], shapes[1], output).expect("a contraction");
         let reversed = [cases::reversed(shapes[0]), right.clone()];
         let result = operand(output, &result);
@@ -55,7 +57,7 @@ fn products_by_pairs() {
             }
             let target = of_pairs(target);
             let operands = [operand(shapes[0], &left), operand(shapes[1], &right)];
-            let operands = operands.map(|operand| Operand { element: Element::Bf16, ..operand });
+            let operands = operands.map(|operand| factors.operand(operand));
             let problem = Problem { op: op.clone(), operands, output, along: None, exact: false };
             for recipe in problem.candidates(&target).iter().filter(|recipe| has_pairs(recipe)).take(WAYS) {
                 count += 1;

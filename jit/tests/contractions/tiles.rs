@@ -9,7 +9,7 @@ use kiln_jit::contraction::{Operand, Problem, Recipe, preferred_layouts};
 use kiln_jit::kernel::Element;
 use kiln_jit::target::{EmitterKind, Target, tile_registers};
 
-use super::{By, all, cases, compare, naive, operand, row_major, run, small_caches};
+use super::{By, Factors, all, cases, compare, operand, row_major, run, small_caches};
 
 fn with_tiles(target: Target) -> Target {
     Target { tile_products: Ok(()), ..target }
@@ -42,9 +42,11 @@ fn products() -> impl Iterator<Item = (Op, [Shape; 2], Shape)> {
 fn products_by_tiles() {
     let mut reached = BTreeSet::new();
     let mut count = 0;
-    for (op, shapes, output) in products().chain(all()) {
-        let known = naive::reference(Element::Bf16, &op, shapes, output);
-        let naive::Reference { values, expected } = &*known;
+    let narrow = products().chain(all()).map(|product| (Factors::Bf16, product));
+    let rounded = products().map(|product| (Factors::Rounded, product));
+    for (factors, (op, shapes, output)) in narrow.chain(rounded) {
+        let (values, known) = factors.reference(&op, shapes, output);
+        let expected = &known.expected;
         let [left, right, result] = preferred_layouts(&op, shapes[0], shapes[1], output).expect("a contraction");
         let reversed = [cases::reversed(shapes[0]), cases::reversed(shapes[1])];
         let result = operand(output, &result);
@@ -63,7 +65,7 @@ fn products_by_tiles() {
         for (by, target, [left, right]) in others.into_iter().chain(by_amx.into_iter().filter(|_| native)) {
             let target = with_tiles(target);
             let operands = [operand(shapes[0], &left), operand(shapes[1], &right)];
-            let operands = operands.map(|operand| Operand { element: Element::Bf16, ..operand });
+            let operands = operands.map(|operand| factors.operand(operand));
             let problem = Problem { op: op.clone(), operands, output, along: None, exact: false };
             for recipe in problem.candidates(&target).iter().filter(|recipe| has_tiles(recipe)).take(2) {
                 count += 1;

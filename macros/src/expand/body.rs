@@ -106,10 +106,13 @@ impl Expansion<'_> {
                     }
                     _ => false,
                 };
+                let fills = self.fills_a_list(body);
                 let body = self.block(body, Want::One);
+                // Over types all rounds are alike where none depends on the number.
+                let settles = matches!(self.target, Target::Types(_)) && !fills && !loops::names(&body, variable);
                 match source {
-                    Source::Range(range) => loops::over_range(variable, range, &body, sets, is_short),
-                    Source::Array(array) => loops::over_array(variable, array, &body, sets),
+                    Source::Range(range) => loops::over_range(variable, range, &body, sets, is_short, settles),
+                    Source::Array(array) => loops::over_array(variable, array, &body, sets, settles),
                 }
             }
             Statement::If(choice) => self.choice(choice, Want::One),
@@ -134,6 +137,13 @@ impl Expansion<'_> {
             Statement::Take(take) => self.take(take),
             Statement::List { name, change } => super::lists::change(self, name, change),
         }
+    }
+
+    /// Whether a block changes a list of tensors.
+    fn fills_a_list(&self, block: &Block) -> bool {
+        let mut fills = false;
+        block.each_statement(&mut |statement| fills |= matches!(statement, Statement::List { .. }));
+        fills
     }
 
     /// The values of parameters that others take, or the checks of what rustc knows of it.

@@ -17,10 +17,12 @@
 //! its scope. What lives no longer than the block of the loop stops there, and the time grows with the number of
 //! loops. Variables that rustc makes live to the end of the function, and it would grow with the square: those of
 //! `counter += 1`, which checks for overflow, of `array[counter]`, and of the value of a body that does not end in
-//! `continue`. Ranges whose type is that of a constant count without the check; others that are not written out, long
+//! `continue`. A body that does not name the number is gone through so often, and over types until a round leaves all
+//! types as they were: then no other one would say more. Ranges whose type is that of a constant count without the check; others that are not written out, long
 //! ones between literals and those between variables, count with it. What a body computes does not matter here.
 
-use proc_macro2::{Ident, Literal, TokenStream};
+use proc_macro2::{Ident, Literal, TokenStream, TokenTree};
+use quote::ToTokens;
 use syn::LitInt;
 
 use crate::body::Range;
@@ -34,13 +36,27 @@ const MOST_WRITTEN: i64 = 64;
 const MOST_ROUNDS: usize = 4;
 
 /// A loop over a range, with a body that may be so short that its rounds are written one behind the other.
-pub fn over_range(variable: &Ident, range: &Range, body: &TokenStream, sets: &[Ident], is_short: bool) -> TokenStream {
+pub fn over_range(
+    variable: &Ident,
+    range: &Range,
+    body: &TokenStream,
+    sets: &[Ident],
+    is_short: bool,
+    settles: bool,
+) -> TokenStream {
     if let Some(numbers) = written_out(range) {
+        if settles {
+            let count = Literal::usize_suffixed(numbers.len());
+            return until_settled(&count.into_token_stream(), body, sets);
+        }
         if is_short && numbers.len() <= MOST_ROUNDS {
             // What is set need not be read in the next round.
             return emit!(#[allow(unused_assignments)] { #({ let #variable = #numbers; #body })* });
         }
-        return over_array(variable, &emit!([#(#numbers),*]), body, sets);
+        if !names(body, variable) {
+            return so_often(numbers.len(), body, sets);
+        }
+        return over_array(variable, &emit!([#(#numbers),*]), body, sets, false);
     }
     let Range { start, end, inclusive, reversed, typed } = range;
     // Behind the last number of an inclusive range there may be none.
@@ -98,18 +114,65 @@ fn written_out(range: &Range) -> Option<Vec<Literal>> {
 }
 
 /// A loop over an array of numbers.
-pub fn over_array(variable: &Ident, array: &TokenStream, body: &TokenStream, sets: &[Ident]) -> TokenStream {
+pub fn over_array(
+    variable: &Ident,
+    array: &TokenStream,
+    body: &TokenStream,
+    sets: &[Ident],
+    settles: bool,
+) -> TokenStream {
+    if settles {
+        return until_settled(&emit!(#array.len()), body, sets);
+    }
     let steps = emit! {
         let array = #array;
         let mut counter = 0usize;
         while counter < array.len() {
-            let #variable = #KILN::graph::written::element(&array, counter);
+            let #variable = *#KILN::graph::written::element(&array, counter);
             counter = counter.wrapping_add(1);
             { #body }
             continue;
         }
     };
     around(&steps, sets)
+}
+
+/// Rounds that do not ask for their number: an array of numbers takes rustc as long as all the rest of a loop.
+fn so_often(count: usize, body: &TokenStream, sets: &[Ident]) -> TokenStream {
+    let count = Literal::usize_suffixed(count);
+    let steps = emit! {
+        let mut counter = 0usize;
+        while counter < #count {
+            counter = counter.wrapping_add(1);
+            { #body }
+            continue;
+        }
+    };
+    around(&steps, sets)
+}
+
+/// Rounds that do not depend on their number, over types: once one leaves all types as they were, so does each other.
+fn until_settled(count: &TokenStream, body: &TokenStream, sets: &[Ident]) -> TokenStream {
+    let steps = emit! {
+        let mut counter = 0usize;
+        while counter < #count {
+            let before = [#(#sets),*];
+            { #body }
+            counter = #KILN::graph::written::next_round(counter, &before, &[#(#sets),*]);
+            continue;
+        }
+    };
+    around(&steps, sets)
+}
+
+/// Whether a name stands in tokens.
+pub fn names(tokens: &TokenStream, name: &Ident) -> bool {
+    let is_name = |token| match token {
+        TokenTree::Ident(found) => found == *name,
+        TokenTree::Group(group) => names(&group.stream(), name),
+        TokenTree::Punct(_) | TokenTree::Literal(_) => false,
+    };
+    tokens.clone().into_iter().any(is_name)
 }
 
 /// A loop with variables of its own for what it sets, which rustc follows through it and not through the whole body.

@@ -69,7 +69,7 @@ model! {
         let ends = stack(ends);
     }
 
-    eval parts(x: [N, 6, 4]) -> (all, sum, same) {
+    eval parts(x: [N, 6, 4]) -> (all, sum, same, grown) {
         let mut parts = [];
         for k in [1, 2, 3] {
             if k != 2 {
@@ -77,6 +77,13 @@ model! {
             }
         }
         let all = cat(parts, dim = 1);
+        let mut grown = x;
+        for _ in 0..3 {
+            grown = cat((grown, x), dim = 1);
+        }
+        for _ in [1, 2] {
+            grown = grown.relu();
+        }
         let sum = cat(tensors = parts, dim = 1).sum();
         let same = forward(x).slice(1, 0, 2) - by_hand(x);
         for (left, right) in parts.iter().zip(parts.iter().rev()) {
@@ -97,8 +104,8 @@ fn lists_are_filled() {
         (last, ..) = net.fit(&x, &y).unwrap();
     }
     assert!(last < first, "{first} {last}");
-    let (all, sum, same) = net.parts(&x).unwrap();
-    assert_eq!(all.shape(), [8, 4, 4]);
+    let (all, sum, same, grown) = net.parts(&x).unwrap();
+    assert_eq!((all.shape(), grown.shape()), (&[8, 4, 4][..], &[8, 24, 4][..]));
     assert!((all.sum() - sum).abs() < 1e-3);
     assert!(same.iter().all(|number| number.abs() < 1e-6));
 }

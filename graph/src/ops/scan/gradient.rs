@@ -368,7 +368,7 @@ fn without_step<'g>(
         let wanted = names.get(&id).map_or_else(|| id.to_string(), |&name| name.to_owned());
         let name = unused(&wanted, |name| back.inputs.iter().any(|input| input.name == name));
         let node = back.push(Node { op: Op::Input, inputs: Operands::new(), ty: node.ty, scope: 0 });
-        back.inputs.push(Input { name, role, node });
+        back.inputs.push(Input::new(name, role, node));
         places[id.index()] = node;
         given.push(value);
     }

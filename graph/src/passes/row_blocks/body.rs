@@ -141,7 +141,7 @@ impl<'a> Phase<'a> {
         let taken: Vec<Taken> = self.taken.iter().copied().chain(sums).collect();
         let input = |body: &mut Graph, name: String, role: Role, ty: Type| {
             let node = body.push(Node { op: Op::Input, inputs: Operands::new(), ty, scope: 0 });
-            body.inputs.push(Input { name, role, node });
+            body.inputs.push(Input::new(name, role, node));
             node
         };
         let mut totals = Vec::new();

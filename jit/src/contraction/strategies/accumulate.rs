@@ -10,9 +10,11 @@ use super::split_k::Partials;
 use crate::contraction::problem::{Contraction, Epilogue, Place};
 use crate::contraction::text::record;
 use crate::contraction::tiling::Tiling;
-use crate::cost::params::accumulate::{ADD, PASS, STRIP};
+use crate::cost::params::accumulate::{ADD, DEEP_STRIP, PASS, STRIP};
+use crate::cost::params::stalls::DEEP_LANES;
 use crate::cost::sharing::divisors;
 use crate::kernel::{BufferId, Index, KernelBuilder, Value};
+use crate::target::Target;
 
 /// Where the tiles of an item are added.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,9 +41,16 @@ impl Accumulate {
         (Accumulate { sums, items: along.extent, steps, coordinate, finish: true }, item)
     }
 
+    /// Whether a part of a split sum runs along one axis on a machine whose tiles ask for strips ahead: it is taken in
+    /// pieces where, whole, what the tiles of a strip meet would crowd the second-level cache, and there alone. The
+    /// pieces are as long as stays there.
+    pub fn is_deep(part: &Contraction, target: &Target) -> bool {
+        target.lanes >= DEEP_LANES && part.axes.iter().filter(|axis| axis.reduce).count() == 1
+    }
+
     /// A part of a split sum, in pieces of the reduced axes; its last axis and coordinate are the part's number. `None`
     /// where the sum is short.
-    pub fn strips(part: &Contraction, sums: Partials) -> Option<(Accumulate, Contraction)> {
+    pub fn strips(part: &Contraction, sums: Partials, target: &Target) -> Option<(Accumulate, Contraction)> {
         let (mut accumulate, mut item) = Accumulate::items(part, part.axes.len() - 1, part.output.len() - 1, sums);
         accumulate.finish = false;
         // for pieces of the reduced axes, outermost first      the new kept axes: no coordinate names them
@@ -52,7 +61,12 @@ impl Accumulate {
         let mut left = depth;
         for axis in reduced {
             let extent = item.axes[axis].extent;
-            let kept = divisors(extent).into_iter().find(|size| left / extent * size >= STRIP);
+            let mut sizes = divisors(extent).into_iter();
+            let kept = if Accumulate::is_deep(part, target) {
+                sizes.rfind(|size| (STRIP..=DEEP_STRIP).contains(size)).filter(|_| extent > 2 * DEEP_STRIP)
+            } else {
+                sizes.find(|size| left / extent * size >= STRIP)
+            };
             let Some(size) = kept.filter(|&size| size < extent) else { break };
             left = left / extent * size;
             let mut outer = item.axes[axis];
@@ -148,7 +162,7 @@ impl Accumulate {
             place.coordinates[self.coordinate] = item.clone();
             self.sums.add(kernel, sums, &place, value);
         };
-        Tiler { tiling, left, right, sums: None, epilogue: &mut add }.emit(kernel);
+        Tiler { tiling, left, right, converted: None, sums: None, epilogue: &mut add }.emit(kernel);
         if self.finish {
             self.sums.finish(kernel, sums, &item, epilogue);
         }

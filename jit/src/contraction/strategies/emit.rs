@@ -2,7 +2,7 @@
 //! squares transposed in registers, zeros. It knows no tiling but a loop's steps.
 
 use crate::contraction::tiling::steps;
-use crate::kernel::{BufferId, Convert, Index, KernelBuilder, Operation, Value, ValueType};
+use crate::kernel::{BufferId, Convert, Index, Int2, KernelBuilder, Operation, Shift, Value, ValueType};
 
 /// An operand's memory.
 #[derive(Clone, Debug)]
@@ -63,10 +63,26 @@ pub fn transposed_pairs(
     apart: i64,
     [rows, columns]: [usize; 2],
 ) -> Vec<Value> {
+    if kernel.rounds(buffer) {
+        // Columns of single elements, two of which are one of pairs.
+        let mut all = Vec::new();
+        for first in (0..2 * columns).step_by(kernel.lanes()) {
+            let count = kernel.lanes().min(2 * columns - first);
+            all.extend(transposed(kernel, buffer, &from.clone().shifted(first as i64), apart, [rows, count]));
+        }
+        return all.chunks(2).map(|both| pair(kernel, both[0], both[1])).collect();
+    }
     square(kernel, [rows, columns], |kernel, row| {
         let index = from.clone().shifted(row as i64 * apart);
         kernel.push(Operation::LoadPairs { buffer, index, stride: 2, active: columns })
     })
+}
+
+/// Two bf16 as f32: the even one goes to the lower half.
+pub fn pair(kernel: &mut KernelBuilder, even: Value, odd: Value) -> Value {
+    let [even, odd] = [even, odd].map(|value| kernel.convert(Convert::BitsToI32, value));
+    let even = kernel.shift(Shift::RightLogical, even, 16);
+    kernel.int2(Int2::Or, even, odd)
 }
 
 fn square(

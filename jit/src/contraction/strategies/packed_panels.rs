@@ -3,13 +3,13 @@
 //! those of the left one as high. An operand of bf16 may be copied in pairs. It knows tilings and what copies cost; it
 //! knows no operation.
 
-use super::emit::{along, transposed, transposed_pairs};
+use super::emit::{along, pair, transposed, transposed_pairs};
 use crate::contraction::text::record;
 use crate::contraction::tiling::{Level, Packed, Tiling};
 use crate::cost::cache::holds;
 use crate::cost::copies::{self, Moves};
 use crate::cost::params::packed_panels::{BLOCK, FAR, PAIRS, PANEL_TASKS, ROW, ROW_TASKS};
-use crate::kernel::{BufferId, Convert, Index, Int2, KernelBuilder, Operation, Shift, Value};
+use crate::kernel::{BufferId, Index, KernelBuilder, Operation, Value};
 use crate::target::Target;
 
 /// A copy of an operand: `[outer axes.., panel, inner axes.., places of the panel]`.
@@ -343,15 +343,15 @@ impl Reading {
     /// Some elements at a distance, or as many pairs.
     fn load(&self, kernel: &mut KernelBuilder, index: Index, stride: i64, active: usize) -> Value {
         let buffer = self.buffer;
-        let mut one = |by: i64| {
+        let one = |kernel: &mut KernelBuilder, by: i64| {
             let index = index.clone().shifted(by);
             kernel.push(Operation::Load { buffer, index, stride, active })
         };
         match self.pairs {
-            None => one(0),
-            Some(1) => kernel.push(Operation::LoadPairs { buffer, index, stride, active }),
+            None => one(kernel, 0),
+            Some(1) if !kernel.rounds(buffer) => kernel.push(Operation::LoadPairs { buffer, index, stride, active }),
             Some(distance) => {
-                let (even, odd) = (one(0), one(distance));
+                let (even, odd) = (one(kernel, 0), one(kernel, distance));
                 pair(kernel, even, odd)
             }
         }
@@ -371,13 +371,6 @@ impl Reading {
             }
         }
     }
-}
-
-/// Two bf16 that were widened to f32: the even one goes to the lower half.
-fn pair(kernel: &mut KernelBuilder, even: Value, odd: Value) -> Value {
-    let [even, odd] = [even, odd].map(|value| kernel.convert(Convert::BitsToI32, value));
-    let even = kernel.shift(Shift::RightLogical, even, 16);
-    kernel.int2(Int2::Or, even, odd)
 }
 
 /// A place in the operand and in the copy.

@@ -10,7 +10,7 @@ mod emit;
 pub use emit::Tiler;
 
 use crate::contraction::problem::{Axis, Contraction};
-use crate::contraction::tiling::{Ahead, Level, Tiling, grid_of, steps};
+use crate::contraction::tiling::{Ahead, ConvertedRows, Level, Tiling, grid_of, steps};
 use crate::cost::cache::holds;
 use crate::cost::compute;
 use crate::cost::params::caches::STAYING;
@@ -393,6 +393,7 @@ impl<'a> Shape<'a> {
             grid,
             reduce: self.unrolled(),
             k_blocking: None,
+            converted: ConvertedRows::default(),
             ahead: Ahead::default(),
         };
         (tiling, cycles * alone)

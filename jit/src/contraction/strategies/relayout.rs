@@ -71,9 +71,10 @@ impl Relayout {
         copies::relayout(self.to.elements, moves, target)
     }
 
-    /// The axis along which the copy runs.
+    /// The axis along which the copy runs: the innermost one of several places, if nothing lies around those of one.
     fn fast(&self) -> usize {
-        self.order[self.order.len() - 1]
+        let several = self.order.iter().rposition(|&axis| self.shape.dim(axis) > 1);
+        self.order[several.filter(|_| !self.halo).unwrap_or(self.order.len() - 1)]
     }
 
     /// The axis along which the source runs, where it is another one.
@@ -102,8 +103,9 @@ impl Relayout {
 
     /// The loops around the axis along which the copy runs, with their extents.
     fn loops(&self) -> Vec<(usize, usize)> {
-        let (_, outer) = self.order.split_last().expect("a tensor with axes");
-        outer.iter().map(|&axis| (axis, self.shape.dim(axis))).collect()
+        let fast = self.fast();
+        let outer = self.order.iter().filter(|&&axis| axis != fast);
+        outer.map(|&axis| (axis, self.shape.dim(axis))).collect()
     }
 
     fn nest(&self, from: BufferId, to: BufferId) -> Nest<'_> {

@@ -10,8 +10,9 @@ use crate::contraction::text::record;
 use crate::cost::cache::holds;
 use crate::cost::params::caches::STAYING;
 use crate::cost::params::split_k::{
-    ADD, DEPTH, DEPTH_OF_A_ROW, FAR, FAR_ADD, PARTS, RESTART, RESULTS, ROW_LANES, RUN, SCRATCH,
+    ADD, DEEP_ADD, DEEP_PARTS, DEPTH, DEPTH_OF_A_ROW, FAR, FAR_ADD, PARTS, RESTART, RESULTS, ROW_LANES, RUN, SCRATCH,
 };
+use crate::cost::params::stalls::DEEP_LANES;
 use crate::kernel::{BufferId, Index, KernelBuilder, Operation, Value};
 use crate::layout::{Layout, PreferredLayout};
 use crate::target::Target;
@@ -33,10 +34,12 @@ pub fn counts(contraction: &Contraction, output: Shape, others: bool, target: &T
     // right operand is read: in parts it is in long runs, a task's own, and otherwise in pieces of its rows.
     let one_row = contraction.axes.iter().all(|axis| axis.reduce || axis.right != 0 || axis.extent == 1);
     let least = if one_row && target.lanes >= ROW_LANES { DEPTH_OF_A_ROW } else { DEPTH };
-    let usual = split(PARTS).filter(|_| depth >= least && results <= RESULTS * depth);
+    let most = if target.lanes >= DEEP_LANES { DEEP_PARTS } else { PARTS };
+    let usual = split(most).filter(|_| depth >= least && results <= RESULTS * depth);
     let mut counts = vec![usual];
     // Then it is to be weighed: the estimates of both are compared.
-    if usual.is_some_and(|parts| depth < DEPTH || restarts(contraction, parts, target) > 0.0) {
+    let deep = target.lanes >= DEEP_LANES && contraction.axes.iter().filter(|axis| axis.reduce).count() == 1;
+    if usual.is_some_and(|parts| deep || depth < DEPTH || restarts(contraction, parts, target) > 0.0) {
         counts.push(None);
     }
     // Each channel on its own (the weight gradient of a depthwise convolution): memory decides, and there are few
@@ -142,7 +145,11 @@ impl Partials {
 
     /// Estimated cycles of the sum over the parts.
     pub fn cycles(&self, target: &Target) -> f64 {
-        let vector = if holds(target.l2_bytes, STAYING, self.elements()) { ADD } else { FAR_ADD };
+        let vector = match holds(target.l2_bytes, STAYING, self.elements()) {
+            _ if target.lanes >= DEEP_LANES => DEEP_ADD,
+            true => ADD,
+            false => FAR_ADD,
+        };
         self.elements() as f64 / target.lanes as f64 * vector
     }
 

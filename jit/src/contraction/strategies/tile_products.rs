@@ -23,7 +23,7 @@ use super::emit::times;
 use super::packed_panels::PackedPanels;
 use super::position::{Position, coordinates, each};
 use crate::contraction::problem::{Axis, Contraction, Epilogue, Place};
-use crate::contraction::tiling::{Ahead, Level, Tiling, grid_of, steps};
+use crate::contraction::tiling::{Ahead, ConvertedRows, Level, Tiling, grid_of, steps};
 use crate::cost::params::tile_products::{BLOCK, DOT, LATENCY, LOAD, ROW_VECTOR, STORE};
 use crate::kernel::tiles::MOST;
 use crate::kernel::{BufferId, Element, Factors, Index, KernelBuilder, Tile, TileStatement};
@@ -58,20 +58,22 @@ fn block(extent: usize, tile: usize) -> usize {
 
 impl TileProduct {
     /// The tilings of a contraction with either operand as the left one, in two orders of the loops. Along `deep`, a
-    /// reduced axis, lie pairs, whose elements are so far apart in the left and the right operand; or, without
-    /// `distances`, quads. None where there are no axes of rows and of columns, or where an operand can not be packed.
+    /// reduced axis, lie pairs, whose elements are so far apart in the left and the right operand, and are to be
+    /// `rounded`; or, without `distances`, quads. None where there are no axes of rows and of columns, or where an operand can not be packed.
     pub fn all(
         contraction: &Contraction,
         deep: usize,
         distances: Option<[i64; 2]>,
+        rounded: [bool; 2],
         target: &Target,
     ) -> Vec<TileProduct> {
         let mut all = Vec::new();
         for swapped in [false, true] {
             let contraction = if swapped { contraction.swapped() } else { contraction.clone() };
             let distances = distances.map(|[left, right]| if swapped { [right, left] } else { [left, right] });
+            let rounded = rounded[usize::from(swapped)];
             for columns_first in [false, true] {
-                all.extend(TileProduct::of(&contraction, swapped, deep, distances, columns_first, target));
+                all.extend(TileProduct::of(&contraction, swapped, deep, (distances, rounded), columns_first, target));
             }
         }
         all
@@ -82,14 +84,14 @@ impl TileProduct {
         let contraction = contraction.simplified().simplified();
         let is_deep = |axis: &Axis| axis.reduce && axis.left == 1 && axis.right == 1;
         let deep = contraction.axes.iter().position(is_deep);
-        deep.map_or_else(Vec::new, |deep| TileProduct::all(&contraction, deep, None, target))
+        deep.map_or_else(Vec::new, |deep| TileProduct::all(&contraction, deep, None, [false; 2], target))
     }
 
     fn of(
         contraction: &Contraction,
         swapped: bool,
         deep: usize,
-        distances: Option<[i64; 2]>,
+        (distances, rounded): (Option<[i64; 2]>, bool),
         columns_first: bool,
         target: &Target,
     ) -> Option<TileProduct> {
@@ -135,13 +137,14 @@ impl TileProduct {
             levels,
             reduce,
             k_blocking: None,
+            converted: ConvertedRows::default(),
             ahead: Ahead::default(),
             contraction: contraction.clone(),
         };
         let cycles = cycles(&tiling, target);
         let (right, mut tiling) = PackedPanels::right(&tiling)?;
         let mut left = None;
-        if distances.is_some_and(|[left, _]| left != 1) {
+        if distances.is_some_and(|[left, _]| left != 1) || rounded {
             let (panels, packed) = PackedPanels::rows_of_pairs(&tiling)?;
             (left, tiling) = (Some(panels), packed);
         }

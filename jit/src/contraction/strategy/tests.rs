@@ -19,7 +19,7 @@ fn what_may_not_be_copied_is_not() {
         for (copying, copied) in [([0.0; 2], true), ([f64::INFINITY; 2], false)] {
             // All tilings, however slow.
             let search = Search { most: 100, within: f64::INFINITY, ..Search::FASTEST };
-            let reading = copying.map(|copying| Reading { copying, widens: false, quads: false });
+            let reading = copying.map(|copying| Reading { copying, widens: false, rounds: false, quads: false });
             let parts = TiledPart::fastest(&product(), reading, search, &stalls);
             assert!(!parts.is_empty() && parts.iter().all(|part| part.cycles.is_finite()));
             assert_eq!(parts.iter().any(|part| part.panels.iter().any(Option::is_some)), copied, "{copying:?}");

@@ -36,8 +36,15 @@ impl Body<'_, '_> {
             Operation::Gather { buffer, ref index, places, active } => self.gather(buffer, index, places, active),
             Operation::Float1(function, a) => {
                 let a = self.value(a);
+                if function == Float1::Bf16 {
+                    let half = self.b.ins().iconst(types::I32, 16);
+                    let words = self.round_to_bf16(a);
+                    let upper = self.b.ins().ishl(words, half);
+                    return self.bits(self.f32s(), upper);
+                }
                 let ins = self.b.ins();
                 match function {
+                    Float1::Bf16 => unreachable!("rounded above"),
                     Float1::Neg => ins.fneg(a),
                     Float1::Abs => ins.fabs(a),
                     Float1::Sqrt => ins.sqrt(a),

@@ -43,6 +43,23 @@ impl Body<'_> {
         self.defined(id);
     }
 
+    /// The nearest bf16 of each lane.
+    pub(super) fn round_half(&mut self, id: Id, a: Id) {
+        self.hold(&[a]);
+        let from = self.register(a);
+        let to = self.target_apart(id);
+        match self.level {
+            Level::Avx2 => self.round_vectors(from, to),
+            Level::Avx512 if self.bf16 => {
+                let [name, half_name]: [Operand; 2] = [self.name(to).into(), self.half_name(to).into()];
+                self.out.push(TO_BF16.code(self.level, self.length), &[half_name, self.name(from).into()]);
+                self.out.push(WIDEN_HALVES.code(self.level, self.length), &[name, half_name]);
+            }
+            Level::Avx512 => self.round_masked(from, to),
+        }
+        self.raise(id, to);
+    }
+
     /// The first `active` lanes; the others are 0.
     pub(super) fn load_halves(&mut self, id: Id, buffer: BufferId, index: &Index, stride: i64, active: usize) {
         let lanes = self.kernel.lanes;

@@ -211,6 +211,7 @@ impl<'a> Body<'a> {
             // Without the exception for what is inexact.
             Float1::Floor => self.unary(id, ROUND, a, Some(0x09)),
             Float1::Nearest => self.unary(id, ROUND, a, Some(0x08)),
+            Float1::Bf16 => self.round_half(id, a),
         }
     }
 

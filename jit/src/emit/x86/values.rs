@@ -217,6 +217,9 @@ impl Values {
                 for constant in self.needs(kernel, operation).into_iter().flatten() {
                     used.push(self.constant(constant));
                 }
+                if let Operation::Float1(Float1::Bf16, _) = operation {
+                    rounding(self.level, self.bf16).iter().for_each(|&constant| used.push(self.constant(constant)));
+                }
             }
             Statement::Store { index, value, .. } => {
                 used.push(self.id(*value));
@@ -393,14 +396,20 @@ fn needs_of_halves(kernel: &Kernel, level: Level, operation: &Operation) -> Opti
 /// The constants that a statement needs, if it stores 16-bit or 8-bit elements. `converts`: there is an instruction that rounds.
 fn stored_narrow(kernel: &Kernel, level: Level, converts: bool, statement: &Statement) -> &'static [Constant] {
     match (statement, level) {
-        (Statement::Store { buffer, .. }, Level::Avx2) if is_half(kernel, *buffer) => &[BELOW_HALF, QUIET, EXPONENT],
-        (Statement::Store { buffer, .. }, Level::Avx512) if is_half(kernel, *buffer) && !converts => {
-            &[BELOW_HALF, QUIET, EXPONENT, SIGN]
-        }
+        (Statement::Store { buffer, .. }, _) if is_half(kernel, *buffer) => rounding(level, converts),
         (Statement::Store { buffer, .. }, Level::Avx2) if kernel.buffers[buffer.0 as usize].element.is_byte() => {
             &[LOW_BYTE]
         }
         _ => &[],
+    }
+}
+
+/// The constants that rounding to 16 bits needs. `converts`: there is an instruction that rounds.
+fn rounding(level: Level, converts: bool) -> &'static [Constant] {
+    match level {
+        Level::Avx2 => &[BELOW_HALF, QUIET, EXPONENT],
+        Level::Avx512 if converts => &[],
+        Level::Avx512 => &[BELOW_HALF, QUIET, EXPONENT, SIGN],
     }
 }
 

@@ -473,7 +473,7 @@ pub fn reshape_view(layout: &Layout, from: Shape, to: Shape) -> Option<Layout> {
     Some(Layout { strides, ..*layout })
 }
 
-/// Where a node lies: its own memory, or that of the value that it is a view of.
+/// Where a node lies: its own memory, or that of the value that it is a view of, rounded or not.
 pub fn resolve(graph: &Graph, id: NodeId, located: &dyn Fn(NodeId) -> Option<Located>) -> Option<Located> {
     let mut views = Vec::new();
     let mut at = id;
@@ -482,10 +482,12 @@ pub fn resolve(graph: &Graph, id: NodeId, located: &dyn Fn(NodeId) -> Option<Loc
             break found;
         }
         let node = graph.node(at);
-        if !node.op.is_view() {
-            return None;
+        // What is rounded and not stored is rounded by the one that reads it.
+        match node.op {
+            Op::Convert(DType::Bf16) => {}
+            _ if node.op.is_view() => views.push(at),
+            _ => return None,
         }
-        views.push(at);
         at = node.inputs[0];
     };
     // From the value in memory up to the node, one view after the other, each a layout of the one below.

@@ -6,8 +6,7 @@ use kiln_graph::op::{BinaryOp, CompareOp, UnaryOp};
 
 use super::{Affine, Expression, Store, Term, TermId};
 use crate::kernel::{
-    Access, BufferId, Compare, Convert, Float1, Float2, Index, Int2, KernelBuilder, Mask2, Operation, Shift, Value,
-    ValueType,
+    Access, BufferId, Compare, Convert, Float1, Float2, Index, Int2, KernelBuilder, Mask2, Operation, Value, ValueType,
 };
 use crate::lower::{math, random};
 
@@ -367,25 +366,6 @@ fn select(kernel: &mut KernelBuilder, condition: Value, a: Value, b: Value) -> V
     }
 }
 
-/// The f32 that the [nearest bf16](kiln_graph::Bf16::nearest) is.
-fn round_to_bf16(kernel: &mut KernelBuilder, a: Value) -> Value {
-    let bits = kernel.convert(Convert::BitsToI32, a);
-    let [one, below_half, upper, quiet] = [1, 0x7fff, !0xffff, 0x0040_0000].map(|number| kernel.i32(number));
-    let last = kernel.shift(Shift::RightLogical, bits, 16);
-    let last = kernel.int2(Int2::And, last, one);
-    let up = kernel.int2(Int2::Add, last, below_half);
-    let rounded = kernel.int2(Int2::Add, bits, up);
-    let quieted = kernel.int2(Int2::Or, bits, quiet);
-    let nan = kernel.compare(Compare::Ne, a, a);
-    let rounded = kernel.select(nan, quieted, rounded);
-    let [exponent, sign, zero] = [0x7f80_0000, i32::MIN, 0].map(|number| kernel.i32(number));
-    let [exponent, sign] = [exponent, sign].map(|mask| kernel.int2(Int2::And, bits, mask));
-    let denormal = kernel.compare(Compare::Eq, exponent, zero);
-    let rounded = kernel.select(denormal, sign, rounded);
-    let rounded = kernel.int2(Int2::And, rounded, upper);
-    kernel.convert(Convert::BitsToF32, rounded)
-}
-
 /// An i32 as the nearest number of 8 bits, which is an i32 in a register.
 fn saturate(kernel: &mut KernelBuilder, to: DType, a: Value) -> Value {
     let (least, greatest) = if to == DType::U8 { (0, 255) } else { (-128, 127) };
@@ -411,7 +391,7 @@ fn convert(kernel: &mut KernelBuilder, from: DType, to: DType, a: Value) -> Valu
         (DType::F32, DType::F32) | (DType::I32, DType::I32) | (DType::Bool, DType::Bool) => a,
         // In a register a bf16 is the f32 that it stands for.
         (DType::Bf16, DType::Bf16 | DType::F32) => a,
-        (DType::F32, DType::Bf16) => round_to_bf16(kernel, a),
+        (DType::F32, DType::Bf16) => kernel.float1(Float1::Bf16, a),
         (DType::Bf16, DType::I32 | DType::Bool) | (DType::I32 | DType::Bool, DType::Bf16) => {
             unreachable!("bf16 comes from f32 and becomes f32")
         }

@@ -1,5 +1,5 @@
-//! What a tile asks for while its products are taken: its share of the next strip of packed B, which then is in the
-//! second-level cache when its first tile comes, and the lines of its own results. It decides nothing.
+//! What a tile asks for while its products are taken: its share of the next strip of the right operand, which then is in
+//! the second-level cache when its first tile comes, and the lines of its own results. It decides nothing.
 
 use crate::contraction::strategies::emit::Side;
 use crate::contraction::strategies::position::Position;
@@ -21,18 +21,41 @@ pub struct Asking {
 }
 
 impl Asking {
-    /// The share of the next strip of a tile at a place, in a strip whose first tile stands at another one. `None` where
+    /// The share of the next strip of a tile at a place, in a strip whose first tile stands at another one. Nothing where
     /// it asks for nothing.
-    pub fn next_strip(tiling: &Tiling, right: &Side, strip: &Position, tile: &Position) -> Option<Asking> {
-        let (panels, lines) = (tiling.panels[1]?, tiling.asked());
-        let width = tiling.levels.iter().rfind(|level| Some(level.axis) == tiling.vector)?.size;
-        // The next strip begins `width` places on. Behind the last one there is none; a prefetch may ask for any place.
-        let mut first = right.start.clone().shifted(tiling.contraction.right + panels.distance * width as i64);
-        for (number, (at, axis)) in tile.at.iter().zip(&tiling.contraction.axes).enumerate() {
-            first = first.plus_index(at, if number == panels.axis { panels.distance } else { axis.right });
+    pub fn next_strip(tiling: &Tiling, right: &Side, strip: &Position, tile: &Position) -> Vec<Asking> {
+        let (lines, width) = (tiling.asked(), tiling.tile()[1]);
+        if lines == 0 {
+            return Vec::new();
         }
-        let first = first.plus_index(&number(tiling, strip, tile), lines as i64 * LINE);
-        Some(Asking { buffer: right.buffer, first, distance: LINE, lines }).filter(|asking| asking.lines > 0)
+        let number = number(tiling, strip, tile);
+        let axes = &tiling.contraction.axes;
+        // The next strip begins `width` places on. Behind the last one there is none; a prefetch may ask for any place.
+        let along = |axis: usize| match tiling.panels[1] {
+            Some(panels) if panels.axis == axis => panels.distance,
+            _ => axes[axis].right,
+        };
+        let next = tiling.vector.map_or(0, |vector| along(vector) * width as i64);
+        let start = right.start.clone().shifted(tiling.contraction.right + next);
+        let start = tile.at.iter().enumerate().fold(start, |first, (axis, at)| first.plus_index(at, along(axis)));
+        // Packed B is one run, in which each tile has its share; as it lies the strip is a few lines at each place of
+        // the reduced axis, and a tile's share are those at some of the places:
+        //
+        //     strip in use   next one
+        //     [####] [####]  [aaaa] [bbbb]      tile 0 asks for the lines a, each time one, and for the lines b
+        //     [####] [####]  [aaaa] [bbbb]
+        //     [####] [####]  [cccc] [dddd]      tile 1 for c and d
+        let Some(axis) = tiling.reads_lines() else {
+            let first = start.plus_index(&number, lines as i64 * LINE);
+            return vec![Asking { buffer: right.buffer, first, distance: LINE, lines }];
+        };
+        let distance = axes[axis].right;
+        let places = lines / (width / LINE as usize);
+        let first = start.plus_index(&number, places as i64 * distance);
+        let lines_of_place = (0..width as i64).step_by(LINE as usize);
+        let asking =
+            |by: i64| Asking { buffer: right.buffer, first: first.clone().shifted(by), distance, lines: places };
+        lines_of_place.map(asking).collect()
     }
 
     /// The part of a step of a loop that makes so many.

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use super::ahead::{Asking, is_innermost};
 use crate::contraction::problem::{Axis, Epilogue, Place};
-use crate::contraction::strategies::emit::Side;
+use crate::contraction::strategies::emit::{Side, times};
 use crate::contraction::strategies::k_blocking::{KBlock, VectorPlace};
 use crate::contraction::strategies::position::{Position, coordinates, each};
 use crate::contraction::tiling::{KBlocking, Level, Packed, Steps, Tiling, steps};
@@ -54,6 +54,8 @@ pub struct Tiler<'a, 'e> {
     pub left: Side,
     /// The contraction's right operand.
     pub right: Side,
+    /// Where rows are converted to, and which ones were.
+    pub converted: Option<(Side, Position)>,
     /// Where K-blocked sums are kept between blocks.
     pub sums: Option<Side>,
     /// Takes the sums.
@@ -74,12 +76,18 @@ impl Tiler<'_, '_> {
         let tiling = self.tiling;
         let axes = &tiling.contraction.axes;
         let mut position = Position::of(axes);
+        // Where the task's copies of rows begin.
+        let mut start = Index::default();
         for &level in &tiling.levels[..tiling.grid] {
             // One kind of steps for each level: the grid leaves nothing over.
             for steps in steps(position.extent[level.axis], level.size) {
                 let variable = kernel.grid(steps.count);
+                start = times(&start, steps.count).plus(variable, tiling.converted.elements as i64);
                 position = position.step(level, steps, Some(variable));
             }
+        }
+        if let Some((rows, _)) = &mut self.converted {
+            rows.start = start;
         }
         match &tiling.k_blocking {
             None => self.nest(kernel, &tiling.levels[tiling.grid..], [&position; 2], KBlock::WHOLE),
@@ -114,6 +122,11 @@ impl Tiler<'_, '_> {
     /// it is known.
     fn nest(&mut self, kernel: &mut KernelBuilder, levels: &[Level], [strip, position]: [&Position; 2], block: KBlock) {
         let strip = if levels.len() >= self.tiling.inside().len() { position } else { strip };
+        // Outside of the loop along the lanes, and of that over tiles.
+        if let (Some((rows, first)), [_, _]) = (&mut self.converted, levels) {
+            *first = position.clone();
+            self.tiling.converted.emit(kernel, self.tiling, &self.left, rows, position);
+        }
         let Some((&level, inner)) = levels.split_first() else {
             return self.tile(kernel, [strip, position], block);
         };
@@ -148,8 +161,8 @@ impl Tiler<'_, '_> {
         }
         // A sum without terms stays 0, and is handed on as any other.
         if contraction.axes.iter().all(|a| a.extent > 0) {
-            let tile =
-                Tile { tiling: self.tiling, left: &self.left, right: &self.right, rows: &rows, vectors: &vectors };
+            let (tiling, left, right, converted) = (self.tiling, &self.left, &self.right, self.converted.as_ref());
+            let tile = Tile { tiling, left, right, converted, rows: &rows, vectors: &vectors };
             let mut asking = self.results(&rows, &vectors, position);
             asking.extend(Asking::next_strip(self.tiling, &self.right, strip, position));
             sums = tile.reduce(kernel, &self.tiling.reduce, position, &asking, sums);
@@ -235,6 +248,8 @@ struct Tile<'a> {
     tiling: &'a Tiling,
     left: &'a Side,
     right: &'a Side,
+    /// Where the rows are converted to, and which.
+    converted: Option<&'a (Side, Position)>,
     rows: &'a [Displacement],
     /// For each vector of a row its first place and its active lanes.
     vectors: &'a [(usize, usize)],
@@ -400,6 +415,10 @@ impl Tile<'_> {
     fn left(&self, kernel: &mut KernelBuilder, position: &Position, step: &Step, row: usize, vector: usize) -> Value {
         let contraction = &self.tiling.contraction;
         let places: Vec<_> = step.place.iter().chain(&self.rows[row]).copied().collect();
+        if let Some((rows, first)) = self.converted {
+            let index = self.tiling.converted.place(self.tiling, (rows, first), position, &places);
+            return kernel.splat(rows.buffer, index);
+        }
         let from = Factors {
             side: self.left,
             start: contraction.left,

@@ -185,7 +185,7 @@ impl Winograd {
             kernel.store(sums.buffer, at, 1, place.active, value);
         };
         let (left, right) = (patches.clone(), weights.clone());
-        Tiler { tiling: &self.product, left, right, sums: None, epilogue: &mut keep }.emit(kernel);
+        Tiler { tiling: &self.product, left, right, converted: None, sums: None, epilogue: &mut keep }.emit(kernel);
         self.tiles().tiles(kernel, block, &mut |kernel, tile| {
             let start = sums.start.clone().plus_index(&tile.number, blocks.features as i64);
             each(kernel, blocks.features, lanes, &mut |kernel, vector, active| {

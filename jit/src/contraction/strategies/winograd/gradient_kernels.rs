@@ -157,7 +157,7 @@ impl Gradient {
             kernel.store(sums.buffer, at, 1, place.active, sum);
         };
         let (left, right) = (patches.clone(), gradients.clone());
-        Tiler { tiling: &self.product, left, right, sums: None, epilogue: &mut keep }.emit(kernel);
+        Tiler { tiling: &self.product, left, right, converted: None, sums: None, epilogue: &mut keep }.emit(kernel);
     }
 
     /// The results of some channels and of one block of features from their sums in so many parts.
