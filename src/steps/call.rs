@@ -6,7 +6,7 @@ use kiln_graph::{Element, Elements, Shape};
 use ndarray::{ArrayRef, ArrayView, ArrayViewD, Axis, Dimension};
 
 use super::{Results, StepTrainer, Steps, graph, usual};
-use crate::trainer::{Rules, Targets, TrainError, check_finite, differs, has_rows, view};
+use crate::trainer::{Label, Rules, Targets, TrainError, check_finite, differs, has_rows, view};
 
 /// A call while its arguments are given, in the order of the declaration: first the shapes of all, which say for which
 /// sizes the program is, then what they hold. (Where the first input has all free extents, its shape goes without saying,
@@ -120,6 +120,20 @@ impl<'t, M: Steps> Call<'t, M> {
         self.write(x).map_err(|error| error.of_input(name, signature.inputs.len()))?;
         self.given += 1;
         Ok(self)
+    }
+
+    /// Gives the next input, one whole number of any integer type.
+    ///
+    /// # Errors
+    /// As [`Call::number`], and [`TrainError::WholeNumber`] for one beyond i32.
+    pub fn whole_number(self, x: impl Label) -> Result<Self, TrainError> {
+        let found = x.number();
+        let Ok(number) = i32::try_from(found) else {
+            let inputs = &M::PROGRAMS[self.program].inputs;
+            let error = TrainError::WholeNumber { position: 0, found };
+            return Err(error.of_input(inputs[self.given].name, inputs.len()));
+        };
+        self.number(number)
     }
 
     /// Hands the next input over: to each shard its rows, where batches have shards (of samples by samples those

@@ -285,10 +285,15 @@ fn method(number: usize, program: &Program, visibility: &syn::Visibility, found:
     for Input { name, extents } in inputs {
         let element = extents.element.as_ref().map(Ident::to_string);
         if !extents.batch && extents.values.is_empty() {
-            let element = Ident::new(element.as_deref().unwrap_or("f32"), Span::mixed_site());
-            parameters.push(emit!(#name: ::core::primitive::#element));
             shapes.push(emit!(.shape(&[])?));
-            give.push(emit!(.number(#name)?));
+            if element.as_deref() == Some("i32") {
+                parameters.push(emit!(#name: impl #KILN::Label));
+                give.push(emit!(.whole_number(#name)?));
+            } else {
+                let element = Ident::new(element.as_deref().unwrap_or("f32"), Span::mixed_site());
+                parameters.push(emit!(#name: ::core::primitive::#element));
+                give.push(emit!(.number(#name)?));
+            }
             continue;
         }
         let (taken, shape, given) = match element.as_deref() {

@@ -63,6 +63,9 @@ fn whole_numbers_are_of_what_they_meet() {
     let y: Array1<i32> = array![1, 2, 4];
     let mut trainer = Net::init(1).trainer().batch(3).build().unwrap();
     let (total, product, sum, any) = trainer.counted(&x, &y, 5).unwrap();
+    // A whole number is of any integer type.
+    assert_eq!(trainer.counted(&x, &y, 5_usize).unwrap().1, 25);
+    assert!(trainer.counted(&x, &y, 5_i64 << 40).is_err());
     assert_eq!((total, product, sum), (21, 25, x.sum() - 1.0));
     assert_eq!(any, x.mapv(|x| x > 0.0).into_dyn());
 }
