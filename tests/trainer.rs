@@ -28,6 +28,8 @@ mod reported;
 mod sharing;
 #[path = "common/small_disk.rs"]
 mod small_disk;
+#[path = "trainer/summaries.rs"]
+mod summaries;
 #[path = "trainer/targets.rs"]
 mod targets;
 #[path = "trainer/training.rs"]
@@ -457,50 +459,6 @@ fn numbers_are_targets_of_regression() {
     let mut trainer = Trainer::new(Regression::init(3), bce_with_logits(), Adam::default()).batch(12).build().unwrap();
     let first = trainer.step(&x, &y).unwrap();
     assert!((first - std::f32::consts::LN_2).abs() < 0.2, "{first}");
-}
-
-/// Only what has a place for each sample is said to have one.
-#[test]
-fn the_summary_knows_what_has_rows() {
-    model! {
-        struct Net {
-            scale: Parameter([]),
-            shift: Parameter(3),
-            fc: Linear(4, 3),
-            mix: Linear(5, 4),
-        }
-
-        fn forward(x: [N, 4], table: [6, 5]) -> [N, 3] {
-            fc(x + mix(table).mean(0)) * scale + shift
-        }
-    }
-    let predictor = Predictor::new(Net::init(0)).batch(4).threads(1).build().unwrap();
-    let summary = predictor.summary().unwrap();
-    let rows: Vec<String> = summary.layers.iter().map(|row| format!("{} {}", row.name, row.output)).collect();
-    assert_eq!(rows, ["scale []", "shift [3]", "fc [N, 3]", "mix [6, 4]"]);
-}
-
-#[test]
-fn the_summary_counts_layers_parameters_and_work() {
-    let mut trainer = trainer(8, 1);
-    let summary = trainer.summary().unwrap();
-    assert_eq!(summary.parameters(), 4 * 9 + 4 + 64 * 3 + 3);
-    let names: Vec<&str> = summary.layers.iter().map(|row| row.name.as_str()).collect();
-    assert_eq!(names, ["conv", "act", "pool", "flatten", "fc"]);
-    let outputs: Vec<String> = summary.layers.iter().map(|row| row.output.to_string()).collect();
-    assert_eq!(outputs, ["[N, 4, 8, 8]", "[N, 4, 8, 8]", "[N, 4, 4, 4]", "[N, 64]", "[N, 3]"]);
-    // The convolution's multiply-adds and the bias, the product's and the bias.
-    assert_eq!(summary.layers[0].flops, 4 * 64 * (2 * 9 + 1));
-    assert_eq!(summary.layers[4].flops, 3 * (2 * 64 + 1));
-    // Training holds parameters, two moments and the activations; inference the parameters at least.
-    let parameters = 4 * summary.parameters();
-    assert!(summary.training_bytes > Some(3 * parameters), "{summary}");
-    assert!(
-        summary.inference_bytes > Some(parameters) && summary.inference_bytes < summary.training_bytes,
-        "{summary}"
-    );
-    let text = summary.to_string();
-    assert!(text.contains("planned memory at batch 8: training"), "{text}");
 }
 
 /// Services train and predict on threads of their own.
