@@ -483,8 +483,18 @@ pub fn exactly<'g, const K: usize>(g: &'g Builder, values: &[Value<'g>]) -> [Val
 #[track_caller]
 pub fn number(g: &Builder, dtype: DType, number: f64) -> Value<'_> {
     crate::written::on(g);
-    let value = g.full(Shape::SCALAR, number);
-    if dtype == DType::Bool { value.ne(0.0) } else { value.convert(dtype) }
+    let number = if dtype == DType::Bool { f64::from(u8::from(number != 0.0)) } else { number };
+    g.scalar_of(dtype, number)
+}
+
+/// How many rows values have of which these types are declared; so many where none of them has any.
+pub fn rows(inputs: &[(Type, Value<'_>)], otherwise: usize) -> usize {
+    let sizes = inputs.iter().try_fold(Sizes::UNKNOWN, |sizes, (ty, value)| sizes.and(ty.shape, value.shape().dims()));
+    // Shapes that do not fit have been recorded by what takes them.
+    match sizes.map_or(0, |sizes| sizes.batch()) {
+        0 => otherwise,
+        rows => rows,
+    }
 }
 
 /// What free extents are by the shapes of values of which these types are declared; those that are numbers stay.

@@ -4,6 +4,7 @@
 use crate::build::{Builder, GraphError, Operand, Value};
 use crate::functions::lerp;
 use crate::graph::Stage;
+use crate::layers::ABSENT;
 use crate::model::{Kind, Parameter, Path};
 
 /// A part of a model: a layer, a list of layers, a model within it.
@@ -88,11 +89,12 @@ pub fn take_part_way<'g>(g: &'g Builder, part: &Part<'_>, name: &str, value: Val
 }
 
 fn set<'g>(g: &'g Builder, part: &Part<'_>, name: &str, new: impl Fn(Value<'g>) -> Value<'g>) {
+    let Some((_, parameter)) = part.parameters.iter().find(|(known, _)| known == name) else {
+        return g.fail(ABSENT.into());
+    };
     let _stage = g.stage(Stage::Update);
-    for (_, parameter) in part.parameters.iter().filter(|(known, _)| known == name) {
-        let state = g.parameter_state(&part.full(name), parameter);
-        g.update(state, new(g.current(state)));
-    }
+    let state = g.parameter_state(&part.full(name), parameter);
+    g.update(state, new(g.current(state)));
 }
 
 /// The first parameter in which two parts differ.

@@ -217,7 +217,8 @@ fn compute_helper(helper: &Helper, declaration: &Validated) -> TokenStream {
     let result = if count == 1 { result } else { emit!([#result; #count]) };
     let (function, batch) = (body::computation_of(helper, name), batch());
     let declared: Vec<_> = checks::declared_types(&helper.parameters).collect();
-    let free = Owner::of(declaration).bind_values(&declared);
+    let owner = Owner::of(declaration);
+    let (rows, free) = (owner.bind_rows(&declared), owner.bind_values(&declared));
     let body = around::body(&expansion(declaration, &emit!(model)).block(&helper.body, Want::of(count)));
     emit! {
         fn #function<'g, #(#constants),*>(
@@ -225,7 +226,7 @@ fn compute_helper(helper: &Helper, declaration: &Validated) -> TokenStream {
             g: &'g #KILN::graph::Builder,
             #batch: usize,
             #(#parameters),*
-        ) -> #result #bounds { #free #body }
+        ) -> #result #bounds { #rows #free #body }
     }
 }
 

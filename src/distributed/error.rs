@@ -93,7 +93,7 @@ pub enum ExchangeError {
         result: String,
     },
     /// A setting that does not go with several ranks.
-    #[error("`{setting}` does not go with `.distributed(..)`: {reason}")]
+    #[error("`{setting}` does not go with shards of a batch (`.shards(..)`, `.distributed(..)`): {reason}")]
     Setting {
         /// Its name.
         setting: &'static str,

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::fmt;
 
-use kiln_graph::shape::Sizes;
+use kiln_graph::shape::{Sizes, extent};
 use kiln_graph::{Builder, Graph, Kind, Layer, Model, NodeId, Path, Shape};
 use kiln_jit::Plan;
 
@@ -75,9 +75,8 @@ impl Summary {
         let mut layers: Vec<LayerRow> = Vec::new();
         let mut rows: HashMap<String, usize> = HashMap::new();
         model.describe(&mut Path::default(), &mut |name, layer| {
-            if let (Some((shape, _)), Some((longer, _))) = (two.get(name), three.get(name)) {
-                let follows = shape.dims().first() != longer.dims().first();
-                output = if follows { shape.with(0, Shape::N) } else { *shape };
+            if let (Some((of_two, _)), Some((of_three, _))) = (two.get(name), three.get(name)) {
+                output = by_samples(of_two.dims(), of_three.dims());
             }
             rows.entry(name.to_string()).or_insert(layers.len());
             layers.push(LayerRow {
@@ -131,6 +130,21 @@ impl Summary {
     pub fn flops(&self) -> u64 {
         self.layers.iter().map(|row| row.flops).sum()
     }
+}
+
+/// The shape for any number of samples, by those for two and for three.
+fn by_samples(two: &[usize], three: &[usize]) -> Shape {
+    let mut shape = Shape::new(two);
+    for (axis, (&two, &three)) in two.iter().zip(three).enumerate() {
+        // `each * N + more`
+        let each = three.saturating_sub(two);
+        let more = two.checked_sub(2 * each).filter(|_| each > 0);
+        let of_samples = more.and_then(|more| extent::plus(extent::times(extent::BATCH, each)?, more));
+        if let Some(number) = of_samples {
+            shape = shape.with(axis, extent::arithmetic::extent(number));
+        }
+    }
+    shape
 }
 
 /// What the nodes of each place and of those under it give and cost.

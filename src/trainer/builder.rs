@@ -176,7 +176,7 @@ macro_rules! setter {
         /// `build()` fails on all ranks with [`ExchangeError::Differ`](crate::distributed::ExchangeError::Differ) where models,
         /// settings or processors' instructions differ. A loss that is a sum and no mean counts as one by the batch's shards.
         /// Programs other than steps, such as evaluations, are each rank's own, but see
-        /// [`Trainer::evaluate`](crate::Trainer::evaluate). `check_numerics` is for one process.
+        /// [`Trainer::evaluate`](crate::Trainer::evaluate). `check_numerics` does not go with shards.
         pub fn distributed(mut self, world: &crate::distributed::World) -> Self {
             self.world = Some(world.clone());
             self
@@ -192,7 +192,7 @@ macro_rules! setter {
         }
     };
     (sync_batch_norm) => {
-        /// Whether batch norms take the statistics of the whole batch, as one process would, with [`Self::distributed`]: each of
+        /// Whether batch norms take the statistics of the whole batch, where it has [shards](Self::shards): each of
         /// them then waits for all ranks, forward and backward. Default: no, each shard has its own, as in PyTorch's
         /// `DistributedDataParallel`; running statistics are the means over shards, weighted by their rows.
         pub fn sync_batch_norm(mut self, sync: bool) -> Self {

@@ -34,8 +34,8 @@ pub fn to_fit_input(expected: &Shape, found: &[usize]) -> String {
     let has_rows = found.split_first().is_some_and(|(_, row)| fits(expected.dims(), row));
     match super::inputs::has_rows(*expected) {
         false if has_rows => {
-            ": it is the same for all rows, and data has rows of every input: a loop of your own over a \
-                              `Loader` gives it once for each step, `trainer.step((&x, t), &y)`"
+            ": it is the same for all rows, so give it once, as in `predict((&x, t))`; a data set has rows \
+                              of every input, so train by a loop of your own, `trainer.step((&x, t), &y)`"
                 .to_owned()
         }
         _ => to_fit(expected, found),
@@ -75,8 +75,8 @@ mod tests {
             assert!(told.contains(hint) && told.is_empty() == hint.is_empty(), "{expected:?} {found:?}: {told}");
         }
         let of_inputs: [(&[usize], &[usize], &str); 4] = [
-            (&[], &[64], "a loop of your own"),
-            (&[3, T], &[64, 3, 5], "a loop of your own"),
+            (&[], &[64], "give it once"),
+            (&[3, T], &[64, 3, 5], "give it once"),
             (&[3, 3], &[3, 4], ""),
             (&[N, 4], &[4], "a single sample needs"),
         ];

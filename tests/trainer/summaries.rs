@@ -1,6 +1,7 @@
 //! What summaries say of layers: parameters, work, outputs and memory.
 
 use kiln::prelude::*;
+use kiln::report::Summary;
 
 use super::trainer;
 
@@ -19,10 +20,26 @@ fn the_summary_knows_what_has_rows() {
             fc(x + mix(table).mean(0)) * scale + shift
         }
     }
+    model! {
+        struct Turned {
+            fc: Linear(4, 3),
+            places: Linear(3, 3),
+            last: Linear(2, 5),
+        }
+
+        fn forward(x: [N, 4]) -> [N, 5] {
+            let (a, b) = fc(cat((x, x), dim = 0)).chunk(2);
+            let all = places(a.unsqueeze(0) + b.unsqueeze(0));
+            last(all.squeeze(0).narrow(1, 0, 2))
+        }
+    }
+    let rows = |summary: Summary| -> Vec<String> {
+        summary.layers.iter().map(|row| format!("{} {}", row.name, row.output)).collect()
+    };
     let predictor = Predictor::new(Net::init(0)).batch(4).threads(1).build().unwrap();
-    let summary = predictor.summary().unwrap();
-    let rows: Vec<String> = summary.layers.iter().map(|row| format!("{} {}", row.name, row.output)).collect();
-    assert_eq!(rows, ["scale []", "shift [3]", "fc [N, 3]", "mix [6, 4]"]);
+    assert_eq!(rows(predictor.summary().unwrap()), ["scale []", "shift [3]", "fc [N, 3]", "mix [6, 4]"]);
+    let predictor = Predictor::new(Turned::init(0)).batch(4).threads(1).build().unwrap();
+    assert_eq!(rows(predictor.summary().unwrap()), ["fc [2 * N, 3]", "places [1, N, 3]", "last [N, 5]"]);
 }
 
 #[test]

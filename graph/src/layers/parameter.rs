@@ -78,7 +78,7 @@ impl Parameter {
 }
 
 /// What says that a layer has no such parameter.
-pub(super) const ABSENT: ShapeError =
+pub(crate) const ABSENT: ShapeError =
     ShapeError::Setting { setting: "bias", rule: "must be true (it is the default) where the bias is used" };
 
 impl Layer for Parameter {

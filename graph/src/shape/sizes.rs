@@ -54,6 +54,11 @@ impl Sizes {
         self.batch
     }
 
+    /// The batch size, where values say it; else this one.
+    pub const fn rows_or(&self, batch: usize) -> usize {
+        if self.batch == 0 { batch } else { self.batch }
+    }
+
     /// These sizes with another batch size.
     pub const fn with_batch(self, batch: usize) -> Sizes {
         Sizes { batch, ..self }

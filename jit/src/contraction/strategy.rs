@@ -430,7 +430,7 @@ impl Strategy {
                         let strips = strips.into_iter();
                         let mut parts: Vec<TiledPart> =
                             strips.flat_map(|s| TiledPart::accumulating(s, reading, search, stalls)).collect();
-                        if parts.is_empty() || !Accumulate::is_deep(&contraction, stalls.target) {
+                        if parts.is_empty() || !split_k::is_deep(&contraction, stalls.target) {
                             let whole = Search { k_blocking: false, ..search };
                             parts.splice(..0, TiledPart::fastest(&contraction, reading, whole, stalls));
                         }

@@ -350,7 +350,9 @@ pub mod accumulate {
     /// are taken before it is written back, at most, so that what the tiles meet stays in the second-level cache: parts of
     /// 800 rows of 512 columns take 26 % longer whole, as 2 KiB from row to row crowd a few sets. Unit: products. Emerald
     /// Rapids, 2026-11-30.
-    pub const DEEP_STRIP: usize = 256;
+    pub const PIECE: usize = 256;
+    /// Products of one sum up to which it is taken whole there. Unit: products. Emerald Rapids, 2026-11-30.
+    pub const WHOLE: usize = 512;
     /// Cycles to add a vector of sums to memory. Unit: cycles a vector. Zen 4, 2026-11-23.
     pub const ADD: f64 = 2.0;
     /// Cycles to clear a vector, and to hand it on. Unit: cycles a vector. Zen 4, 2026-11-23.

@@ -12,7 +12,7 @@ use super::checks::{at, call};
 use crate::ast::{Extents, Place};
 use crate::free;
 use crate::naming::KILN;
-use crate::validate::{Validated, has_default_for_each};
+use crate::validate::{Validated, batch, has_default_for_each};
 
 /// How the constants are named. Their names end in that of the model, so that they hide nothing that the user's const
 /// arguments speak of.
@@ -133,9 +133,12 @@ impl Owner {
     /// whoever calls it.
     pub fn bind_sizes(&self, function: &Ident, arguments: &[(&Ident, &Extents)]) -> TokenStream {
         let bindings = self.free_of(arguments.iter().map(|(_, extents)| *extents));
-        if bindings.is_empty() {
+        let has_rows = arguments.iter().any(|(_, extents)| extents.batch);
+        if bindings.is_empty() && !has_rows {
             return TokenStream::new();
         }
+        let batch = batch();
+        let rows = has_rows.then(|| emit!(let #batch: usize = sizes.rows_or(#batch);));
         let (place, function) = (Place::of(function), function.unraw().to_string());
         let arguments = arguments.iter().map(|(name, extents)| {
             let (text, declared) = (name.unraw().to_string(), self.extents(extents));
@@ -143,7 +146,19 @@ impl Owner {
         });
         let bindings = bindings.iter().map(|(local, constant)| emit!(let #local: usize = sizes.extent(#constant);));
         let sizes = call(place, emit!(shape::check_sizes), emit!(#function, &[#(#arguments),*]));
-        emit!(let sizes = #sizes; #(#bindings)*)
+        emit!(let sizes = #sizes; #rows #(#bindings)*)
+    }
+
+    /// The statement by which the computation of a function knows how many rows its arguments have, which are those of
+    /// the batch or so many times as many.
+    pub fn bind_rows(&self, arguments: &[(&Ident, &Extents)]) -> TokenStream {
+        let with_rows: Vec<_> = arguments.iter().filter(|(_, extents)| extents.batch).collect();
+        if with_rows.is_empty() {
+            return TokenStream::new();
+        }
+        let (batch, names) = (batch(), with_rows.iter().map(|(name, _)| name));
+        let types = with_rows.iter().map(|(_, extents)| self.extents(extents));
+        emit!(let #batch = #KILN::graph::model::rows(&[#((#types, #names)),*], #batch);)
     }
 
     /// The statement by which a computation knows the free extents of its inputs, which are these variables.

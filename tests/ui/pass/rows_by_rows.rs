@@ -37,6 +37,16 @@ model! {
         opt.minimize(loss);
     }
 
+    /// In a function `N` is the number of rows that its arguments have.
+    eval averages(a: [N, 6], b: [N, 6]) -> (of_both, of_a) {
+        let of_both = average(cat((a, b), dim = 0), cat((arange(N), arange(N))));
+        let of_a = average(a, arange(N));
+    }
+
+    fn average(x: [N, 6], number: [N; i32]) -> [6] {
+        (x + zeros(N, 6) * number.float().unsqueeze(1)).sum(0) / N
+    }
+
     fn contrasts(z: [2 * N, 8], temperature: []) -> [2 * N, 2 * N] {
         (z.matmul(z.transpose(0, 1)) / temperature).masked_fill(eye(2 * N).eq(1), -1e9)
     }
@@ -98,4 +108,14 @@ fn axes_are_merged_with_the_batch() {
     let (y, difference, flat, loss, other) = net.merged(&x, &labels).unwrap();
     assert_eq!((y.shape(), difference, flat.shape()), (&[4, 5, 8][..], 0.0, &[4, 30][..]));
     assert!((loss - other).abs() < 1e-6, "{loss} {other}");
+}
+
+#[test]
+fn functions_know_how_many_rows_their_arguments_have() {
+    let [a, b] = [0.0, 1.0].map(|by| Array2::from_shape_fn((3, 6), |(row, column)| by + (row * column) as f32));
+    let mut trainer = SimClr::init(1).trainer().batch(4).build().unwrap();
+    let (of_both, of_a) = trainer.averages(&a, &b).unwrap();
+    let mean = a.mean_axis(kiln::ndarray::Axis(0)).unwrap().into_dyn();
+    let near = |found: &kiln::ndarray::ArrayD<f32>, by: f32| (found - &mean).iter().all(|x| (x - by).abs() < 1e-5);
+    assert!(near(&of_a, 0.0) && near(&of_both, 0.5), "{of_both} {of_a} {mean}");
 }

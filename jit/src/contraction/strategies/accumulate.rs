@@ -6,12 +6,11 @@
 
 use super::emit::{Side, fill};
 use super::register_tiles::Tiler;
-use super::split_k::Partials;
+use super::split_k::{Partials, is_deep};
 use crate::contraction::problem::{Contraction, Epilogue, Place};
 use crate::contraction::text::record;
 use crate::contraction::tiling::Tiling;
-use crate::cost::params::accumulate::{ADD, DEEP_STRIP, PASS, STRIP};
-use crate::cost::params::stalls::DEEP_LANES;
+use crate::cost::params::accumulate::{ADD, PASS, PIECE, STRIP, WHOLE};
 use crate::cost::sharing::divisors;
 use crate::kernel::{BufferId, Index, KernelBuilder, Value};
 use crate::target::Target;
@@ -41,13 +40,6 @@ impl Accumulate {
         (Accumulate { sums, items: along.extent, steps, coordinate, finish: true }, item)
     }
 
-    /// Whether a part of a split sum runs along one axis on a machine whose tiles ask for strips ahead: it is taken in
-    /// pieces where, whole, what the tiles of a strip meet would crowd the second-level cache, and there alone. The
-    /// pieces are as long as stays there.
-    pub fn is_deep(part: &Contraction, target: &Target) -> bool {
-        target.lanes >= DEEP_LANES && part.axes.iter().filter(|axis| axis.reduce).count() == 1
-    }
-
     /// A part of a split sum, in pieces of the reduced axes; its last axis and coordinate are the part's number. `None`
     /// where the sum is short.
     pub fn strips(part: &Contraction, sums: Partials, target: &Target) -> Option<(Accumulate, Contraction)> {
@@ -62,8 +54,8 @@ impl Accumulate {
         for axis in reduced {
             let extent = item.axes[axis].extent;
             let mut sizes = divisors(extent).into_iter();
-            let kept = if Accumulate::is_deep(part, target) {
-                sizes.rfind(|size| (STRIP..=DEEP_STRIP).contains(size)).filter(|_| extent > 2 * DEEP_STRIP)
+            let kept = if is_deep(part, target) {
+                sizes.rfind(|size| (STRIP..=PIECE).contains(size)).filter(|_| extent > WHOLE)
             } else {
                 sizes.find(|size| left / extent * size >= STRIP)
             };

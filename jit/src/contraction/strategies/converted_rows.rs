@@ -68,7 +68,7 @@ impl ConvertedRows {
         }
         let around: usize = levels.iter().map(|level| axes[level.axis].extent).product();
         let vectors = strip.div_ceil(target.lanes);
-        levels.push(Level { axis: row, size: block(axes[row].extent, [group, height], around, vectors, target) });
+        levels.push(Level { axis: row, size: block(axes[row].extent, [group, height], around, vectors, target)? });
         let (grid, _) = grid_of(axes, &levels);
         levels.extend([(row, group), (vector, strip), (row, height)].map(|(axis, size)| Level { axis, size }));
         let places = axes.iter().filter(|axis| axis.left != 0).map(|axis| axis.extent).product::<usize>();
@@ -130,8 +130,9 @@ impl ConvertedRows {
 }
 
 /// Rows of a task out of so many, where other axes make some tasks already: few tasks, as each has its own scratch
-/// memory, and a last tile that is not much smaller than the others.
-fn block(rows: usize, [group, height]: [usize; 2], around: usize, vectors: usize, target: &Target) -> usize {
+/// memory, and a last tile that is not much smaller than the others. `None` where rows have no such divisor, so that one
+/// thread would compute them all.
+fn block(rows: usize, [group, height]: [usize; 2], around: usize, vectors: usize, target: &Target) -> Option<usize> {
     // A tile of few rows takes as long as one that has just enough sums in flight.
     let lost = |block: usize| match block % height {
         0 => 0.0,
@@ -140,5 +141,5 @@ fn block(rows: usize, [group, height]: [usize; 2], around: usize, vectors: usize
     let tasks = |block: usize| around * rows / block;
     let blocks = divisors(rows).into_iter().filter(|&block| block >= group && tasks(block) <= MOST_TASKS);
     let enough = blocks.filter(|&block| tasks(block) >= SHARED || around * rows / group < SHARED);
-    enough.min_by(|&a, &b| lost(a).total_cmp(&lost(b)).then(b.cmp(&a))).unwrap_or(rows)
+    enough.min_by(|&a, &b| lost(a).total_cmp(&lost(b)).then(b.cmp(&a)))
 }

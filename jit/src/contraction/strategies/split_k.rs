@@ -17,6 +17,13 @@ use crate::kernel::{BufferId, Index, KernelBuilder, Operation, Value};
 use crate::layout::{Layout, PreferredLayout};
 use crate::target::Target;
 
+/// Whether a sum runs along one axis on a machine whose tiles ask for strips ahead: whether it is split is weighed then,
+/// and a part of it is taken in pieces where, whole, what the tiles of a strip meet would crowd the second-level cache,
+/// and there alone. The pieces are as long as stays there.
+pub fn is_deep(contraction: &Contraction, target: &Target) -> bool {
+    target.lanes >= DEEP_LANES && contraction.axes.iter().filter(|axis| axis.reduce).count() == 1
+}
+
 /// How many parts a contraction's sums are split into, `None` being not at all: what is most likely worth it comes
 /// first, and is the only one unless `others` are asked for, too, or the parts have a price ([`restarts`]).
 pub fn counts(contraction: &Contraction, output: Shape, others: bool, target: &Target) -> Vec<Option<usize>> {
@@ -38,8 +45,9 @@ pub fn counts(contraction: &Contraction, output: Shape, others: bool, target: &T
     let usual = split(most).filter(|_| depth >= least && results <= RESULTS * depth);
     let mut counts = vec![usual];
     // Then it is to be weighed: the estimates of both are compared.
-    let deep = target.lanes >= DEEP_LANES && contraction.axes.iter().filter(|axis| axis.reduce).count() == 1;
-    if usual.is_some_and(|parts| deep || depth < DEPTH || restarts(contraction, parts, target) > 0.0) {
+    if usual.is_some_and(|parts| {
+        is_deep(contraction, target) || depth < DEPTH || restarts(contraction, parts, target) > 0.0
+    }) {
         counts.push(None);
     }
     // Each channel on its own (the weight gradient of a depthwise convolution): memory decides, and there are few
