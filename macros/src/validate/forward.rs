@@ -187,6 +187,7 @@ impl Scope<'_> {
                 ParameterKind::Number(ty) => {
                     if matches!(ty, syn::Type::Path(path) if path.path.is_ident("usize")) {
                         self.extents.push((parameter.name.to_string(), Origin::Extent));
+                        self.has_free = true;
                     }
                     Binding::Number
                 }

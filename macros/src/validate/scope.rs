@@ -54,7 +54,7 @@ pub struct Scope<'a> {
     pub cuts: Vec<usize>,
     /// The free extents of the function's inputs.
     pub free: Vec<Ident>,
-    /// Whether the model has any, or computes with the batch size.
+    /// Whether the model has any, or the function computes with the batch size, or may be given it.
     pub has_free: bool,
     /// The names of numbers that depend on free extents, the later ones last.
     pub extents: Vec<(String, Origin)>,

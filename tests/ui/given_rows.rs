@@ -1,0 +1,104 @@
+// The number of samples, given to a function of the model's own: nothing is decided by it.
+
+use kiln::prelude::*;
+
+model! {
+    struct Decides {
+        fc: Linear(4, 3),
+    }
+
+    fn rows(x: [N, 3], n: usize) -> [N, 3] {
+        let mut y = x;
+        if n > 4 {
+            y = y * 2;
+        }
+        y
+    }
+
+    fn forward(x: [N, 4]) -> [N, 3] {
+        rows(fc(x), N)
+    }
+}
+
+model! {
+    struct Loops {
+        fc: Linear(4, 3),
+    }
+
+    fn rows(x: [N, 3], n: usize) -> [N, 3] {
+        let mut y = x;
+        for _ in 0..n {
+            y = y * 2;
+        }
+        y
+    }
+
+    fn forward(x: [N, 4]) -> [N, 3] {
+        let y = fc(x);
+        rows(y, y.size(0))
+    }
+}
+
+model! {
+    struct Remainder {
+        fc: Linear(4, 3),
+    }
+
+    fn forward(x: [N, 4]) -> [N, 3] {
+        let mut y = fc(x);
+        let odd = N % 2;
+        if odd == 1 {
+            y = y * 2;
+        }
+        y
+    }
+}
+
+model! {
+    struct Computed {
+        fc: Linear(4, 3),
+    }
+
+    fn rows(x: [N, 3], n: usize) -> [N, 3] {
+        x.view(n * 5)
+    }
+
+    fn forward(x: [N, 4]) -> [N, 3] {
+        rows(fc(x), N)
+    }
+}
+
+model! {
+    struct Parenthesized {
+        fc: Linear(4, 3),
+    }
+
+    fn forward(x: [N, 4]) -> [N, 3] {
+        let y = fc(x);
+        y.view((N) * 2, 3)
+    }
+}
+
+// A number is as good as ever.
+model! {
+    struct Numbers {
+        fc: Linear(4, 3),
+    }
+
+    fn times(x: [N, 3], n: usize) -> [N, 3] {
+        let mut y = x;
+        for _ in 0..n {
+            y = y * 2;
+        }
+        if n % 2 == 1 {
+            y = y + n;
+        }
+        y
+    }
+
+    fn forward(x: [N, 4]) -> [N, 3] {
+        times(fc(x), 3)
+    }
+}
+
+fn main() {}
