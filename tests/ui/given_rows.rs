@@ -79,6 +79,30 @@ model! {
     }
 }
 
+model! {
+    struct Inner {
+        fc: Linear(4, 4),
+    }
+
+    fn forward(x: [N, 4]) -> [N, 4] {
+        fc(x)
+    }
+
+    pub fn rows(x: [N, 4], n: usize) -> [N, 4] {
+        if n == 4 { fc(x) } else { x }
+    }
+}
+
+model! {
+    struct Outer {
+        inner: Inner,
+    }
+
+    fn forward(x: [N, 4]) -> [N, 4] {
+        inner.rows(x, N)
+    }
+}
+
 // A number is as good as ever.
 model! {
     struct Numbers {
