@@ -103,7 +103,26 @@ model! {
     }
 }
 
-// A number is as good as ever.
+model! {
+    struct Made {
+        fc: Linear(4, 3),
+    }
+
+    fn drops(x: [N, 3], i: usize) -> [N, 3] {
+        let mut y = x;
+        let p = 0.1 * i as f32;
+        if p > 0.2 {
+            y = dropout(y, p);
+        }
+        y
+    }
+
+    fn forward(x: [N, 4]) -> [N, 3] {
+        drops(fc(x), N)
+    }
+}
+
+// A number is as good as ever, and what is made of it.
 model! {
     struct Numbers {
         fc: Linear(4, 3),
@@ -117,11 +136,34 @@ model! {
         if n % 2 == 1 {
             y = y + n;
         }
+        let p = 0.1 * n as f32;
+        if p > 0.2 {
+            y = dropout(y, p);
+        }
+        for _ in 0..2usize.pow(n as u32) {
+            y = y * 2;
+        }
         y
     }
 
     fn forward(x: [N, 4]) -> [N, 3] {
         times(fc(x), 3)
+    }
+}
+
+// What nothing is decided by may be the number of samples.
+model! {
+    struct Means {
+        fc: Linear(4, 3),
+    }
+
+    fn mean(x: [N, 3], n: usize) -> [3] {
+        x.sum(0) / n + 1.0 / n as f32
+    }
+
+    fn forward(x: [N, 4]) -> [N, 3] {
+        let y = fc(x);
+        y + mean(y, N)
     }
 }
 
