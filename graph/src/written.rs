@@ -95,8 +95,8 @@ pub const fn next_round(round: usize, before: &[Type], after: &[Type]) -> usize 
     usize::MAX
 }
 
-/// An element of an array over which a body loops. It asks nothing of its type, which is often not known before the end of
-/// a body: rustc would ask again at each statement in between.
+/// An element of an array over which a body loops. It asks nothing of its type, which is often not known before the end
+/// of a body: rustc would ask again at each statement in between.
 pub const fn element<T>(array: &[T], position: usize) -> &T {
     &array[position]
 }

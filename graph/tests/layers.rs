@@ -1,5 +1,5 @@
-//! The typed layers: their parameters' names, shapes and initial values are PyTorch's, and each is a shell over its free
-//! function with the settings' attributes.
+//! The typed layers: their parameters' names, shapes and initial values are PyTorch's, and each is a shell over its
+//! free function with the settings' attributes.
 
 use kiln_graph::layers::conv::{conv, same_padding};
 use kiln_graph::layers::pool::{Divisor, avg_pool, max_pool};

@@ -134,23 +134,29 @@ pub fn batch(batch: &TokenStream, place: Place) -> TokenStream {
     call("batch", quote!(#batch), place)
 }
 
-/// Whether a body computes with the batch size: `2 * N`, `let rows = x.size(0);`. Alone, as in `x.view(N, 64)`, it is an
-/// extent like others.
+/// Whether a body computes with the batch size: `2 * N`, `let rows = x.size(0);`. Between commas or brackets, as in
+/// `x.view(N, 64)`, it is an extent like others.
 pub fn computes_with_batch(body: TokenStream) -> bool {
     let tokens: Vec<TokenTree> = body.into_iter().collect();
-    let is_operator = |token: Option<&TokenTree>| match token {
-        Some(TokenTree::Punct(punct)) => "+-*/=".contains(punct.as_char()),
-        _ => false,
-    };
+    let is_comma = |token: &TokenTree| matches!(token, TokenTree::Punct(punct) if punct.as_char() == ',');
     tokens.iter().enumerate().any(|(at, token)| match token {
         TokenTree::Ident(name) if name == "N" => {
-            at > 0 && is_operator(tokens.get(at - 1)) || is_operator(tokens.get(at + 1))
+            let before = at.checked_sub(1).and_then(|before| tokens.get(before));
+            !(before.is_none_or(is_comma) && tokens.get(at + 1).is_none_or(is_comma))
         }
         TokenTree::Ident(name) if name == "size" => match tokens.get(at + 1) {
             Some(TokenTree::Group(group)) => group.stream().to_string() == "0",
             _ => false,
         },
-        TokenTree::Group(group) => computes_with_batch(group.stream()),
+        TokenTree::Group(group) => {
+            let is_list = match group.delimiter() {
+                Delimiter::Bracket => true,
+                // `view(N)` is a call, `(N)` and `if (N)` are none: a keyword is no name.
+                Delimiter::Parenthesis => at > 0 && syn::parse2::<Ident>(tokens[at - 1].clone().into()).is_ok(),
+                Delimiter::Brace | Delimiter::None => false,
+            };
+            !is_list && group.stream().to_string() == "N" || computes_with_batch(group.stream())
+        }
         _ => false,
     })
 }

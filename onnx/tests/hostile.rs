@@ -1,5 +1,6 @@
-//! Files that mean harm, or are damaged: cut off, cyclic, nested, of huge shapes. Each is an error of one short line, or a graph,
-//! within a second and 100 MB, which are measured here: this program's allocator counts, each thread for itself.
+//! Files that mean harm, or are damaged: cut off, cyclic, nested, of huge shapes. Each is an error of one short line,
+//! or a graph, within a second and 100 MB, which are measured here: this program's allocator counts, each thread for
+//! itself.
 
 #[path = "../../fuzz/entries/onnx.rs"]
 mod fuzzed;

@@ -1,6 +1,6 @@
-//! ONNX's own tests of operators, by the reference interpreter: each model is made a graph, evaluated, and compared with the
-//! outputs that come with it. `KILN_ONNX` names the folder with them (`node`, as `node_tests` writes it), else it is
-//! `../shared/onnx/node` beside the project; without one, only the project's own models are looked at.
+//! ONNX's own tests of operators, by the reference interpreter: each model is made a graph, evaluated, and compared
+//! with the outputs that come with it. `KILN_ONNX` names the folder with them (`node`, as `node_tests` writes it), else
+//! it is `../shared/onnx/node` beside the project; without one, only the project's own models are looked at.
 //! `KILN_ONNX_ERRORS` prints each case that did not pass, `KILN_ONNX_CASE` looks at those of a name.
 
 use std::collections::{BTreeMap, HashMap};

@@ -324,4 +324,15 @@ model! {
     }
 }
 
+// A tensor without axes is as good as one with some.
+model! {
+    struct TensorForTensor {
+        encoder: Encoder,
+    }
+
+    fn forward(x: [N, 8]) -> [N, 8] {
+        encoder.scaled(x, full([], 0.5))
+    }
+}
+
 fn main() {}

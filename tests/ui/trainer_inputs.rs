@@ -41,4 +41,8 @@ fn labels(one: One, x: Array2<f32>, y: Array1<f32>) {
     let _ = trainer.step(&x, &y);
 }
 
+fn no_array(two: &mut Predictor<Two>, image: Array2<f32>) {
+    let _ = two.predict((&image, "one"));
+}
+
 fn main() {}

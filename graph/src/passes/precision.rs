@@ -13,8 +13,8 @@
 //!   element alone (a bias, a rectifier): norms, their statistics among them, read the rounded one. A result that is
 //!   added to another activation is not: the sum of a residual connection is f32, unless a contraction reads it. (In
 //!   the backward pass it is rounded: gradients have the precision of what they are gradients of.)
-//! - **What moves rounded values moves them in bf16** (views, concatenations, zeros around them): whoever reads them as f32 widens them
-//!   behind that.
+//! - **What moves rounded values moves them in bf16** (views, concatenations, zeros around them): whoever reads
+//!   them as f32 widens them behind that.
 //! - **All else is f32**: contractions' sums and results that lead to losses only (logits), gradients of parameters,
 //!   all that is computed for updates, statistics, exponentials and sums of a softmax, losses, states.
 //! - Contractions with a constant (the weights of an interpolation, a triangle of ones that adds up) are movements or

@@ -429,8 +429,9 @@ impl ShapeError {
                 let m = m.text(op).text(": ").extent(one).text(" ").text(operator).text(" ").extent(other);
                 let m = m.text(" is no extent that can be told while the model compiles: ");
                 if one == Shape::N {
-                    let m = m.text("leave these axes apart, layers take any number of axes in front; a loss over ");
-                    return m.text("classes takes these at axis 1, `cross_entropy(scores.transpose(1, 2), labels)`");
+                    return m
+                        .text("leave these axes apart: layers take any number of axes in front (`fc(x)`), and ")
+                        .text("`cross_entropy` takes classes at axis 1");
                 }
                 m.text("one is a multiple of one free extent, and a number more or less; let an input have an axis ")
                     .text("of this extent, with a name of its own")

@@ -73,8 +73,8 @@ const fn name_of(extent: usize) -> usize {
     (extent & !FREE) >> (FACTOR_BITS + NUMBER_BITS)
 }
 
-/// Whether an extent is one of a model's free ones, or computed from one or from the batch size. The batch size itself is
-/// none of these.
+/// Whether an extent is one of a model's free ones, or computed from one or from the batch size. The batch size itself
+/// is none of these.
 pub const fn is_free(extent: usize) -> bool {
     if extent & FREE == 0 {
         return false;

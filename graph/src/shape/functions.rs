@@ -3,8 +3,8 @@
 //! these while rustc runs, and the same functions check it again in a graph. What a function computes stands in
 //! [`crate::functions`] alone.
 //!
-//! The batch axis is [`Shape::N`]: samples are not taken out of it, as its extent is not known. What is put behind it, and
-//! what is free of the other axes, is computed with by the functions of [`extent`].
+//! The batch axis is [`Shape::N`]: samples are not taken out of it, as its extent is not known. What is put behind it,
+//! and what is free of the other axes, is computed with by the functions of [`extent`].
 
 mod einsum;
 mod folds;

@@ -2,8 +2,8 @@
 
 use super::{DType, Message, Shape, Type};
 
-/// The element type of the input of a model that has this place among them; f32 where there is none, which is said where
-/// they are counted.
+/// The element type of the input of a model that has this place among them; f32 where there is none, which is said
+/// where they are counted.
 pub const fn element_of(inputs: &[Type], position: usize) -> DType {
     if position < inputs.len() { inputs[position].dtype } else { DType::F32 }
 }

@@ -1,5 +1,6 @@
-//! What results may be off by: those of the definition by a part of their own products, Winograd's by a part of the largest numbers
-//! nearby, as the documentation of `Conv2d` says. What is infinite, NaN or of another magnitude than its neighbours tells them apart.
+//! What results may be off by: those of the definition by a part of their own products, Winograd's by a part of the
+//! largest numbers nearby, as the documentation of `Conv2d` says. What is infinite, NaN or of another magnitude than
+//! its neighbours tells them apart.
 
 use kiln_graph::{Op, Shape};
 use kiln_jit::contraction::{Problem, Recipe, preferred_layouts, recipes};

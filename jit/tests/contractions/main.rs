@@ -1,6 +1,6 @@
 //! Every contraction recipe against naive sums in f64, over shapes with every kind of tail, with operands as wanted and
-//! with operands that have to be copied: at 4, 8 and 16 lanes through the kernel interpreter, and as machine code where the
-//! machine has it.
+//! with operands that have to be copied: at 4, 8 and 16 lanes through the kernel interpreter, and as machine code where
+//! the machine has it.
 
 mod ahead;
 mod candidates;

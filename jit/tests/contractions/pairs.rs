@@ -1,4 +1,5 @@
-//! Products of bf16 by pairs, for targets that multiply pairs as fast as f32: against sums in f64 of the rounded operands.
+//! Products of bf16 by pairs, for targets that multiply pairs as fast as f32: against sums in f64 of the rounded
+//! operands.
 
 use std::collections::BTreeSet;
 

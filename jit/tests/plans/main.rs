@@ -1,5 +1,5 @@
-//! Plans against the graph interpreter: each lowering at 4, 8 and 16 lanes, through the kernel interpreter; and what the
-//! fusion promises.
+//! Plans against the graph interpreter: each lowering at 4, 8 and 16 lanes, through the kernel interpreter; and what
+//! the fusion promises.
 
 mod additions;
 mod batch_stats;

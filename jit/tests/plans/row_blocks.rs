@@ -1,4 +1,5 @@
-//! What is computed in blocks of rows: the same results, with any number of threads, in memory that grows with the length.
+//! What is computed in blocks of rows: the same results, with any number of threads, in memory that grows with the
+//! length.
 
 use std::collections::HashMap;
 use std::sync::Arc;

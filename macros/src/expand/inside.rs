@@ -103,8 +103,8 @@ pub fn take(expansion: &Expansion<'_>, inside: &Inside, want: Want) -> TokenStre
     }
 }
 
-/// What a function is given, of the variable that holds it: the places in lists, and the arguments. What does not fit is
-/// said at the user's tokens.
+/// What a function is given, of the variable that holds it: the places in lists, and the arguments. What does not fit
+/// is said at the user's tokens.
 fn taken(called: &Called, places: &[Span]) -> TokenStream {
     let each = places.iter().enumerate().map(|(position, place)| {
         let given = Ident::new("given", place.resolved_at(Span::mixed_site()));

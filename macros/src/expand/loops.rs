@@ -18,8 +18,9 @@
 //! loops. Variables that rustc makes live to the end of the function, and it would grow with the square: those of
 //! `counter += 1`, which checks for overflow, of `array[counter]`, and of the value of a body that does not end in
 //! `continue`. A body that does not name the number is gone through so often, and over types until a round leaves all
-//! types as they were: then no other one would say more. Ranges whose type is that of a constant count without the check; others that are not written out, long
-//! ones between literals and those between variables, count with it. What a body computes does not matter here.
+//! types as they were: then no other one would say more. Ranges whose type is that of a constant count without the
+//! check; others that are not written out, long ones between literals and those between variables, count with it. What
+//! a body computes does not matter here.
 
 use proc_macro2::{Ident, Literal, TokenStream, TokenTree};
 use quote::ToTokens;

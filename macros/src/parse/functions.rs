@@ -247,8 +247,8 @@ pub fn extents(input: ParseStream) -> syn::Result<Extents> {
     Ok(Extents { values, batch, element, place: Place { first, last: input.cursor().prev_span() } })
 }
 
-/// That what is given from outside has the number of samples in front where it has it; `[N, N]`, of each sample with each,
-/// is for programs, which see whole batches.
+/// That what is given from outside has the number of samples in front where it has it; `[N, N]`, of each sample with
+/// each, is for programs, which see whole batches.
 pub fn rows_in_front(extents: &Extents, of_whole_batches: bool) -> syn::Result<()> {
     for value in &extents.values {
         let is_batch = matches!(value, Expr::Path(path) if path.path.is_ident("N"));

@@ -375,7 +375,7 @@ impl Scope<'_> {
             return self.mistake(axis, "`size` takes the number of an axis, and this is a tensor");
         };
         // Where `N` is computed with, so may be the number of samples.
-        let method = if self.has_free { "size_of_any" } else { "size" };
+        let method = if self.has_free && self.given.is_empty() { "size_of_any" } else { "size" };
         let method = Ident::new(method, call.method.span());
         let span = call.paren_token.span.join();
         let axis = round(axis, span);

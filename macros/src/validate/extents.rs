@@ -1,7 +1,7 @@
 //! Numbers of a body that depend on free extents, which rustc's walk over types knows by name alone: what may be
 //! computed with them, and that nothing is decided by them.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Ident, TokenStream};
 use quote::quote;
 use syn::{BinOp, Expr, ExprBinary, Type};
 
@@ -117,6 +117,10 @@ impl Scope<'_> {
         match self.origin(expression) {
             Origin::Constant => number,
             Origin::Extent => free::known(&number, Place::of(expression)),
+            Origin::Made if self.given_as_they_are() => {
+                let known = self.given.iter().map(|name| free::known(&quote!(#name), Place::of(expression)));
+                quote!({ #(#known;)* #number })
+            }
             Origin::Made => {
                 let message = "this depends on an extent that is not known while the model compiles: neither conditions, \
                                bounds of loops nor functions of your own can depend on it";
@@ -125,10 +129,18 @@ impl Scope<'_> {
             }
         }
     }
+
+    /// Whether all free extents come of parameters whose names still stand for what was given: then what is made of them
+    /// is known where they are.
+    fn given_as_they_are(&self) -> bool {
+        let is_declared_once = |name: &Ident| self.names.iter().filter(|known| name == *known).count() == 1;
+        let is_noted_once = |name: &Ident| self.extents.iter().filter(|(known, _)| name == known).count() == 1;
+        !self.given.is_empty() && self.given.iter().all(|name| is_declared_once(name) && is_noted_once(name))
+    }
 }
 
 /// Whether a type holds extents as they are.
-fn is_usize(ty: &Type) -> bool {
+pub fn is_usize(ty: &Type) -> bool {
     matches!(ty, Type::Path(path) if path.path.is_ident("usize"))
 }
 

@@ -6,11 +6,11 @@ use syn::{Expr, ExprIf, ExprMethodCall, Stmt};
 
 use super::Layer;
 use super::assign::detached;
+use super::extents::is_usize;
 use super::names::Names;
 use super::scope::{Before, Binding, Scope};
 use crate::ast::{self, Extents, Node, ParameterKind, Place, Sequence, Style};
 use crate::body::{Apply, Block, Forward, Helper, If, Statement, Tensor, Value};
-use crate::free::Origin;
 use crate::layers::Applied;
 use crate::methods;
 use crate::mistakes::{Mistakes, spaced};
@@ -180,13 +180,13 @@ impl Scope<'_> {
 
     /// The body of one of the model's own functions, and how many values it gives.
     fn helper(&mut self, helper: &ast::Helper, free: &[Ident]) -> (Block, usize) {
-        self.know(types_of(&helper.parameters), free, &helper.body);
+        let mut given = Vec::new();
         let names = helper.parameters.iter().map(|parameter| {
             let binding = match &parameter.kind {
                 ParameterKind::Tensor(_) => Binding::Tensor,
                 ParameterKind::Number(ty) => {
-                    if matches!(ty, syn::Type::Path(path) if path.path.is_ident("usize")) {
-                        self.extents.push((parameter.name.to_string(), Origin::Extent));
+                    if is_usize(ty) {
+                        given.push(parameter.name.clone());
                     }
                     Binding::Number
                 }
@@ -194,6 +194,8 @@ impl Scope<'_> {
             (parameter.name.to_string(), binding)
         });
         let (names, results) = (names.collect(), helper_results(helper));
+        self.know(types_of(&helper.parameters), free, &helper.body);
+        self.know_given(given);
         (self.function(&helper.body, &helper.name.to_string(), names, Some(results)), results)
     }
 

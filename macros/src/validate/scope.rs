@@ -54,8 +54,10 @@ pub struct Scope<'a> {
     pub cuts: Vec<usize>,
     /// The free extents of the function's inputs.
     pub free: Vec<Ident>,
-    /// Whether the model has any, or computes with the batch size.
+    /// Whether the model has any, or the function computes with the batch size, or may be given it.
     pub has_free: bool,
+    /// The `usize` parameters of the function, where all free extents that it computes with come of them.
+    pub given: Vec<Ident>,
     /// The names of numbers that depend on free extents, the later ones last.
     pub extents: Vec<(String, Origin)>,
     /// The places of names that a `let` gives to numbers.
@@ -99,6 +101,7 @@ impl<'a> Scope<'a> {
             cuts: Vec::new(),
             free: Vec::new(),
             has_free: false,
+            given: Vec::new(),
             extents: Vec::new(),
             numbers: Vec::new(),
             becomes_tensor: None,
@@ -138,6 +141,15 @@ impl<'a> Scope<'a> {
     pub fn know<'e>(&mut self, inputs: impl IntoIterator<Item = &'e Extents>, free: &[Ident], body: impl ToTokens) {
         let has_free = !free.is_empty() || free::computes_with_batch(body.to_token_stream());
         (self.free, self.has_free) = (free::among(free, inputs), has_free);
+        self.given.clear();
         self.extents.clear();
+    }
+
+    /// Lets the `usize` parameters of a function be known, each of which may be given a free extent.
+    pub fn know_given(&mut self, parameters: Vec<Ident>) {
+        self.extents.extend(parameters.iter().map(|name| (name.to_string(), Origin::Extent)));
+        if !self.has_free && !parameters.is_empty() {
+            (self.given, self.has_free) = (parameters, true);
+        }
     }
 }

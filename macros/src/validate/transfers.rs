@@ -1,5 +1,5 @@
-//! `target.copy_from(online)` and `target.lerp_from(online, 0.005)`: parts of a model that take the values of others, or
-//! parameters that take computed ones. What can be seen of parts' structure is compared here, their types by rustc.
+//! `target.copy_from(online)` and `target.lerp_from(online, 0.005)`: parts of a model that take the values of others,
+//! or parameters that take computed ones. What can be seen of parts' structure is compared here, their types by rustc.
 
 use syn::{Expr, ExprMethodCall};
 
@@ -26,11 +26,15 @@ impl Scope<'_> {
             ([source], false) => (*source, None),
             ([source, rate], true) => (*source, Some(*rate)),
             (_, false) => {
-                return self.mistake(call, format!("`copy_from` takes the part to copy: `{receiver}.copy_from(PART)`"));
+                let message = format!(
+                    "`copy_from` takes a part or a value: `{receiver}.copy_from(PART)`, `{receiver}.copy_from(x.mean(0))`"
+                );
+                return self.mistake(call, message);
             }
             (_, true) => {
                 let message = format!(
-                    "`lerp_from` takes another part and the rate at which to go there: `{receiver}.lerp_from(PART, 0.005)`"
+                    "`lerp_from` takes a part or a value, and the rate at which to go there: \
+                     `{receiver}.lerp_from(PART, 0.005)`, `{receiver}.lerp_from(x.mean(0), 0.1)`"
                 );
                 return self.mistake(call, message);
             }
@@ -110,9 +114,10 @@ impl Scope<'_> {
                 return self.mistake(&call.receiver, message);
             }
         };
+        let number = spaced(value);
         let Value::Tensor(value) = self.value(value)? else {
-            return self
-                .mistake(value, format!("`{text}` takes a tensor, and this is a number: `full_like({text}, ..)`"));
+            let message = format!("`{text}` takes a tensor, and this is a number: `full_like({text}, {number})`");
+            return self.mistake(value, message);
         };
         let rate = match rate {
             None => None,

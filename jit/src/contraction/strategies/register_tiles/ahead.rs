@@ -1,5 +1,5 @@
-//! What a tile asks for while its products are taken: its share of the next strip of the right operand, which then is in
-//! the second-level cache when its first tile comes, and the lines of its own results. It decides nothing.
+//! What a tile asks for while its products are taken: its share of the next strip of the right operand, which then is
+//! in the second-level cache when its first tile comes, and the lines of its own results. It decides nothing.
 
 use crate::contraction::strategies::emit::Side;
 use crate::contraction::strategies::position::Position;
