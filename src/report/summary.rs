@@ -139,9 +139,9 @@ fn by_samples(two: &[usize], three: &[usize]) -> Shape {
         // `each * N + more`
         let each = three.saturating_sub(two);
         let more = two.checked_sub(2 * each).filter(|_| each > 0);
-        let of_samples = more.and_then(|more| extent::plus(extent::times(extent::BATCH, each)?, more));
+        let of_samples = more.and_then(|more| extent::plus(extent::times(Shape::N, each)?, more));
         if let Some(number) = of_samples {
-            shape = shape.with(axis, extent::arithmetic::extent(number));
+            shape = shape.with(axis, number);
         }
     }
     shape
