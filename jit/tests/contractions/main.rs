@@ -381,7 +381,10 @@ fn all() -> Vec<(Op, [Shape; 2], Shape)> {
 fn operands_of_bf16() {
     for (op, shapes, output) in all() {
         check_of(Factors::Bf16, &op, shapes, output, Runs::Small);
-        check_of(Factors::Rounded, &op, shapes, output, Runs::Small);
+        // Only products of matrices round what they read.
+        if op == Op::Dot {
+            check_of(Factors::Rounded, &op, shapes, output, Runs::Small);
+        }
     }
 }
 
