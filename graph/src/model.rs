@@ -489,20 +489,20 @@ pub fn number(g: &Builder, dtype: DType, number: f64) -> Value<'_> {
 
 /// How many rows values have of which these types are declared; so many where none of them has any.
 pub fn rows(inputs: &[(Type, Value<'_>)], otherwise: usize) -> usize {
-    let sizes = inputs.iter().try_fold(Sizes::UNKNOWN, |sizes, (ty, value)| sizes.and(ty.shape, value.shape().dims()));
-    // Shapes that do not fit have been recorded by what takes them.
-    match sizes.map_or(0, |sizes| sizes.batch()) {
-        0 => otherwise,
-        rows => rows,
-    }
+    sizes_of(inputs).rows_or(otherwise)
 }
 
 /// What free extents are by the shapes of values of which these types are declared; those that are numbers stay.
 pub fn free_extents<const K: usize>(inputs: &[(Type, Value<'_>)], free: [usize; K]) -> [usize; K] {
+    let sizes = sizes_of(inputs);
+    free.map(|free| sizes.extent(free))
+}
+
+/// The sizes that values have of which these types are declared.
+fn sizes_of(inputs: &[(Type, Value<'_>)]) -> Sizes {
     let sizes = inputs.iter().try_fold(Sizes::UNKNOWN, |sizes, (ty, value)| sizes.and(ty.shape, value.shape().dims()));
     // Shapes that do not fit have been recorded by what takes them.
-    let sizes = sizes.unwrap_or(Sizes::UNKNOWN);
-    free.map(|free| sizes.extent(free))
+    sizes.unwrap_or(Sizes::UNKNOWN)
 }
 
 /// The settings of a layer that has none.

@@ -3,7 +3,7 @@
 
 use kiln_graph::shape::{Misfit, Sizes};
 use kiln_graph::{Element, Elements, Shape};
-use ndarray::{ArrayRef, ArrayView, ArrayViewD, Axis, Dimension};
+use ndarray::{ArrayRef, ArrayViewD, Axis, Dimension, aview0};
 
 use super::{Results, StepTrainer, Steps, graph, usual};
 use crate::trainer::{Label, Rules, Targets, TrainError, check_finite, differs, has_rows, view};
@@ -112,8 +112,7 @@ impl<'t, M: Steps> Call<'t, M> {
         }
         let signature = &M::PROGRAMS[self.program];
         let name = signature.inputs[self.given].name;
-        let x = ArrayView::from(std::slice::from_ref(&x)).into_dyn();
-        let x = x.index_axis(Axis(0), 0);
+        let x = aview0(&x).into_dyn();
         if let (true, Elements::F32(x)) = (self.trainer.settings.check_finite, T::elements(x.clone())) {
             check_finite(name, x)?;
         }

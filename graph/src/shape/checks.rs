@@ -374,7 +374,9 @@ pub const fn check_taken(parameter: &str, declared: Type, found: Type) {
     if !declared.same(&found) {
         let message = Message::new().text("shape mismatch in `").text(parameter).text("`: it is ").ty(&declared);
         let message = message.text(", and takes a value of ").ty(&found);
-        panic!("{}", message.text(": a parameter keeps its shape, which has no batch axis").as_str())
+        let message = message.text(": a parameter keeps its shape");
+        let has_rows = found.shape.rank() > 0 && found.shape.dim(0) == Shape::N;
+        panic!("{}", if has_rows { message.text(", which has no batch axis") } else { message }.as_str())
     }
 }
 

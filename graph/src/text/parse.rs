@@ -255,12 +255,9 @@ impl Parser {
 
     fn input(&mut self) -> Result<(), ParseError> {
         let position = self.peek().position;
-        let (role, common) = match () {
-            () if self.is_word("state") => (Role::State, false),
-            () if self.is_word("common") => (Role::Data, true),
-            () => (Role::Data, false),
-        };
-        if role == Role::State || common {
+        let (is_state, common) = (self.is_word("state"), self.is_word("common"));
+        let role = if is_state { Role::State } else { Role::Data };
+        if is_state || common {
             self.take();
         }
         let handle = self.value("an input: `%name: type`")?;

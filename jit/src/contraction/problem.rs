@@ -212,8 +212,8 @@ impl fmt::Display for Problem {
     }
 }
 
-/// The shape; the element type, if it is not f32, or that f32 is rounded; the place of the first element, the distances along the axes and the
-/// length of the buffer; the zeros along the axes that have any; whether it is run-invariant.
+/// The shape; the element type, if it is not f32, or that f32 is rounded; the place of the first element, the distances
+/// along the axes and the length of the buffer; the zeros along the axes that have any; whether it is run-invariant.
 impl fmt::Display for Operand {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Operand { shape, element, rounded, layout, halo, invariant } = self;

@@ -290,8 +290,8 @@ fn widens(graph: &Graph, id: NodeId) -> bool {
     node.op == Op::Convert(DType::F32) && graph.ty(node.inputs[0]).dtype == DType::Bf16
 }
 
-/// Whether a node rounds to bf16 what lies in memory as f32 in any case, and will not lie there long: a state that the
-/// graph updates, an input, an output. What stays from run to run is better rounded once.
+/// Whether a node rounds to bf16 what lies in memory as f32 in any case, and whose value is another one in the next run:
+/// a state that the graph updates, an input, an output. A value that stays from run to run is better rounded once.
 pub fn is_rounded_when_read(graph: &Graph, id: NodeId) -> bool {
     let node = graph.node(id);
     if node.op != Op::Convert(DType::Bf16) || graph.ty(node.inputs[0]).dtype != DType::F32 {

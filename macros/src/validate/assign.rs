@@ -75,12 +75,10 @@ impl Scope<'_> {
                     }
                 }
                 other if count > 1 => {
-                    for name in pattern
-                        .elems
-                        .iter()
-                        .filter_map(|name| if let Pat::Ident(name) = name { Some(name) } else { None })
-                    {
-                        self.names.declare(&name.ident.to_string(), Binding::Unknown);
+                    for name in &pattern.elems {
+                        if let Pat::Ident(name) = name {
+                            self.names.declare(&name.ident.to_string(), Binding::Unknown);
+                        }
                     }
                     return self.mistake(other, format!("this is for {count} tensors: write `(h, c)`, or `_`"));
                 }

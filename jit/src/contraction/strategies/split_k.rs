@@ -45,9 +45,9 @@ pub fn counts(contraction: &Contraction, output: Shape, others: bool, target: &T
     let usual = split(most).filter(|_| depth >= least && results <= RESULTS * depth);
     let mut counts = vec![usual];
     // Then it is to be weighed: the estimates of both are compared.
-    if usual.is_some_and(|parts| {
-        is_deep(contraction, target) || depth < DEPTH || restarts(contraction, parts, target) > 0.0
-    }) {
+    if let Some(parts) = usual
+        && (is_deep(contraction, target) || depth < DEPTH || restarts(contraction, parts, target) > 0.0)
+    {
         counts.push(None);
     }
     // Each channel on its own (the weight gradient of a depthwise convolution): memory decides, and there are few
@@ -153,10 +153,12 @@ impl Partials {
 
     /// Estimated cycles of the sum over the parts.
     pub fn cycles(&self, target: &Target) -> f64 {
-        let vector = match holds(target.l2_bytes, STAYING, self.elements()) {
-            _ if target.lanes >= DEEP_LANES => DEEP_ADD,
-            true => ADD,
-            false => FAR_ADD,
+        let vector = if target.lanes >= DEEP_LANES {
+            DEEP_ADD
+        } else if holds(target.l2_bytes, STAYING, self.elements()) {
+            ADD
+        } else {
+            FAR_ADD
         };
         self.elements() as f64 / target.lanes as f64 * vector
     }

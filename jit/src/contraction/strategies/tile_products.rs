@@ -59,7 +59,8 @@ fn block(extent: usize, tile: usize) -> usize {
 impl TileProduct {
     /// The tilings of a contraction with either operand as the left one, in two orders of the loops. Along `deep`, a
     /// reduced axis, lie pairs, whose elements are so far apart in the left and the right operand, and are to be
-    /// `rounded`; or, without `distances`, quads. None where there are no axes of rows and of columns, or where an operand can not be packed.
+    /// `rounded`; or, without `distances`, quads. None where there are no axes of rows and of columns, or where an operand
+    /// can not be packed.
     pub fn all(
         contraction: &Contraction,
         deep: usize,

@@ -36,20 +36,18 @@ impl Body<'_, '_> {
             Operation::Gather { buffer, ref index, places, active } => self.gather(buffer, index, places, active),
             Operation::Float1(function, a) => {
                 let a = self.value(a);
-                if function == Float1::Bf16 {
-                    let half = self.b.ins().iconst(types::I32, 16);
-                    let words = self.round_to_bf16(a);
-                    let upper = self.b.ins().ishl(words, half);
-                    return self.bits(self.f32s(), upper);
-                }
-                let ins = self.b.ins();
                 match function {
-                    Float1::Bf16 => unreachable!("rounded above"),
-                    Float1::Neg => ins.fneg(a),
-                    Float1::Abs => ins.fabs(a),
-                    Float1::Sqrt => ins.sqrt(a),
-                    Float1::Floor => ins.floor(a),
-                    Float1::Nearest => ins.nearest(a),
+                    Float1::Neg => self.b.ins().fneg(a),
+                    Float1::Abs => self.b.ins().fabs(a),
+                    Float1::Sqrt => self.b.ins().sqrt(a),
+                    Float1::Floor => self.b.ins().floor(a),
+                    Float1::Nearest => self.b.ins().nearest(a),
+                    Float1::Bf16 => {
+                        let half = self.b.ins().iconst(types::I32, 16);
+                        let words = self.round_to_bf16(a);
+                        let upper = self.b.ins().ishl(words, half);
+                        self.bits(self.f32s(), upper)
+                    }
                 }
             }
             Operation::Float2(function, a, b) => self.float2(function, self.value(a), self.value(b)),
