@@ -34,6 +34,9 @@ fn is_summary(line: &str) -> bool {
     SUMMARIES.iter().any(|summary| line.starts_with(summary))
 }
 
+/// What rustc says below a line of the source: `= note:` in front of it is what it says without the source.
+const LABELS: [&str; 1] = ["= note: the failure occurred here"];
+
 /// One message: lines of other files lose their numbers, and the margin becomes as wide as the numbers that are left.
 fn message(lines: &[&str], root: &str, case: &str) -> String {
     let mut result: Vec<String> = Vec::new();
@@ -53,7 +56,9 @@ fn message(lines: &[&str], root: &str, case: &str) -> String {
         }
         let digits = start.len() - start.trim_start_matches(|c: char| c.is_ascii_digit()).len();
         let numbered = digits > 0 && start[digits..].trim_start().starts_with(['|', '+', '-', '~']);
-        let source = numbered || start.starts_with('|') || start == "...";
+        // Where the source is not there, what would stand below it is a note of the place.
+        let label = library && LABELS.contains(&start);
+        let source = numbered || start.starts_with('|') || start == "..." || label;
         foreign &= source;
         library &= source;
         if library {
@@ -149,4 +154,42 @@ note: function `args` is not const
  --> $RUST/std/src/env.rs
 ";
     assert_eq!(normalized(text, "/here/kiln", "tests/ui/case.rs"), expected);
+}
+
+/// The source of the standard library (`rust-src`) is on some machines only.
+#[test]
+fn messages_are_the_same_without_the_source_of_the_library() {
+    let with = "\
+error[E0080]: it is wrong
+  --> /here/kiln/tests/ui/case.rs:9:5
+   |
+note: inside `check`
+  --> /toolchain/lib/rustlib/src/rust/library/core/src/panic.rs:60:9
+   |
+60 |         panic()
+   |         ^^^^^^^ the failure occurred here
+   |
+  ::: /here/kiln/graph/src/checks.rs:10:1
+   |
+10 |     panic!()
+   |     -------- in this macro invocation
+   = note: and more
+";
+    let without = "\
+error[E0080]: it is wrong
+  --> /here/kiln/tests/ui/case.rs:9:5
+   |
+note: inside `check`
+  --> /rustc/59807616e1fa/library/core/src/panic.rs:60:9
+   = note: the failure occurred here
+   |
+  ::: /here/kiln/graph/src/checks.rs:10:1
+   |
+10 |     panic!()
+   |     -------- in this macro invocation
+   = note: and more
+";
+    let [with, without] = [with, without].map(|text| normalized(text, "/here/kiln", "tests/ui/case.rs"));
+    assert_eq!(with, without);
+    assert!(with.contains("graph/src/checks.rs") && with.contains("and more"), "{with}");
 }
