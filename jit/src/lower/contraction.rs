@@ -4,7 +4,7 @@
 use kiln_graph::{DType, NodeId};
 
 use super::expression::{
-    Evaluation, Expression, ExpressionBuilder, Located, Point, Storage, element, identity, resolve,
+    Evaluation, Expression, ExpressionBuilder, Located, Point, Storage, element, identity, resolve_operand,
 };
 use super::group::{Context, Group};
 use super::lowered::{Lowered, Role};
@@ -27,7 +27,7 @@ pub fn describe(context: &Context<'_>, group: &Group, root: NodeId) -> (Expressi
     let node = graph.node(root);
     let shape = node.ty.shape;
     let operands = [node.inputs[0], node.inputs[1]].map(|id| {
-        let located = resolve(graph, id, &|id| context.located(id)).expect("operands of contractions lie in memory");
+        let located = resolve_operand(graph, id, &|id| context.located(id)).expect("operands lie in memory");
         // Seen through a view (a transpose, a slice), what stands around the operand is another part of the tensor, or
         // zeros along other axes: it is taken to have none.
         let halo = context.halos.get(id).copied().unwrap_or_default();

@@ -8,7 +8,7 @@ mod emit;
 mod strides;
 
 pub use build::{
-    ExpressionBuilder, Located, Storage, element, identity, reshape_coordinates, reshape_view, resolve,
+    ExpressionBuilder, Located, Storage, element, identity, reshape_coordinates, reshape_view, resolve, resolve_operand,
     view_coordinates,
 };
 pub use emit::{Evaluation, Point, extremum};

@@ -473,8 +473,17 @@ pub fn reshape_view(layout: &Layout, from: Shape, to: Shape) -> Option<Layout> {
     Some(Layout { strides, ..*layout })
 }
 
-/// Where a node lies: its own memory, or that of the value that it is a view of, rounded or not.
+/// Where a node lies: its own memory, or that of the value that it is a view of.
 pub fn resolve(graph: &Graph, id: NodeId, located: &dyn Fn(NodeId) -> Option<Located>) -> Option<Located> {
+    lies(graph, id, located, false)
+}
+
+/// The same of an operand of a product, which may be rounded to bf16 as it is read: then the f32 that is rounded lies there.
+pub fn resolve_operand(graph: &Graph, id: NodeId, located: &dyn Fn(NodeId) -> Option<Located>) -> Option<Located> {
+    lies(graph, id, located, true)
+}
+
+fn lies(graph: &Graph, id: NodeId, located: &dyn Fn(NodeId) -> Option<Located>, rounds: bool) -> Option<Located> {
     let mut views = Vec::new();
     let mut at = id;
     let mut found = loop {
@@ -482,9 +491,8 @@ pub fn resolve(graph: &Graph, id: NodeId, located: &dyn Fn(NodeId) -> Option<Loc
             break found;
         }
         let node = graph.node(at);
-        // What is rounded and not stored is rounded by the one that reads it.
         match node.op {
-            Op::Convert(DType::Bf16) => {}
+            Op::Convert(DType::Bf16) if rounds => {}
             _ if node.op.is_view() => views.push(at),
             _ => return None,
         }
