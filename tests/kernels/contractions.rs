@@ -1,5 +1,7 @@
-//! Contractions of bf16 and of bytes by tile registers, stage by stage: the emulated instructions of AMX, and AMX where
-//! this machine has it, against the interpreter.
+//! Contractions of bf16 and of bytes by tile registers, and products of what is bf16 and what is rounded as it is read,
+//! stage by stage: the emulated instructions, and the machine's where it has them, against the interpreter.
+
+use std::collections::BTreeSet;
 
 use kiln_graph::Op;
 use kiln_graph::op::{Convolution, Sliding};
@@ -7,7 +9,7 @@ use kiln_graph::shape::Shape;
 use kiln_jit::contraction::{Operand, Problem, Recipe, Source, preferred_layouts};
 use kiln_jit::emit::{Convention, Level};
 use kiln_jit::kernel::{Element, Kernel};
-use kiln_jit::layout::{Layout, PreferredLayout};
+use kiln_jit::layout::{Halo, Layout, PreferredLayout};
 use kiln_jit::target::Target;
 
 use crate::generator::Random;
@@ -47,7 +49,7 @@ fn by_tiles(recipe: &Recipe) -> bool {
     recipe.stages.iter().any(|stage| stage.kind() == "tile products")
 }
 
-/// Random bits of the operands, as bytes are taken in quads.
+/// Random bits of the operands, as bytes are taken in quads; what is f32 is seldom a bf16.
 fn random_operands(random: &mut Random, problem: &Problem) -> [Vec<u32>; 2] {
     problem.operands.map(|operand| {
         let elements = operand.layout.elements;
@@ -56,6 +58,7 @@ fn random_operands(random: &mut Random, problem: &Problem) -> [Vec<u32>; 2] {
                 let number = |random: &mut Random| (random.between(-400, 400) as f32 / 256.0).to_bits() >> 16;
                 (0..elements).map(|_| number(random)).collect()
             }
+            Element::F32 => (0..elements).map(|_| (random.between(-4000, 4000) as f32 / 1999.0).to_bits()).collect(),
             _ => (0..elements / 4).map(|_| random.word() >> 16 | random.word() & 0xffff_0000).collect(),
         }
     })
@@ -106,7 +109,8 @@ fn run(
 }
 
 fn check(kernel: &Kernel, contents: &Contents) {
-    check_emulated(kernel, Level::Avx512, Convention::SystemV, contents);
+    let level = if kernel.lanes == 16 { Level::Avx512 } else { Level::Avx2 };
+    check_emulated(kernel, level, Convention::SystemV, contents);
     check_native(kernel, contents);
 }
 
@@ -147,4 +151,36 @@ fn contractions_of_bytes_by_tiles() {
         assert_eq!(run(&problem, recipe, &operands, 16, &check), expected, "{problem} by {}", recipe.name());
     }
     assert!(found >= 12, "{found} contractions by tiles");
+}
+
+/// Either operand may be bf16 in memory, or f32 that is rounded as it is read or copied.
+#[test]
+fn products_of_rounded_and_narrow_operands() {
+    let mut random = Random(18);
+    let mut kinds = BTreeSet::new();
+    for number in 0..30 {
+        let elements =
+            [[Element::F32, Element::F32], [Element::Bf16, Element::F32], [Element::F32, Element::Bf16]][number % 3];
+        let mut problem = loop {
+            let problem = random_problem(&mut random, elements);
+            // Small ones, for the time of debug builds.
+            if problem.op == Op::Dot && problem.output.elements() * problem.operands[0].shape.dim(1) < 25_000 {
+                break problem;
+            }
+        };
+        for operand in &mut problem.operands {
+            operand.rounded = operand.element == Element::F32;
+            // Half of them lie transposed, so that others are copied.
+            if random.below(2) == 0 {
+                operand.layout = PreferredLayout { order: vec![1, 0], halo: Halo::default() }.layout(operand.shape);
+            }
+        }
+        let lanes = [8, 16][random.below(2)];
+        let operands = random_operands(&mut random, &problem);
+        for recipe in problem.candidates(&Target::with_lanes(lanes)).iter().take(2) {
+            kinds.extend(recipe.stages.iter().map(|stage| stage.kind()));
+            run(&problem, recipe, &operands, lanes, &check);
+        }
+    }
+    assert!(kinds.len() >= 4, "{kinds:?}");
 }

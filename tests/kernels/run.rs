@@ -126,7 +126,7 @@ pub fn check_emulated(kernel: &Kernel, level: Level, convention: Convention, con
     if !X86::new(level).takes(kernel.lanes) || level == Level::Avx2 && !kernel.tiles.is_empty() {
         return;
     }
-    let halves = kernel.buffers.iter().any(|buffer| buffer.element == Element::Bf16) || has_products(&kernel.body);
+    let halves = kernel.buffers.iter().any(|buffer| buffer.element == Element::Bf16) || is_of_newer(&kernel.body);
     // With BF16 and VNNI, and without either.
     let with: &[bool] = if halves { &[false, true] } else { &[false] };
     for &newer in with {
@@ -141,11 +141,13 @@ pub fn check_emulated_by(kernel: &Kernel, emitter: X86, convention: Convention, 
     compare(kernel, &format!("{emitter:?} for {convention:?}, emulated"), &interpreted(kernel, contents), &found);
 }
 
-/// Whether pairs of bf16 or quads of bytes are multiplied.
-fn has_products(body: &[Statement]) -> bool {
+/// Whether pairs of bf16 or quads of bytes are multiplied, or f32 rounded to bf16.
+fn is_of_newer(body: &[Statement]) -> bool {
     body.iter().any(|statement| match statement {
-        Statement::Let(_, operation) => matches!(operation, Operation::FmaPairs(..) | Operation::FmaQuads(..)),
-        Statement::For(inner) => has_products(&inner.body),
+        Statement::Let(_, operation) => {
+            matches!(operation, Operation::FmaPairs(..) | Operation::FmaQuads(..) | Operation::Float1(Float1::Bf16, _))
+        }
+        Statement::For(inner) => is_of_newer(&inner.body),
         _ => false,
     })
 }

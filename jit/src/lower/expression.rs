@@ -8,8 +8,8 @@ mod emit;
 mod strides;
 
 pub use build::{
-    ExpressionBuilder, Located, Storage, element, identity, reshape_coordinates, reshape_view, resolve, resolve_operand,
-    view_coordinates,
+    ExpressionBuilder, Located, Storage, element, identity, reshape_coordinates, reshape_view, resolve,
+    resolve_operand, view_coordinates,
 };
 pub use emit::{Evaluation, Point, extremum};
 pub use strides::Strides;
