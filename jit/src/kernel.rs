@@ -4,6 +4,7 @@
 //! Every value is a vector of [`Kernel::lanes`] lanes of 32 bits; only in memory is an element shorter. Every extent is
 //! static, so every access is checked to lie inside its buffer before a kernel is emitted (`kernel/check.rs`).
 
+mod ahead;
 mod build;
 mod check;
 mod disjoint;
@@ -16,6 +17,7 @@ mod quads;
 pub mod tiles;
 mod visit;
 
+pub use ahead::Lines;
 pub use build::KernelBuilder;
 pub use check::{KernelError, Violation};
 pub(crate) use disjoint::Footprints;

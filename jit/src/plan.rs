@@ -33,6 +33,7 @@ mod order;
 mod pieces;
 mod prepack;
 mod print;
+mod rows_ahead;
 mod scans;
 mod schedule;
 mod split;

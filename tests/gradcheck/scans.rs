@@ -16,6 +16,11 @@ fn all<'g>(results: Vec<Value<'g>>) -> Value<'g> {
     sums.reduce(|a, b| a + b).expect("a scan with results")
 }
 
+/// A row of a sequence, seen through a transpose.
+fn row_of(rows: Value<'_>, at: usize) -> Value<'_> {
+    rows.transpose(0, 1).slice(1, at..at + 1, 1).squeeze(1)
+}
+
 pub fn scans() -> Vec<Case> {
     vec![
         // h = tanh(x W^T + h V^T + b): products with constants, and one that is added.
@@ -38,6 +43,21 @@ pub fn scans() -> Vec<Case> {
             body.output("before", s);
             body.output("squares", (new * x).square());
             all(g.scan(body, v, 4, true))
+        }),
+        // The last row alone, seen through a transpose, of what is carried and of what is not.
+        row("last", [any(&[4, 2, 3]), any(&[2, 3]), any(&[3])], |g, v| {
+            let last = |reverse: bool| {
+                let body = g.body("step");
+                let (x, s) = (body.input("x", [2, 3]), body.state("s", Type::f32([2, 3])));
+                let new = (s * body.state("c", Type::f32([3])) + x).sin();
+                body.carry(s, new);
+                body.output("new", new);
+                body.output("square", new.square());
+                let results = g.scan(body, v, 4, reverse);
+                let at = if reverse { 0 } else { 3 };
+                row_of(results[1], at) * row_of(results[2], 3 - at) + results[0]
+            };
+            last(false) + last(true) * 0.5
         }),
         // Constants on the left, with batches, and as both operands.
         row("products", [any(&[2, 2, 2, 3]), any(&[2, 3, 2]), any(&[2, 2])], |g, v| {

@@ -58,52 +58,52 @@ impl Recurrence {
         }
     }
 
-    /// The part of all gates that follows from inputs `[.., inputs]` alone.
-    fn of_inputs<'g>(self, x: Value<'g>, weights: &Weights<'g>) -> Value<'g> {
-        let bias = weights.biases.map(|[of_inputs, of_state]| match self {
-            Recurrence::Rnn(_) | Recurrence::Lstm => of_inputs + of_state,
+    /// What is added to all sums, and what to those of the state alone, which is a part of the GRU's.
+    fn biases<'g>(self, weights: &Weights<'g>) -> [Option<Value<'g>>; 2] {
+        let Some([of_inputs, of_state]) = weights.biases else { return [None, None] };
+        match self {
+            Recurrence::Rnn(_) | Recurrence::Lstm => [Some(of_inputs + of_state), None],
             // The last gate's is within a product.
             Recurrence::Gru => {
                 let rows = of_state.shape().dim(0);
-                let mask = x.graph().iota([rows], 0).lt((rows / 3 * 2) as i32);
-                of_inputs + mask.select(of_state, 0.0)
+                let mask = of_state.graph().iota([rows], 0).lt((rows / 3 * 2) as i32);
+                [Some(of_inputs + mask.select(of_state, 0.0)), Some(of_state)]
             }
-        });
-        linear(x, weights.inputs, bias)
+        }
     }
 
-    /// The states behind a step. `projected` is what [`Recurrence::of_inputs`] gives, `bias` that of the state.
+    /// The states behind a step. `projected` is the product with the inputs; the biases are those of
+    /// [`Recurrence::biases`], the first one if it is not in that product.
     fn step<'g>(
         self,
         projected: Value<'g>,
         states: &[Value<'g>],
         weight: Value<'g>,
-        bias: Option<Value<'g>>,
+        [bias, of_state]: [Option<Value<'g>>; 2],
     ) -> Vec<Value<'g>> {
         let h = states[0];
         let hidden = weight.shape().dim(1);
         let gate = |all: Value<'g>, number: usize| all.slice(-1, number * hidden..(number + 1) * hidden, 1);
         let product = h.matmul(weight.transpose(0, 1));
+        let with_bias = |sum: Value<'g>| bias.map_or(sum, |bias| sum + bias);
         match self {
             Recurrence::Rnn(nonlinearity) => {
-                let sum = projected + product;
+                let sum = with_bias(projected + product);
                 vec![match nonlinearity {
                     Nonlinearity::Tanh => sum.tanh(),
                     Nonlinearity::Relu => sum.relu(),
                 }]
             }
             Recurrence::Lstm => {
-                let sum = projected + product;
+                let sum = with_bias(projected + product);
                 let [i, f, o] = [0, 1, 3].map(|number| gate(sum, number).sigmoid());
                 let c = f * states[1] + i * gate(sum, 2).tanh();
                 vec![o * c.tanh(), c]
             }
             Recurrence::Gru => {
+                let projected = with_bias(projected);
                 let [r, z] = [0, 1].map(|number| (gate(projected, number) + gate(product, number)).sigmoid());
-                let of_state = match bias {
-                    Some(bias) => gate(product, 2) + gate(bias, 2),
-                    None => gate(product, 2),
-                };
+                let of_state = of_state.map_or(gate(product, 2), |bias| gate(product, 2) + gate(bias, 2));
                 let n = (gate(projected, 2) + r * of_state).tanh();
                 vec![n + z * (h - n)]
             }
@@ -182,7 +182,10 @@ pub fn recurrent<'g>(
         let mut outputs = Vec::new();
         for (direction, weights) in weights.iter().enumerate() {
             let number = layer * directions + direction;
-            let mut operands = vec![step.of_inputs(x, weights)];
+            let [bias, of_state] = step.biases(weights);
+            // Steps of a training add the bias: its gradient is added up while those of the sums are at hand.
+            let (bias, of_steps) = if g.training() { (None, bias) } else { (bias, None) };
+            let mut operands = vec![linear(x, weights.inputs, bias)];
             match states {
                 [] => operands.extend(vec![g.full([batch, hidden], 0.0); step.states()]),
                 states => {
@@ -199,11 +202,11 @@ pub fn recurrent<'g>(
                 .collect();
             let weight = body.state("weight_hh", weights.state.ty());
             operands.push(weights.state);
-            let bias = weights.biases.filter(|_| step == Recurrence::Gru).map(|[_, bias]| {
-                operands.push(bias);
-                body.state("bias_hh", bias.ty())
+            let biases = [("bias", of_steps), ("bias_hh", of_state)].map(|(name, bias)| {
+                operands.extend(bias);
+                bias.map(|bias| body.state(name, bias.ty()))
             });
-            let new = step.step(projected, &states, weight, bias);
+            let new = step.step(projected, &states, weight, biases);
             states.iter().zip(&new).for_each(|(&state, &new)| body.carry(state, new));
             body.output("h", new[0]);
             let results = g.scan(body, &operands, length, direction == 1);
@@ -254,7 +257,8 @@ pub fn recurrent_cell<'g>(step: Recurrence, inputs: &[Value<'g>], weights: &Weig
         [] => types.as_slice().iter().map(|ty| g.full(ty.shape, 0.0)).collect(),
         states => states.to_vec(),
     };
-    step.step(step.of_inputs(x, weights), &states, weights.state, weights.biases.map(|[_, bias]| bias))
+    let [bias, of_state] = step.biases(weights);
+    step.step(linear(x, weights.inputs, bias), &states, weights.state, [None, of_state])
 }
 
 fn refused<'g>(g: &'g Builder, error: ShapeError, ty: Type, results: usize) -> Vec<Value<'g>> {

@@ -2,6 +2,7 @@
 //! the operation. How a step is evaluated is told by the caller.
 
 mod gradient;
+mod last_step;
 
 pub(crate) use gradient::gradient_scan;
 

@@ -126,7 +126,7 @@ impl Lowering<'_, '_> {
         let number = self.loops.len();
         self.loops.push(scan.length);
         let label = &description.layer;
-        let (before, each) = scan.bind(&body, drafts, number, (label, node.scope), &mut self.memory);
+        let (before, each) = scan.bind(&body, drafts, number, (label, node.scope), &mut self.memory, self.target);
         self.list.extend(before);
         self.list.extend(each);
         for (first, other) in repeated(self.graph, group) {

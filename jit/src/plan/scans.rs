@@ -13,9 +13,11 @@ use super::data::{Move, Part};
 use super::drafts::{Draft, Drafts};
 use super::invariant;
 use super::pieces::{Memory, Piece, Purpose};
+use super::rows_ahead::{self, Row};
 use crate::layout::Layout;
 use crate::lower::expression::{Located, Storage, element, resolve};
 use crate::lower::{Group, Lowered};
+use crate::target::Target;
 
 /// How a body lies in the memory around it.
 pub struct Scan {
@@ -92,6 +94,7 @@ impl Scan {
         number: usize,
         (label, scope): (&str, u32),
         memory: &mut Memory,
+        target: &Target,
     ) -> (Vec<Draft>, Vec<Draft>) {
         let Drafts { mut list, memory: inner, .. } = drafts;
         let before = invariant::move_to_front(&inner.pieces, false, &mut list);
@@ -106,6 +109,15 @@ impl Scan {
             });
             places.insert(inner.place(output.node).storage, place);
         }
+        let read = body.inputs.iter().zip(&self.inputs).filter(|(input, _)| input.role == Role::Data);
+        let read = read.map(|(input, &(of, by))| (input.node, of.storage, by));
+        let written = body.outputs.iter().zip(&self.outputs);
+        let written = written.filter_map(|(output, &place)| place.map(|(storage, by)| (output.node, storage, by)));
+        let row = |(node, storage, by)| {
+            let Located { dtype, layout, .. } = inner.place(node);
+            Row { storage, by, layout, shape: body.shape(node), element: element(dtype) }
+        };
+        let rows: Vec<Row> = read.chain(written).map(row).collect();
         let mut of = |storage: Storage| {
             let Piece { elements, size, .. } = inner.pieces[storage.0 as usize];
             *places.entry(storage).or_insert_with(|| (memory.temporary(elements, size), Move::default()))
@@ -134,7 +146,8 @@ impl Scan {
                 level: 0,
             });
         }
-        let each = bound.split_off(before);
+        let mut each = bound.split_off(before);
+        rows_ahead::ask(&mut each, &rows, self.length, target);
         (bound, each)
     }
 }

@@ -16,10 +16,11 @@ use std::collections::BTreeMap;
 use rustc_hash::FxHashMap;
 
 use super::ScanError;
+use super::last_step::only_last_row;
 use crate::build::{Builder, Value, unused};
 use crate::differentiate::{Adjoint, Contributions, walk};
 use crate::graph::{Graph, Input, Node, NodeId, Operands, Output, Role, Update};
-use crate::op::{Family, Op};
+use crate::op::{Axes, Family, Op, ReduceOp};
 use crate::shape::DType;
 
 /// The gradient of a scan in its operands, as far as it is wanted; `upstream` are the gradients of some of its results.
@@ -70,6 +71,20 @@ fn gradient<'g>(
     // What it takes beside the step's values, by its nodes.
     let mut taken: BTreeMap<NodeId, Value<'g>> = BTreeMap::new();
     let mut seeds = Vec::new();
+    // What the last step alone has of what is carried is a gradient of that.
+    let mut of_outputs: Vec<(usize, Value<'g>)> = Vec::new();
+    let mut of_last: Vec<(usize, Value<'g>)> = Vec::new();
+    for &(index, gradient) in upstream.iter().filter(|(index, _)| *index as usize >= carried) {
+        let output = index as usize - carried;
+        let carries = |update: &Update| {
+            update.node == body.outputs[output].node && of.varies[body.inputs[update.input].node.index()]
+        };
+        let update = body.updates.iter().position(carries);
+        match update.and_then(|update| Some((update, only_last_row(g, gradient, reverse)?))) {
+            Some(last) => of_last.push(last),
+            None => of_outputs.push((output, gradient)),
+        }
+    }
     // For each update of the body the state of the gradient that its gradient is carried in.
     let mut adjoints = Vec::new();
     let name = |of: &str| unused(&format!("d {of}"), |name| step.named(name).is_some());
@@ -81,14 +96,15 @@ fn gradient<'g>(
         }
         let ty = body.ty(input.node);
         let adjoint = step.state(&name(&input.name), ty);
-        let given = upstream.iter().filter(|(index, _)| *index as usize == number).map(|(_, gradient)| *gradient);
+        let given = upstream.iter().map(|&(index, gradient)| (index as usize, gradient)).chain(of_last.iter().copied());
+        let given = given.filter(|&(index, _)| index == number).map(|(_, gradient)| gradient);
         let last = given.reduce(|a, b| a + b).unwrap_or_else(|| g.full(ty.shape, 0.0));
         taken.insert(adjoint.id(), last);
         seeds.push((update.node, adjoint));
         adjoints.push(Some(adjoint));
     }
-    for &(index, gradient) in upstream.iter().filter(|(index, _)| *index as usize >= carried) {
-        let output = &body.outputs[index as usize - carried];
+    for (output, gradient) in of_outputs {
+        let output = &body.outputs[output];
         if of.varies[output.node.index()] || of.constant[output.node.index()] {
             let row = step.input(&name(&output.name), body.shape(output.node));
             taken.insert(row.id(), gradient);
@@ -102,6 +118,7 @@ fn gradient<'g>(
     let mut products: Vec<Product> = Vec::new();
     let mut sums: BTreeMap<NodeId, Value<'_>> = BTreeMap::new();
     let mut add = |id: NodeId, contribution| {
+        let (id, contribution) = before_broadcast(&body, id, contribution);
         let sum = sums.get(&id).map_or(contribution, |&sum| sum + contribution);
         sums.insert(id, sum);
     };
@@ -199,6 +216,18 @@ fn gradient<'g>(
     }
     through_constants(g, &body, &of, &operands, totals, &mut contributions);
     Ok(contributions)
+}
+
+/// The gradient of a node, of one that is the same for many elements that of what it is made of: the sum of theirs is
+/// smaller than they are.
+fn before_broadcast<'s>(body: &Graph, mut id: NodeId, mut gradient: Value<'s>) -> (NodeId, Value<'s>) {
+    while let (Op::Broadcast(_), &[operand]) = (&body.node(id).op, &body.node(id).inputs[..]) {
+        let (from, to) = (body.shape(operand), gradient.shape());
+        let repeated = Axes::new((0..to.rank()).filter(|&axis| from.dim(axis) != to.dim(axis)));
+        gradient = gradient.reduce(ReduceOp::Sum, repeated).reshape(from);
+        id = operand;
+    }
+    (id, gradient)
 }
 
 /// What the nodes of a body depend on.
