@@ -12,7 +12,7 @@ const QUARTER_LOW: f64 = 6.077_100_506_506_192e-11;
 
 /// The square root, rounded to the nearest number; NaN of what is below 0.
 pub const fn sqrt(x: f64) -> f64 {
-    if !(x >= 0.0) {
+    if x.is_nan() || x < 0.0 {
         return f64::NAN;
     }
     if x == 0.0 || x == f64::INFINITY {
@@ -54,8 +54,11 @@ pub const fn ln(x: f64) -> f64 {
     if x == 0.0 {
         return f64::NEG_INFINITY;
     }
-    if !(x > 0.0) || x == f64::INFINITY {
-        return if x > 0.0 { x } else { f64::NAN };
+    if x.is_nan() || x < 0.0 {
+        return f64::NAN;
+    }
+    if x == f64::INFINITY {
+        return x;
     }
     let (m, e) = parts(x);
     let (mut m, mut e) = (m as f64 / (1u64 << 52) as f64, e + 52);
