@@ -37,6 +37,14 @@ model! {
         let same = !k.bool().logical_xor(k != 0).any() & (x.long() == x.int()).all();
     }
 
+    // Samples in the order of their risk, and negatives from the next sample.
+    eval rows_in_order(risk: [N], x: [N, 8]) -> (sorted, place, mixed, next, middle) {
+        let (sorted, place) = risk.sort(0, descending = true);
+        let mixed = x.index_select(0, rand(N).argsort(0)).sum(0) - x.sum(0);
+        let next = x.roll(-1, dims = 0);
+        let (middle, _) = risk.median(0);
+    }
+
     eval sizes(x: [N, 2, 3]) -> (y, z) {
         let (n, channels, length) = x.size();
         let y = x.view(n, channels * length);
@@ -92,6 +100,13 @@ fn it_runs() {
     for (row, count) in x.outer_iter().zip(rows.iter()) {
         assert_eq!(row.iter().filter(|number| **number > 0.0).count() as i32, *count);
     }
+
+    let risk = array![0.5f32, 3.0, -1.0];
+    let (sorted, place, mixed, next, middle) = net.rows_in_order(&risk, &x).unwrap();
+    assert_eq!((sorted, middle), (array![3.0, 0.5, -1.0].into_dyn(), 0.5));
+    assert_eq!(place, array![1, 0, 2].into_dyn());
+    assert!(mixed.iter().all(|number| number.abs() < 1e-5));
+    assert_eq!(next.index_axis(kiln::ndarray::Axis(0), 2), x.row(0).into_dyn());
 
     let image = Array3::from_shape_fn((3, 2, 3), |(i, j, k)| (i * 6 + j * 3 + k) as f32);
     let (y, z) = net.sizes(&image).unwrap();
