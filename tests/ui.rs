@@ -33,6 +33,7 @@ mod pass {
     mod forward;
     mod frozen;
     mod functions;
+    mod habits;
     mod inside_models;
     mod lenet;
     mod lists;

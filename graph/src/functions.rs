@@ -220,8 +220,6 @@ macro_rules! reductions {
 }
 
 reductions! {
-    /// The sum over axes (all without `dim`), which stay with extent 1 for `keepdim`.
-    sum,
     /// The mean over axes (all without `dim`), which stay with extent 1 for `keepdim`.
     mean,
     /// The product over axes (all without `dim`), which stay with extent 1 for `keepdim`.
@@ -230,6 +228,12 @@ reductions! {
     amax,
     /// The smallest element over axes (all without `dim`), which stay with extent 1 for `keepdim`; ties share the gradient.
     amin,
+}
+
+/// The sum over axes (all without `dim`), which stay with extent 1 for `keepdim`; of a mask how many elements hold, i32.
+pub fn sum<'g>(x: Value<'g>, dim: Option<&[isize]>, keepdim: bool) -> Value<'g> {
+    let x = if x.dtype() == DType::Bool { x.convert(DType::I32) } else { x };
+    ruled(x, rules::reduce("sum", x.shape(), dim, keepdim), |shape| x.sum(axes(dim)).reshape(shape))
 }
 
 /// The variance over axes (all without `dim`): the squared distances from the mean, divided by their number less
@@ -410,6 +414,11 @@ fn parts<'g>(x: Value<'g>, rule: Result<rules::Types, ShapeError>, dim: isize) -
 /// As f32: true becomes 1.
 pub fn float(x: Value<'_>) -> Value<'_> {
     x.convert(DType::F32)
+}
+
+/// Whether elements are other than 0: as bool.
+pub fn bool(x: Value<'_>) -> Value<'_> {
+    x.convert(DType::Bool)
 }
 
 /// As i32: f32 is truncated.

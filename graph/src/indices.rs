@@ -1,12 +1,12 @@
 //! Which whole numbers an i32 input may hold: those that every gather and every table that looks its elements up has a
-//! place for. A graph clamps indices, so those who take them from users check them first. Knows movements and look-ups,
-//! and no layer.
+//! place for. A graph clamps indices, so those who take them from users check them first; those that a graph computes
+//! of nothing else are looked at while it is built. Knows movements and look-ups, and no layer.
 
 use ndarray::ArrayViewD;
 
 use crate::graph::{Graph, NodeId};
 use crate::interpret::Tensor;
-use crate::op::{Family, Indices};
+use crate::op::{Family, Indices, Op};
 use crate::shape::DType;
 
 /// Where something stands, as messages say it: ` at [3, 0]`, and nothing of a number by itself.
@@ -96,6 +96,35 @@ pub fn index_rule(graph: &Graph, input: NodeId) -> Option<IndexRule> {
         }
     }
     below.iter().any(|&below| below != FREE).then_some(IndexRule { below })
+}
+
+/// Of indices that a graph computes of no input, such as positions in a sequence: the first that points at none of so many
+/// rows.
+pub(crate) fn known_outside(graph: &Graph, indices: NodeId, rows: usize) -> Option<i32> {
+    let numbers = known(graph, indices, &mut { FOLLOWED })?;
+    numbers.as_ints().iter().copied().find(|&number| usize::try_from(number).map_or(true, |number| number >= rows))
+}
+
+/// The most operations that are followed, and the most elements of one. Positions take a few, with some thousands.
+const FOLLOWED: usize = 64;
+const ELEMENTS: usize = 1 << 20;
+
+/// A value that follows from constants and counters alone.
+fn known(graph: &Graph, id: NodeId, left: &mut usize) -> Option<Tensor<f64>> {
+    let node = graph.node(id);
+    *left = left.checked_sub(1)?;
+    let is_plain = match node.op.family() {
+        Family::Source => node.op != Op::Input,
+        Family::Elementwise | Family::Movement | Family::Reduce => true,
+        Family::Contraction | Family::Window | Family::Indexing | Family::Random | Family::Scan | Family::Exchange => {
+            false
+        }
+    };
+    if !is_plain || node.ty.shape.elements() > ELEMENTS {
+        return None;
+    }
+    let operands = node.inputs.iter().map(|&of| known(graph, of, left)).collect::<Option<Vec<_>>>()?;
+    Some(node.op.evaluate(&operands.iter().collect::<Vec<_>>(), node.ty))
 }
 
 /// A value of which no element is one of the input.

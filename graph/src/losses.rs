@@ -71,6 +71,11 @@ impl Reduction {
 }
 
 /// A loss that a training step can minimize.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no loss",
+    label = "no loss",
+    note = "losses are made by calls: `cross_entropy()`, `mse()`; one of your own is `loss_fn(|prediction, target| ..)`"
+)]
 pub trait Loss {
     /// The element type of the target: `i32` for classes, `f32` for values.
     type Target;

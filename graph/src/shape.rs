@@ -9,6 +9,7 @@ mod list;
 pub mod losses;
 mod message;
 mod numbers;
+pub mod real;
 pub mod rules;
 mod sizes;
 

@@ -145,7 +145,8 @@ pub fn computes_with_batch(body: TokenStream) -> bool {
             !(before.is_none_or(is_comma) && tokens.get(at + 1).is_none_or(is_comma))
         }
         TokenTree::Ident(name) if name == "size" => match tokens.get(at + 1) {
-            Some(TokenTree::Group(group)) => group.stream().to_string() == "0",
+            // `x.size()` gives all of them.
+            Some(TokenTree::Group(group)) => matches!(group.stream().to_string().as_str(), "0" | ""),
             _ => false,
         },
         TokenTree::Group(group) => {

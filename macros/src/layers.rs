@@ -159,7 +159,9 @@ impl Known {
             "embed_dim",
             "d_model",
         ];
-        self.parameters.iter().any(|parameter| OF_WEIGHTS.contains(&parameter.name))
+        // Those of the waves are fixed.
+        self.name != "PositionalEncoding"
+            && self.parameters.iter().any(|parameter| OF_WEIGHTS.contains(&parameter.name))
     }
 
     /// Whether it has these parameters where nothing else is said.

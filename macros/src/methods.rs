@@ -117,6 +117,7 @@ pub enum Kind {
 pub enum Elements {
     Float,
     Number,
+    Count,
     Any,
     Mask,
     Index,

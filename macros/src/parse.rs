@@ -443,6 +443,10 @@ fn node(input: ParseStream, mistakes: &mut Mistakes) -> syn::Result<Node<Layer>>
         let message = "`Sequential` needs its layers: `Sequential(LAYER, ..)` or `Sequential { name: LAYER, .. }`";
         return Err(syn::Error::new_spanned(path, message));
     }
+    if input.peek(Token![.]) && path.get_ident().is_some_and(|name| name == "nn" || name == "torch") {
+        let message = "layers stand without `nn.`: `Linear(64, 10)`";
+        return Err(syn::Error::new_spanned(path, message));
+    }
     let (path, generics) = without_generics(path);
     let given = if input.peek(token::Paren) {
         let content;

@@ -21,6 +21,7 @@ mod scope;
 mod steps;
 mod training;
 mod transfers;
+mod unread;
 
 pub use calls::batch;
 pub use expressions::round;
@@ -129,7 +130,7 @@ pub fn validate(declaration: Parsed, mistakes: &mut Mistakes) -> Validated {
     if forward.is_none() && !inputs.is_empty() {
         refuse_parameters(&body, mistakes);
     }
-    let whole = (!inputs.is_empty()).then(|| Whole::of(forward.as_ref(), outputs.len()));
+    let whole = (!inputs.is_empty()).then(|| Whole::of(forward.as_ref(), &inputs, outputs.len()));
     refuse_two_of_a_name(&body, &helpers, mistakes);
     if inputs.is_empty() {
         refuse_public(&name, &helpers, mistakes);
@@ -139,6 +140,10 @@ pub fn validate(declaration: Parsed, mistakes: &mut Mistakes) -> Validated {
     let of_functions = of_functions.map(|(_, extents)| extents);
     let free = crate::free::names(inputs.iter().chain(of_programs).chain(of_functions), &generics);
     let types = forward::Types { inputs: &inputs, free: &free };
+    let mut unread = Vec::new();
+    let bodies = forward.iter().map(|forward| &forward.body).chain(helpers.iter().map(|helper| &helper.body));
+    bodies.for_each(|body| unread::warnings(&body.stmts, &[], &mut unread));
+    steps.iter().for_each(|program| unread::warnings(&program.statements, &program.results, &mut unread));
     let resolved = forward::functions(forward, types, &helpers, whole.as_ref(), &steps, &body, mistakes);
     let forward::Functions { forward, helpers: mut functions, mut used, complete } = resolved;
     let has_steps = !steps.is_empty();
@@ -168,6 +173,7 @@ pub fn validate(declaration: Parsed, mistakes: &mut Mistakes) -> Validated {
     if complete {
         let is_model = !inputs.is_empty();
         steps.warnings.extend(unused(&body, forward.is_some(), &used, is_model, has_steps));
+        steps.warnings.extend(unread);
     }
     if let (Some(forward), false, true) = (&forward, has_steps, mistakes.is_empty()) {
         steps.cut.extend(untrainable(forward, &outputs, &functions, &body));

@@ -24,6 +24,12 @@ pub struct EpochRequest {
 }
 
 /// Data that gives batches epoch by epoch: what [`Trainer::fit`](crate::Trainer::fit) takes.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no data to train on",
+    label = "neither a `Dataset` nor a `Loader`",
+    note = "arrays become data by `Dataset::new(x, y)?`, a `Source` by `Loader::new(source)`; a type of your own implements \
+            `TrainingData`"
+)]
 pub trait TrainingData {
     /// What a batch is: `(inputs, targets)`.
     type Batch;

@@ -195,6 +195,9 @@ where
                 }
             }
         }
+        if run.batch == 0 {
+            return Err(FitError::NothingToTrainOn { samples: data.samples(), batch: trainer.batch() });
+        }
         Ok(count as f64 / start.elapsed().as_secs_f64().max(f64::MIN_POSITIVE))
     }
 

@@ -52,6 +52,21 @@ pub enum FitError {
     /// Metrics are asked for, but there is no data that they could be measured on.
     #[error("`.metrics(..)` needs data to measure them on: give it by `.validate(..)` or `.evaluate(..)`")]
     NothingToMeasure,
+    /// The data give no batch, so that an epoch would train nothing.
+    #[error(
+        "there is nothing to train on: {}",
+        if *samples == 0 {
+            "the data hold no samples".to_owned()
+        } else {
+            format!("of {samples} samples no batch is made, which are {batch} each: `.drop_last()` leaves fewer out")
+        }
+    )]
+    NothingToTrainOn {
+        /// How many samples there are.
+        samples: usize,
+        /// How many a batch has.
+        batch: usize,
+    },
     /// The schedule's settings are out of their range.
     #[error(transparent)]
     Schedule(#[from] InvalidSetting),

@@ -109,6 +109,12 @@ pub trait IntoMetrics {
     fn into_metrics(self) -> Vec<AskedMetric>;
 }
 
+impl IntoMetrics for &str {
+    fn into_metrics(self) -> Vec<AskedMetric> {
+        vec![self.into_metric()]
+    }
+}
+
 impl<M: IntoMetric, const N: usize> IntoMetrics for [M; N] {
     fn into_metrics(self) -> Vec<AskedMetric> {
         self.into_iter().map(IntoMetric::into_metric).collect()

@@ -21,7 +21,7 @@ use super::prediction::output_names;
 use super::programs::{Programs, TRAIN};
 use super::schedulers::Schedulers;
 use super::shards::{Sharding, Shards};
-use super::sizes::Extents;
+use super::sizes::{Extents, countable};
 use crate::distributed::{ExchangeError, World};
 use crate::tuning::Tuner;
 
@@ -291,6 +291,7 @@ impl Settings {
                 return Err(TrainError::Zero { setting });
             }
         }
+        countable(self.batch)?;
         Ok(match self.threads {
             Some(threads) => Pool::shared(threads),
             None => Pool::from_environment()?,

@@ -1,13 +1,21 @@
 //! For which sizes programs are compiled: the usual ones, which `build()` compiles and reports show, and those of a
 //! call. Knows declared shapes and those that are given, and no data.
 
-use kiln_graph::shape::{MAX_FREE, Misfit, Sizes, extent};
-use kiln_graph::{Message, Shape, Type};
+use kiln_graph::shape::{MAX_EXTENT, MAX_FREE, Misfit, Sizes, extent};
+use kiln_graph::{GraphError, Message, Shape, ShapeError, Type};
 
 use super::error::TrainError;
 
 /// What a free extent is for `build()` where nobody has said it.
 const USUAL: usize = 16;
+
+/// That a size is one that an axis may have, before anything is multiplied by it.
+pub(crate) fn countable(size: usize) -> Result<(), TrainError> {
+    match size {
+        0..=MAX_EXTENT => Ok(()),
+        _ => Err(GraphError::from(ShapeError::TooLarge { shape: Shape::new(&[size]) }).into()),
+    }
+}
 
 /// The usual sizes of the free extents, as far as they were said.
 #[derive(Clone, Copy, Debug, Default)]
@@ -54,6 +62,7 @@ impl Extents {
             if size == 0 {
                 return Err(TrainError::ZeroExtent { name });
             }
+            countable(size)?;
         }
         Ok(())
     }

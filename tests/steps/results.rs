@@ -244,6 +244,20 @@ fn a_batch_beyond_memory_is_an_error_of_build() {
         let error = Wide::init(0).trainer().batch(batch).threads(1).build().err().map(|error| error.to_string());
         assert!(error.as_ref().is_some_and(|error| error.contains(expected)), "{batch}: {error:?}");
     }
+    // A layer that counts what it is given before anything is computed.
+    for batch in [1 << 31, usize::MAX / 2, usize::MAX] {
+        let error = Normed::init(0).trainer().batch(batch).threads(1).build().err().map(|error| error.to_string());
+        assert!(error.as_ref().is_some_and(|error| error.contains("is too large")), "{batch}: {error:?}");
+    }
+}
+
+model! {
+    struct Normed { norm: BatchNorm1d(8), opt: Sgd(norm) }
+
+    step fit(x: [N, 8]) -> loss {
+        let loss = norm(x).square().mean();
+        opt.minimize(loss);
+    }
 }
 
 model! {

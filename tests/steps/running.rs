@@ -225,6 +225,38 @@ fn wrong_inputs_are_errors_that_name_them() {
     assert!(matches!(zero.err(), Some(TrainError::Zero { setting: "batch" })));
 }
 
+const HALF: f32 = 0.5;
+
+model! {
+    struct Halves {
+        fc: Linear(4, 4),
+    }
+
+    fn forward(x: [N, 4], k: [N, 4; i32]) -> [N, 4] {
+        fc(x) + (k * HALF).float()
+    }
+}
+
+model! {
+    struct Filled {
+        fc: Linear(4, 4),
+    }
+
+    fn forward(x: [N, 4], k: [N, 4; i32]) -> [N, 4] {
+        fc(x) + k.masked_fill(x > 0, HALF as f64).float()
+    }
+}
+
+/// What rustc does not see is seen when it is built.
+#[test]
+fn whole_numbers_meet_no_fractions() {
+    let expected = "i32: whole numbers meet a number with a fraction: `.float()` makes f32 of them";
+    let errors = [Predictor::new(Halves::init(1)).build().err(), Predictor::new(Filled::init(1)).build().err()];
+    for error in errors {
+        assert_eq!(error.unwrap().to_string(), expected);
+    }
+}
+
 model! {
     #[model(input = [64])]
     struct Deep(

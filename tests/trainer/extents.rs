@@ -390,3 +390,31 @@ fn numbers_of_short_lengths_are_negative() {
     }
     assert!(matches!(window.predict(&x(1)), Err(TrainError::Sizes { .. })));
 }
+
+model! {
+    struct Positions {
+        words: Embedding(9, 4),
+        places: Embedding(6, 4),
+    }
+
+    fn forward(x: [N, T; i32]) -> [N, T, 4] {
+        words(x) + places(arange(T)) + places(arange(T + 1).narrow(0, 1, T) - 1)
+    }
+}
+
+/// Positions that are computed are looked at, as are indices that are given: a table has a row for each.
+#[test]
+fn a_sequence_is_no_longer_than_its_table() {
+    let predictor = Predictor::new(Positions::init(1)).batch(2).extent("T", 4).threads(1).build().unwrap();
+    assert!(predictor.predict(&Array2::<i32>::ones((2, 6))).is_ok());
+    let error = predictor.predict(&Array2::<i32>::ones((2, 7))).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "with N = 2, T = 7: layer places: it looks up row 6, and has 6: positions count from 0, and need a table as long as the sequence"
+    );
+    assert!(predictor.predict(&Array2::<i32>::ones((2, 5))).is_ok());
+    for length in [1 << 40, usize::MAX / 2] {
+        let error = Predictor::new(Positions::init(1)).extent("T", length).build().err().unwrap().to_string();
+        assert!(error.contains("is too large"), "{error}");
+    }
+}

@@ -165,6 +165,31 @@ fn it_takes_loaders() {
     }
 }
 
+/// What trains nothing is no training.
+#[test]
+fn it_needs_a_batch() {
+    let [none, few] = [0, 5].map(data);
+    let fit = |data: &Dataset<Array2<f32>, Array1<i32>>, drop_last: bool| {
+        let mut trainer = trainer(1);
+        let fit = trainer.fit(data).epochs(2).progress(Progress::Silent);
+        if drop_last { fit.drop_last().run() } else { fit.run() }
+    };
+    let cases = [
+        (fit(&none, false), 0, "there is nothing to train on: the data hold no samples"),
+        (
+            fit(&few, true),
+            5,
+            "there is nothing to train on: of 5 samples no batch is made, which are 8 each: `.drop_last()` leaves fewer out",
+        ),
+    ];
+    for (result, count, expected) in cases {
+        let error = result.unwrap_err();
+        assert!(matches!(error, FitError::NothingToTrainOn { samples, batch: 8 } if samples == count), "{error}");
+        assert_eq!(error.to_string(), expected);
+    }
+    fit(&few, false).unwrap();
+}
+
 #[test]
 fn it_ends_early() {
     let (train, valid) = data(45).split_at(29);

@@ -18,6 +18,19 @@ pub enum GraphError {
         #[source]
         error: ShapeError,
     },
+    /// Indices that are computed, such as positions in a sequence, of which one is that of no row of a table.
+    #[error(
+        "{}it looks up row {found}, and has {rows}: positions count from 0, and need a table as long as the sequence",
+        if layer.is_empty() { String::new() } else { format!("layer {layer}: ") }
+    )]
+    NoRow {
+        /// The layer in which it happened; empty outside of layers.
+        layer: String,
+        /// The index.
+        found: i32,
+        /// How many rows there are.
+        rows: usize,
+    },
     /// A value of another builder.
     #[error("a value of graph `{found}` is used in graph `{expected}`")]
     ForeignValue {

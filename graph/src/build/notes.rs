@@ -1,8 +1,9 @@
 //! What functions note of values for those who run a graph: which labels there are, and which numbers. Nothing that is
 //! computed depends on it.
 
-use super::{Builder, Value};
+use super::{Builder, GraphError, Value};
 use crate::graph::NodeId;
+use crate::indices::known_outside;
 use crate::shape::DType;
 use crate::whole::{Noted, Whole};
 
@@ -58,6 +59,15 @@ impl Builder {
             (range, (!inside).convert(DType::F32).sum(..))
         };
         noted.into_iter().map(count).collect()
+    }
+
+    /// That indices which follow from no input, such as `arange(T)`, have a row each: what is given is checked when it comes.
+    pub(crate) fn check_known_indices(&self, indices: Value<'_>, rows: usize) {
+        let outside = known_outside(&self.graph.borrow(), indices.id(), rows);
+        if let Some(found) = outside {
+            let layer = self.path.borrow().last().cloned().unwrap_or_default();
+            self.fail(GraphError::NoRow { layer, found, rows });
+        }
     }
 
     /// Keeps what functions of several operations note of themselves from here on: see [`Builder::take_wholes`].

@@ -1,5 +1,5 @@
-//! Embeddings: a row of a table for each index. Whether an index has a row is not asked here: graphs clamp, and
-//! `indices.rs` tells what to check before.
+//! Embeddings: a row of a table for each index. Whether an index that is given has a row is not asked here: graphs
+//! clamp, and `indices.rs` tells what to check before.
 
 use crate::build::{Builder, Value};
 use crate::model::{Init, Layer, Parameter, Path};
@@ -13,6 +13,7 @@ pub fn embedding<'g>(indices: Value<'g>, weight: Value<'g>, padding: Option<usiz
         g.fail(ShapeError::Holds { expected: DType::I32, found: indices.dtype() }.into());
         return weight;
     }
+    g.check_known_indices(indices, weight.shape().dim(0));
     let rows = weight.take_rows(indices);
     let rows = match padding {
         // The same rows, so that only the gradient is another one.

@@ -380,9 +380,9 @@ impl ShapeError {
             }
             ShapeError::ElementType { op, operand, expected, found } => {
                 let m = m.text("operand ").number(operand).text(" of ").text(op).text(" must be ").text(expected);
-                m.text(", but is ").text(found.name()).text(match expected.as_bytes() {
-                    b"f32" => ": `.float()` makes it so",
-                    b"i32" => ": `.int()` makes it so",
+                m.text(", but is ").text(found.name()).text(match (expected.as_bytes(), found) {
+                    (b"f32", _) | (b"f32 or i32", DType::Bool) => ": `.float()` makes it so",
+                    (b"i32", _) => ": `.int()` makes it so",
                     _ => "",
                 })
             }

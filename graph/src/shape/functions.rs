@@ -72,6 +72,8 @@ pub enum Elements {
     Float,
     /// f32 or i32.
     Number,
+    /// f32 or i32, or bool, of which it counts those that hold: i32.
+    Count,
     /// Any.
     Any,
     /// bool: the result of a comparison. It has no say in the element type of the result.
@@ -94,7 +96,7 @@ pub const fn elements(op: &'static str, operands: &[(Elements, Type)]) -> Result
         let (fits, expected) = match taken {
             Elements::Float => (matches!(found, DType::F32), "f32"),
             Elements::Number => (matches!(found, DType::F32 | DType::I32), "f32 or i32"),
-            Elements::Any => (true, "of any type"),
+            Elements::Any | Elements::Count => (true, "of any type"),
             Elements::Mask => (matches!(found, DType::Bool), "bool"),
             Elements::Index => (matches!(found, DType::I32), "i32"),
             Elements::MaskOrFloat => (matches!(found, DType::Bool | DType::F32), "bool or f32"),
@@ -102,6 +104,7 @@ pub const fn elements(op: &'static str, operands: &[(Elements, Type)]) -> Result
         if !fits {
             return Err(ShapeError::ElementType { op, operand, expected, found });
         }
+        let found = if matches!((taken, found), (Elements::Count, DType::Bool)) { DType::I32 } else { found };
         if !matches!(taken, Elements::Mask | Elements::Index | Elements::MaskOrFloat) {
             match common {
                 Some(common) if common as u8 != found as u8 => {
@@ -122,7 +125,8 @@ pub const fn element(op: &'static str, taken: Elements, operand: Type) -> Result
 
 /// Whether an operand is of f32 and may be, as nearly all are.
 const fn is_number((taken, operand): (Elements, Type)) -> bool {
-    matches!(taken, Elements::Float | Elements::Number | Elements::Any) && matches!(operand.dtype, DType::F32)
+    matches!(taken, Elements::Float | Elements::Number | Elements::Count | Elements::Any)
+        && matches!(operand.dtype, DType::F32)
 }
 
 /// The element type of a result that is not that of the operands, which are right.

@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 use std::fmt::Write;
 
-use proc_macro2::{Ident, Span, TokenStream};
+use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, format_ident, quote_spanned};
 
 use super::applied::bodies;
@@ -26,10 +26,36 @@ fn is_broadcast(call: &Call) -> bool {
 /// The tensors of a function whose operands broadcast: a number fits any shape, and there are no attributes.
 fn operands(call: &Call) -> impl Iterator<Item = (Elements, &Tensor)> {
     let arguments = call.arguments.iter().zip(call.function.parameters);
-    arguments.filter_map(|(argument, parameter)| match (argument, parameter.kind) {
+    let fraction = call.arguments.iter().any(has_fraction);
+    arguments.filter_map(move |(argument, parameter)| match (argument, parameter.kind) {
+        // Whole numbers have no half: PyTorch makes f32 of them, which is said here.
+        (
+            Argument::Tensor(tensor),
+            Kind::Tensor(Elements::Number | Elements::Any) | Kind::Operand(Elements::Number | Elements::Any),
+        ) if fraction => Some((Elements::Float, tensor)),
         (Argument::Tensor(tensor), Kind::Tensor(of) | Kind::Operand(of)) => Some((of, tensor)),
         _ => None,
     })
+}
+
+/// Whether an argument is written as a number that is not whole: `0.5`.
+fn has_fraction(argument: &Argument) -> bool {
+    fn written(tokens: TokenStream) -> Option<f64> {
+        let mut tokens = tokens.into_iter();
+        let number = match tokens.next()? {
+            TokenTree::Literal(literal) => {
+                literal.to_string().trim_end_matches("f32").trim_end_matches("f64").replace('_', "").parse().ok()
+            }
+            TokenTree::Group(group) => written(group.stream()),
+            TokenTree::Punct(punct) if punct.as_char() == '-' => return written(tokens.collect()),
+            _ => None,
+        };
+        number.filter(|_| tokens.next().is_none())
+    }
+    match argument {
+        Argument::Number(number) => written(number.clone()).is_some_and(|number| number.fract() != 0.0),
+        _ => false,
+    }
 }
 
 /// What stands behind the model's name in the name of both functions: all that tells one way of calling from another.
@@ -42,6 +68,7 @@ fn name(call: &Call) -> String {
             (Argument::Tensor(_), _) => write!(name, "_x"),
             (Argument::Tensors(tensors), _) => write!(name, "_{}x", tensors.len()),
             (Argument::List(_), _) => write!(name, "_list"),
+            (Argument::Number(_), _) if has_fraction(argument) => write!(name, "_half"),
             (Argument::Number(_), _) | (Argument::Attribute(Attribute { fixed: None, .. }), _) => write!(name, "_n"),
             (Argument::Attribute(Attribute { fixed: Some(text), .. }), _) => write!(name, "_is{}", word(text)),
         };

@@ -2,8 +2,9 @@
 //! values, and the calls of both. What another model has is not looked at: its functions are named, and rustc finds
 //! them.
 //!
-//! A function `embed` is called by two others of the model, one over values and one over types. Their names begin with
-//! `pub_fn`, as rustc shows them where there is no function of the user's that is public.
+//! A function `embed` is called by two others of the model, one over values and one over types. That over types is
+//! called `pub_fn_embed`, as rustc shows it where there is no function of the user's that is public; that over values
+//! is then one of a trait, so that nothing is said of it.
 
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, format_ident, quote_spanned};
@@ -21,10 +22,10 @@ use crate::body::{Access, Called, Helper, Inside, Step};
 use crate::naming::KILN;
 use crate::validate::{Layer, LayerKind, Validated, batch};
 
-/// `pub_fn_embed`, and the same over types.
+/// The function over values, and `pub_fn_embed`, that over types.
 fn names(function: &Ident, place: Span) -> (Ident, Ident) {
     let function = function.unraw();
-    (format_ident!("pub_fn_{function}", span = place), format_ident!("types_of_pub_fn_{function}", span = place))
+    (format_ident!("values_of_pub_fn_{function}", span = place), format_ident!("pub_fn_{function}", span = place))
 }
 
 /// A parameter of a model that was declared elsewhere, or what a function of it gives.
@@ -38,16 +39,17 @@ pub fn take(expansion: &Expansion<'_>, inside: &Inside, want: Want) -> TokenStre
     match (expansion.target, called) {
         (Target::Computation(owner), Some(called)) => {
             let (held, segments) = way(model, owner);
-            let (function, _) = names(&called.function, at(called.function.span()));
+            let (name, _) = names(&called.function, at(called.function.span()));
             let (batch, line) = (batch(), line(place.first));
             let taken = taken(called, &places);
-            let function = quote_spanned!(at(place.first)=> <#ty>::#function);
+            let function = quote_spanned!(at(place.first)=> <#ty>::#name);
+            let otherwise = otherwise(&name);
             let all = emit!(#function(&#held, g, #batch, #taken));
             let result = match want {
                 Want::One => emit!(let [x] = #KILN::graph::model::exactly(g, &#all); x),
                 Want::Several(_) => emit!(#KILN::graph::model::exactly(g, &#all)),
             };
-            emit!({ let given = (#(#given,)*); #line #(let _scope = g.enter(#segments);)* #result })
+            emit!({ #otherwise let given = (#(#given,)*); #line #(let _scope = g.enter(#segments);)* #result })
         }
         (Target::Types(_), Some(called)) => {
             let (_, function) = names(&called.function, at(called.function.span()));
@@ -100,6 +102,25 @@ pub fn take(expansion: &Expansion<'_>, inside: &Inside, want: Want) -> TokenStre
             let value = call(*place, emit!(model::check_field), arguments);
             emit!({ #indices #value })
         }
+    }
+}
+
+/// A function for models that have none of this name, which rustc says of the one over types. A model's own comes first.
+fn otherwise(function: &Ident) -> TokenStream {
+    emit! {
+        #[allow(dead_code, non_camel_case_types)]
+        trait __KilnOtherwise {
+            fn #function<'g, A, const PLACES: usize>(
+                &self,
+                _: &'g #KILN::graph::Builder,
+                _: usize,
+                _: [usize; PLACES],
+                _: A,
+            ) -> [#KILN::graph::Value<'g>; 1] {
+                ::core::unreachable!()
+            }
+        }
+        impl<T> __KilnOtherwise for T {}
     }
 }
 

@@ -8,7 +8,7 @@ mod places;
 mod products;
 
 use super::{Builds, Elements, Form, Function, Gives, Kind, Parameter};
-use Elements::{Any, Float, Index, Mask, MaskOrFloat, Number};
+use Elements::{Any, Count, Float, Index, Mask, MaskOrFloat, Number};
 
 const fn required(name: &'static str, kind: Kind) -> Parameter {
     Parameter { name, kind, default: None }
@@ -36,7 +36,7 @@ const PARTS: &[Parameter] = &[required("tensors", Kind::Tensors), optional("dim"
 const KEEP: Parameter = optional("keepdim", Kind::Flag, "false");
 const ONE_AXIS: &[Parameter] = &[tensor(Float), required("dim", Kind::Axis)];
 const FOLD: &[Parameter] = &[tensor(Float), optional("dim", Kind::OptionalAxes, "None"), KEEP];
-const FOLD_NUMBERS: &[Parameter] = &[tensor(Number), optional("dim", Kind::OptionalAxes, "None"), KEEP];
+const FOLD_NUMBERS: &[Parameter] = &[tensor(Count), optional("dim", Kind::OptionalAxes, "None"), KEEP];
 const FOLD_ANY: &[Parameter] = &[tensor(Any), optional("dim", Kind::OptionalAxes, "None"), KEEP];
 const PLACE: &[Parameter] = &[tensor(Number), optional("dim", Kind::OptionalAxis, "None"), KEEP];
 const EXTREME: &[Parameter] = &[tensor(Float), required("dim", Kind::Axis), KEEP];

@@ -18,6 +18,7 @@ use crate::layers::Known;
 use crate::losses;
 use crate::methods::{self, Builds, Form, Function, Kind};
 use crate::mistakes::spaced;
+use crate::naming::KILN;
 
 /// The variable that holds the batch size where a body is expanded.
 pub fn batch() -> Ident {
@@ -103,6 +104,12 @@ impl Scope<'_> {
                 },
             };
         };
+        if function.is_some()
+            && call.args.len() == 1
+            && let Some(result) = of_number(text, name.span(), &numbers, 0, &TokenStream::new())
+        {
+            return Some(Meaning::Value(Value::Number(result)));
+        }
         let arguments = round(numbers, call.paren_token.span.join());
         Some(Meaning::Value(Value::Number(quote!(#name #arguments))))
     }
@@ -122,8 +129,17 @@ impl Scope<'_> {
             let message = format!("the model itself takes {names}, and is called with {}", call.args.len());
             return self.mistake(call, message);
         }
-        let inputs = self.tensors(call.args.iter())?;
-        let inputs = whole.inputs.iter().cloned().zip(inputs).collect();
+        let mut inputs = Vec::new();
+        for ((name, number), argument) in whole.inputs.iter().zip(&whole.numbers).zip(&call.args) {
+            let tensor = match (self.value(argument)?, number) {
+                (Value::Tensor(tensor), _) => tensor,
+                (Value::Number(given), Some(element)) => {
+                    number_as_tensor(given, argument, Some(Holds::Known(*element)))
+                }
+                _ => return self.mistake(argument, "expected a tensor, and this is a number"),
+            };
+            inputs.push((name.clone(), tensor));
+        }
         Some(Tensor::Whole { inputs, place: Place::of(call) }.into())
     }
 
@@ -172,8 +188,14 @@ impl Scope<'_> {
     /// A function by a path, which is a constant one of the user's.
     fn foreign(&mut self, call: &ExprCall) -> Option<Meaning> {
         let Some(numbers) = self.numbers(&call.args)? else {
-            let message = "only a layer of this model, a function of it, or a function of tensors such as `relu(x)` can \
-                           be applied to a tensor";
+            let last = if let Expr::Path(path) = &*call.func { path.path.segments.last() } else { None };
+            let alone = last.map(|last| last.ident.to_string()).filter(|name| Function::find(name).is_some());
+            let message = match alone {
+                Some(name) => format!("functions of tensors stand alone: `{name}(..)`"),
+                None => "only a layer of this model, a function of it, or a function of tensors such as `relu(x)` can \
+                         be applied to a tensor"
+                    .to_string(),
+            };
             return self.mistake(&call.func, message);
         };
         let function = &call.func;
@@ -315,6 +337,9 @@ impl Scope<'_> {
                     return self.mistake(args, format!("expected constant numbers, and this is a tensor{alone}"));
                 };
                 let number = self.computed_with(receiver, number);
+                if let Some(result) = of_number(name, method.span(), &number, args.len(), &arguments) {
+                    return Some(Meaning::Value(Value::Number(result)));
+                }
                 let arguments = round(arguments, call.paren_token.span.join());
                 return Some(Meaning::Value(Value::Number(quote!(#number.#method #arguments))));
             }
@@ -369,7 +394,10 @@ impl Scope<'_> {
             return self.mistake(&call.receiver, "`size` is that of a name: write `let y = ..;`, then `y.size(1)`");
         };
         let [axis] = call.args.iter().collect::<Vec<_>>()[..] else {
-            return self.mistake(call, format!("`size` takes the number of an axis: `{name}.size(1)`"));
+            let message = format!(
+                "`size` takes the number of an axis: `{name}.size(1)`; `let (n, c) = {name}.size();` gives all of them"
+            );
+            return self.mistake(call, message);
         };
         let Value::Number(axis) = self.value(axis)? else {
             return self.mistake(axis, "`size` takes the number of an axis, and this is a tensor");
@@ -382,6 +410,22 @@ impl Scope<'_> {
         let arguments = round(quote!(#axis as isize), span);
         Some(Meaning::Value(Value::Number(quote!(#name.#method #arguments))))
     }
+}
+
+/// `(D as f64).sqrt()`, or `sqrt(8.0)`: a function of a number that is no function of constants in the standard library. The
+/// result is an `f64`.
+fn of_number(name: &str, place: Span, number: &TokenStream, count: usize, given: &TokenStream) -> Option<TokenStream> {
+    let (function, given) = match (name, count) {
+        ("sqrt" | "exp" | "ln" | "log2" | "log10" | "sin" | "cos", 0) => (name, None),
+        // PyTorch's and Python's name.
+        ("log", 0) => ("ln", None),
+        ("powi", 1) => (name, Some(quote!((#given) as i32))),
+        ("powf", 1) => (name, Some(quote!((#given) as f64))),
+        _ => return None,
+    };
+    let function = Ident::new(function, place.resolved_at(Span::mixed_site()));
+    let given = given.into_iter();
+    Some(round(quote!(#KILN::graph::shape::real::#function((#number) as f64 #(, #given)*)), place))
 }
 
 /// What is said of a method that no model has.

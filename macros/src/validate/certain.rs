@@ -336,7 +336,10 @@ fn common_element(operands: &[(Elements, Certain)]) -> Option<Element> {
     let mut operands = operands.iter().filter(has_a_say).peekable();
     match operands.peek() {
         None => Some(Element::F32),
-        Some(_) => operands.find_map(|(_, known)| known.element),
+        Some(_) => operands.find_map(|(elements, known)| match (elements, known.element) {
+            (Elements::Count, Some(Element::Bool)) => Some(Element::I32),
+            (_, element) => element,
+        }),
     }
 }
 

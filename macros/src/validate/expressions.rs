@@ -62,7 +62,7 @@ impl Scope<'_> {
             .chain(self.helpers.iter().map(|helper| helper.name.to_string()))
             .find(|known| known.len() > 2 && one_slip(known, &text));
         let hint = match (text.as_str(), near) {
-            ("torch" | "nn", _) => "; functions stand alone: `relu(x)`, not `torch.relu(x)`".to_string(),
+            ("torch" | "nn" | "F", _) => "; functions stand alone: `relu(x)`, not `torch.relu(x)`".to_string(),
             (_, near) => near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default(),
         };
         self.mistake(name, format!("`{name}` is not in scope: it is neither a value nor a layer of this model{hint}"))
@@ -175,6 +175,10 @@ impl Scope<'_> {
                     }
                     (Value::Tensor(tensor), UnOp::Neg(_)) => ("neg", tensor),
                     (Value::Tensor(tensor), UnOp::Not(_)) => ("logical_not", tensor),
+                    (_, UnOp::Deref(_)) => {
+                        let message = format!("values are not borrowed: write `{}`", spaced(&unary.expr));
+                        return self.mistake(unary, message);
+                    }
                     _ => return self.mistake(unary, OPERATORS),
                 };
                 let (name, tensor) = name;
@@ -263,6 +267,21 @@ impl Scope<'_> {
             Expr::Array(_) | Expr::Repeat(_) => {
                 let message = "a list of tensors is declared by a `let`, as in `let mut list = vec![];`, and takes one more by \
                                `list.push(x);`";
+                self.mistake(expression, message)
+            }
+            Expr::Return(syn::ExprReturn { expr: Some(result), .. }) => {
+                let result = spaced(result);
+                self.mistake(
+                    expression,
+                    format!("the result stands at the end, without `return` and without a semicolon: `{result}`"),
+                )
+            }
+            Expr::Reference(reference) => {
+                let of = spaced(&reference.expr);
+                self.mistake(expression, format!("values are not borrowed: write `{of}`"))
+            }
+            Expr::Closure(_) => {
+                let message = "a function of the model's own stands beside `forward`: `fn name(x) { .. }`";
                 self.mistake(expression, message)
             }
             other => {

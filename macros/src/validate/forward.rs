@@ -2,10 +2,11 @@
 //! Expressions, calls and loops have files of their own.
 
 use proc_macro2::Ident;
-use syn::{Expr, ExprIf, ExprMethodCall, Stmt};
+use syn::{Expr, ExprIf, ExprMethodCall, Pat, Stmt};
 
 use super::Layer;
 use super::assign::detached;
+use super::certain::Element;
 use super::extents::is_usize;
 use super::names::Names;
 use super::scope::{Before, Binding, Scope};
@@ -99,10 +100,21 @@ pub fn functions(
     Functions { forward, helpers, used, complete }
 }
 
+/// Whether this is nothing but a value.
+fn is_plain_value(expression: &Expr) -> bool {
+    match expression {
+        Expr::Binary(binary) => super::expressions::compound(&binary.op).is_none(),
+        Expr::Call(_) | Expr::Paren(_) | Expr::Path(_) | Expr::Tuple(_) => true,
+        _ => false,
+    }
+}
+
 /// What a model takes and gives where it is applied as a whole.
 pub struct Whole {
     /// The names of the inputs.
     pub inputs: Vec<String>,
+    /// The elements of each that has no axes.
+    pub numbers: Vec<Option<Element>>,
     /// How many results there are.
     pub outputs: usize,
 }
@@ -119,9 +131,11 @@ pub struct Functions {
 
 impl Whole {
     /// Layers that are applied in order take one tensor, and give one.
-    pub fn of(forward: Option<&ast::Forward>, outputs: usize) -> Whole {
+    pub fn of(forward: Option<&ast::Forward>, types: &[Extents], outputs: usize) -> Whole {
         let inputs = forward.map(|forward| forward.inputs.iter().map(ToString::to_string).collect());
-        Whole { inputs: inputs.unwrap_or_else(|| vec!["input".to_string()]), outputs: outputs.max(1) }
+        let number = |ty: &Extents| (ty.values.is_empty() && !ty.batch).then(|| Element::of(ty));
+        let numbers = types.iter().map(number).collect();
+        Whole { inputs: inputs.unwrap_or_else(|| vec!["input".to_string()]), numbers, outputs: outputs.max(1) }
     }
 }
 
@@ -232,8 +246,14 @@ impl Scope<'_> {
             return Some(());
         }
         let expected = if count == 1 { "one tensor".to_string() } else { format!("{count} tensors") };
+        let usage = match value {
+            Value::Tensor(Tensor::Apply(apply)) => self.applied(apply).map(|applied| applied.usage),
+            _ => None,
+        };
+        let names = usage.and_then(|usage| usage.split_once(" = ")).map(|(names, _)| names);
+        let usage = names.map(|names| format!(": write `{names} = ..;`")).unwrap_or_default();
         let found = if found == 1 { "this is one tensor".to_string() } else { format!("these are {found} tensors") };
-        self.mistake(at, format!("{who} {expected}, and {found}"))
+        self.mistake(at, format!("{who} {expected}, and {found}{usage}"))
     }
 
     /// How many values an expression gives, if that can be seen here.
@@ -308,8 +328,16 @@ impl Scope<'_> {
                 Stmt::Expr(value, None) if last && wants_value && !matches!(value, Expr::ForLoop(_)) => {
                     block.value = self.values(value);
                 }
+                Stmt::Expr(value, Some(_)) if last && wants_value && is_plain_value(value) => {
+                    let text = spaced(value);
+                    let message = format!("the result stands at the end, without a semicolon: `{text}`");
+                    self.mistake::<()>(value, message);
+                }
                 Stmt::Expr(expression, _) => block.statements.extend(self.statement(expression)),
-                Stmt::Local(local) => block.statements.extend(self.declare(local)),
+                Stmt::Local(local) => match self.all_sizes(local) {
+                    Some(sizes) => block.statements.extend(sizes),
+                    None => block.statements.extend(self.declare(local)),
+                },
                 Stmt::Item(item) => {
                     self.mistake::<()>(item, "items stand outside of `model!`");
                 }
@@ -343,6 +371,30 @@ impl Scope<'_> {
         }
         self.numbers.truncate(of_outer);
         block
+    }
+
+    /// `let (n, c) = x.size();`, a number for each axis.
+    fn all_sizes(&mut self, local: &syn::Local) -> Option<Vec<Statement>> {
+        let Expr::MethodCall(call) = &*local.init.as_ref()?.expr else { return None };
+        let Pat::Tuple(names) = &local.pat else { return None };
+        if call.method != "size" || !call.args.is_empty() || !matches!(*call.receiver, Expr::Path(_)) {
+            return None;
+        }
+        let mut sizes = Vec::new();
+        for (axis, name) in names.elems.iter().enumerate() {
+            if matches!(name, Pat::Wild(_)) {
+                continue;
+            }
+            let (receiver, method, axis) = (&call.receiver, &call.method, syn::Index::from(axis));
+            let size: syn::Local = match syn::parse_quote!(let #name = #receiver.#method(#axis);) {
+                Stmt::Local(size) => size,
+                _ => return None,
+            };
+            sizes.extend(self.declare(&size));
+            // The names are not read again as those of tensors.
+            self.numbers.pop();
+        }
+        Some(sizes)
     }
 
     /// A block, which may be a `no_grad` or an `eval`.

@@ -17,8 +17,10 @@ use crate::body::{Access, Block, Range, Source, Statement, Step, Tensor, Value};
 enum Elements<'e> {
     /// `linears.iter()`, `linears` or `&linears`
     List { layer: Access, expression: &'e Expr },
-    /// `[1, 2, 4].iter()`
+    /// `[1, 2, 4].iter()`, or that of a constant
     Array(TokenStream),
+    /// `(0..8).step_by(2)`: the first number, the step and how many there are.
+    Steps(TokenStream, TokenStream, TokenStream),
     /// `outputs` or `outputs.iter()`, tensors
     Tensors { list: Ident, place: Place },
     /// `a.zip(b)`
@@ -116,6 +118,13 @@ impl Scope<'_> {
         }
     }
 
+    /// Whether this is the name of a constant, which may be an array.
+    fn is_array_constant(&self, list: &Expr) -> bool {
+        let Expr::Path(path) = list else { return false };
+        let is_constant = |name: &Ident| self.find(name).is_none() && name.to_string().starts_with(char::is_uppercase);
+        path.path.get_ident().is_none_or(is_constant)
+    }
+
     /// What is iterated by a chain of `iter`, `enumerate`, `zip` and `rev`.
     fn elements<'e>(&mut self, expression: &'e Expr) -> Option<Elements<'e>> {
         let call = match unparenthesized(expression) {
@@ -127,7 +136,7 @@ impl Scope<'_> {
         match call.method.to_string().as_str() {
             "iter" if no_arguments => {
                 let list = unparenthesized(&call.receiver);
-                if matches!(list, Expr::Array(_)) {
+                if matches!(list, Expr::Array(_)) || self.is_array_constant(list) {
                     return match self.array(list)? {
                         Value::Number(array) => Some(Elements::Array(array)),
                         _ => self.mistake(expression, MESSAGE),
@@ -135,6 +144,19 @@ impl Scope<'_> {
                 }
                 self.list(list, expression)
             }
+            "step_by" if call.args.len() == 1 => match unparenthesized(&call.receiver) {
+                Expr::Range(syn::ExprRange {
+                    start: Some(start),
+                    end: Some(end),
+                    limits: RangeLimits::HalfOpen(_),
+                    ..
+                }) => {
+                    let (start, end, step) = (self.bound(start)?, self.bound(end)?, self.bound(&call.args[0])?);
+                    let count = quote!((((#end) - (#start)) as usize).div_ceil(#step));
+                    Some(Elements::Steps(start, step, count))
+                }
+                _ => self.mistake(expression, MESSAGE),
+            },
             "enumerate" if no_arguments => Some(Elements::Enumerate(Box::new(self.elements(&call.receiver)?))),
             "rev" if no_arguments => Some(Elements::Rev(Box::new(self.elements(&call.receiver)?))),
             "zip" if call.args.len() == 1 => {
@@ -170,6 +192,7 @@ impl Scope<'_> {
                 _ => return None,
             },
             Elements::Array(array) => quote!(#array.len()),
+            Elements::Steps(_, _, count) => count.clone(),
             Elements::Tensors { list, .. } => quote!(#list.len()),
             Elements::Enumerate(inner) | Elements::Rev(inner) => self.length(inner)?,
             Elements::Zip(left, right) => {
@@ -198,6 +221,9 @@ impl Scope<'_> {
                 self.names.declare(&name.to_string(), Binding::Layer(layer.clone().then(step)));
             }
             Elements::Array(array) => self.bind_number(pattern, quote!(#array[#position]), first)?,
+            Elements::Steps(start, step, _) => {
+                self.bind_number(pattern, quote!(((#start) + (#position) * (#step))), first)?;
+            }
             Elements::Tensors { list, place } => {
                 let name = self.loop_name(pattern)?;
                 self.names.declare(&name.to_string(), Binding::Tensor);

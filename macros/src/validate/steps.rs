@@ -16,7 +16,7 @@ use super::paths::{Cut, Given};
 use super::scope::{Binding, Scope};
 use super::{Layer, LayerKind, list};
 use crate::ast::{self, Argument, Extents, Input, Member, Mode, Node, Place, Sequence};
-use crate::body::{Access, Block, Forward, Helper};
+use crate::body::{Access, Block, Forward, Helper, Step};
 use crate::layers::one_slip;
 use crate::mistakes::{Mistakes, spaced};
 use crate::naming::KILN;
@@ -440,8 +440,19 @@ fn parts(value: &Expr, layers: &Sequence<Layer>, mistakes: &mut Mistakes) -> Opt
             parts.into_iter().collect()
         }
         Expr::Paren(inner) => Some(vec![part(&inner.expr, &mut scope, expected)?]),
+        Expr::Path(path) if path.path.is_ident("self") => Some(all_parts(layers)),
         one => Some(vec![part(one, &mut scope, expected)?]),
     }
+}
+
+/// All fields of the model: PyTorch's `self.parameters()`.
+fn all_parts(layers: &Sequence<Layer>) -> Vec<Part> {
+    let members = layers.members.iter().filter(|member| has_parameters(&member.node));
+    let part = |member: &Member<Layer>| {
+        let access = Access { steps: vec![Step::Member(member.name.clone())] };
+        Part { access, inside: Vec::new(), text: crate::expand::segment(&member.name) }
+    };
+    members.map(part).collect()
 }
 
 /// `discriminator.features`; what was expected is said where it is no part.
@@ -455,6 +466,16 @@ pub fn part(value: &Expr, scope: &mut Scope<'_>, expected: &str) -> Option<Part>
             inside.push(field.member.clone());
             return Some(Part { access: base.access, inside, text });
         }
+    }
+    if let Expr::MethodCall(call) = value
+        && call.method == "parameters"
+        && call.args.is_empty()
+    {
+        let of = spaced(&call.receiver);
+        return scope.mistake(
+            value,
+            format!("an optimizer names what it trains, without `parameters`: `Adam({of}, lr = 1e-3)`"),
+        );
     }
     let before = scope.complete;
     match scope.layer(value) {

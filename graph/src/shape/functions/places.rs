@@ -22,7 +22,7 @@ pub const fn roll(op: &'static str, x: Shape, shifts: &[isize], dims: &[isize]) 
     }
     let mut position = 0;
     while position < dims.len() {
-        ok!(known_axis(op, x, dims[position]));
+        ok!(rules::axis(op, dims[position], &x));
         position += 1;
     }
     Ok(x)
@@ -115,14 +115,14 @@ pub const fn topk(op: &'static str, x: Type, k: usize, dim: isize, largest: bool
 /// All elements along an axis in order, and their indices.
 pub const fn sort(op: &'static str, x: Type, dim: isize, descending: bool) -> Result<Types, ShapeError> {
     let _ = descending;
-    ok!(known_axis(op, x.shape, dim));
+    ok!(rules::axis(op, dim, &x.shape));
     Ok(Types::none().and(x).and(Type::new(DType::I32, x.shape)))
 }
 
 /// The indices of all elements along an axis in order.
 pub const fn argsort(op: &'static str, x: Shape, dim: isize, descending: bool) -> Result<Shape, ShapeError> {
     let _ = descending;
-    ok!(known_axis(op, x, dim));
+    ok!(rules::axis(op, dim, &x));
     Ok(x)
 }
 

@@ -22,6 +22,7 @@ pub const FUNCTIONS: &[Function] = &[
     row("atan", FLOAT, "unchanged"),
     row("atan2", FLOATS, "broadcast").of_value(),
     unary("atanh"),
+    row("bool", ANY, "unchanged").only(Form::Method).giving(Gives::Bool).stopping(),
     row("ceil", FLOAT, "unchanged").stopping(),
     row("celu", &[tensor(Float), optional("alpha", Kind::Number, "1.0")], "celu"),
     row(
@@ -118,6 +119,7 @@ pub const FUNCTIONS: &[Function] = &[
     row("logical_xor", MASKS, "broadcast").giving(Gives::Bool).stopping(),
     row("logit", &[tensor(Float), optional("eps", Kind::OptionalNumber, "None")], "unchanged"),
     row("logsigmoid", FLOAT, "unchanged"),
+    row("long", ANY, "unchanged").by(Builds::Function("int")).only(Form::Method).giving(Gives::I32).stopping(),
     compare("lt"),
     row(
         "masked_fill",

@@ -1,0 +1,63 @@
+//! What is written by habit of Python or of Rust in a body.
+
+use kiln::prelude::*;
+
+model! {
+    struct Returns {
+        fc: Linear(8, 8),
+    }
+
+    fn forward(x: [N, 8]) -> [N, 8] {
+        let y = fc(x);
+        return y.relu();
+    }
+}
+
+model! {
+    struct Semicolon {
+        fc: Linear(8, 8),
+    }
+
+    fn forward(x: [N, 8]) -> [N, 8] {
+        let y = fc(x);
+        fc(y);
+    }
+}
+
+model! {
+    struct Borrows {
+        fc: Linear(8, 8),
+    }
+
+    fn forward(x: [N, 8]) -> [N, 8] {
+        let y = fc(&x);
+        let twice = |x| fc(fc(x));
+        let (n, c) = fc(x).size();
+        let z = x.shape();
+        F::relu(y) + F.relu(x) + tensor(2.0) + other::relu_of(x)
+    }
+}
+
+model! {
+    struct Layers {
+        fc: nn.Linear(8, 8),
+    }
+
+    fn forward(x: [N, 8]) -> [N, 8] {
+        fc(x)
+    }
+}
+
+model! {
+    struct Parts {
+        fc: Linear(8, 8),
+        opt: Adam(fc.parameters(), lr = 1e-3),
+    }
+
+    step fit(x: [N, 8]) -> loss {
+        let loss = fc(x).mean();
+        opt.minimize(loss);
+    }
+}
+
+fn main() {}
