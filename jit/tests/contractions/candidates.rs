@@ -31,7 +31,7 @@ fn names_tell_ways_apart(problem: &Problem, candidates: &[Recipe], result: &Oper
     }
 }
 
-/// The candidates for two of the targets, by the number of the case; how many they were.
+/// The candidates for one of the targets, by the number of the case; how many they were.
 fn check(case: usize, op: &Op, shapes: [Shape; 2], output: Shape) -> usize {
     let known = naive::reference(Element::F32, op, shapes, output);
     let naive::Reference { values, expected } = &*known;
@@ -48,7 +48,7 @@ fn check(case: usize, op: &Op, shapes: [Shape; 2], output: Shape) -> usize {
         (small_caches(8), reversed),
     ];
     let here = targets.into_iter().filter(|(target, _)| target.emitter.runs_here());
-    for (target, [left, right]) in here.cycle().skip(case).step_by(2).take(2) {
+    for (target, [left, right]) in here.cycle().skip(case).take(1) {
         let operands = [operand(shapes[0], &left), operand(shapes[1], &right)];
         let problem = Problem { op: op.clone(), operands, output, along: None, exact: false };
         let candidates = problem.candidates(&target);

@@ -1,6 +1,6 @@
 //! Every contraction recipe against naive sums in f64, over shapes with every kind of tail, with operands as wanted and
 //! with operands that have to be copied: at 4, 8 and 16 lanes through the kernel interpreter, and as machine code where
-//! the machine has it.
+//! the machine has it. Shapes take layouts, lanes and caches in turns: each of these with a part of the shapes.
 
 mod ahead;
 mod candidates;
@@ -205,8 +205,12 @@ fn small_caches(lanes: usize) -> Target {
 #[derive(Clone, Copy, PartialEq)]
 enum Runs {
     All,
+    /// Every third, by the number of the case: all have each number of lanes, and each is looked at for a third of the cases.
+    InTurns(usize),
     /// Those for small caches.
     Small,
+    /// Every second of these.
+    SmallInTurns(usize),
 }
 
 /// Whether a way is one of Winograd's, or a product and the sums of what overlaps.
@@ -280,8 +284,14 @@ fn check_of(factors: Factors, op: &Op, shapes: [Shape; 2], output: Shape, which:
         (By::Interpreter, 16, &row_major),
     ];
     let runs = runs.map(|(by, lanes, layouts)| (by, Target::with_lanes(lanes), layouts));
-    let usual = runs.into_iter().filter(|_| which == Runs::All);
-    for (number, (by, target, [left, right, result])) in usual.chain(small).enumerate() {
+    let (small_only, first, step) = match which {
+        Runs::All => (false, 0, 1),
+        Runs::InTurns(case) => (false, case % 3, 3),
+        Runs::Small => (true, 0, 1),
+        Runs::SmallInTurns(case) => (true, case % 2, 2),
+    };
+    let usual = runs.into_iter().filter(|_| !small_only);
+    for (number, (by, target, [left, right, result])) in usual.chain(small).enumerate().skip(first).step_by(step) {
         let lanes = target.lanes;
         if by == By::Machine && !target.emitter.runs_here() {
             continue;
@@ -379,11 +389,13 @@ fn all() -> Vec<(Op, [Shape; 2], Shape)> {
 
 #[test]
 fn operands_of_bf16() {
-    for (op, shapes, output) in all() {
-        check_of(Factors::Bf16, &op, shapes, output, Runs::Small);
+    for (case, (op, shapes, output)) in all().into_iter().enumerate() {
         // Only products of matrices round what they read.
         if op == Op::Dot {
+            check_of(Factors::Bf16, &op, shapes, output, Runs::Small);
             check_of(Factors::Rounded, &op, shapes, output, Runs::Small);
+        } else {
+            check_of(Factors::Bf16, &op, shapes, output, Runs::SmallInTurns(case));
         }
     }
 }
@@ -511,22 +523,25 @@ fn products() {
         .for_each(|(op, shapes, output)| check(op, *shapes, *output, Runs::All));
 }
 
+/// Those of an operation: each in some of the layouts, by some of the lanes.
+fn in_turns(is_one: impl Fn(&Op) -> bool) {
+    let cases = all().into_iter().filter(|(op, ..)| is_one(op)).enumerate();
+    cases.for_each(|(case, (op, shapes, output))| check(&op, shapes, output, Runs::InTurns(case)));
+}
+
 #[test]
 fn convolutions() {
-    let convolutions = all().into_iter().filter(|(op, ..)| matches!(op, Op::Conv(_)));
-    convolutions.for_each(|(op, shapes, output)| check(&op, shapes, output, Runs::All));
+    in_turns(|op| matches!(op, Op::Conv(_)));
 }
 
 #[test]
 fn input_gradients() {
-    let gradients = all().into_iter().filter(|(op, ..)| matches!(op, Op::ConvGradInput { .. }));
-    gradients.for_each(|(op, shapes, output)| check(&op, shapes, output, Runs::All));
+    in_turns(|op| matches!(op, Op::ConvGradInput { .. }));
 }
 
 #[test]
 fn weight_gradients() {
-    let gradients = all().into_iter().filter(|(op, ..)| matches!(op, Op::ConvGradWeight { .. }));
-    gradients.for_each(|(op, shapes, output)| check(&op, shapes, output, Runs::All));
+    in_turns(|op| matches!(op, Op::ConvGradWeight { .. }));
 }
 
 #[test]

@@ -93,13 +93,32 @@ fn convolution(
     let sums = result.as_mut_slice();
     let (channels, features) = (weight.dim(1), weight.dim(0) / conv.groups);
     let of_one: Vec<_> = indices(weight.with(0, 1)).collect();
-    let extents = &input.dims()[2..];
-    for (to, y) in indices(output).enumerate() {
-        'weights: for (at, w) in of_one.iter().enumerate() {
+    let (extents, last) = (&input.dims()[2..], conv.sliding.spatial - 1);
+    let (stride, dilation, padding) =
+        (conv.sliding.stride[last], conv.sliding.dilation[last], conv.sliding.padding[last].0);
+    let width = output.dim(2 + last);
+    // For each element of the weight along the last axis, the places of a row of the output that it meets the input at, and
+    // the first of these places in the input.
+    let meet = |element: usize| {
+        let shift = element * dilation;
+        let first = padding.saturating_sub(shift).div_ceil(stride);
+        let end = (extents[last] + padding).saturating_sub(shift).div_ceil(stride).min(width);
+        (first, end, (first * stride + shift).saturating_sub(padding))
+    };
+    let met: Vec<(usize, usize, usize)> = (0..weight.dim(2 + last)).map(meet).collect();
+    let (of_one, met) = (of_one.as_slice(), met.as_slice());
+    let steps = [stride, 0, 1];
+    let [left_step, right_step, sum_step] = which.map(|tensor| steps[tensor]);
+    // An element of the weight is multiplied with rows of the output and the input.
+    for (row, y) in indices(output.with(2 + last, 1)).enumerate() {
+        let mut next = 0;
+        'weights: while next < of_one.len() {
+            let (at, w) = (next, &of_one[next]);
+            next += 1;
             // Row-major, so far down as the axes go.
             let mut from = y[0] * input.dim(1) + y[1] / features * channels + w[1];
             let mut axis = 0;
-            while axis < extents.len() {
+            while axis < last {
                 let x = y[2 + axis] * conv.sliding.stride[axis] + w[2 + axis] * conv.sliding.dilation[axis];
                 let x = x.wrapping_sub(conv.sliding.padding[axis].0);
                 if x >= extents[axis] {
@@ -108,11 +127,21 @@ fn convolution(
                 from = from * extents[axis] + x;
                 axis += 1;
             }
-            let places = [from, y[1] * of_one.len() + at, to];
-            let product = left[places[which[0]]] as f64 * right[places[which[1]]] as f64;
-            let sum = &mut sums[places[which[2]]];
-            sum.0 += product;
-            sum.1 += product.abs();
+            let (first, end, start) = met[w[2 + last]];
+            let from = from * extents[last] + start;
+            let places = [from, y[1] * of_one.len() + at, row * width + first];
+            let [mut left_at, mut right_at, mut sum_at] = [places[which[0]], places[which[1]], places[which[2]]];
+            let mut place = first;
+            while place < end {
+                let product = left[left_at] as f64 * right[right_at] as f64;
+                let sum = &mut sums[sum_at];
+                sum.0 += product;
+                sum.1 += if product < 0.0 { -product } else { product };
+                left_at += left_step;
+                right_at += right_step;
+                sum_at += sum_step;
+                place += 1;
+            }
         }
     }
     result

@@ -51,8 +51,8 @@ fn products_by_pairs() {
             (By::Machine, small_caches(4), [left.clone(), right.clone()]),
             (By::Interpreter, Target::with_lanes(8), [left, cases::reversed(shapes[1])]),
         ];
-        // Two of them each, in turns: all take as long as the rest of the tests together.
-        for (by, target, [left, right]) in targets.into_iter().cycle().skip(case).step_by(2).take(2) {
+        // One of them each, in turns: all take as long as the rest of the tests together.
+        for (by, target, [left, right]) in targets.into_iter().cycle().skip(case).take(1) {
             if by == By::Machine && !target.emitter.runs_here() {
                 continue;
             }
@@ -73,7 +73,7 @@ fn products_by_pairs() {
     }
     let expected = ["pairs of A", "pairs of B", "split-k parts", "tiles"];
     assert!(expected.iter().all(|kind| reached.contains(kind)), "{reached:?}");
-    assert!(count > 100, "{count} ways by pairs");
+    assert!(count > 60, "{count} ways by pairs");
 }
 
 /// Sums in blocks, which go on where they stopped: the same bits as those of one run.

@@ -103,6 +103,10 @@ fn errors_of_large_patches_are_small() {
     let inputs = [[2, 8, 8, 8], [2, 64, 8, 8], [2, 256, 8, 8], [2, 512, 8, 8], [16, 2, 32, 32], [64, 2, 32, 32]];
     for (input, extent) in inputs.into_iter().flat_map(|input| [(input, 3), (input, 5)]) {
         for (op, shapes, output) in operations(&cases::square_window(input, 16, extent, [(1, 1), (1, 1)])) {
+            // Sums of a weight gradient alone run over images.
+            if input[0] > 2 && !matches!(op, Op::ConvGradWeight { .. }) {
+                continue;
+            }
             // An input gradient of a window of 5 x 5 would need a wide halo, and is computed in other ways.
             let Some([winograd, direct]) = errors(&op, shapes, output, 16, has_large_patches) else {
                 assert!(extent == 5 && matches!(op, Op::ConvGradInput { .. }), "{op:?}");
