@@ -1,6 +1,6 @@
 //! Lets a kernel that computes much and reads little ask for memory that the kernels behind it will touch, so that it
-//! comes from afar meanwhile: a few lines in each iteration of its longest loop. It knows loops and lines; it does not know
-//! what is computed.
+//! comes from afar meanwhile: a few lines in each iteration of its longest loop. It knows loops and lines; it does not
+//! know what is computed.
 
 use super::{Access, Buffer, BufferId, Element, Index, Kernel, Loop, Statement, Variable};
 

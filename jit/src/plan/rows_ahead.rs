@@ -1,7 +1,7 @@
-//! Rows of sequences that a loop goes through: where these are larger than the second-level cache, the loop's largest
-//! product asks for the rows that the kernels behind it will touch. Those do little with each element and would wait for
-//! the last-level cache, which has nothing to do while products are computed. It knows calls and the rows that they
-//! touch, and not what they compute.
+//! Rows of sequences that a loop goes through. Where these are larger than the second-level cache, the largest product
+//! of a step asks for the rows that the kernels behind it will touch: they do little with each element and would wait,
+//! while nothing comes from afar as long as products are computed. It knows calls and the rows that they touch, and not
+//! what they compute.
 
 use kiln_graph::Shape;
 

@@ -1,6 +1,6 @@
-//! What of a sequence's gradient is there in the last step alone. Who reads the last row of a sequence gives its gradient
-//! as a sequence of zeros with one row; where that row is what the scan carries on, it is a gradient of what is carried
-//! behind the last step, and no step need look at zeros.
+//! What of a sequence's gradient is there in the last step alone. Who reads the last row of a sequence gives its
+//! gradient as a sequence of zeros with one row; where that row is what the scan carries on, it is a gradient of what
+//! is carried behind the last step, and no step need look at zeros. It knows no step's gradient.
 
 use crate::build::{Builder, Value};
 use crate::op::Op;
