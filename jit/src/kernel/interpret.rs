@@ -133,13 +133,20 @@ pub fn interpret_words(kernel: &Kernel, memory: &mut [u32], places: &[usize], ta
     let mut users = vec![[NOBODY; 2]; size_of_val(memory) / unit];
     let mut variables = vec![0; kernel.variables as usize];
     let mut values = vec![[0; MAX_LANES]; kernel.values.len()];
+    let known = |(buffer, &place): (&Buffer, &usize)| Known {
+        element: buffer.element,
+        elements: buffer.elements,
+        place,
+        bytes: buffer.element.bytes(),
+        first: place / unit,
+        units: buffer.element.bytes() / unit,
+    };
+    let known: Vec<Known> = kernel.buffers.iter().zip(places).map(known).collect();
     let mut machine = Machine {
         kernel,
-        buffers: &kernel.buffers,
-        unit,
+        buffers: &known,
         users: &mut users,
         memory,
-        places,
         variables: &mut variables,
         values: &mut values,
         tiles: [[[0; MOST]; MOST]; TILES],
@@ -178,16 +185,27 @@ type User = usize;
 const NOBODY: User = 0;
 const SEVERAL: User = usize::MAX;
 
+/// What each access to a buffer needs to know.
+#[derive(Clone, Copy)]
+struct Known {
+    element: Element,
+    elements: usize,
+    /// Its first byte, and those of an element.
+    place: usize,
+    bytes: usize,
+    /// Its first unit of memory that has users, and those of an element.
+    first: usize,
+    units: usize,
+}
+
 /// Its memory is slices, and what happens to each lane is plain loops: each index into a `Vec`, and each step of an
 /// iterator, is several calls in a debug build, whose tests spend much of their time here.
 struct Machine<'a> {
     kernel: &'a Kernel,
-    buffers: &'a [Buffer],
+    buffers: &'a [Known],
     memory: &'a mut [u32],
-    /// Bytes of the shortest elements.
-    unit: usize,
+    /// Of each piece of memory that is as long as the shortest elements.
     users: &'a mut [Users],
-    places: &'a [usize],
     variables: &'a mut [i64],
     values: &'a mut [Lanes],
     /// The bits of the elements, row by row.
@@ -244,15 +262,17 @@ impl Machine<'_> {
                 let TileShape { rows, columns } = shape(tile);
                 let first = self.index(index);
                 let pairs = self.buffers[buffer.0 as usize].element == Element::Bf16;
-                for (row, column) in (0..rows).flat_map(|row| (0..columns).map(move |column| (row, column))) {
+                for row in 0..rows {
                     let start = first + row as i64 * stride;
-                    self.tiles[tile.0 as usize][row][column] = match pairs {
-                        true => {
-                            let even = start + 2 * column as i64;
-                            pairs::pair(self.read(*buffer, even), self.read(*buffer, even + 1))
-                        }
-                        false => self.read(*buffer, start + column as i64),
-                    };
+                    for column in 0..columns {
+                        self.tiles[tile.0 as usize][row][column] = match pairs {
+                            true => {
+                                let even = start + 2 * column as i64;
+                                pairs::pair(self.read(*buffer, even), self.read(*buffer, even + 1))
+                            }
+                            false => self.read(*buffer, start + column as i64),
+                        };
+                    }
                 }
             }
             TileStatement::Dot { factors, sum, left, right } => {
@@ -290,6 +310,7 @@ impl Machine<'_> {
         self.values[value.0 as usize]
     }
 
+    #[inline(always)]
     fn lanes(&self, value: Value) -> &Lanes {
         &self.values[value.0 as usize]
     }
@@ -339,12 +360,11 @@ impl Machine<'_> {
 
     /// Takes note of an access, and gives the element's place in bytes.
     fn touch(&mut self, buffer: BufferId, element: i64, write: bool) -> usize {
-        let declared = &self.buffers[buffer.0 as usize];
-        assert!(element >= 0 && element < declared.elements as i64, "the checker let {element} pass");
-        let bytes = declared.element.bytes();
-        let place = self.places[buffer.0 as usize] + element as usize * bytes;
+        let Known { elements, place, bytes, first, units, .. } = self.buffers[buffer.0 as usize];
+        assert!(element >= 0 && element < elements as i64, "the checker let {element} pass");
         let me: User = 1 + self.task;
-        let (mut unit, end) = (place / self.unit, (place + bytes) / self.unit);
+        let mut unit = first + element as usize * units;
+        let end = unit + units;
         while unit < end {
             let users = &mut self.users[unit];
             unit += 1;
@@ -359,11 +379,34 @@ impl Machine<'_> {
             assert!(
                 writer == NOBODY || writer == me && (reader == NOBODY || reader == me),
                 "element {element} of buffer `{}` is written by one task of kernel {} and touched by another",
-                declared.name,
+                self.kernel.buffers[buffer.0 as usize].name,
                 self.kernel.name
             );
         }
-        place
+        place + element as usize * bytes
+    }
+
+    /// Elements a stride apart. Of words that are units themselves the same as by reading each, without a call for each.
+    fn load(&mut self, buffer: BufferId, index: &Index, stride: i64, active: usize) -> Lanes {
+        let mut element = self.index(index);
+        let (mut lanes, mut lane) = ([0; MAX_LANES], 0);
+        let Known { element: ty, elements, first, units, .. } = self.buffers[buffer.0 as usize];
+        let words = units == 1 && matches!(ty, Element::F32 | Element::I32 | Element::U8x4 | Element::I8x4);
+        let me: User = 1 + self.task;
+        while lane < active {
+            // Of its own elements a task has nothing to note.
+            let known = words && element >= 0 && element < elements as i64 && {
+                let [reader, writer] = self.users[first + element as usize];
+                reader == me && (writer == NOBODY || writer == me)
+            };
+            lanes[lane] = match known {
+                true => self.memory[first + element as usize],
+                false => self.read(buffer, element),
+            };
+            element += stride;
+            lane += 1;
+        }
+        lanes
     }
 
     fn operation(&mut self, operation: &Operation) -> Lanes {
@@ -372,16 +415,7 @@ impl Machine<'_> {
             Operation::ConstantI32(value) => [value as u32; MAX_LANES],
             Operation::Affine(ref index) => [self.index(index) as u32; MAX_LANES],
             Operation::Lane => self.each(|lane| lane as u32),
-            Operation::Load { buffer, ref index, stride, active } => {
-                let first = self.index(index);
-                let mut lanes = [0; MAX_LANES];
-                let mut lane = 0;
-                while lane < active {
-                    lanes[lane] = self.read(buffer, first + lane as i64 * stride);
-                    lane += 1;
-                }
-                lanes
-            }
+            Operation::Load { buffer, ref index, stride, active } => self.load(buffer, index, stride, active),
             Operation::LoadPairs { buffer, ref index, stride, active } => {
                 let first = self.index(index);
                 let mut lanes = [0; MAX_LANES];
@@ -496,6 +530,7 @@ fn bit(place: usize) -> usize {
     8 * (place % size_of::<u32>())
 }
 
+#[inline(always)]
 fn f(bits: u32) -> f32 {
     f32::from_bits(bits)
 }
@@ -515,6 +550,7 @@ fn float1(function: Float1, x: f32) -> f32 {
     }
 }
 
+#[inline(always)]
 fn float2(function: Float2, a: f32, b: f32) -> f32 {
     match function {
         Float2::Add => a + b,
