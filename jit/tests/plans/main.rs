@@ -20,14 +20,15 @@ mod streams;
 #[test]
 fn lowerings_agree_with_the_interpreter() {
     let only = std::env::var("CASE").ok();
-    for (name, build) in cases::CASES {
+    for (number, (name, build)) in cases::CASES.iter().enumerate() {
         if only.as_ref().is_some_and(|only| !name.contains(only.as_str())) {
             continue;
         }
         let builder = kiln_graph::Builder::new(*name);
         build(&builder);
         let graph = builder.finish().unwrap_or_else(|error| panic!("{name}: {error}"));
-        run::check(name, &graph);
+        // As it was built by some lanes, in turns.
+        run::check_at(&[[4, 8, 16][number % 3]], name, &graph);
         run::check(name, &kiln_graph::optimize(&graph));
     }
 }

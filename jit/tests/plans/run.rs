@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use kiln_graph::interpret::{Tensor, interpret};
+use kiln_graph::interpret::{Results, Tensor, interpret};
 use kiln_graph::{DType, Graph, Role, Shape, Type};
 use kiln_jit::kernel::interpret_words;
 use kiln_jit::layout::Layout;
@@ -120,28 +120,84 @@ fn number(word: u32, dtype: DType) -> f64 {
     }
 }
 
+/// What a graph is given, and what it gives by the graph interpreter: for all plans of it.
+pub struct Expected {
+    feeds: HashMap<String, Tensor<f32>>,
+    results: Results<f32>,
+}
+
+impl Expected {
+    pub fn of(graph: &Graph) -> Expected {
+        let feeds = feeds(graph);
+        let results = interpret::<f32>(graph, &feeds).expect("the reference");
+        Expected { feeds, results }
+    }
+
+    /// That a plan of the graph gives the same.
+    pub fn check(&self, name: &str, plan: &Plan) {
+        self.compare(name, plan, &run(plan, &self.feeds));
+    }
+
+    /// That code of an emitter gives the same, and the same bits with any number of threads.
+    fn check_compiled(&self, name: &str, graph: &Graph, emitter: EmitterKind) {
+        let mut plan = plan(graph, &Target::with_lanes(emitter.lanes()), &HashMap::new()).expect("a plan");
+        plan.calls.iter_mut().for_each(|call| call.parallel = true);
+        let program = Arc::new(Program::from_plan(plan.clone()).expect("a program"));
+        let alone = run_compiled(&program, 1, &self.feeds);
+        self.compare(&format!("{name} by {emitter}"), &plan, &alone);
+        for threads in [2, 3, 8] {
+            let together = run_compiled(&program, threads, &self.feeds);
+            assert!(alone == together, "{name} by {emitter}: other bits with {threads} threads\n{plan}");
+        }
+    }
+
+    /// That what came out of a plan is the same.
+    fn compare(&self, name: &str, plan: &Plan, outcome: &Outcome) {
+        let compare = |what: &str, ty: Type, found: &[u32], expected: &Tensor<f32>| {
+            let expected = expected.to_f64();
+            let scale = expected.iter().filter(|x| x.is_finite()).fold(1.0f64, |m, x| m.max(x.abs()));
+            for (i, (&word, &want)) in found.iter().zip(&expected).enumerate() {
+                let have = number(word, ty.dtype);
+                let close = have == want || have.is_nan() && want.is_nan() || (have - want).abs() <= 2e-5 * scale;
+                assert!(close, "{name}: {what}[{i}] is {have}, not {want}\n{plan}");
+            }
+        };
+        for output in &plan.outputs {
+            compare(&output.name, output.ty, &outcome.outputs[&output.name], &self.results.outputs[&output.name]);
+        }
+        for input in plan.inputs.iter().filter(|input| input.role == Role::State) {
+            let after = self.results.updates.get(&input.name).unwrap_or(&self.feeds[&input.name]);
+            compare(&input.name, input.ty, &outcome.states[&input.name], after);
+        }
+    }
+}
+
 /// That a graph gives the same through plans for 4, 8 and 16 lanes as through the graph interpreter.
 pub fn check(name: &str, graph: &Graph) {
-    for lanes in [4, 8, 16] {
+    check_at(&[4, 8, 16], name, graph);
+}
+
+/// The same for some numbers of lanes.
+pub fn check_at(lanes: &[usize], name: &str, graph: &Graph) {
+    let expected = Expected::of(graph);
+    for &lanes in lanes {
         let plan = plan(graph, &Target::with_lanes(lanes), &HashMap::new()).expect("a plan");
-        check_plan(&format!("{name} at {lanes} lanes"), graph, &plan);
+        expected.check(&format!("{name} at {lanes} lanes"), &plan);
     }
 }
 
 /// That a graph gives the same by the code of each emitter that this machine runs as through the graph interpreter, and
 /// the same bits with any number of threads.
 pub fn check_compiled(name: &str, graph: &Graph) {
-    for emitter in EmitterKind::ALL.into_iter().filter(|emitter| emitter.runs_here()) {
-        let mut plan = plan(graph, &Target::with_lanes(emitter.lanes()), &HashMap::new()).expect("a plan");
-        plan.calls.iter_mut().for_each(|call| call.parallel = true);
-        let program = Arc::new(Program::from_plan(plan.clone()).expect("a program"));
-        let alone = run_compiled(&program, 1, &feeds(graph));
-        check_outcome(&format!("{name} by {emitter}"), graph, &plan, &alone);
-        for threads in [2, 3, 8] {
-            let together = run_compiled(&program, threads, &feeds(graph));
-            assert!(alone == together, "{name} by {emitter}: other bits with {threads} threads\n{plan}");
-        }
-    }
+    let expected = Expected::of(graph);
+    let here = EmitterKind::ALL.into_iter().filter(|emitter| emitter.runs_here());
+    here.for_each(|emitter| expected.check_compiled(name, graph, emitter));
+}
+
+/// The same by one of the emitters, in turns.
+pub fn check_compiled_in_turns(turn: usize, name: &str, graph: &Graph) {
+    let here: Vec<EmitterKind> = EmitterKind::ALL.into_iter().filter(|emitter| emitter.runs_here()).collect();
+    Expected::of(graph).check_compiled(name, graph, here[turn % here.len()]);
 }
 
 fn run_compiled(program: &Arc<Program>, threads: usize, feeds: &HashMap<String, Tensor<f32>>) -> Outcome {
@@ -172,27 +228,5 @@ fn run_compiled(program: &Arc<Program>, threads: usize, feeds: &HashMap<String, 
 
 /// That a plan of a graph gives the same as the graph interpreter.
 pub fn check_plan(name: &str, graph: &Graph, plan: &Plan) {
-    check_outcome(name, graph, plan, &run(plan, &feeds(graph)));
-}
-
-/// That what came out of a plan is what the graph interpreter gives.
-fn check_outcome(name: &str, graph: &Graph, plan: &Plan, outcome: &Outcome) {
-    let feeds = feeds(graph);
-    let expected = interpret::<f32>(graph, &feeds).expect("the reference");
-    let compare = |what: &str, ty: Type, found: &[u32], expected: &Tensor<f32>| {
-        let expected = expected.to_f64();
-        let scale = expected.iter().filter(|x| x.is_finite()).fold(1.0f64, |m, x| m.max(x.abs()));
-        for (i, (&word, &want)) in found.iter().zip(&expected).enumerate() {
-            let have = number(word, ty.dtype);
-            let close = have == want || have.is_nan() && want.is_nan() || (have - want).abs() <= 2e-5 * scale;
-            assert!(close, "{name}: {what}[{i}] is {have}, not {want}\n{plan}");
-        }
-    };
-    for output in &plan.outputs {
-        compare(&output.name, output.ty, &outcome.outputs[&output.name], &expected.outputs[&output.name]);
-    }
-    for input in plan.inputs.iter().filter(|input| input.role == Role::State) {
-        let after = expected.updates.get(&input.name).unwrap_or(&feeds[&input.name]);
-        compare(&input.name, input.ty, &outcome.states[&input.name], after);
-    }
+    Expected::of(graph).check(name, plan);
 }
