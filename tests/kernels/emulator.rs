@@ -182,13 +182,16 @@ impl Machine {
     }
 
     fn piece(&mut self, at: u64, bytes: usize) -> &mut [u8] {
-        let piece = self
-            .memory
-            .iter_mut()
-            .find(|(start, piece)| at >= *start && at + bytes as u64 <= *start + piece.len() as u64);
-        let (start, piece) = piece.unwrap_or_else(|| panic!("{bytes} bytes at {at:x} lie in no buffer"));
-        let first = (at - *start) as usize;
-        &mut piece[first..first + bytes]
+        let (memory, mut number) = (self.memory.as_mut_slice(), 0);
+        while number < memory.len() {
+            let (start, length) = (memory[number].0, memory[number].1.len() as u64);
+            if at >= start && at + bytes as u64 <= start + length {
+                let first = (at - start) as usize;
+                return &mut memory[number].1[first..first + bytes];
+            }
+            number += 1;
+        }
+        panic!("{bytes} bytes at {at:x} lie in no buffer")
     }
 
     fn read_word(&mut self, at: u64, bytes: usize) -> u64 {

@@ -8,13 +8,16 @@ mod emulator;
 mod generator;
 mod run;
 
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+
 use kiln_jit::code::{CallError, Code};
 use kiln_jit::emit::{Convention, EmitterKind, Level, X86};
 use kiln_jit::kernel::*;
 use kiln_jit::target;
 
 use generator::{COMPARES, FLOAT1, FLOAT2, Generator, INT2, MASK2, Random, SHIFTS, SHUFFLES};
-use run::{check, check_emulated, check_emulated_by, check_native, check_native_by, interpreted};
+use run::{check, check_emulated, check_emulated_by, check_in_turns, check_native, check_native_by, interpreted};
 
 /// All widths.
 const LANES: [usize; 4] = [1, 4, 8, 16];
@@ -341,10 +344,19 @@ fn random_programs() {
         .ok()
         .and_then(|n| n.parse().ok())
         .unwrap_or(if cfg!(debug_assertions) { 200 } else { 2000 });
-    for seed in 0..count {
-        let kernel = Generator::kernel(seed, LANES[seed as usize % LANES.len()]);
-        check(&kernel, &Random(seed).contents(&kernel));
-    }
+    // On all cores, since each is a thread's work for itself.
+    let next = AtomicU64::new(0);
+    let work = || {
+        while let Some(seed) = Some(next.fetch_add(1, Ordering::Relaxed)).filter(|&seed| seed < count) {
+            let kernel = Generator::kernel(seed, LANES[seed as usize % LANES.len()]);
+            check_in_turns(seed, &kernel, &Random(seed).contents(&kernel));
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 0..thread::available_parallelism().map_or(1, |number| number.get()) {
+            scope.spawn(work);
+        }
+    });
 }
 
 #[test]

@@ -101,27 +101,61 @@ fn same(element: Element, a: u32, b: u32) -> bool {
 
 /// That every emitter gives what the interpreter gives, natively and emulated; and that the kernel's text is read back.
 pub fn check(kernel: &Kernel, contents: &Contents) {
+    check_some(kernel, contents, |_, _| true);
+}
+
+/// The same, but of what this machine may run by itself, which is all but BF16 and VNNI, only every second kernel is
+/// emulated, too, by its number.
+pub fn check_in_turns(number: u64, kernel: &Kernel, contents: &Contents) {
+    let levels = [(Level::Avx2, EmitterKind::Avx2, 0), (Level::Avx512, EmitterKind::Avx512, 1)];
+    check_some(kernel, contents, |level, newer| {
+        let is_due = |&(of, kind, turn): &(Level, EmitterKind, u64)| {
+            of == level && (!kind.runs_here() || number / 4 % 2 == turn)
+        };
+        newer || levels.iter().any(is_due)
+    });
+}
+
+/// What is emulated is told by the level, and whether it is with BF16 and VNNI.
+fn check_some(kernel: &Kernel, contents: &Contents, emulates: impl Fn(Level, bool) -> bool) {
     let text = kernel.to_string();
     let read = parse(&text).unwrap_or_else(|error| panic!("{error}\n{text}"));
     assert!(read == *kernel, "this text is read as another kernel:\n{text}");
-    check_native(kernel, contents);
+    let expected = interpreted(kernel, contents);
+    native(kernel).for_each(|emitter| compare_native(kernel, emitter, contents, &expected));
     for (level, convention) in [(Level::Avx2, Convention::Windows), (Level::Avx512, Convention::SystemV)] {
-        check_emulated(kernel, level, convention, contents);
+        compare_emulated(kernel, level, convention, contents, &expected, |newer| emulates(level, newer));
     }
 }
 
 /// That every emitter whose code this machine runs gives what the interpreter gives.
 pub fn check_native(kernel: &Kernel, contents: &Contents) {
-    native(kernel).for_each(|emitter| check_native_by(kernel, emitter, contents));
+    let expected = interpreted(kernel, contents);
+    native(kernel).for_each(|emitter| compare_native(kernel, emitter, contents, &expected));
 }
 
 /// That an emitter whose code this machine runs gives what the interpreter gives.
 pub fn check_native_by(kernel: &Kernel, emitter: EmitterKind, contents: &Contents) {
-    compare(kernel, &format!("{emitter}"), &interpreted(kernel, contents), &emitted(kernel, emitter, contents));
+    compare_native(kernel, emitter, contents, &interpreted(kernel, contents));
+}
+
+fn compare_native(kernel: &Kernel, emitter: EmitterKind, contents: &Contents, expected: &Contents) {
+    compare(kernel, &format!("{emitter}"), expected, &emitted(kernel, emitter, contents));
 }
 
 /// That the emulated code gives what the interpreter gives: with BF16 and VNNI, and without, where that makes a difference.
 pub fn check_emulated(kernel: &Kernel, level: Level, convention: Convention, contents: &Contents) {
+    compare_emulated(kernel, level, convention, contents, &interpreted(kernel, contents), |_| true);
+}
+
+fn compare_emulated(
+    kernel: &Kernel,
+    level: Level,
+    convention: Convention,
+    contents: &Contents,
+    expected: &Contents,
+    is_asked: impl Fn(bool) -> bool,
+) {
     // Tile registers are AVX-512's alone.
     if !X86::new(level).takes(kernel.lanes) || level == Level::Avx2 && !kernel.tiles.is_empty() {
         return;
@@ -129,16 +163,26 @@ pub fn check_emulated(kernel: &Kernel, level: Level, convention: Convention, con
     let halves = kernel.buffers.iter().any(|buffer| buffer.element == Element::Bf16) || has_products(&kernel.body);
     // With BF16 and VNNI, and without either.
     let with: &[bool] = if halves { &[false, true] } else { &[false] };
-    for &newer in with {
+    for &newer in with.iter().filter(|&&newer| is_asked(newer)) {
         let emitter = X86::new(level).with_bf16(newer).with_vnni(newer).with_amx(true);
-        check_emulated_by(kernel, emitter, convention, contents);
+        compare_emulated_by(kernel, emitter, convention, contents, expected);
     }
 }
 
 /// The same of an emitter that takes the kernel.
 pub fn check_emulated_by(kernel: &Kernel, emitter: X86, convention: Convention, contents: &Contents) {
+    compare_emulated_by(kernel, emitter, convention, contents, &interpreted(kernel, contents));
+}
+
+fn compare_emulated_by(
+    kernel: &Kernel,
+    emitter: X86,
+    convention: Convention,
+    contents: &Contents,
+    expected: &Contents,
+) {
     let found = emulator::run(kernel, emitter, convention, contents);
-    compare(kernel, &format!("{emitter:?} for {convention:?}, emulated"), &interpreted(kernel, contents), &found);
+    compare(kernel, &format!("{emitter:?} for {convention:?}, emulated"), expected, &found);
 }
 
 /// Whether pairs of bf16 or quads of bytes are multiplied.

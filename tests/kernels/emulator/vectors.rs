@@ -17,6 +17,16 @@ pub(super) fn lanes(register: Register) -> usize {
     }
 }
 
+/// Some lanes of a vector. Plain loops here and below, as the emulator is half of its tests' time in a debug build.
+fn each(count: usize, of: impl Fn(usize) -> u32) -> Vector {
+    let (mut vector, mut lane) = ([0; 16], 0);
+    while lane < count {
+        vector[lane] = of(lane);
+        lane += 1;
+    }
+    vector
+}
+
 fn f(bits: u32) -> f32 {
     f32::from_bits(bits)
 }
@@ -48,8 +58,11 @@ impl Machine {
         let step = if instruction.is_broadcast() { 0 } else { 4 };
         let mut vector = [0; 16];
         if step > 0 && instruction.op_mask() == Register::None {
-            for (bits, word) in vector.iter_mut().zip(self.piece(at, 4 * count).chunks(4)) {
-                *bits = u32::from_le_bytes(word.try_into().expect("four bytes"));
+            let (bytes, mut lane) = (self.piece(at, 4 * count), 0);
+            while lane < count {
+                let first = 4 * lane;
+                vector[lane] = u32::from_le_bytes([bytes[first], bytes[first + 1], bytes[first + 2], bytes[first + 3]]);
+                lane += 1;
             }
             return vector;
         }
@@ -64,14 +77,23 @@ impl Machine {
     /// Writes the lanes of a result that take part; those beyond its length become 0, as do the others unless they are
     /// merged.
     pub(super) fn set(&mut self, instruction: &Instruction, count: usize, result: Vector) {
-        let before = self.vectors[number(instruction.op0_register())];
+        let to = number(instruction.op0_register());
+        if instruction.op_mask() == Register::None {
+            let (to, mut lane) = (&mut self.vectors[to], 0);
+            while lane < to.len() {
+                to[lane] = if lane < count { result[lane] } else { 0 };
+                lane += 1;
+            }
+            return;
+        }
+        let before = self.vectors[to];
         let lane = |lane: usize| match self.active(instruction, lane) {
             _ if lane >= count => 0,
             true => result[lane],
             false if instruction.zeroing_masking() => 0,
             false => before[lane],
         };
-        self.vectors[number(instruction.op0_register())] = std::array::from_fn(lane);
+        self.vectors[to] = std::array::from_fn(lane);
     }
 
     /// `first = function(second, third)`, lane by lane.
@@ -79,14 +101,14 @@ impl Machine {
         let count = lanes(instruction.op0_register());
         let a = self.vector(instruction, 1, count);
         let b = self.vector(instruction, 2, count);
-        self.set(instruction, count, std::array::from_fn(|lane| function(a[lane], b[lane])));
+        self.set(instruction, count, each(count, |lane| function(a[lane], b[lane])));
     }
 
     /// `first = function(second)`, lane by lane.
     fn lanewise1(&mut self, instruction: &Instruction, function: impl Fn(u32) -> u32) {
         let count = lanes(instruction.op0_register());
         let a = self.vector(instruction, 1, count);
-        self.set(instruction, count, a.map(function));
+        self.set(instruction, count, each(count, |lane| function(a[lane])));
     }
 
     /// Each lane is one of the first source or, where `from` says so, of the second.
@@ -132,7 +154,7 @@ impl Machine {
         let count = lanes(instruction.op0_register());
         let [a, b, c] = [a, b, c].map(|operand| self.vector(instruction, operand, count));
         let lane = |lane: usize| f(a[lane]).mul_add(f(b[lane]), f(c[lane])).to_bits();
-        self.set(instruction, count, std::array::from_fn(lane));
+        self.set(instruction, count, each(count, lane));
     }
 
     /// Moves of whole or masked vectors, to a register or to memory.
