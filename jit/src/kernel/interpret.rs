@@ -306,7 +306,6 @@ impl Machine<'_> {
         self.value(mask).iter().take(self.kernel.lanes).any(|&lane| lane != 0)
     }
 
-    #[inline(always)]
     fn value(&self, value: Value) -> Lanes {
         self.values[value.0 as usize]
     }
@@ -395,10 +394,10 @@ impl Machine<'_> {
         let words = units == 1 && matches!(ty, Element::F32 | Element::I32 | Element::U8x4 | Element::I8x4);
         let me: User = 1 + self.task;
         while lane < active {
+            // Of its own elements a task has nothing to note.
             let known = words && element >= 0 && element < elements as i64 && {
-                let [reader, writer] = &mut self.users[first + element as usize];
-                // Nothing that is to be noted.
-                *reader == me && (*writer == NOBODY || *writer == me)
+                let [reader, writer] = self.users[first + element as usize];
+                reader == me && (writer == NOBODY || writer == me)
             };
             lanes[lane] = match known {
                 true => self.memory[first + element as usize],
@@ -575,7 +574,6 @@ fn float2(function: Float2, a: f32, b: f32) -> f32 {
     }
 }
 
-#[inline(always)]
 fn int2(function: Int2, a: u32, b: u32) -> u32 {
     match function {
         Int2::Add => a.wrapping_add(b),
