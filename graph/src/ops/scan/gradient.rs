@@ -9,8 +9,8 @@
 //! The gradient of a constant is the sum of those of all steps. Where a step multiplies a constant matrix, that sum is
 //! itself one product, of the rows of all steps: it is computed behind the scan. Other gradients of constants are added
 //! up in a state; where the constant is broadcast, before that over the elements that are the same. Both are sums of
-//! what is linear, so that what else a body makes of constants alone is differentiated once, outside. What the last step
-//! alone has of what is carried is given as a gradient of that.
+//! what is linear, so that what else a body makes of constants alone is differentiated once, outside. What the last
+//! step alone has of what is carried is given as a gradient of that.
 
 use std::collections::BTreeMap;
 
