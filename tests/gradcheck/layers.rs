@@ -12,6 +12,7 @@ use kiln_graph::layers::local_response_norm::{Response, local_response_norm};
 use kiln_graph::layers::lp_pool::lp_pool;
 use kiln_graph::layers::padding::pad_last;
 use kiln_graph::layers::pool::max_pool_with_indices;
+use kiln_graph::layers::recurrent::{Recurrence, Stacking, Weights, recurrent};
 use kiln_graph::layers::rms_norm::rms_norm;
 use kiln_graph::layers::shuffle::{channel_shuffle, pixel_shuffle, pixel_unshuffle};
 use kiln_graph::layers::unpool::max_unpool;
@@ -20,7 +21,8 @@ use crate::Case;
 use crate::rows::{any, apart, conv, positive, row, sliding, window};
 
 pub fn layers() -> Vec<Case> {
-    [pools(), norms(), paddings(), rearranged(), activations(), extents()].into_iter().flatten().collect()
+    let of = [pools(), norms(), paddings(), rearranged(), activations(), extents(), recurrences()];
+    of.into_iter().flatten().collect()
 }
 
 fn pools() -> Vec<Case> {
@@ -50,6 +52,43 @@ fn pools() -> Vec<Case> {
             lp_pool(v[0], 3.0, window([2], sliding([2], [(0, 0)], [1]), true)).square()
         }),
     ]
+}
+
+/// In training, with states of their own; the weights are one operand after another.
+fn recurrences() -> Vec<Case> {
+    vec![
+        row("rnn", [any(&[2, 2, 1]), any(&[4, 2, 2]), any(&[52])], |g, v| {
+            both_ways(Recurrence::Rnn(kiln_graph::layers::Nonlinearity::Tanh), g, v)
+        }),
+        row("lstm", [any(&[2, 2, 1]), any(&[4, 2, 2]), any(&[4, 2, 2]), any(&[208])], |g, v| {
+            both_ways(Recurrence::Lstm, g, v)
+        }),
+        row("gru", [any(&[2, 2, 1]), any(&[4, 2, 2]), any(&[156])], |g, v| both_ways(Recurrence::Gru, g, v)),
+    ]
+}
+
+/// Two layers of two features, both ways: what they give, and the last states.
+fn both_ways<'g>(step: Recurrence, g: &'g Builder, v: &[Value<'g>]) -> Value<'g> {
+    const HIDDEN: usize = 2;
+    g.set_mode(kiln_graph::Mode::Train);
+    let (&all, inputs) = v.split_last().expect("the weights");
+    let mut taken = 0;
+    let mut next = |shape: &[usize]| {
+        let elements: usize = shape.iter().product();
+        taken += elements;
+        all.slice(0, taken - elements..taken, 1).reshape(shape)
+    };
+    let rows = step.gates() * HIDDEN;
+    let weights = [1, 1, 2 * HIDDEN, 2 * HIDDEN].map(|of_inputs| Weights {
+        inputs: next(&[rows, of_inputs]),
+        state: next(&[rows, HIDDEN]),
+        biases: Some([next(&[rows]), next(&[rows])]),
+    });
+    assert_eq!(taken, all.shape().elements());
+    let stacking = Stacking { bidirectional: true, batch_first: false, dropout: 0.0 };
+    let results = recurrent(step, inputs, &weights, stacking);
+    let last = results[1..].iter().copied().reduce(|a, b| a * b).expect("a state");
+    results[0].square().sum(..) + last.sin().sum(0)
 }
 
 fn norms() -> Vec<Case> {

@@ -1,6 +1,6 @@
 //! Functions that scan: recurrences whose states, rows and constants are used in the ways that have rules of their own.
 
-use kiln_graph::build::Value;
+use kiln_graph::build::{Builder, Value};
 use kiln_graph::graph::{Graph, Type};
 use kiln_graph::op::Op;
 use kiln_graph::shape::DType;
@@ -149,6 +149,25 @@ fn gradients_of_weights_are_products_of_all_steps() {
     // A step forward has two, one back has two for its operands, and the two weights have one each.
     assert_eq!(graph.bodies.iter().map(dots).collect::<Vec<_>>(), [2, 2], "{graph}");
     assert_eq!(dots(&graph), 2, "{graph}");
+}
+
+/// Who reads the last row of what is carried gives its gradient without a sequence of zeros.
+#[test]
+fn gradients_of_a_last_row_are_no_sequence() {
+    for (reverse, at, pads) in [(false, 3, 0), (true, 0, 0), (false, 0, 1), (true, 3, 1)] {
+        let g = Builder::new("last");
+        let [x, s] = [g.input("x", [4, 2, 3]), g.input("s", [2, 3])];
+        let body = g.body("step");
+        let (row, state) = (body.input("x", [2, 3]), body.state("s", Type::f32([2, 3])));
+        let new = (state + row).sin();
+        body.carry(state, new);
+        body.output("new", new);
+        let last = row_of(g.scan(body, &[x, s], 4, reverse)[1], at);
+        g.output("gradient", g.gradients_of(last.sum(..), &[x]).expect("a gradient")[0]);
+        let graph = optimize(&g.finish().expect("a graph"));
+        let found = graph.nodes.iter().filter(|node| matches!(node.op, Op::Pad(_))).count();
+        assert_eq!(found, pads, "row {at}, reverse: {reverse}: {graph}");
+    }
 }
 
 /// Without the second gradients.

@@ -88,14 +88,14 @@ impl Recurrence {
         let with_bias = |sum: Value<'g>| bias.map_or(sum, |bias| sum + bias);
         match self {
             Recurrence::Rnn(nonlinearity) => {
-                let sum = with_bias(projected + product);
+                let sum = with_bias(projected) + product;
                 vec![match nonlinearity {
                     Nonlinearity::Tanh => sum.tanh(),
                     Nonlinearity::Relu => sum.relu(),
                 }]
             }
             Recurrence::Lstm => {
-                let sum = with_bias(projected + product);
+                let sum = with_bias(projected) + product;
                 let [i, f, o] = [0, 1, 3].map(|number| gate(sum, number).sigmoid());
                 let c = f * states[1] + i * gate(sum, 2).tanh();
                 vec![o * c.tanh(), c]

@@ -111,7 +111,8 @@ pub fn lower(
         // everywhere: a result over x would change the products of later tiles.
         in_place.retain(|&(_, from)| from != left.storage && from != right.storage);
         let kernel = kernel.finish().into();
-        kernels.push(Lowered { kernel, arguments, role, flops, weight: flops, bytes, in_place });
+        let products = stage.flops;
+        kernels.push(Lowered { kernel, arguments, role, flops, products, weight: flops, bytes, in_place });
     }
     kernels
 }

@@ -79,6 +79,7 @@ pub fn lower(to: Located, shape: Shape, halo: &Halo, target: &Target) -> Option<
         arguments,
         role: Role::Halo,
         flops: 0,
+        products: 0,
         weight: 0,
         bytes,
         in_place: Vec::new(),

@@ -44,6 +44,8 @@ pub struct Lowered {
     pub role: Role,
     /// Floating-point operations.
     pub flops: u64,
+    /// Those among them that multiply the operands of a contraction and add up.
+    pub products: u64,
     /// What it computes in a thread's time, an addition being 1: a function that takes twenty instructions counts one
     /// among `flops`, and twenty here.
     pub weight: u64,
@@ -63,6 +65,7 @@ impl Lowered {
             arguments,
             role: Role::Results,
             flops,
+            products: 0,
             weight: flops,
             bytes: expression.bytes(),
             in_place: Vec::new(),

@@ -8,8 +8,9 @@
 //!
 //! The gradient of a constant is the sum of those of all steps. Where a step multiplies a constant matrix, that sum is
 //! itself one product, of the rows of all steps: it is computed behind the scan. Other gradients of constants are added
-//! up in a state. Both are sums of what is linear, so that what a body makes of constants alone is differentiated
-//! once, outside.
+//! up in a state; where the constant is broadcast, before that over the elements that are the same. Both are sums of
+//! what is linear, so that what else a body makes of constants alone is differentiated once, outside. What the last
+//! step alone has of what is carried is given as a gradient of that.
 
 use std::collections::BTreeMap;
 
@@ -20,7 +21,7 @@ use super::last_step::only_last_row;
 use crate::build::{Builder, Value, unused};
 use crate::differentiate::{Adjoint, Contributions, walk};
 use crate::graph::{Graph, Input, Node, NodeId, Operands, Output, Role, Update};
-use crate::op::{Axes, Family, Op, ReduceOp};
+use crate::op::{Family, Op};
 use crate::shape::DType;
 
 /// The gradient of a scan in its operands, as far as it is wanted; `upstream` are the gradients of some of its results.
@@ -118,7 +119,6 @@ fn gradient<'g>(
     let mut products: Vec<Product> = Vec::new();
     let mut sums: BTreeMap<NodeId, Value<'_>> = BTreeMap::new();
     let mut add = |id: NodeId, contribution| {
-        let (id, contribution) = before_broadcast(&body, id, contribution);
         let sum = sums.get(&id).map_or(contribution, |&sum| sum + contribution);
         sums.insert(id, sum);
     };
@@ -151,6 +151,17 @@ fn gradient<'g>(
         let adjoint = Adjoint { operands: &values, output: step.value(id), upstream, wanted: &deferred };
         for (&operand, contribution) in node.inputs.iter().zip(node.op.gradient(&adjoint)) {
             contribution.into_iter().for_each(|contribution| add(operand, contribution));
+        }
+    }
+
+    // A gradient in a broadcast as one in its operand, which is smaller: the state in which it is added up is, too.
+    for id in body.ids().rev() {
+        let (Op::Broadcast(_), &[operand]) = (&body.node(id).op, &body.node(id).inputs[..]) else { continue };
+        let Some(upstream) = sums.remove(&id) else { continue };
+        let adjoint = Adjoint { operands: &[step.value(operand)], output: step.value(id), upstream, wanted: &[true] };
+        for contribution in body.node(id).op.gradient(&adjoint).into_iter().flatten() {
+            let sum = sums.get(&operand).map_or(contribution, |&sum| sum + contribution);
+            sums.insert(operand, sum);
         }
     }
 
@@ -216,18 +227,6 @@ fn gradient<'g>(
     }
     through_constants(g, &body, &of, &operands, totals, &mut contributions);
     Ok(contributions)
-}
-
-/// The gradient of a node, of one that is the same for many elements that of what it is made of: the sum of theirs is
-/// smaller than they are.
-fn before_broadcast<'s>(body: &Graph, mut id: NodeId, mut gradient: Value<'s>) -> (NodeId, Value<'s>) {
-    while let (Op::Broadcast(_), &[operand]) = (&body.node(id).op, &body.node(id).inputs[..]) {
-        let (from, to) = (body.shape(operand), gradient.shape());
-        let repeated = Axes::new((0..to.rank()).filter(|&axis| from.dim(axis) != to.dim(axis)));
-        gradient = gradient.reduce(ReduceOp::Sum, repeated).reshape(from);
-        id = operand;
-    }
-    (id, gradient)
 }
 
 /// What the nodes of a body depend on.

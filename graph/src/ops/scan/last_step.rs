@@ -1,6 +1,8 @@
 //! What of a sequence's gradient is there in the last step alone. Who reads the last row of a sequence gives its
 //! gradient as a sequence of zeros with one row; where that row is what the scan carries on, it is a gradient of what
-//! is carried behind the last step, and no step need look at zeros. It knows no step's gradient.
+//! is carried behind the last step, and no step need look at zeros. It knows no step's gradient, and sees through
+//! transposes alone: not that of both directions side by side, of sequences without a batch (a reshape), or of a last
+//! row that is read beside the others (a sum).
 
 use crate::build::{Builder, Value};
 use crate::op::Op;
