@@ -410,11 +410,33 @@ fn a_sequence_is_no_longer_than_its_table() {
     let error = predictor.predict(&Array2::<i32>::ones((2, 7))).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "with N = 2, T = 7: layer places: it looks up row 6, and has 6: positions count from 0, and need a table as long as the sequence"
+        "with N = 2, T = 7: layer places: row 6 is looked up in a table of 6 rows, counted from 0: positions need a table as long as the \
+         sequence"
     );
     assert!(predictor.predict(&Array2::<i32>::ones((2, 5))).is_ok());
     for length in [1 << 40, usize::MAX / 2] {
         let error = Predictor::new(Positions::init(1)).extent("T", length).build().err().unwrap().to_string();
         assert!(error.contains("is too large"), "{error}");
     }
+}
+
+model! {
+    struct Bags {
+        bag: EmbeddingBag(6, 4),
+    }
+
+    fn forward(x: [N, T]) -> [N, 4] {
+        bag((arange(T) - 1).unsqueeze(0)) * x.sum(1).unsqueeze(1)
+    }
+}
+
+/// Those of bags, too; and one before the first is told without advice about lengths.
+#[test]
+fn positions_begin_at_0() {
+    let error = Predictor::new(Bags::init(1)).batch(1).extent("T", 4).build().err().unwrap();
+    assert_eq!(
+        error.to_string(),
+        "with N = 1, T = 4: layer bag: row -1 is looked up in a table of 6 rows, counted from 0; `.extent(NAME, SIZE)` of \
+         the builder says what build() compiles"
+    );
 }
