@@ -248,7 +248,10 @@ model! {
 }
 
 model! {
-    struct Filling(Linear(4, 4));
+    struct Filling {
+        #[allow(deprecated)]
+        fc: Linear(4, 4),
+    }
 
     eval like(k: [N, 4; i32]) -> y {
         let y = full_like(k, HALF as f64);
@@ -256,7 +259,10 @@ model! {
 }
 
 model! {
-    struct Placing(Linear(4, 4));
+    struct Placing {
+        #[allow(deprecated)]
+        fc: Linear(4, 4),
+    }
 
     eval put(k: [N, 4; i32]) -> y {
         let y = k.index_fill(1, arange(2), HALF as f64);
@@ -264,7 +270,10 @@ model! {
 }
 
 model! {
-    struct Padding(Linear(4, 4));
+    struct Padding {
+        #[allow(deprecated)]
+        fc: Linear(4, 4),
+    }
 
     eval wider(k: [N, 4; i32]) -> y {
         let y = k.pad([1, 1], value = HALF as f64);
@@ -323,6 +332,7 @@ fn an_evaluation_keeps_nothing_for_a_backward_pass() {
 
 model! {
     struct Slots {
+        #[allow(deprecated)]
         slots: Embedding(2, 4),
         fc: Linear(4, 4),
         opt: Sgd(fc),

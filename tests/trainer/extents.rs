@@ -414,9 +414,31 @@ fn a_sequence_is_no_longer_than_its_table() {
          sequence"
     );
     assert!(predictor.predict(&Array2::<i32>::ones((2, 5))).is_ok());
+    // Where nobody says a length, one is compiled that the table has.
+    let predictor = Predictor::new(Positions::init(1)).batch(2).threads(1).build().unwrap();
+    assert!(predictor.predict(&Array2::<i32>::ones((2, 6))).is_ok());
+    let error = predictor.predict(&Array2::<i32>::ones((2, 16))).unwrap_err().to_string();
+    assert!(error.starts_with("with N = 2, T = 16: layer places: row 6 is looked up"), "{error}");
+    let said = Predictor::new(Positions::init(1)).batch(2).extent("T", 16).threads(1).build();
+    assert!(matches!(said.err(), Some(TrainError::Sizes { usual: true, .. })));
+    let mut trainer = Placed::init(1).trainer().batch(2).threads(1).build().unwrap();
+    assert!(trainer.fit(&Array2::<i32>::ones((2, 3))).is_ok());
+    assert!(trainer.fit(&Array2::<i32>::ones((2, 4))).is_err());
     for length in [1 << 40, usize::MAX / 2] {
         let error = Predictor::new(Positions::init(1)).extent("T", length).build().err().unwrap().to_string();
         assert!(error.contains("is too large"), "{error}");
+    }
+}
+
+model! {
+    struct Placed {
+        places: Embedding(3, 4),
+        opt: Sgd(places),
+    }
+
+    step fit(x: [N, T; i32]) -> loss {
+        let loss = (places(arange(T)) * x.float().unsqueeze(2)).square().mean();
+        opt.minimize(loss);
     }
 }
 
