@@ -146,8 +146,9 @@ impl<M: Model> PredictorBuilder<M> {
     /// [`TrainError::Tuning`] where the settings say so.
     pub fn build(self) -> Result<Predictor<M>, TrainError> {
         const { check_rows(M::OUTPUT_NAMES, M::OUTPUTS) };
-        let PredictorBuilder { mut model, settings, quantized } = self;
+        let PredictorBuilder { mut model, mut settings, quantized } = self;
         let pool = settings.checked(M::INPUTS)?;
+        settings.fit_tables(M::INPUTS, |settings| graph_of(&*model, quantized.as_ref(), settings.usual(M::INPUTS)));
         let mut states = States::new();
         match &quantized {
             None => take_parameters(&mut states, &mut *model)?,

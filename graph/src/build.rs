@@ -42,7 +42,7 @@ use shards::Shards;
 
 use crate::graph::{Graph, Input, Line, Node, NodeId, Operands, Output, Role, Scope, Stage, Type};
 use crate::op::{Op, Scalar};
-use crate::shape::{DType, Shape, rules};
+use crate::shape::{DType, Shape, ShapeError, rules};
 use crate::whole::Noted;
 
 /// Builds one [`Graph`].
@@ -92,6 +92,8 @@ pub struct Builder {
     slopes: RefCell<FxHashMap<NodeId, (NodeId, Slope)>>,
     /// What values are as a whole, if somebody asks for it; see [`Builder::keep_wholes`].
     wholes: RefCell<Option<Vec<Noted>>>,
+    /// Whether only shapes are asked for; see [`Builder::never_run`].
+    is_unrun: Cell<bool>,
 }
 
 /// The derivative of a function of one element, at a value.
@@ -201,6 +203,15 @@ impl Builder {
     /// A constant without axes of the given element type (numbers other than 0 are true).
     pub fn scalar_of(&self, dtype: DType, v: f64) -> Value<'_> {
         self.push(Op::Constant(Scalar(v)), Operands::new(), Type { dtype, shape: Shape::SCALAR })
+    }
+
+    /// As [`Builder::scalar_of`], of a number that users write: whole numbers have no fraction.
+    pub(crate) fn number_of(&self, dtype: DType, v: f64) -> Value<'_> {
+        if dtype == DType::I32 && v.is_finite() && v.fract() != 0.0 {
+            let rule = "whole numbers meet a number with a fraction: `.float()` makes f32 of them";
+            self.fail(ShapeError::Attribute { op: "i32", rule }.into());
+        }
+        self.scalar_of(dtype, v)
     }
 
     /// An f32 tensor that holds one number everywhere.

@@ -438,5 +438,5 @@ pub fn ones_like(x: Value<'_>) -> Value<'_> {
 
 /// One number everywhere, of the type of `x`.
 pub fn full_like(x: Value<'_>, fill_value: f64) -> Value<'_> {
-    x.graph().scalar_of(x.dtype(), fill_value).broadcast_to(x.shape())
+    x.graph().number_of(x.dtype(), fill_value).broadcast_to(x.shape())
 }

@@ -129,12 +129,14 @@ pub enum Source {
     Array(TokenStream),
 }
 
-/// `start..end`, `start..=end`, and either backwards.
+/// `start..end`, `start..=end`, either backwards, and `(start..end).step_by(step)`.
 pub struct Range {
     pub start: TokenStream,
     pub end: TokenStream,
     pub inclusive: bool,
     pub reversed: bool,
+    /// Of each so many numbers there is one; never backwards.
+    pub step: Option<TokenStream>,
     /// Whether an end alone says of what type its numbers are: a constant, and not literals or variables.
     pub typed: bool,
 }

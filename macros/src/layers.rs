@@ -46,6 +46,8 @@ pub struct Known {
     pub applied: Option<&'static Applied>,
     /// What else it computes, as methods of a body, each of which gives one tensor.
     pub methods: &'static [Method],
+    /// Whether what it holds is fixed, though its arguments are named as those of weights.
+    pub is_fixed: bool,
     /// Its parameters that a body may use as values; the empty name is that of the layer itself.
     pub values: &'static [&'static str],
     /// The name of the argument and of the layer that it repeats, whose arguments are among its own.
@@ -159,9 +161,7 @@ impl Known {
             "embed_dim",
             "d_model",
         ];
-        // Those of the waves are fixed.
-        self.name != "PositionalEncoding"
-            && self.parameters.iter().any(|parameter| OF_WEIGHTS.contains(&parameter.name))
+        !self.is_fixed && self.parameters.iter().any(|parameter| OF_WEIGHTS.contains(&parameter.name))
     }
 
     /// Whether it has these parameters where nothing else is said.

@@ -16,6 +16,8 @@ pub struct Function {
     pub rule: &'static str,
     pub builds: Builds,
     pub gives: Gives,
+    /// Whether it gives elements and, second, their places: i32.
+    pub places: bool,
     /// Whether a gradient passes.
     #[allow(dead_code)]
     pub smooth: bool,

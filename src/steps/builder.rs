@@ -4,7 +4,7 @@
 use kiln_graph::shape::Sizes;
 use kiln_graph::{GraphError, Mode, ShapeError};
 
-use super::{StepTrainer, Steps, graph, rows, taken, usual};
+use super::{StepTrainer, Steps, graph, rows, taken, types, usual};
 use crate::distributed::World;
 use crate::trainer::{Schedulers, Settings, TrainError, setter};
 
@@ -55,6 +55,12 @@ impl<M: Steps> StepTrainerBuilder<M> {
     pub fn build(self) -> Result<M::Trainer, TrainError> {
         let StepTrainerBuilder { mut model, mut settings, world } = self;
         let shards = settings.distribute(world.as_ref())?;
+        settings.checked(&taken(M::PROGRAMS))?;
+        for (number, signature) in M::PROGRAMS.iter().enumerate() {
+            settings.fit_tables(&types(signature), |settings| {
+                graph(&*model, number, *settings, &[], usual(signature, *settings))
+            });
+        }
         let mut programs = settings.programs(M::PROGRAMS.len(), &taken(M::PROGRAMS))?;
         programs.set_shards(shards);
         programs.take_parameters(&mut *model)?;

@@ -23,6 +23,7 @@ pub fn axes<M: Steps>(
     let Some(sharding) = settings.sharding.filter(|_| signature.mode == Mode::Train) else { return Ok(Vec::new()) };
     let graph = |rows: usize| {
         let g = Builder::new(signature.name);
+        g.never_run();
         compute(&g, model, number, sizes.with_batch(rows));
         g.finish()
     };

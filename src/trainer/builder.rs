@@ -9,7 +9,7 @@ use kiln_graph::model::OfCount;
 use kiln_graph::optimizers::Optimizer;
 use kiln_graph::passes::Precision;
 use kiln_graph::shape::{Sizes, check_rows};
-use kiln_graph::{Mode, Model, Type, Value};
+use kiln_graph::{GraphError, Mode, Model, Type, Value};
 use kiln_rt::Pool;
 
 use super::Trainer;
@@ -326,6 +326,28 @@ impl Settings {
         self.extents.usual(self.batch, inputs)
     }
 
+    /// Smaller sizes where nobody has chosen them, while a graph looks up rows that a table does not have: an error is for
+    /// sizes that somebody asks for.
+    pub fn fit_tables<T>(&mut self, inputs: &[Type], graph: impl Fn(&Settings) -> Result<T, TrainError>) {
+        let lacks_row = |settings: &Settings| {
+            matches!(
+                graph(settings),
+                Err(TrainError::Graph(GraphError::NoRow { .. })
+                    | TrainError::Sizes { error: GraphError::NoRow { .. }, .. })
+            )
+        };
+        let mut smaller = *self;
+        if !self.usual(inputs).has_free() {
+            return;
+        }
+        while lacks_row(&smaller) {
+            if !smaller.extents.halve(inputs) {
+                return;
+            }
+        }
+        *self = smaller;
+    }
+
     /// Whether sizes are those that `build()` compiles a program for.
     pub fn are_usual(&self, sizes: &Sizes) -> bool {
         sizes.batch() == self.batch && self.extents.are_usual(sizes)
@@ -429,6 +451,11 @@ impl<M: Model, L: Criterion<M::Output>, O: Optimizer> TrainerBuilder<M, L, O> {
         const { check_rows(M::OUTPUT_NAMES, M::OUTPUTS) };
         let TrainerBuilder { mut model, loss, optimizer, metrics, mut settings, world } = self;
         let shards = settings.distribute(world.as_ref())?;
+        settings.checked(M::INPUTS)?;
+        settings.fit_tables(M::INPUTS, |settings| {
+            let (sizes, of) = (settings.usual(M::INPUTS), (settings.seed, settings.sharding));
+            step_graph(&*model, &loss, &optimizer, sizes, of)
+        });
         let mut programs = settings.programs(1, M::INPUTS)?;
         programs.set_shards(shards);
         let (sizes, seed, sharding) = (settings.usual(M::INPUTS), settings.seed, settings.sharding);

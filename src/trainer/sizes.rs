@@ -23,6 +23,8 @@ pub(crate) struct Extents {
     given: [Option<(&'static str, usize)>; MAX_FREE],
     /// One more than a model may have.
     beyond: Option<&'static str>,
+    /// How often the size of those that nobody has said was halved.
+    halved: u32,
 }
 
 impl Extents {
@@ -40,7 +42,15 @@ impl Extents {
     fn of(&self, free: usize) -> usize {
         let name = text(free);
         let given = self.given.iter().flatten().find(|(known, _)| *known == name.as_str());
-        given.map_or(USUAL, |(_, size)| *size)
+        given.map_or(USUAL >> self.halved, |(_, size)| *size)
+    }
+
+    /// Halves what nobody has said, if there is such a free extent and its size is more than 1.
+    pub fn halve(&mut self, inputs: &[Type]) -> bool {
+        let is_said = |free: usize| self.given.iter().flatten().any(|(known, _)| *known == text(free).as_str());
+        let can = USUAL >> self.halved > 1 && free(inputs).any(|free| !is_said(free));
+        self.halved += u32::from(can);
+        can
     }
 
     /// Whether a size was said of the free extent that an extent is computed from.

@@ -247,6 +247,39 @@ model! {
     }
 }
 
+model! {
+    struct Filling {
+        #[allow(deprecated)]
+        fc: Linear(4, 4),
+    }
+
+    eval like(k: [N, 4; i32]) -> y {
+        let y = full_like(k, HALF as f64);
+    }
+}
+
+model! {
+    struct Placing {
+        #[allow(deprecated)]
+        fc: Linear(4, 4),
+    }
+
+    eval put(k: [N, 4; i32]) -> y {
+        let y = k.index_fill(1, arange(2), HALF as f64);
+    }
+}
+
+model! {
+    struct Padding {
+        #[allow(deprecated)]
+        fc: Linear(4, 4),
+    }
+
+    eval wider(k: [N, 4; i32]) -> y {
+        let y = k.pad([1, 1], value = HALF as f64);
+    }
+}
+
 /// What rustc does not see is seen when it is built.
 #[test]
 fn whole_numbers_meet_no_fractions() {
@@ -254,6 +287,14 @@ fn whole_numbers_meet_no_fractions() {
     let errors = [Predictor::new(Halves::init(1)).build().err(), Predictor::new(Filled::init(1)).build().err()];
     for error in errors {
         assert_eq!(error.unwrap().to_string(), expected);
+    }
+    let errors = [
+        Filling::init(1).trainer().batch(2).build().err(),
+        Placing::init(1).trainer().batch(2).build().err(),
+        Padding::init(1).trainer().batch(2).build().err(),
+    ];
+    for error in errors {
+        assert!(error.unwrap().to_string().ends_with(expected));
     }
 }
 
@@ -287,4 +328,29 @@ fn an_evaluation_keeps_nothing_for_a_backward_pass() {
     let arena = |program| model.plan(program).unwrap().arena_bytes;
     let (update, test) = (arena("update"), arena("test"));
     assert!(2 * test <= update, "{test} bytes against {update}");
+}
+
+model! {
+    struct Slots {
+        #[allow(deprecated)]
+        slots: Embedding(2, 4),
+        fc: Linear(4, 4),
+        opt: Sgd(fc),
+    }
+
+    step fit(x: [N, 4]) -> (loss, y) {
+        let y = fc(x) + slots(arange(N));
+        let loss = y.square().mean();
+        opt.minimize(loss);
+    }
+}
+
+/// What is looked at to put the results of shards together is not run: a table may have exactly the rows of a shard.
+#[test]
+fn a_table_has_the_rows_of_a_shard() {
+    let build = |batch: usize| Slots::init(1).trainer().batch(batch).shards(2).threads(1).build();
+    let (_, y) = build(4).unwrap().fit(&Array2::ones((4, 4))).unwrap();
+    assert_eq!(y.shape(), [4, 4]);
+    let error = build(6).err().unwrap().to_string();
+    assert!(error.contains("layer slots: row 2 is looked up in a table of 2 rows"), "{error}");
 }

@@ -410,11 +410,55 @@ fn a_sequence_is_no_longer_than_its_table() {
     let error = predictor.predict(&Array2::<i32>::ones((2, 7))).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "with N = 2, T = 7: layer places: it looks up row 6, and has 6: positions count from 0, and need a table as long as the sequence"
+        "with N = 2, T = 7: layer places: row 6 is looked up in a table of 6 rows, counted from 0: positions need a table as long as the \
+         sequence"
     );
     assert!(predictor.predict(&Array2::<i32>::ones((2, 5))).is_ok());
+    // Where nobody says a length, one is compiled that the table has.
+    let predictor = Predictor::new(Positions::init(1)).batch(2).threads(1).build().unwrap();
+    assert!(predictor.predict(&Array2::<i32>::ones((2, 6))).is_ok());
+    let error = predictor.predict(&Array2::<i32>::ones((2, 16))).unwrap_err().to_string();
+    assert!(error.starts_with("with N = 2, T = 16: layer places: row 6 is looked up"), "{error}");
+    let said = Predictor::new(Positions::init(1)).batch(2).extent("T", 16).threads(1).build();
+    assert!(matches!(said.err(), Some(TrainError::Sizes { usual: true, .. })));
+    let mut trainer = Placed::init(1).trainer().batch(2).threads(1).build().unwrap();
+    assert!(trainer.fit(&Array2::<i32>::ones((2, 3))).is_ok());
+    assert!(trainer.fit(&Array2::<i32>::ones((2, 4))).is_err());
     for length in [1 << 40, usize::MAX / 2] {
         let error = Predictor::new(Positions::init(1)).extent("T", length).build().err().unwrap().to_string();
         assert!(error.contains("is too large"), "{error}");
     }
+}
+
+model! {
+    struct Placed {
+        places: Embedding(3, 4),
+        opt: Sgd(places),
+    }
+
+    step fit(x: [N, T; i32]) -> loss {
+        let loss = (places(arange(T)) * x.float().unsqueeze(2)).square().mean();
+        opt.minimize(loss);
+    }
+}
+
+model! {
+    struct Bags {
+        bag: EmbeddingBag(6, 4),
+    }
+
+    fn forward(x: [N, T]) -> [N, 4] {
+        bag((arange(T) - 1).unsqueeze(0)) * x.sum(1).unsqueeze(1)
+    }
+}
+
+/// Those of bags, too; and one before the first is told without advice about lengths.
+#[test]
+fn positions_begin_at_0() {
+    let error = Predictor::new(Bags::init(1)).batch(1).extent("T", 4).build().err().unwrap();
+    assert_eq!(
+        error.to_string(),
+        "with N = 1, T = 4: layer bag: row -1 is looked up in a table of 6 rows, counted from 0; `.extent(NAME, SIZE)` of \
+         the builder says what build() compiles"
+    );
 }

@@ -25,6 +25,27 @@ model! {
 }
 
 model! {
+    struct OfMethod {
+        fc: Linear(8, 8),
+    }
+
+    fn forward(x: [N, 8]) -> [N, 8] {
+        fc(x).relu();
+    }
+}
+
+model! {
+    struct Targets {
+        fc: Linear(8, 8),
+        online: Linear(8, 8),
+    }
+
+    step follow() {
+        fc.copy_from(online.parameters());
+    }
+}
+
+model! {
     struct Borrows {
         fc: Linear(8, 8),
     }
@@ -34,6 +55,9 @@ model! {
         let twice = |x| fc(fc(x));
         let (n, c) = fc(x).size();
         let z = x.shape();
+        for i in (0..8).rev().step_by(2) {
+            y = y + i;
+        }
         F::relu(y) + F.relu(x) + tensor(2.0) + other::relu_of(x)
     }
 }

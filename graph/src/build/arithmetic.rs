@@ -6,7 +6,7 @@ use std::ops::{Add, BitAnd, BitOr, Div, Mul, Neg, Not, Sub};
 use super::{Builder, Value};
 use crate::graph::Type;
 use crate::op::{BinaryOp, CompareOp, Op, UnaryOp};
-use crate::shape::{DType, ShapeError, rules};
+use crate::shape::{DType, rules};
 use crate::whole::Curve;
 
 /// A value, or a number that becomes a constant of the other operand's element type.
@@ -28,9 +28,6 @@ impl<'g> Operand<'g> for Value<'g> {
     }
 }
 
-/// What is said where i32 meets a number that is none.
-const FRACTION: &str = "whole numbers meet a number with a fraction: `.float()` makes f32 of them";
-
 /// Numbers as operands, on either side of an operator.
 macro_rules! numbers {
     ($($number:ty),*) => {$(
@@ -40,11 +37,7 @@ macro_rules! numbers {
             }
 
             fn into_value(self, graph: &'g Builder, dtype: DType) -> Value<'g> {
-                let number = f64::from(self);
-                if dtype == DType::I32 && number.is_finite() && number.fract() != 0.0 {
-                    graph.fail(ShapeError::Attribute { op: "i32", rule: FRACTION }.into());
-                }
-                graph.scalar_of(dtype, number)
+                graph.number_of(dtype, f64::from(self))
             }
         }
 

@@ -20,8 +20,9 @@ pub enum GraphError {
     },
     /// Indices that are computed, such as positions in a sequence, of which one is that of no row of a table.
     #[error(
-        "{}it looks up row {found}, and has {rows}: positions count from 0, and need a table as long as the sequence",
-        if layer.is_empty() { String::new() } else { format!("layer {layer}: ") }
+        "{}row {found} is looked up in a table of {rows} rows, counted from 0{}",
+        if layer.is_empty() { String::new() } else { format!("layer {layer}: ") },
+        if *found < 0 { "" } else { ": positions need a table as long as the sequence" }
     )]
     NoRow {
         /// The layer in which it happened; empty outside of layers.

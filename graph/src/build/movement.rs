@@ -106,7 +106,7 @@ impl<'g> Value<'g> {
 
     /// Puts `low[i]` elements before and `high[i]` behind axis `i`, all of the given value; axes past the lists stay.
     pub fn pad(self, low: &[usize], high: &[usize], value: f64) -> Value<'g> {
-        self.pad_with(low, high, self.graph().scalar_of(self.dtype(), value))
+        self.pad_with(low, high, self.graph().number_of(self.dtype(), value))
     }
 
     /// [`Value::pad`] with a scalar of the graph.

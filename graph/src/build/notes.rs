@@ -63,11 +63,19 @@ impl Builder {
 
     /// That indices which follow from no input, such as `arange(T)`, have a row each: what is given is checked when it comes.
     pub(crate) fn check_known_indices(&self, indices: Value<'_>, rows: usize) {
+        if self.is_unrun.get() {
+            return;
+        }
         let outside = known_outside(&self.graph.borrow(), indices.id(), rows);
         if let Some(found) = outside {
             let layer = self.path.borrow().last().cloned().unwrap_or_default();
             self.fail(GraphError::NoRow { layer, found, rows });
         }
+    }
+
+    /// Nobody runs the graph: only its shapes are asked for, at sizes that nobody has chosen.
+    pub fn never_run(&self) {
+        self.is_unrun.set(true);
     }
 
     /// Keeps what functions of several operations note of themselves from here on: see [`Builder::take_wholes`].

@@ -154,6 +154,6 @@ pub fn index_fill<'g>(x: Value<'g>, dim: isize, index: Value<'g>, value: f64) ->
         let place = x.graph().iota([shape.dim(axis), 1], 0);
         let filled = place.eq(index).convert(DType::I32).sum(1).gt(0);
         let thin = (axis + 1..shape.rank()).fold(filled, |filled, _| filled.unsqueeze(-1));
-        thin.select(x.graph().scalar_of(x.dtype(), value), x)
+        thin.select(x.graph().number_of(x.dtype(), value), x)
     })
 }

@@ -46,6 +46,7 @@ pub fn embedding_bag<'g>(indices: Value<'g>, weight: Value<'g>, mode: BagMode, p
         g.fail(error.into());
         return weight;
     }
+    g.check_known_indices(indices, weight.shape().dim(0));
     let rows = weight.take_rows(indices);
     let counts = padding.map(|padding| indices.ne(padding as i32).unsqueeze(-1));
     let or_else = |value: f64| counts.map_or(rows, |counts| counts.select(rows, value));

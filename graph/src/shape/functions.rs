@@ -23,7 +23,7 @@ mod several;
 pub use einsum::{Equation, Labels, MAX_OPERANDS, einsum, equation};
 pub use folds::{
     all_known, along_known, aminmax, bucketize, count, diff, dist, gumbel_softmax, histc, isin, kthvalue, moments,
-    normalize, ordered_extreme, quantile, renorm, running_extreme, searchsorted,
+    normalize, quantile, renorm, running_extreme, searchsorted,
 };
 pub use images::{interpolate, pad};
 pub use layers::{

@@ -1,4 +1,5 @@
-//! Numbers that stand for tensors without axes in a body, over types. Knows element types, and no operation.
+//! Numbers of a body, over types: those that stand for tensors without axes, and those that loops count. Knows element
+//! types, and no operation.
 
 use super::{DType, Message, Shape, Type};
 
@@ -20,4 +21,37 @@ pub const fn check_number(dtype: DType, number: f64) -> Type {
         _ => return Type::new(dtype, Shape::SCALAR),
     };
     panic!("{}", Message::new().text("expected ").text(expected).text(", and this is another number").as_str())
+}
+
+/// How many numbers `(start..end).step_by(step)` has.
+///
+/// # Panics
+/// For a step of 0; in a constant that is a compile error.
+#[track_caller]
+pub const fn steps(start: usize, end: usize, step: usize) -> usize {
+    check_step(step);
+    end.saturating_sub(start).div_ceil(step)
+}
+
+/// That a loop comes to its end.
+///
+/// # Panics
+/// For a step of 0; in a constant that is a compile error.
+#[track_caller]
+pub const fn check_step(step: usize) {
+    assert!(step > 0, "the step of a loop, `step_by(0)`, is at least 1");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loops_have_the_rounds_of_rust() {
+        for (start, end, step) in [(0, 8, 2), (0, 7, 2), (1, 8, 3), (8, 4, 2), (4, 4, 1), (0, 3, 8), (0, usize::MAX, 2)]
+        {
+            assert_eq!(steps(start, end, step), (start..end).step_by(step).len(), "({start}..{end}).step_by({step})");
+        }
+        assert!(std::panic::catch_unwind(|| steps(0, 8, 0)).is_err());
+    }
 }

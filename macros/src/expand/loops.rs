@@ -59,7 +59,24 @@ pub fn over_range(
         }
         return over_array(variable, &emit!([#(#numbers),*]), body, sets, false);
     }
-    let Range { start, end, inclusive, reversed, typed } = range;
+    let Range { start, end, inclusive, reversed, step, typed } = range;
+    if let Some(step) = step {
+        let behind = if *inclusive { emit!(#end + 1) } else { end.clone() };
+        // Behind the last number there may be none that is a step further.
+        let steps = emit! {
+            let mut counter = #start;
+            let end = #behind;
+            let step = #step;
+            #KILN::graph::shape::check_step(step as usize);
+            while counter < end {
+                let #variable = counter;
+                counter = if end - counter <= step { end } else { counter + step };
+                { #body }
+                continue;
+            }
+        };
+        return around(&steps, sets);
+    }
     // Behind the last number of an inclusive range there may be none.
     let step = match (*typed && !*inclusive, reversed) {
         (true, false) => emit!(counter = counter.wrapping_add(1);),
@@ -104,10 +121,14 @@ fn written_out(range: &Range) -> Option<Vec<Literal>> {
     };
     let (start, end) = (literal(&range.start)?, literal(&range.end)?);
     let end = if range.inclusive { end.checked_add(1)? } else { end };
+    let step = match &range.step {
+        Some(step) => usize::try_from(literal(step)?).ok().filter(|&step| step > 0)?,
+        None => 1,
+    };
     if end <= start || end - start > MOST_WRITTEN {
         return None;
     }
-    let mut numbers: Vec<Literal> = (start..end).map(Literal::i64_unsuffixed).collect();
+    let mut numbers: Vec<Literal> = (start..end).step_by(step).map(Literal::i64_unsuffixed).collect();
     if range.reversed {
         numbers.reverse();
     }

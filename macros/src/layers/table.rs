@@ -12,7 +12,12 @@ use super::sequences::{CELL, RECURRENT, RNN, RNN_CELL, STACK, TRANSFORMER, TRANS
 use super::{Applied, Kind, Known, Method, Parameter, dimension, setting};
 
 const fn layer(name: &'static str, settings: &'static str, parameters: &'static [Parameter]) -> Known {
-    Known { name, settings, parameters, indexed: false, applied: None, methods: &[], values: &[], repeats: None }
+    let (indexed, applied, methods, is_fixed, values, repeats) = (false, None, &[], false, &[], None);
+    Known { name, settings, parameters, indexed, applied, methods, is_fixed, values, repeats }
+}
+
+const fn fixed(known: Known) -> Known {
+    Known { is_fixed: true, ..known }
 }
 
 const fn of_indices(known: Known) -> Known {
@@ -234,7 +239,7 @@ pub const LAYERS: &[Known] = &[
     ),
     layer("PixelShuffle", "NoSettings", &[dimension("upscale_factor", Kind::Size)]),
     layer("PixelUnshuffle", "NoSettings", &[dimension("downscale_factor", Kind::Size)]),
-    layer(
+    fixed(layer(
         "PositionalEncoding",
         "PositionalEncodingSettings",
         &[
@@ -243,7 +248,7 @@ pub const LAYERS: &[Known] = &[
             setting("max_len", Kind::Size),
             setting("batch_first", Kind::Flag),
         ],
-    ),
+    )),
     layer(
         "RMSNorm",
         "RMSNormSettings",

@@ -115,7 +115,7 @@ const SECTIONS: &str = "split_size_or_sections";
 
 const fn row(name: &'static str, parameters: &'static [Parameter], rule: &'static str) -> Function {
     let (form, builds, gives) = (Form::Either, Builds::Function(name), Gives::Same);
-    Function { name, form, parameters, rule, builds, gives, smooth: true }
+    Function { name, form, parameters, rule, builds, gives, places: false, smooth: true }
 }
 
 /// A function of one f32 operand that is a method of `Value`.
@@ -130,7 +130,7 @@ const fn compare(name: &'static str) -> Function {
 
 /// A pooling that gives its maxima and their places.
 const fn places(name: &'static str, parameters: &'static [Parameter]) -> Function {
-    row(name, parameters, name).only(Form::Function).giving(Gives::Several)
+    row(name, parameters, name).only(Form::Function).giving(Gives::Several).with_places()
 }
 
 impl Function {
@@ -153,6 +153,11 @@ impl Function {
 
     const fn giving(self, gives: Gives) -> Function {
         Function { gives, ..self }
+    }
+
+    /// Of the two results the second are i32.
+    const fn with_places(self) -> Function {
+        Function { places: true, ..self }
     }
 
     /// No gradient passes.

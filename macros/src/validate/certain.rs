@@ -307,9 +307,7 @@ impl Walk<'_> {
             Gives::F32 => vec![Certain::new(Element::F32, scalar)],
             Gives::I32 => vec![Certain::new(Element::I32, scalar)],
             Gives::Bool => vec![Certain::new(Element::Bool, scalar)],
-            Gives::Several if function.rule == "extreme" || function.rule.ends_with("_with_indices") => {
-                vec![same, Certain::new(Element::I32, scalar)]
-            }
+            Gives::Several if function.places => vec![same, Certain::new(Element::I32, scalar)],
             Gives::Several => vec![same; count],
         }
     }

@@ -341,11 +341,15 @@ impl Scope<'_> {
                 let batch = batch();
                 Some(Meaning::Value(Value::Number(free::batch(&quote!(#batch), Place::of(name)))))
             }
-            None if name.to_string().starts_with(char::is_uppercase) => {
-                Some(Meaning::Value(Value::Number(quote!(#name))))
-            }
+            None if self.is_constant_name(name) => Some(Meaning::Value(Value::Number(quote!(#name)))),
             None => self.not_in_scope(name),
         }
+    }
+
+    /// Whether a name of nothing in scope is that of a constant of the file.
+    pub fn is_constant_name(&self, name: &Ident) -> bool {
+        let is_known = self.find(name).is_some() || self.free.contains(name) || name == "N";
+        !is_known && name.to_string().starts_with(char::is_uppercase)
     }
 
     /// One step further into the layers.

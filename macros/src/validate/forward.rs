@@ -105,6 +105,11 @@ fn is_plain_value(expression: &Expr) -> bool {
     match expression {
         Expr::Binary(binary) => super::expressions::compound(&binary.op).is_none(),
         Expr::Call(_) | Expr::Paren(_) | Expr::Path(_) | Expr::Tuple(_) => true,
+        Expr::MethodCall(call) => {
+            let method = call.method.to_string();
+            let is_statement = super::transfers::is_transfer(call) || matches!(method.as_str(), "minimize" | "push");
+            !is_statement && !method.ends_with('_')
+        }
         _ => false,
     }
 }
@@ -381,18 +386,19 @@ impl Scope<'_> {
             return None;
         }
         let mut sizes = Vec::new();
-        for (axis, name) in names.elems.iter().enumerate() {
-            if matches!(name, Pat::Wild(_)) {
-                continue;
-            }
+        let is_receiver = |name: &Pat| spaced(name) == spaced(&call.receiver);
+        let (last, first): (Vec<_>, Vec<_>) = names.elems.iter().enumerate().partition(|(_, name)| is_receiver(name));
+        // `let (x, c) = x.size();`: what is read goes last.
+        for (axis, name) in first.into_iter().chain(last).filter(|(_, name)| !matches!(name, Pat::Wild(_))) {
             let (receiver, method, axis) = (&call.receiver, &call.method, syn::Index::from(axis));
             let size: syn::Local = match syn::parse_quote!(let #name = #receiver.#method(#axis);) {
                 Stmt::Local(size) => size,
                 _ => return None,
             };
+            let before = self.numbers.len();
             sizes.extend(self.declare(&size));
             // The names are not read again as those of tensors.
-            self.numbers.pop();
+            self.numbers.truncate(before);
         }
         Some(sizes)
     }

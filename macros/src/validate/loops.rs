@@ -12,6 +12,7 @@ use super::expressions::unparenthesized;
 use super::scope::{Binding, Scope};
 use crate::ast::{Node, Place};
 use crate::body::{Access, Block, Range, Source, Statement, Step, Tensor, Value};
+use crate::naming::KILN;
 
 /// What a loop with a hidden counter takes its elements from.
 enum Elements<'e> {
@@ -19,7 +20,7 @@ enum Elements<'e> {
     List { layer: Access, expression: &'e Expr },
     /// `[1, 2, 4].iter()`, or that of a constant
     Array(TokenStream),
-    /// `(0..8).step_by(2)`: the first number, the step and how many there are.
+    /// `(0..8).step_by(2)` within a chain: the first number, the step and how many there are.
     Steps(TokenStream, TokenStream, TokenStream),
     /// `outputs` or `outputs.iter()`, tensors
     Tensors { list: Ident, place: Place },
@@ -31,8 +32,9 @@ enum Elements<'e> {
     Rev(Box<Elements<'e>>),
 }
 
-const MESSAGE: &str = "a loop runs over a range of constants, `0..10`, over an array of constants, `[1, 2, 4]`, or over a \
-                       list of layers, `linears` or `linears.iter().enumerate()`";
+const MESSAGE: &str = "a loop runs over a range of constants, `0..10`, over an array of constants, `[1, 2, 4]`, or \
+                       over a list of layers, `linears`; behind either stand `.iter()`, `.enumerate()`, `.rev()` and \
+                       `.zip(..)`, behind a range `.rev()` or `.step_by(2)`";
 
 impl Scope<'_> {
     pub fn for_loop(&mut self, each: &ExprForLoop) -> Option<Statement> {
@@ -70,13 +72,20 @@ impl Scope<'_> {
 
     /// The loop's variable and source, and the statements that its body starts with.
     fn loop_header(&mut self, each: &ExprForLoop) -> Option<(Ident, Source, Vec<Statement>)> {
-        let (source, reversed) = match unparenthesized(&each.expr) {
+        let (source, reversed, step) = match unparenthesized(&each.expr) {
             Expr::MethodCall(call)
                 if call.method == "rev" && matches!(unparenthesized(&call.receiver), Expr::Range(_)) =>
             {
-                (unparenthesized(&call.receiver), true)
+                (unparenthesized(&call.receiver), true, None)
             }
-            other => (other, false),
+            Expr::MethodCall(call)
+                if call.method == "step_by"
+                    && call.args.len() == 1
+                    && matches!(unparenthesized(&call.receiver), Expr::Range(_)) =>
+            {
+                (unparenthesized(&call.receiver), false, Some(&call.args[0]))
+            }
+            other => (other, false, None),
         };
         if let Expr::Range(range) = source {
             let (Some(start), Some(end)) = (&range.start, &range.end) else {
@@ -84,12 +93,16 @@ impl Scope<'_> {
             };
             let typed = self.is_constant(start) || self.is_constant(end);
             let (start, end) = (self.bound(start), self.bound(end));
+            let step = match step {
+                Some(step) => Some(self.bound(step)?),
+                None => None,
+            };
             let variable = self.loop_name(&each.pat)?;
             self.names.declare(&variable.to_string(), Binding::Number);
             let inclusive = matches!(range.limits, RangeLimits::Closed(_));
             return Some((
                 variable,
-                Source::Range(Range { start: start?, end: end?, inclusive, reversed, typed }),
+                Source::Range(Range { start: start?, end: end?, inclusive, reversed, step, typed }),
                 Vec::new(),
             ));
         }
@@ -106,7 +119,8 @@ impl Scope<'_> {
         let hidden = format_ident!("_position_{}", self.loops, span = Span::mixed_site());
         let mut first = Vec::new();
         self.bind(&each.pat, &elements, &quote!(#hidden), &mut first)?;
-        let range = Range { start: quote!(0usize), end: length, inclusive: false, reversed: false, typed: true };
+        let range =
+            Range { start: quote!(0usize), end: length, inclusive: false, reversed: false, step: None, typed: true };
         Some((hidden, Source::Range(range), first))
     }
 
@@ -121,8 +135,7 @@ impl Scope<'_> {
     /// Whether this is the name of a constant, which may be an array.
     fn is_array_constant(&self, list: &Expr) -> bool {
         let Expr::Path(path) = list else { return false };
-        let is_constant = |name: &Ident| self.find(name).is_none() && name.to_string().starts_with(char::is_uppercase);
-        path.path.get_ident().is_none_or(is_constant)
+        path.path.get_ident().is_none_or(|name| self.is_constant_name(name))
     }
 
     /// What is iterated by a chain of `iter`, `enumerate`, `zip` and `rev`.
@@ -145,14 +158,10 @@ impl Scope<'_> {
                 self.list(list, expression)
             }
             "step_by" if call.args.len() == 1 => match unparenthesized(&call.receiver) {
-                Expr::Range(syn::ExprRange {
-                    start: Some(start),
-                    end: Some(end),
-                    limits: RangeLimits::HalfOpen(_),
-                    ..
-                }) => {
+                Expr::Range(syn::ExprRange { start: Some(start), end: Some(end), limits, .. }) => {
                     let (start, end, step) = (self.bound(start)?, self.bound(end)?, self.bound(&call.args[0])?);
-                    let count = quote!((((#end) - (#start)) as usize).div_ceil(#step));
+                    let end = if matches!(limits, RangeLimits::Closed(_)) { quote!((#end) + 1) } else { end };
+                    let count = quote!(#KILN::graph::shape::steps(#start, #end, #step));
                     Some(Elements::Steps(start, step, count))
                 }
                 _ => self.mistake(expression, MESSAGE),

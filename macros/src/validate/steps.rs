@@ -472,10 +472,7 @@ pub fn part(value: &Expr, scope: &mut Scope<'_>, expected: &str) -> Option<Part>
         && call.args.is_empty()
     {
         let of = spaced(&call.receiver);
-        return scope.mistake(
-            value,
-            format!("an optimizer names what it trains, without `parameters`: `Adam({of}, lr = 1e-3)`"),
-        );
+        return scope.mistake(value, format!("parts of the model are named without `parameters()`: write `{of}`"));
     }
     let before = scope.complete;
     match scope.layer(value) {

@@ -48,7 +48,8 @@ fn reads(tokens: TokenStream, name: &Ident) -> bool {
     tokens.iter().enumerate().any(|(position, token)| match token {
         TokenTree::Group(group) => reads(group.stream(), name),
         TokenTree::Ident(ident) if ident == name => {
-            let is_member = position > 0 && is(position - 1, ".");
+            // Behind both dots of a range stands a number.
+            let is_member = position > 0 && is(position - 1, ".") && !(position > 1 && is(position - 2, "."));
             let is_target = is(position + 1, "=") && !is(position + 2, "=");
             let is_pushed = is(position + 1, ".") && is(position + 2, "push");
             !is_member && !is_target && !is_pushed

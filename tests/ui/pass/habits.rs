@@ -1,11 +1,14 @@
 //! What PyTorch's users write daily: sizes by names, whole models of an optimizer, counts of a mask, numbers of functions,
 //! loops over constant arrays.
 
+#![deny(warnings)]
+
 use kiln::ndarray::{Array2, Array3, array};
 use kiln::prelude::*;
 
 const DILATIONS: [usize; 3] = [1, 2, 4];
 const WIDTH: usize = 8;
+const LAST: i32 = 4;
 
 model! {
     struct Net {
@@ -74,6 +77,55 @@ model! {
         for (i, k) in (0..4).step_by(2).enumerate() {
             z = z + i * k;
         }
+        // Of the rounds that Rust has: none where the end comes first; numbers below 0; both ends; constants of any type.
+        for _ in (8..4).step_by(2) {
+            z = z + 1000;
+        }
+        for i in (-2..4).step_by(3) {
+            z = z + i;
+        }
+        for i in (0..8).step_by(2) {
+            z = z.roll(i - 4, 2);
+        }
+        for (_, i) in (0..=8).step_by(4).rev().enumerate() {
+            z = z + i;
+        }
+        for i in (-LAST..=LAST).step_by(4) {
+            z = z + i;
+        }
+        for i in (1..WIDTH).step_by(3) {
+            z = z + x.select(2, i).unsqueeze(2);
+        }
+        for (_, _) in (WIDTH..4).step_by(2).enumerate() {
+            z = z + 1000;
+        }
+    }
+
+    // Numbers of ranges alone are read.
+    eval read(x: [N, 8]) -> (y, place_sum) {
+        let steps = 4;
+        let start = 1;
+        let last = 2;
+        let stride = 2;
+        let mut y = x;
+        for _ in 0..steps {
+            y = y + 1;
+        }
+        for _ in start..=last {
+            y = y + 1;
+        }
+        for _ in (0..steps).step_by(stride) {
+            y = y + 1;
+        }
+        let (_, place) = x.sort(1);
+        let (_, lowest) = x.kthvalue(1, 1);
+        let place_sum = place.sum() + lowest.sum() * 0;
+    }
+
+    eval own_name(x: [N, 8]) -> y {
+        let z = x;
+        let (x, width) = x.size();
+        let y = z * x / width;
     }
 }
 
@@ -126,5 +178,12 @@ fn it_runs() {
         expected = expected.iter().zip(&sums).map(|(x, sum)| x + sum * i as f32).collect();
     }
     assert_eq!(y.iter().copied().collect::<Vec<_>>(), expected);
-    assert!(z.iter().all(|number| *number == 1.0 + 16.0 + 49.0 + 2.0));
+    // -2, 1; 8, 4, 0; -4, 0, 4; what `x` has at 1, 4, 7.
+    let stepped = -1 + 12 + 12;
+    assert!(z.iter().all(|number| *number == (1 + 16 + 49 + 2 + stepped) as f32), "{z}");
+
+    let x = array![[3.0f32, 1.0, 2.0, 0.0, 7.0, 6.0, 5.0, 4.0]];
+    let (y, places): (kiln::ndarray::ArrayD<f32>, i32) = net.read(&x).unwrap();
+    assert_eq!((y, places), ((&x + 8.0).into_dyn(), 28));
+    assert_eq!(net.own_name(&x).unwrap(), (&x / 8.0).into_dyn());
 }

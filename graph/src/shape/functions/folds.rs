@@ -49,12 +49,6 @@ pub const fn diff(op: &'static str, x: Shape, n: usize, dim: isize) -> Result<Sh
     Ok(x.with(axis, ok!(rules::difference(op, x.dim(axis), n as isize))))
 }
 
-/// As [`extreme`], along an axis that is not the batch axis.
-pub const fn ordered_extreme(op: &'static str, x: Type, dim: isize, keepdim: bool) -> Result<Types, ShapeError> {
-    ok!(rules::axis(op, dim, &x.shape));
-    extreme(op, x, dim, keepdim)
-}
-
 /// The element at a place in order, and its index.
 pub const fn kthvalue(op: &'static str, x: Type, k: usize, dim: isize, keepdim: bool) -> Result<Types, ShapeError> {
     let axis = ok!(known_axis(op, x.shape, dim));
@@ -71,7 +65,6 @@ pub const fn all_known(op: &'static str, x: Shape) -> Result<Shape, ShapeError> 
 
 /// A part of the elements along an axis lies below.
 pub const fn quantile(op: &'static str, x: Shape, q: f64, dim: isize, keepdim: bool) -> Result<Shape, ShapeError> {
-    ok!(rules::axis(op, dim, &x));
     if !(q >= 0.0 && q <= 1.0) {
         return Err(ShapeError::Attribute { op, rule: "`q` must be at least 0 and at most 1" });
     }

@@ -114,16 +114,14 @@ pub const fn topk(op: &'static str, x: Type, k: usize, dim: isize, largest: bool
 
 /// All elements along an axis in order, and their indices.
 pub const fn sort(op: &'static str, x: Type, dim: isize, descending: bool) -> Result<Types, ShapeError> {
-    let _ = descending;
-    ok!(rules::axis(op, dim, &x.shape));
-    Ok(Types::none().and(x).and(Type::new(DType::I32, x.shape)))
+    let order = ok!(argsort(op, x.shape, dim, descending));
+    Ok(Types::none().and(x).and(Type::new(DType::I32, order)))
 }
 
 /// The indices of all elements along an axis in order.
 pub const fn argsort(op: &'static str, x: Shape, dim: isize, descending: bool) -> Result<Shape, ShapeError> {
     let _ = descending;
-    ok!(rules::axis(op, dim, &x));
-    Ok(x)
+    super::along(op, x, dim)
 }
 
 /// A row for each element.

@@ -23,8 +23,8 @@ pub const FUNCTIONS: &[Function] = &[
     row("count_nonzero", &[tensor(Any), optional("dim", Kind::OptionalAxes, "None")], "count")
         .giving(Gives::I32)
         .stopping(),
-    row("cummax", ONE_AXIS, "running_extreme").giving(Gives::Several),
-    row("cummin", ONE_AXIS, "running_extreme").giving(Gives::Several),
+    row("cummax", ONE_AXIS, "running_extreme").giving(Gives::Several).with_places(),
+    row("cummin", ONE_AXIS, "running_extreme").giving(Gives::Several).with_places(),
     row("cumprod", ONE_AXIS, "along").of_value(),
     row("cumsum", ONE_AXIS, "along").of_value(),
     row("diff", &[tensor(Number), optional("n", Kind::Size, "1"), LAST], "diff"),
@@ -56,17 +56,19 @@ pub const FUNCTIONS: &[Function] = &[
         .only(Form::Function)
         .giving(Gives::Bool)
         .stopping(),
-    row("kthvalue", &[tensor(Number), required("k", Kind::Size), LAST, KEEP], "kthvalue").giving(Gives::Several),
+    row("kthvalue", &[tensor(Number), required("k", Kind::Size), LAST, KEEP], "kthvalue")
+        .giving(Gives::Several)
+        .with_places(),
     row("log_softmax", ONE_AXIS, "along").of_value(),
     row("logcumsumexp", ONE_AXIS, "along_known"),
     row("logsumexp", EXTREME, "reduce_one_axis"),
-    row("max", EXTREME, "extreme").giving(Gives::Several),
+    row("max", EXTREME, "extreme").giving(Gives::Several).with_places(),
     row("max", NUMBERS, "broadcast").by(Builds::Value("maximum")),
     row("max", FOLD, "reduce").by(Builds::Function("amax")),
     row("mean", FOLD, "reduce"),
-    row("median", &[tensor(Number), required("dim", Kind::Axis), KEEP], "ordered_extreme").giving(Gives::Several),
+    row("median", &[tensor(Number), required("dim", Kind::Axis), KEEP], "extreme").giving(Gives::Several).with_places(),
     row("median", &[tensor(Number)], "all_known").by(Builds::Function("median_of_all")),
-    row("min", EXTREME, "extreme").giving(Gives::Several),
+    row("min", EXTREME, "extreme").giving(Gives::Several).with_places(),
     row("min", NUMBERS, "broadcast").by(Builds::Value("minimum")),
     row("min", FOLD, "reduce").by(Builds::Function("amin")),
     row("nanmean", FOLD, "reduce"),
@@ -105,12 +107,13 @@ pub const FUNCTIONS: &[Function] = &[
     .stopping(),
     row("softmax", ONE_AXIS, "along").of_value(),
     row("softmin", ONE_AXIS, "along"),
-    row("sort", ORDER, "sort").giving(Gives::Several),
+    row("sort", ORDER, "sort").giving(Gives::Several).with_places(),
     row("std", SPREAD, "variance"),
     row("std_mean", SPREAD, "moments").giving(Gives::Several),
     row("sum", FOLD_NUMBERS, "reduce"),
     row("topk", &[tensor(Number), required("k", Kind::Size), LAST, optional("largest", Kind::Flag, "true")], "topk")
-        .giving(Gives::Several),
+        .giving(Gives::Several)
+        .with_places(),
     row("var", SPREAD, "variance"),
     row("var_mean", SPREAD, "moments").giving(Gives::Several),
 ];
