@@ -329,23 +329,24 @@ impl Settings {
     /// Smaller sizes where nobody has chosen them, while a graph looks up rows that a table does not have: an error is for
     /// sizes that somebody asks for.
     pub fn fit_tables<T>(&mut self, inputs: &[Type], graph: impl Fn(&Settings) -> Result<T, TrainError>) {
-        let lacks_row = |settings: &Settings| {
-            matches!(
-                graph(settings),
-                Err(TrainError::Graph(GraphError::NoRow { .. })
-                    | TrainError::Sizes { error: GraphError::NoRow { .. }, .. })
-            )
-        };
-        let mut smaller = *self;
         if !self.usual(inputs).has_free() {
             return;
         }
-        while lacks_row(&smaller) {
-            if !smaller.extents.halve(inputs) {
-                return;
+        let mut smaller = *self;
+        loop {
+            match graph(&smaller) {
+                Ok(_) => {
+                    *self = smaller;
+                    return;
+                }
+                Err(
+                    TrainError::Graph(GraphError::NoRow { .. })
+                    | TrainError::Sizes { error: GraphError::NoRow { .. }, .. },
+                ) if smaller.extents.halve(inputs) => (),
+                // What is wrong otherwise is told of the usual size.
+                Err(_) => return,
             }
         }
-        *self = smaller;
     }
 
     /// Whether sizes are those that `build()` compiles a program for.

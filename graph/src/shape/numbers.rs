@@ -26,20 +26,20 @@ pub const fn check_number(dtype: DType, number: f64) -> Type {
 /// How many numbers `(start..end).step_by(step)` has.
 ///
 /// # Panics
-/// For a step of 0; in a constant that is a compile error.
+/// For a step of 0 or below; in a constant that is a compile error.
 #[track_caller]
-pub const fn steps(start: usize, end: usize, step: usize) -> usize {
+pub const fn steps(start: i64, end: i64, step: i64) -> usize {
     check_step(step);
-    end.saturating_sub(start).div_ceil(step)
+    if end <= start { 0 } else { ((end - start) as usize).div_ceil(step as usize) }
 }
 
 /// That a loop comes to its end.
 ///
 /// # Panics
-/// For a step of 0; in a constant that is a compile error.
+/// For a step of 0 or below; in a constant that is a compile error.
 #[track_caller]
-pub const fn check_step(step: usize) {
-    assert!(step > 0, "the step of a loop, `step_by(0)`, is at least 1");
+pub const fn check_step(step: i64) {
+    assert!(step > 0, "the step of a loop, `.step_by(..)`, is at least 1; `.rev()` counts down");
 }
 
 #[cfg(test)]
@@ -48,10 +48,12 @@ mod tests {
 
     #[test]
     fn loops_have_the_rounds_of_rust() {
-        for (start, end, step) in [(0, 8, 2), (0, 7, 2), (1, 8, 3), (8, 4, 2), (4, 4, 1), (0, 3, 8), (0, usize::MAX, 2)]
-        {
-            assert_eq!(steps(start, end, step), (start..end).step_by(step).len(), "({start}..{end}).step_by({step})");
+        for (start, end, step) in [(0, 8, 2), (0, 7, 2), (1, 8, 3), (8, 4, 2), (4, 4, 1), (0, 3, 8), (-5, 8, 3)] {
+            let expected = (start..end).step_by(step).count();
+            assert_eq!(steps(start, end, step as i64), expected, "({start}..{end}).step_by({step})");
         }
-        assert!(std::panic::catch_unwind(|| steps(0, 8, 0)).is_err());
+        for step in [0, -1] {
+            assert!(std::panic::catch_unwind(|| steps(0, 8, step)).is_err(), "{step}");
+        }
     }
 }

@@ -66,8 +66,9 @@ pub fn over_range(
         let steps = emit! {
             let mut counter = #start;
             let end = #behind;
-            let step = #step;
-            #KILN::graph::shape::check_step(step as usize);
+            #KILN::graph::shape::check_step((#step) as i64);
+            // Of the type of the ends, whatever that of the step is.
+            let step = if true { (#step) as _ } else { end };
             while counter < end {
                 let #variable = counter;
                 counter = if end - counter <= step { end } else { counter + step };

@@ -161,7 +161,7 @@ impl Scope<'_> {
                 Expr::Range(syn::ExprRange { start: Some(start), end: Some(end), limits, .. }) => {
                     let (start, end, step) = (self.bound(start)?, self.bound(end)?, self.bound(&call.args[0])?);
                     let end = if matches!(limits, RangeLimits::Closed(_)) { quote!((#end) + 1) } else { end };
-                    let count = quote!(#KILN::graph::shape::steps(#start, #end, #step));
+                    let count = quote!(#KILN::graph::shape::steps((#start) as i64, (#end) as i64, (#step) as i64));
                     Some(Elements::Steps(start, step, count))
                 }
                 _ => self.mistake(expression, MESSAGE),

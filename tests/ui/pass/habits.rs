@@ -9,6 +9,7 @@ use kiln::prelude::*;
 const DILATIONS: [usize; 3] = [1, 2, 4];
 const WIDTH: usize = 8;
 const LAST: i32 = 4;
+const STRIDE: usize = 2;
 
 model! {
     struct Net {
@@ -91,6 +92,12 @@ model! {
             z = z + i;
         }
         for i in (-LAST..=LAST).step_by(4) {
+            z = z + i;
+        }
+        for i in (0..LAST).step_by(STRIDE) {
+            z = z + i;
+        }
+        for (_, i) in (0..LAST).step_by(STRIDE).enumerate() {
             z = z + i;
         }
         for i in (1..WIDTH).step_by(3) {
@@ -178,8 +185,8 @@ fn it_runs() {
         expected = expected.iter().zip(&sums).map(|(x, sum)| x + sum * i as f32).collect();
     }
     assert_eq!(y.iter().copied().collect::<Vec<_>>(), expected);
-    // -2, 1; 8, 4, 0; -4, 0, 4; what `x` has at 1, 4, 7.
-    let stepped = -1 + 12 + 12;
+    // -2, 1; 8, 4, 0; -4, 0, 4; 0, 2; 0, 2; what `x` has at 1, 4, 7.
+    let stepped = -1 + 12 + 2 + 2 + 12;
     assert!(z.iter().all(|number| *number == (1 + 16 + 49 + 2 + stepped) as f32), "{z}");
 
     let x = array![[3.0f32, 1.0, 2.0, 0.0, 7.0, 6.0, 5.0, 4.0]];
