@@ -26,6 +26,8 @@ use proc_macro2::{Ident, Literal, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::LitInt;
 
+use super::checks::call;
+use crate::ast::Place;
 use crate::body::Range;
 use crate::naming::KILN;
 
@@ -62,11 +64,12 @@ pub fn over_range(
     let Range { start, end, inclusive, reversed, step, typed } = range;
     if let Some(step) = step {
         let behind = if *inclusive { emit!(#end + 1) } else { end.clone() };
+        let check = call(Place::of(step), emit!(shape::check_step), emit!((#step) as i64));
         // Behind the last number there may be none that is a step further.
         let steps = emit! {
             let mut counter = #start;
             let end = #behind;
-            #KILN::graph::shape::check_step((#step) as i64);
+            #check;
             // Of the type of the ends, whatever that of the step is.
             let step = if true { (#step) as _ } else { end };
             while counter < end {

@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 
 use proc_macro2::{Ident, Span, TokenStream};
-use quote::{format_ident, quote};
+use quote::{format_ident, quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{Expr, ExprForLoop, Pat, RangeLimits};
 
@@ -161,7 +161,11 @@ impl Scope<'_> {
                 Expr::Range(syn::ExprRange { start: Some(start), end: Some(end), limits, .. }) => {
                     let (start, end, step) = (self.bound(start)?, self.bound(end)?, self.bound(&call.args[0])?);
                     let end = if matches!(limits, RangeLimits::Closed(_)) { quote!((#end) + 1) } else { end };
-                    let count = quote!(#KILN::graph::shape::steps((#start) as i64, (#end) as i64, (#step) as i64));
+                    let place = call.args[0].span();
+                    let kiln = KILN.at(place);
+                    let count = quote_spanned!(place=> #kiln::graph::shape::steps(
+                        (#start) as i64, (#end) as i64, (#step) as i64
+                    ));
                     Some(Elements::Steps(start, step, count))
                 }
                 _ => self.mistake(expression, MESSAGE),
