@@ -105,8 +105,9 @@ pub(crate) fn known_outside(graph: &Graph, indices: NodeId, rows: usize) -> Opti
     numbers.as_ints().iter().copied().find(|&number| usize::try_from(number).map_or(true, |number| number >= rows))
 }
 
-/// The most operations that are followed, and the most elements of one. Positions take a few, with some thousands.
+/// The most operations that are followed while a graph is built: positions take a few. Unit: operations. A guess.
 const FOLLOWED: usize = 64;
+/// The most elements of one of them: positions have some thousands. Unit: elements. A guess.
 const ELEMENTS: usize = 1 << 20;
 
 /// A value that follows from constants and counters alone.

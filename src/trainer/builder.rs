@@ -329,7 +329,8 @@ impl Settings {
     /// Smaller sizes where nobody has chosen them, while a graph looks up rows that a table does not have: an error is for
     /// sizes that somebody asks for.
     pub fn fit_tables<T>(&mut self, inputs: &[Type], graph: impl Fn(&Settings) -> Result<T, TrainError>) {
-        if !self.usual(inputs).has_free() {
+        // No graph is built for what is said.
+        if !self.extents.has_unsaid(inputs) {
             return;
         }
         let mut smaller = *self;

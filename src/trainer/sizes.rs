@@ -45,10 +45,15 @@ impl Extents {
         given.map_or(USUAL >> self.halved, |(_, size)| *size)
     }
 
+    /// Whether there is a free extent whose size nobody has said.
+    pub fn has_unsaid(&self, inputs: &[Type]) -> bool {
+        let is_said = |free: usize| self.given.iter().flatten().any(|(known, _)| *known == text(free).as_str());
+        free(inputs).any(|free| !is_said(free))
+    }
+
     /// Halves what nobody has said, if there is such a free extent and its size is more than 1.
     pub fn halve(&mut self, inputs: &[Type]) -> bool {
-        let is_said = |free: usize| self.given.iter().flatten().any(|(known, _)| *known == text(free).as_str());
-        let can = USUAL >> self.halved > 1 && free(inputs).any(|free| !is_said(free));
+        let can = USUAL >> self.halved > 1 && self.has_unsaid(inputs);
         self.halved += u32::from(can);
         can
     }

@@ -23,7 +23,8 @@ pub struct Lines {
 
 impl Kernel {
     /// Lets the kernel ask for the lines of a piece of memory, which becomes its last buffer. It computes what it did.
-    /// `false`, and nothing changes, where it has no loops, or so few iterations that lines would be asked for in heaps.
+    /// `false`, and nothing changes, where it has no loops, or so few or so many iterations that lines would be asked for
+    /// in bursts, or again and again.
     pub fn ask(&mut self, piece: &Lines) -> bool {
         // The loops down to the one in which most of the work is done: the grid's, then those of the body.
         let mut levels: Vec<(Variable, usize)> = (0..).map(Variable).zip(self.grid.iter().copied()).collect();
@@ -202,7 +203,7 @@ mod tests {
             (4, 8, (32, 1000), 8, true),
             (3, 5, (7, 640), 3, true),
             (1, 2, (1, 0), 1, true),
-            // Neither in a heap nor a hundred times as many.
+            // Neither in a burst nor a hundred times as many.
             (1, 512, (1, 0), 260, true),
             (1, 512, (1, 0), 200, false),
             // By tasks.
