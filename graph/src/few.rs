@@ -1,7 +1,8 @@
 //! A list of mostly few elements, which lie in the list itself. It knows nothing of what they are.
 //!
 //! Graphs and kernels are full of such lists, so that what one costs shows in the time that compiling takes, above all
-//! where this crate is built without optimization: nothing here goes through layers of generic functions.
+//! where this crate is built without optimization: nothing here goes through layers of generic functions, and what is
+//! shortest is put in its place even there (`inline(always)`).
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -21,7 +22,7 @@ enum Elements<T, const N: usize> {
 
 impl<T: Copy + Default, const N: usize> Few<T, N> {
     /// The empty list.
-    #[inline]
+    #[inline(always)]
     pub fn new() -> Few<T, N> {
         const { assert!(N <= u8::MAX as usize) };
         Few(Elements::Here(0, [T::default(); N]))
@@ -81,8 +82,23 @@ impl<T: Copy + Default, const N: usize> Few<T, N> {
 }
 
 impl<T, const N: usize> Few<T, N> {
+    /// How many elements there are.
+    #[inline(always)]
+    pub fn len(&self) -> usize {
+        match &self.0 {
+            Elements::Here(len, _) => *len as usize,
+            Elements::Elsewhere(all) => all.len(),
+        }
+    }
+
+    /// Whether there are none.
+    #[inline(always)]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// The elements.
-    #[inline]
+    #[inline(always)]
     pub fn as_slice(&self) -> &[T] {
         match &self.0 {
             Elements::Here(len, here) => &here[..*len as usize],
@@ -100,14 +116,14 @@ impl<T: Copy + Default, const N: usize> Default for Few<T, N> {
 impl<T, const N: usize> Deref for Few<T, N> {
     type Target = [T];
 
-    #[inline]
+    #[inline(always)]
     fn deref(&self) -> &[T] {
         self.as_slice()
     }
 }
 
 impl<T, const N: usize> DerefMut for Few<T, N> {
-    #[inline]
+    #[inline(always)]
     fn deref_mut(&mut self) -> &mut [T] {
         match &mut self.0 {
             Elements::Here(len, here) => &mut here[..*len as usize],
@@ -119,7 +135,7 @@ impl<T, const N: usize> DerefMut for Few<T, N> {
 impl<T, const N: usize> Index<usize> for Few<T, N> {
     type Output = T;
 
-    #[inline]
+    #[inline(always)]
     fn index(&self, number: usize) -> &T {
         match &self.0 {
             Elements::Here(len, here) => {
@@ -132,7 +148,7 @@ impl<T, const N: usize> Index<usize> for Few<T, N> {
 }
 
 impl<T, const N: usize> IndexMut<usize> for Few<T, N> {
-    #[inline]
+    #[inline(always)]
     fn index_mut(&mut self, number: usize) -> &mut T {
         match &mut self.0 {
             Elements::Here(len, here) => {
@@ -184,10 +200,42 @@ impl<T: Copy + Default, const N: usize> Extend<T> for Few<T, N> {
 
 impl<'a, T, const N: usize> IntoIterator for &'a Few<T, N> {
     type Item = &'a T;
-    type IntoIter = std::slice::Iter<'a, T>;
+    type IntoIter = Each<'a, T, N>;
 
-    fn into_iter(self) -> std::slice::Iter<'a, T> {
-        self.as_slice().iter()
+    fn into_iter(self) -> Each<'a, T, N> {
+        Each { few: self, next: 0 }
+    }
+}
+
+/// The elements of a list, one after the other: a step is one call where that of a slice's iterator is several.
+#[derive(Clone)]
+pub struct Each<'a, T, const N: usize> {
+    few: &'a Few<T, N>,
+    next: usize,
+}
+
+impl<'a, T, const N: usize> Iterator for Each<'a, T, N> {
+    type Item = &'a T;
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<&'a T> {
+        let number = self.next;
+        match &self.few.0 {
+            Elements::Here(len, here) if number < *len as usize => {
+                self.next = number + 1;
+                Some(&here[number])
+            }
+            Elements::Here(..) => None,
+            Elements::Elsewhere(all) => {
+                self.next = number + 1;
+                all.get(number)
+            }
+        }
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let left = self.few.len().saturating_sub(self.next);
+        (left, Some(left))
     }
 }
 
@@ -202,7 +250,11 @@ impl<'a, T, const N: usize> IntoIterator for &'a mut Few<T, N> {
 
 impl<T: PartialEq, const N: usize> PartialEq for Few<T, N> {
     fn eq(&self, other: &Few<T, N>) -> bool {
-        self.as_slice() == other.as_slice()
+        let mut number = 0;
+        while number < self.len() && number < other.len() && self[number] == other[number] {
+            number += 1;
+        }
+        number == self.len() && number == other.len()
     }
 }
 
@@ -210,7 +262,12 @@ impl<T: Eq, const N: usize> Eq for Few<T, N> {}
 
 impl<T: Hash, const N: usize> Hash for Few<T, N> {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.as_slice().hash(state);
+        state.write_usize(self.len());
+        let mut number = 0;
+        while number < self.len() {
+            self[number].hash(state);
+            number += 1;
+        }
     }
 }
 
@@ -236,6 +293,12 @@ mod tests {
             }
             let from_slice = Few::from_slice(&all);
             assert!(few == from_slice && few == all.iter().copied().collect(), "{few:?}");
+            assert!((&few).into_iter().eq(&all) && (&few).into_iter().size_hint() == (all.len(), Some(all.len())));
+            assert_eq!((few.len(), few.is_empty()), (all.len(), all.is_empty()));
+            let (mut longer, mut other) = (few.clone(), few.clone());
+            longer.push(7);
+            other.iter_mut().for_each(|element| *element += 1);
+            assert!((few == longer, longer == few, few == other) == (false, false, few.is_empty()), "{few:?}");
             few.iter_mut().for_each(|element| *element *= 3);
             all.iter_mut().for_each(|element| *element *= 3);
             for number in 0..all.len() {

@@ -265,13 +265,13 @@ impl Rewriter<'_> {
     ) -> NodeId {
         self.scope = node.scope;
         sweep::rename(&mut node.inputs, map);
-        let ty = node.ty;
-        let replacement = match rule(self, &node) {
-            Some(replacement) => replacement,
+        match rule(self, &node) {
+            Some(replacement) => {
+                debug_assert_eq!(self.ty(replacement), node.ty, "a replacement has the type of what it replaces");
+                replacement
+            }
             None => self.push(node),
-        };
-        debug_assert_eq!(self.ty(replacement), ty, "a replacement has the type of what it replaces");
-        replacement
+        }
     }
 
     /// Repeats a scalar to a shape, in the one spelling that passes write: a reshape to unit axes and a broadcast, each

@@ -85,7 +85,7 @@ impl KernelBuilder {
     /// Appends an operation, and a rounding behind a load of what [is rounded](KernelBuilder::round_loads); its type
     /// follows from its operands.
     pub fn push(&mut self, operation: Operation) -> Value {
-        let rounds = operation.place().is_some_and(|(buffer, _)| self.rounds(buffer));
+        let rounds = !self.rounded.is_empty() && operation.place().is_some_and(|(buffer, _)| self.rounds(buffer));
         let value = self.append(operation);
         if rounds { self.append(Operation::Float1(Float1::Bf16, value)) } else { value }
     }
@@ -150,18 +150,28 @@ impl KernelBuilder {
     ) -> Vec<Value> {
         let variable = Variable(self.kernel.variables);
         self.kernel.variables += 1;
-        let current: Vec<Value> = initial.iter().map(|&v| self.value(self.ty(v))).collect();
+        let current = self.alike(initial);
         self.open.push(Vec::new());
         let next = body(self, variable, &current);
         assert_eq!(next.len(), initial.len(), "each carried value has a next one");
         let statements = self.open.pop().expect("an open block");
-        let results: Vec<Value> = initial.iter().map(|&v| self.value(self.ty(v))).collect();
-        let carried = (0..initial.len())
-            .map(|i| Carried { initial: initial[i], current: current[i], next: next[i], result: results[i] })
-            .collect();
+        let results = self.alike(initial);
+        let mut carried = Vec::with_capacity(initial.len());
+        for (i, &initial) in initial.iter().enumerate() {
+            carried.push(Carried { initial, current: current[i], next: next[i], result: results[i] });
+        }
         let statement = Statement::For(Loop { variable, extent, guard, carried, body: statements });
         self.open.last_mut().expect("an open block").push(statement);
         results
+    }
+
+    /// New values of the types of some others.
+    fn alike(&mut self, values: &[Value]) -> Vec<Value> {
+        let mut alike = Vec::with_capacity(values.len());
+        for &value in values {
+            alike.push(self.value(self.ty(value)));
+        }
+        alike
     }
 
     /// The finished kernel.
@@ -370,11 +380,20 @@ impl Index {
     }
 
     fn add(&mut self, variable: Variable, stride: i64) {
-        match self.terms.iter().position(|(v, _)| *v == variable) {
-            Some(term) if self.terms[term].1 == -stride => _ = self.terms.remove(term),
-            Some(term) => self.terms[term].1 += stride,
-            None if stride != 0 => self.terms.push((variable, stride)),
-            None => {}
+        let mut term = 0;
+        while term < self.terms.len() {
+            if self.terms[term].0.0 == variable.0 {
+                if self.terms[term].1 == -stride {
+                    self.terms.remove(term);
+                } else {
+                    self.terms[term].1 += stride;
+                }
+                return;
+            }
+            term += 1;
+        }
+        if stride != 0 {
+            self.terms.push((variable, stride));
         }
     }
 
@@ -386,14 +405,22 @@ impl Index {
 
     /// The sum of this position and `factor` times another; at most one may hold a run-time row.
     pub fn plus_index(mut self, other: &Index, factor: i64) -> Index {
+        self.add_index(other, factor);
+        self
+    }
+
+    /// The same in place.
+    pub fn add_index(&mut self, other: &Index, factor: i64) {
         self.offset += other.offset * factor;
-        for &(variable, stride) in &other.terms {
+        let mut term = 0;
+        while term < other.terms.len() {
+            let (variable, stride) = other.terms[term];
             self.add(variable, stride * factor);
+            term += 1;
         }
         if let Some(row) = other.row {
             assert!(self.row.is_none(), "one run-time row an index");
             self.row = Some(Row { stride: row.stride * factor, ..row });
         }
-        self
     }
 }

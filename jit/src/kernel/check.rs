@@ -297,7 +297,10 @@ impl Checker<'_> {
     }
 
     fn operands<const N: usize>(&self, values: [Value; N], expected: ValueType) -> Result<(), Violation> {
-        values.into_iter().try_for_each(|value| self.operand(value, expected))
+        for value in &values {
+            self.operand(*value, expected)?;
+        }
+        Ok(())
     }
 
     fn operation(&self, operation: &Operation) -> Result<(), Violation> {
@@ -493,9 +496,14 @@ impl Checker<'_> {
             let span = last as i128 * stride as i128;
             range = (range.0 + span.min(0), range.1 + span.max(0));
         };
-        for (position, &(variable, stride)) in index.terms.iter().enumerate() {
-            if index.terms[..position].iter().any(|&(other, _)| other == variable) {
-                return Err(Violation::DoubledTerm { variable });
+        let terms = index.terms.as_slice();
+        for (position, &(variable, stride)) in terms.iter().enumerate() {
+            let mut before = 0;
+            while before < position {
+                if terms[before].0 == variable {
+                    return Err(Violation::DoubledTerm { variable });
+                }
+                before += 1;
             }
             match self.extents.get(variable.0 as usize) {
                 Some(&Some(extent)) => add(extent - 1, stride),

@@ -34,9 +34,15 @@ impl Operation {
             Operation::Affine(ref index)
             | Operation::Load { ref index, .. }
             | Operation::LoadPairs { ref index, .. }
-            | Operation::Splat { ref index, .. } => index.row.iter().for_each(|row| f(row.value)),
+            | Operation::Splat { ref index, .. } => {
+                if let Some(row) = &index.row {
+                    f(row.value);
+                }
+            }
             Operation::Gather { ref index, places, .. } => {
-                index.row.iter().for_each(|row| f(row.value));
+                if let Some(row) = &index.row {
+                    f(row.value);
+                }
                 f(places);
             }
             Operation::Float1(_, a)
@@ -49,11 +55,18 @@ impl Operation {
             | Operation::Int2(_, a, b)
             | Operation::CompareF32(_, a, b)
             | Operation::CompareI32(_, a, b)
-            | Operation::Mask2(_, a, b) => [a, b].into_iter().for_each(f),
+            | Operation::Mask2(_, a, b) => {
+                f(a);
+                f(b);
+            }
             Operation::Fma(a, b, c)
             | Operation::FmaPairs(a, b, c)
             | Operation::FmaQuads(a, b, c)
-            | Operation::Select(a, b, c) => [a, b, c].into_iter().for_each(f),
+            | Operation::Select(a, b, c) => {
+                f(a);
+                f(b);
+                f(c);
+            }
         }
     }
 }

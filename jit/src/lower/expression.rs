@@ -14,8 +14,8 @@ pub use build::{
 pub use emit::{Evaluation, Point, extremum};
 pub use strides::Strides;
 
-use kiln_graph::DType;
 use kiln_graph::op::{BinaryOp, CompareOp, Scalar, UnaryOp};
+use kiln_graph::{DType, Few};
 
 use crate::kernel::Element;
 
@@ -66,11 +66,12 @@ impl Affine {
 }
 
 /// A term, by its position in [`Expression::terms`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TermId(pub u32);
 
 impl TermId {
     /// The position.
+    #[inline(always)]
     pub fn index(self) -> usize {
         self.0 as usize
     }
@@ -118,16 +119,16 @@ pub enum Term {
 }
 
 impl Term {
-    /// The operands.
-    pub fn operands(&self) -> impl Iterator<Item = TermId> {
-        let [a, b, c] = match *self {
-            Term::Load { .. } | Term::Constant(_) | Term::Position(_) | Term::Root(_) => [None; 3],
-            Term::Unary(_, a) | Term::Convert(a) => [Some(a), None, None],
-            Term::Random { step, first, .. } => [Some(step), first, None],
-            Term::Binary(_, a, b) | Term::Compare(_, a, b) => [Some(a), Some(b), None],
-            Term::Select(a, b, c) => [Some(a), Some(b), Some(c)],
-        };
-        [a, b, c].into_iter().flatten()
+    /// The operands. Asked for by every walk over terms.
+    pub fn operands(&self) -> Few<TermId, 3> {
+        match *self {
+            Term::Load { .. } | Term::Constant(_) | Term::Position(_) | Term::Root(_) => Few::new(),
+            Term::Unary(_, a) | Term::Convert(a) => Few::from_slice(&[a]),
+            Term::Random { step, first: None, .. } => Few::from_slice(&[step]),
+            Term::Random { step, first: Some(first), .. } => Few::from_slice(&[step, first]),
+            Term::Binary(_, a, b) | Term::Compare(_, a, b) => Few::from_slice(&[a, b]),
+            Term::Select(a, b, c) => Few::from_slice(&[a, b, c]),
+        }
     }
 
     /// The same term over other operands.
@@ -324,10 +325,18 @@ impl Expression {
         // Operands come before users: backwards, a term is marked before it is looked at.
         for index in (0..self.terms.len()).rev() {
             if needed[index] {
-                self.terms[index].operands().for_each(|id| needed[id.index()] = true);
+                for &id in &self.terms[index].operands() {
+                    needed[id.index()] = true;
+                }
             }
         }
-        (0..self.terms.len() as u32).map(TermId).filter(|id| needed[id.index()]).collect()
+        let mut all = Vec::new();
+        for (number, needed) in needed.into_iter().enumerate() {
+            if needed {
+                all.push(TermId(number as u32));
+            }
+        }
+        all
     }
 
     /// Appends a term.

@@ -41,7 +41,7 @@ impl Point {
         let mut lanes = 0;
         for (axis, &stride) in affine.strides.iter().enumerate() {
             if stride != 0 {
-                index = index.plus_index(&self.coordinates[axis], stride);
+                index.add_index(&self.coordinates[axis], stride);
                 lanes += self.lanes[axis] * stride;
             }
         }
@@ -102,7 +102,7 @@ impl<'a> Evaluation<'a> {
                 && term.affine().is_none_or(|a| a.strides.iter().enumerate().all(|(axis, &s)| s == 0 || known(axis)));
             // Leaves decide, and users follow: in `scale * 2 + x[i]` the product is computed once, before the loop over
             // i.
-            fixed[id.index()] = here && term.operands().all(|operand| fixed[operand.index()]);
+            fixed[id.index()] = here && term.operands().iter().all(|operand| fixed[operand.index()]);
             if fixed[id.index()] {
                 self.value(kernel, id, point, &[]);
             }
@@ -128,16 +128,16 @@ impl<'a> Evaluation<'a> {
         asked[id.index()] = true;
         let mut unknown = Vec::new();
         let mut open = 1;
-        for index in (0..=id.index()).rev() {
-            if open == 0 {
-                break;
-            }
+        let mut index = id.index() + 1;
+        while open > 0 {
+            index -= 1;
             if !asked[index] {
                 continue;
             }
             open -= 1;
             unknown.push(TermId(index as u32));
-            for operand in self.expression.terms[index].operands().map(TermId::index) {
+            for operand in &self.expression.terms[index].operands() {
+                let operand = operand.index();
                 if self.values[operand].is_none() && !asked[operand] {
                     asked[operand] = true;
                     open += 1;

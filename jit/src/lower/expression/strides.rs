@@ -81,7 +81,11 @@ impl IndexMut<usize> for Strides {
 impl FromIterator<i64> for Strides {
     fn from_iter<I: IntoIterator<Item = i64>>(values: I) -> Strides {
         let mut strides = Strides::zeros(0);
-        values.into_iter().for_each(|value| strides.insert(strides.length, value));
+        for value in values {
+            assert!(strides.length < MOST_AXES, "{} axes", strides.length);
+            strides.values[strides.length] = value;
+            strides.length += 1;
+        }
         strides
     }
 }
