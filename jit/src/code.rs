@@ -31,12 +31,11 @@ use cranelift_module::{Module, default_libcall_names};
 use kiln_rt::Pool;
 use kiln_rt::buffer::{ALIGNMENT, Buffer};
 use kiln_rt::denormals;
-use rustc_hash::FxHashMap;
 
 use crate::emit::{CODE_ALIGNMENT, Cranelift, EmitError, EmitterKind};
 use crate::kernel::{self, Access, Element, Footprints, Kernel, Move, Moving, Origin, Slice};
 use bound::check;
-use emitted::{emit, print};
+use emitted::{distinct, emit, print};
 
 /// The emitted function of a kernel: `arguments, begin, end`.
 type Entry = unsafe extern "C" fn(*const *mut u8, usize, usize);
@@ -69,15 +68,7 @@ impl Code {
             let reason = format!("it does not run what the emitter `{emitter}` gives");
             return Err(EmitError::Machine { reason }.into());
         }
-        let mut numbers = FxHashMap::default();
-        let mut distinct = Vec::new();
-        let number = |kernel| {
-            *numbers.entry(kernel).or_insert_with(|| {
-                distinct.push(kernel);
-                distinct.len() - 1
-            })
-        };
-        let numbers: Vec<usize> = kernels.iter().map(number).collect();
+        let (distinct, numbers) = distinct(kernels);
         if std::env::var("DUMP").is_ok_and(|dump| dump == "asm") {
             print(&distinct, emitter)?;
         }

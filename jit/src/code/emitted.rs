@@ -5,6 +5,8 @@ use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
+use rustc_hash::FxHashMap;
+
 use crate::emit::{EmitError, Emitter, EmitterKind};
 use crate::kernel::{Footprints, Kernel, KernelError};
 
@@ -48,6 +50,26 @@ pub(super) fn emit(kernels: &[&Kernel], kind: EmitterKind) -> Result<Vec<(Vec<u8
     });
     functions.sort_by_key(|(number, _)| *number);
     functions.into_iter().map(|(_, function)| function).collect()
+}
+
+/// The kernels that differ from those before them, and which of these each one is.
+pub(super) fn distinct(kernels: &[Kernel]) -> (Vec<&Kernel>, Vec<usize>) {
+    // By what tells most apart: to hash all statements takes longer than to compare the kernels that are left.
+    let mut alike: FxHashMap<(&str, usize, usize), Vec<usize>> = FxHashMap::default();
+    let mut distinct: Vec<&Kernel> = Vec::new();
+    let mut numbers = Vec::with_capacity(kernels.len());
+    for kernel in kernels {
+        let elements = kernel.buffers.iter().fold(0, |sum: usize, buffer| sum.wrapping_add(buffer.elements));
+        let alike = alike.entry((&kernel.name, kernel.values.len(), elements)).or_default();
+        let equal = alike.iter().copied().find(|&number| distinct[number] == kernel);
+        let number = equal.unwrap_or(distinct.len());
+        if equal.is_none() {
+            distinct.push(kernel);
+            alike.push(number);
+        }
+        numbers.push(number);
+    }
+    (distinct, numbers)
 }
 
 /// Prints the instructions of each kernel to the standard error output.

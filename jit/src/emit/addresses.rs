@@ -8,12 +8,11 @@
 //! loop's.
 
 use kiln_graph::Few;
-use rustc_hash::FxHashMap;
 
 use crate::kernel::{BufferId, Index, Kernel, Operation, Statement, Variable};
 
 /// A place, by its position in [`Addresses::places`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct PlaceId(pub u32);
 
 /// What a chain of places starts from.
@@ -45,7 +44,10 @@ pub enum Place {
 #[derive(Debug)]
 pub struct Addresses {
     places: Vec<Place>,
-    ids: FxHashMap<Place, PlaceId>,
+    /// The chain that starts from each buffer, the last from 0: its root.
+    roots: Vec<Option<PlaceId>>,
+    /// Of each place, the places one step further.
+    next: Vec<Few<PlaceId, 4>>,
     /// The places that move with each variable, by variable.
     moving: Vec<Vec<PlaceId>>,
     /// How many loops are around each variable's own.
@@ -59,7 +61,8 @@ impl Addresses {
     pub fn new(kernel: &Kernel) -> Addresses {
         let mut addresses = Addresses {
             places: Vec::new(),
-            ids: FxHashMap::default(),
+            roots: vec![None; kernel.buffers.len() + 1],
+            next: Vec::new(),
             moving: vec![Vec::new(); kernel.variables as usize],
             depths: (0..kernel.variables).collect(),
             sizes: kernel.buffers.iter().map(|buffer| buffer.element.bytes() as i64).collect(),
@@ -89,33 +92,80 @@ impl Addresses {
 
     /// The place of an index, found or made.
     fn chain(&mut self, base: Base, index: &Index) -> PlaceId {
-        let mut id = self.place(Place::Root(base));
-        for &(variable, stride) in &self.steps(base, index) {
-            id = self.place(Place::Step { outer: id, variable, stride });
+        let root = self.root(base);
+        let mut id = match self.roots[root] {
+            Some(id) => id,
+            None => {
+                let id = self.add(Place::Root(base));
+                self.roots[root] = Some(id);
+                id
+            }
+        };
+        let (unit, mut depth) = (self.unit(base), 0);
+        while let Some((variable, stride, behind)) = self.outermost(unit, index, depth) {
+            depth = behind;
+            let step = Place::Step { outer: id, variable, stride };
+            id = match self.further(id, variable, stride) {
+                Some(further) => further,
+                None => {
+                    let further = self.add(step);
+                    self.next[id.0 as usize].push(further);
+                    self.moving[variable.0 as usize].push(further);
+                    further
+                }
+            };
         }
         id
     }
 
-    /// The terms of an index, outermost loop first, in the base's units.
-    fn steps(&self, base: Base, index: &Index) -> Few<(Variable, i64), 6> {
-        let unit = self.unit(base);
-        let mut steps: Few<(Variable, i64), 6> =
-            index.terms.iter().map(|&(v, stride)| (v, stride * unit)).filter(|&(_, stride)| stride != 0).collect();
-        steps.sort_by_key(|(variable, _)| self.depths[variable.0 as usize]);
-        steps
+    fn add(&mut self, place: Place) -> PlaceId {
+        self.places.push(place);
+        self.next.push(Few::new());
+        PlaceId(self.places.len() as u32 - 1)
     }
 
-    fn place(&mut self, place: Place) -> PlaceId {
-        let places = &mut self.places;
-        let moving = &mut self.moving;
-        *self.ids.entry(place).or_insert_with(|| {
-            let id = PlaceId(places.len() as u32);
-            places.push(place);
-            if let Place::Step { variable, .. } = place {
-                moving[variable.0 as usize].push(id);
+    /// Where the root of a base's chain stands in the list of roots.
+    fn root(&self, base: Base) -> usize {
+        match base {
+            Base::Buffer(buffer) => buffer.0 as usize,
+            Base::Zero => self.sizes.len(),
+        }
+    }
+
+    /// The place that is one step further than another one, if there is one. This is asked for each term of each access,
+    /// by emitters more than once: few places go on from one, and a map's look costs more than to compare them.
+    fn further(&self, from: PlaceId, variable: Variable, stride: i64) -> Option<PlaceId> {
+        let (next, places) = (self.next[from.0 as usize].as_slice(), self.places.as_slice());
+        let mut number = 0;
+        while number < next.len() {
+            if let Place::Step { variable: along, stride: by, .. } = places[next[number].0 as usize]
+                && along.0 == variable.0
+                && by == stride
+            {
+                return Some(next[number]);
             }
-            id
-        })
+            number += 1;
+        }
+        None
+    }
+
+    /// Of the terms of an index that of the outermost loop from a depth on: its variable, its stride in the base's units,
+    /// and the depth behind it. Terms are few and have depths of their own, so that to look through them again for each
+    /// is less than to sort them.
+    fn outermost(&self, unit: i64, index: &Index, from: u32) -> Option<(Variable, i64, u32)> {
+        let (terms, depths) = (index.terms.as_slice(), self.depths.as_slice());
+        let mut found = None;
+        let mut least = u32::MAX;
+        let mut number = 0;
+        while number < terms.len() {
+            let (variable, stride) = terms[number];
+            let depth = depths[variable.0 as usize];
+            if depth >= from && depth < least && stride * unit != 0 {
+                (found, least) = (Some((variable, stride * unit, depth + 1)), depth);
+            }
+            number += 1;
+        }
+        found
     }
 
     /// All places; a place comes after the one that it moves.
@@ -131,11 +181,13 @@ impl Addresses {
     /// Where an index of the kernel stands: its place and its distance from it, in bytes (affine values: in units). A
     /// run-time row is not counted.
     pub fn locate(&self, base: Base, index: &Index) -> (PlaceId, i64) {
-        let mut id = self.ids[&Place::Root(base)];
-        for &(variable, stride) in &self.steps(base, index) {
-            id = self.ids[&Place::Step { outer: id, variable, stride }];
+        let mut id = self.roots[self.root(base)].expect("a base of the kernel's accesses");
+        let (unit, mut depth) = (self.unit(base), 0);
+        while let Some((variable, stride, behind)) = self.outermost(unit, index, depth) {
+            depth = behind;
+            id = self.further(id, variable, stride).expect("a place of the kernel's accesses");
         }
-        (id, index.offset * self.unit(base))
+        (id, index.offset * unit)
     }
 
     /// The size of an element in the units in which places of a base move.

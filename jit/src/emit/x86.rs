@@ -32,8 +32,6 @@ mod registers;
 mod tiles;
 mod values;
 
-use rustc_hash::FxHashMap;
-
 use super::addresses::{Addresses, PlaceId};
 use super::{EmitError, Emitter};
 use crate::kernel::{BufferId, Index, Kernel, Operation, Row, Statement};
@@ -142,8 +140,8 @@ struct Body<'a> {
     out: Assembly,
     /// The statements passed so far, as [`Values`] counts them.
     position: u32,
-    /// Loads that are left to the operation that uses them.
-    deferred: FxHashMap<Id, Deferred<'a>>,
+    /// By value: loads that are left to the operation that uses them.
+    deferred: Vec<Option<Deferred<'a>>>,
     /// The row whose address a register holds.
     row: Option<(PlaceId, Row)>,
 }
@@ -183,7 +181,7 @@ impl<'a> Body<'a> {
             registers,
             out: Assembly::new(emitter.level, length),
             position: 0,
-            deferred: FxHashMap::default(),
+            deferred: vec![None; kernel.values.len()],
             row: None,
         }
     }
@@ -198,11 +196,11 @@ impl<'a> Body<'a> {
                     if !self.values.uses(id).is_empty() && !self.defer(id, operation, &body[number + 1..]) {
                         self.operation(id, operation);
                     }
-                    self.finish(statement);
+                    self.finish();
                 }
                 Statement::Store { buffer, index, stride, active, value } => {
                     self.store(*buffer, index, *stride, *active, *value);
-                    self.finish(statement);
+                    self.finish();
                 }
                 Statement::Prefetch { buffer, index } => self.prefetch(*buffer, index),
                 Statement::Tile(statement) => self.tile(statement),
@@ -212,10 +210,13 @@ impl<'a> Body<'a> {
         }
     }
 
-    /// After a statement: what it used for the last time leaves its register.
-    fn finish(&mut self, statement: &Statement) {
-        for &id in &self.values.uses_of(self.kernel, statement) {
-            self.release(id);
+    /// After the statement at this position: what it used for the last time leaves its register.
+    fn finish(&mut self) {
+        let used = self.values.uses_at(self.position);
+        let mut number = used.start;
+        while number < used.end {
+            self.release(self.values.used(number));
+            number += 1;
         }
         self.registers.unpin();
     }
@@ -258,7 +259,7 @@ impl<'a> Body<'a> {
         let Statement::Let(_, user) = &next[ahead - 1] else { return false };
         let takes = self.takes_memory(user, id);
         if takes {
-            self.deferred.insert(id, deferred);
+            self.deferred[id.0 as usize] = Some(deferred);
         }
         takes
     }

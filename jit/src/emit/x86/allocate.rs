@@ -8,10 +8,10 @@ use super::instructions::{BROADCAST, LOAD, MOVE, XOR};
 use super::registers::MASKS;
 use super::values::Constant;
 use super::values::Id;
-use super::{Body, Level};
+use super::{Body, Deferred, Level};
 use crate::kernel::Index;
 
-impl Body<'_> {
+impl<'a> Body<'a> {
     /// The name of a register at the kernel's length.
     pub(super) fn name(&self, register: u8) -> Register {
         match register.checked_sub(MASKS) {
@@ -30,7 +30,7 @@ impl Body<'_> {
         let register = self.vacate(self.values.is_mask(id), self.registers.hint(id));
         self.bring(id, register);
         self.registers.put(register, id);
-        if self.deferred.remove(&id).is_some() {
+        if self.take_deferred(id).is_some() {
             self.out.defined(id, register);
         }
         self.registers.touch(register);
@@ -49,7 +49,7 @@ impl Body<'_> {
 
     /// A value as an operand that may lie in memory.
     pub(super) fn operand(&mut self, id: Id) -> Operand {
-        if let Some(deferred) = self.deferred.remove(&id) {
+        if let Some(deferred) = self.take_deferred(id) {
             let memory = self.memory(deferred.buffer, deferred.index);
             return Memory { broadcast: deferred.splat, ..memory }.into();
         }
@@ -60,6 +60,11 @@ impl Body<'_> {
             return self.name(register).into();
         }
         self.in_memory(id).into()
+    }
+
+    /// The load of a value, if it was left to this statement, which has it now. Constants are no loads.
+    pub(super) fn take_deferred(&mut self, id: Id) -> Option<Deferred<'a>> {
+        self.deferred.get_mut(id.0 as usize)?.take()
     }
 
     /// Whether a value is an operand in memory, unless a register is free for it.
@@ -109,7 +114,7 @@ impl Body<'_> {
             self.registers.touch(from);
             return self.copy(from, to);
         }
-        if let Some(deferred) = self.deferred.get(&id).copied() {
+        if let Some(&Some(deferred)) = self.deferred.get(id.0 as usize) {
             let memory = self.memory(deferred.buffer, deferred.index);
             let op = if deferred.splat { BROADCAST } else { LOAD };
             return self.out.push(op.code(self.level, self.length), &[name.into(), memory.into()]);

@@ -142,8 +142,9 @@ impl Assembly {
         let mut instruction = Instruction::default();
         instruction.set_code(code);
         let mut base = None;
-        for (number, operand) in operands.iter().enumerate() {
-            let kind = match *operand {
+        let mut number = 0;
+        while number < operands.len() {
+            let kind = match operands[number] {
                 Operand::Register(register) => {
                     instruction.set_op_register(number as u32, register);
                     OpKind::Register
@@ -186,6 +187,7 @@ impl Assembly {
                 }
             };
             instruction.set_op_kind(number as u32, kind);
+            number += 1;
         }
         if let Some((mask, merge)) = mask {
             instruction.set_op_mask(mask);
@@ -243,40 +245,41 @@ impl Assembly {
 
     /// The bytes: code, then constants; with `listing`, the code as text too.
     pub fn encode(self, homes: &Homes, frame: Frame, mut listing: Option<&mut String>) -> Result<Vec<u8>, String> {
+        // The encoder appends to a buffer of its own, of which so many bytes are there.
         let mut encoder = Encoder::new(64);
-        let mut bytes: Vec<u8> = Vec::new();
+        let mut at = 0;
         let mut labels: Vec<Option<usize>> = vec![None; self.labels as usize];
         // Distances that are not known yet: where they stand, and to what; both are relative to the end of their instruction.
         let (mut branches, mut constants) = (Vec::new(), Vec::new());
-        let mut formatter = FastFormatter::new();
+        let mut formatter = listing.is_some().then(FastFormatter::new);
         for item in &self.items {
             let (mut instruction, base) = match *item {
                 Item::Instruction(instruction, base) => (instruction, base),
                 Item::Label(label) => {
-                    labels[label.0 as usize] = Some(bytes.len());
+                    labels[label.0 as usize] = Some(at);
                     continue;
                 }
                 Item::Head(label) => {
-                    while !bytes.len().is_multiple_of(HEAD) {
-                        let missing = HEAD - bytes.len() % HEAD;
-                        bytes.extend(NOTHING[missing.min(NOTHING.len()) - 1]);
+                    while !at.is_multiple_of(HEAD) {
+                        let nothing = NOTHING[(HEAD - at % HEAD).min(NOTHING.len()) - 1];
+                        nothing.iter().for_each(|&byte| encoder.write_u8(byte));
+                        at += nothing.len();
                     }
-                    labels[label.0 as usize] = Some(bytes.len());
+                    labels[label.0 as usize] = Some(at);
                     if let Some(text) = &mut listing {
-                        text.push_str(&format!("{:6x}:\n", bytes.len()));
+                        text.push_str(&format!("{at:6x}:\n"));
                     }
                     continue;
                 }
                 Item::Branch(code, label) => {
-                    let here = bytes.len();
                     let target = labels[label.0 as usize];
                     // Two bytes, the distance from behind them in the second.
-                    let short = target.is_some_and(|target| here + 2 - target <= 128);
+                    let short = target.is_some_and(|target| at + 2 - target <= 128);
                     let code = if short { code.as_short_branch() } else { code };
-                    let branch = Instruction::with_branch(code, target.unwrap_or(here) as u64);
+                    let branch = Instruction::with_branch(code, target.unwrap_or(at) as u64);
                     let branch = branch.map_err(|error| error.to_string())?;
                     if target.is_none() {
-                        branches.push((label, here));
+                        branches.push((label, at));
                     }
                     (branch, None)
                 }
@@ -285,7 +288,7 @@ impl Assembly {
                     (self.store(register), Some(Base::Home(home)))
                 }
             };
-            let start = bytes.len();
+            let start = at;
             match base {
                 None => (),
                 Some(Base::Register(_)) => {
@@ -300,22 +303,18 @@ impl Assembly {
                     instruction.set_memory_displacement64(start as u64);
                 }
             }
-            encoder.encode(&instruction, start as u64).map_err(|error| format!("{:?}: {error}", instruction.code()))?;
-            let offsets = encoder.get_constant_offsets();
-            let encoded = encoder.take_buffer();
-            bytes.extend(&encoded);
+            let encoded = encoder.encode(&instruction, start as u64);
+            at += encoded.map_err(|error| format!("{:?}: {error}", instruction.code()))?;
             if let Some(Base::Constant(number)) = base {
-                constants.push((number, start + offsets.displacement_offset(), bytes.len()));
+                constants.push((number, start + encoder.get_constant_offsets().displacement_offset(), at));
             }
-            if let Some(text) = &mut listing {
+            if let (Some(text), Some(formatter)) = (&mut listing, &mut formatter) {
                 text.push_str(&format!("{start:6x}    "));
                 formatter.format(&instruction, text);
                 text.push('\n');
             }
-            let mut encoded = encoded;
-            encoded.clear();
-            encoder.set_buffer(encoded);
         }
+        let mut bytes = encoder.take_buffer();
         for (label, at) in branches {
             let target = labels[label.0 as usize].ok_or("a jump to nowhere")?;
             // `0f 8x` and 32 bits: jumps ahead are always long.

@@ -72,7 +72,7 @@ impl<'a> Body<'a> {
         self.out.branch(Code::Jb_rel32_64, task);
 
         let kept: Vec<Register> =
-            self.pointers.used().into_iter().filter(|&register| self.convention.keeps(register)).collect();
+            self.pointers.used().iter().copied().filter(|&register| self.convention.keeps(register)).collect();
         let vectors: Vec<u8> =
             self.convention.kept_vectors().filter(|&register| self.registers.was_used(register)).collect();
         // The frame: vectors that the caller wants back, spilled values, the caller's stack pointer, scalars.

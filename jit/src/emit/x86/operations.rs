@@ -266,7 +266,7 @@ impl<'a> Body<'a> {
     /// A copy of a value, which may have been left to this operation.
     pub(super) fn bring_to(&mut self, id: Id, to: u8) {
         self.bring(id, to);
-        self.deferred.remove(&id);
+        self.take_deferred(id);
     }
 
     fn int2(&mut self, id: Id, function: Int2, a: Id, b: Id) {

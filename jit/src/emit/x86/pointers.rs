@@ -54,6 +54,7 @@ enum Kept {
 pub struct Pointers {
     places: Vec<Location>,
     counts: Vec<Option<Location>>,
+    used: Vec<Register>,
     /// The table of arguments.
     pub arguments: Location,
     /// The number of the task.
@@ -124,6 +125,7 @@ impl Pointers {
         let mut pointers = Pointers {
             places: vec![here; count],
             counts: vec![None; kernel.variables as usize],
+            used: Vec::new(),
             arguments: here,
             task: here,
             end: here,
@@ -150,6 +152,8 @@ impl Pointers {
                 Kept::End => pointers.end = location,
             }
         }
+        let is_used = |&number: &usize| !taken[number].is_empty();
+        pointers.used = (0..GIVEN.len()).filter(is_used).map(|number| GIVEN[number]).collect();
         pointers
     }
 
@@ -164,16 +168,8 @@ impl Pointers {
     }
 
     /// Every register that is used, but for the three that hold things for an instruction.
-    pub fn used(&self) -> Vec<Register> {
-        let all = self.places.iter().chain(self.counts.iter().flatten());
-        let all = all.chain([&self.arguments, &self.task, &self.end]);
-        let used: Vec<Register> = all
-            .filter_map(|location| match location {
-                Location::Register(register) => Some(*register),
-                Location::Scalar(_) => None,
-            })
-            .collect();
-        GIVEN.into_iter().filter(|register| used.contains(register)).collect()
+    pub fn used(&self) -> &[Register] {
+        &self.used
     }
 }
 

@@ -35,6 +35,8 @@ pub struct Registers {
     places: Vec<Option<u8>>,
     touched: Vec<u32>,
     stamp: u32,
+    /// A bit for each register that holds a value, and for each that stays as it is.
+    full: u64,
     pinned: u64,
     headers: Vec<Header>,
     /// Where a value would best come into being.
@@ -54,6 +56,7 @@ impl Registers {
             places: vec![None; values],
             touched: vec![0; values],
             stamp: 0,
+            full: 0,
             pinned: 0,
             headers: Vec::new(),
             hints: vec![None; values],
@@ -73,18 +76,28 @@ impl Registers {
     }
 
     /// The register that holds a value.
+    #[inline(always)]
     pub fn of(&self, id: Id) -> Option<u8> {
         self.places[id.0 as usize]
     }
 
     /// The value in a register.
+    #[inline(always)]
     pub fn held(&self, register: u8) -> Option<Id> {
         self.holds[register as usize]
     }
 
     /// The values in registers.
     pub fn all_held(&self) -> Vec<Id> {
-        self.holds.iter().flatten().copied().collect()
+        let mut all = Vec::new();
+        let mut register = 0;
+        while register < COUNT {
+            if let Some(id) = self.holds[register] {
+                all.push(id);
+            }
+            register += 1;
+        }
+        all
     }
 
     /// The register of a value is read.
@@ -115,6 +128,7 @@ impl Registers {
         debug_assert!(self.held(register).is_none() && self.of(id).is_none());
         self.holds[register as usize] = Some(id);
         self.places[id.0 as usize] = Some(register);
+        self.full |= 1 << register;
         self.used |= 1 << register;
     }
 
@@ -122,26 +136,38 @@ impl Registers {
     pub fn free(&mut self, register: u8) -> Option<Id> {
         let id = self.holds[register as usize].take()?;
         self.places[id.0 as usize] = None;
+        self.full &= !(1 << register);
         Some(id)
     }
 
     /// A register that is free, the wished one if it is.
     pub fn vacant(&self, mask: bool, wish: Option<u8>) -> Option<u8> {
-        let vacant = |&register: &u8| self.held(register).is_none() && !self.is_pinned(register);
-        wish.filter(vacant).or_else(|| self.class(mask).find(vacant))
+        let free = !(self.full | self.pinned);
+        if let Some(wish) = wish
+            && free >> wish & 1 == 1
+        {
+            return Some(wish);
+        }
+        let class = self.class(mask);
+        let free = free & ((1 << class.end) - (1 << class.start));
+        if free == 0 { None } else { Some(free.trailing_zeros() as u8) }
     }
 
     /// The register whose value is used again last, and the value. Values that cost no store when they leave do so a
     /// little earlier. `None` if all registers are pinned.
     pub fn victim(&mut self, mask: bool, values: &mut Values, position: u32) -> Option<(u8, Id)> {
-        let candidates = self.class(mask).filter(|&register| !self.is_pinned(register));
-        let farthest = candidates.filter_map(|register| {
-            let id = self.held(register)?;
+        let mut farthest: Option<(u32, u8, Id)> = None;
+        for register in self.class(mask) {
+            let Some(id) = self.held(register).filter(|_| !self.is_pinned(register)) else { continue };
             let distance = values.next_use(id, position).map_or(u32::MAX, |next| next - position);
             let stored = values.known(id).is_some() || self.homes.of(id).is_some();
-            Some((if stored { distance.saturating_add(distance / 2) } else { distance }, register, id))
-        });
-        farthest.max().map(|(_, register, id)| (register, id))
+            let distance = if stored { distance.saturating_add(distance / 2) } else { distance };
+            // Of equals the last register.
+            if farthest.is_none_or(|(most, ..)| distance >= most) {
+                farthest = Some((distance, register, id));
+            }
+        }
+        farthest.map(|(_, register, id)| (register, id))
     }
 
     /// The value in a register leaves it; the open loops take note.
@@ -178,9 +204,17 @@ impl Registers {
     /// The innermost open loop ends. What its iterations rely on: registers with their values.
     pub fn close(&mut self) -> Vec<(u8, Id)> {
         let header = self.headers.pop().expect("a loop is open");
-        let relied = |&(register, _): &(u8, Id)| header.fates[register as usize] != Fate::LeftUnused;
-        let held = |register: usize| header.held[register].map(|id| (register as u8, id));
-        (0..COUNT).filter_map(held).filter(relied).collect()
+        let mut relied = Vec::new();
+        let mut register = 0;
+        while register < COUNT {
+            if let Some(id) = header.held[register]
+                && header.fates[register] != Fate::LeftUnused
+            {
+                relied.push((register as u8, id));
+            }
+            register += 1;
+        }
+        relied
     }
 
     /// Where a value would best come into being.

@@ -78,6 +78,11 @@ pub struct Values {
     uses: Vec<Few<u32, 4>>,
     passed: Vec<usize>,
     defined: Vec<u32>,
+    /// The values that are defined, in order.
+    order: Vec<Id>,
+    /// What statements use, one statement's after the other's; where each position's begins.
+    used: Vec<Id>,
+    begins: Vec<u32>,
     /// By variable.
     loops: Vec<LoopFacts>,
     open: Vec<Variable>,
@@ -98,6 +103,9 @@ impl Values {
             uses: vec![Few::new(); count],
             passed: Vec::new(),
             defined: vec![0; count],
+            order: Vec::new(),
+            used: Vec::new(),
+            begins: vec![0],
             loops: vec![LoopFacts::default(); kernel.variables as usize],
             open: Vec::new(),
             position: 0,
@@ -109,7 +117,7 @@ impl Values {
 
     fn block(&mut self, kernel: &Kernel, body: &[Statement]) {
         for statement in body {
-            self.position += 1;
+            self.advance();
             match statement {
                 Statement::Let(value, operation) => {
                     if let Some(constant) = constant(operation) {
@@ -120,19 +128,17 @@ impl Values {
                         self.same[value.0 as usize] = self.id(*a);
                         continue;
                     }
-                    self.defined[value.0 as usize] = self.position;
-                    self.uses_of(kernel, statement).iter().for_each(|&id| self.mark(id));
+                    self.define(*value, self.position);
+                    self.use_all(kernel, statement);
                 }
                 Statement::Prefetch { .. } | Statement::Tile(_) => {}
-                Statement::Store { .. } => {
-                    self.uses_of(kernel, statement).iter().for_each(|&id| self.mark(id));
-                }
+                Statement::Store { .. } => self.use_all(kernel, statement),
                 Statement::For(l) if l.extent == 1 && l.guard.is_none() => {
                     for carried in &l.carried {
                         self.same[carried.current.0 as usize] = self.id(carried.initial);
                     }
                     self.block(kernel, &l.body);
-                    self.position += 1;
+                    self.advance();
                     for carried in &l.carried {
                         self.same[carried.result.0 as usize] = self.id(carried.next);
                     }
@@ -142,18 +148,32 @@ impl Values {
         }
     }
 
+    /// The next position begins.
+    fn advance(&mut self) {
+        self.position += 1;
+        self.begins.push(self.used.len() as u32);
+    }
+
+    fn define(&mut self, value: Value, position: u32) {
+        self.defined[value.0 as usize] = position;
+        self.order.push(Id(value.0));
+    }
+
     fn repeat(&mut self, kernel: &Kernel, l: &Loop) {
         let start = self.position;
-        l.guard.iter().for_each(|&guard| self.mark(self.id(guard)));
+        let first = self.order.len();
+        if let Some(guard) = l.guard {
+            self.mark(self.id(guard));
+        }
         self.loops[l.variable.0 as usize].start = start;
         self.loops[l.variable.0 as usize].rare = l.guard.is_some();
         for carried in &l.carried {
             self.mark(self.id(carried.initial));
-            self.defined[carried.current.0 as usize] = start;
+            self.define(carried.current, start);
         }
         self.open.push(l.variable);
         self.block(kernel, &l.body);
-        self.position += 1;
+        self.advance();
         for carried in &l.carried {
             self.mark(self.id(carried.next));
         }
@@ -164,77 +184,124 @@ impl Values {
         for id in self.loops[l.variable.0 as usize].outside.clone() {
             self.mark(id);
         }
+        self.loops[l.variable.0 as usize].pressure = self.pressure(&self.order[first..], start, end);
         for carried in &l.carried {
-            self.defined[carried.result.0 as usize] = end;
+            self.define(carried.result, end);
         }
-        self.loops[l.variable.0 as usize].pressure = self.pressure(start, end);
     }
 
-    /// How many values that are defined within some positions live at once.
-    fn pressure(&self, start: u32, end: u32) -> [usize; 2] {
+    /// How many of the values that are defined within some positions live at once.
+    fn pressure(&self, inside: &[Id], start: u32, end: u32) -> [usize; 2] {
         let mut changes = vec![[0i32; 2]; (end - start + 2) as usize];
-        for id in 0..self.masks.len() {
-            let (defined, Some(&last)) = (self.defined[id], self.uses[id].last()) else { continue };
-            if defined >= start && defined < end {
-                let class = self.masks[id] as usize;
-                changes[(defined - start) as usize][class] += 1;
-                changes[(last.clamp(defined + 1, end + 1) - start) as usize][class] -= 1;
+        let changes = changes.as_mut_slice();
+        for id in inside {
+            let slot = id.0 as usize;
+            let (defined, uses) = (self.defined[slot], self.uses[slot].as_slice());
+            if uses.is_empty() {
+                continue;
             }
+            let last = uses[uses.len() - 1];
+            let gone = if last <= defined { defined + 1 } else { last };
+            let class = self.masks[slot] as usize;
+            changes[(defined - start) as usize][class] += 1;
+            changes[(if gone > end { end + 1 } else { gone } - start) as usize][class] -= 1;
         }
-        let (mut alive, mut most) = ([0i32; 2], [0; 2]);
-        for change in changes {
-            for class in 0..2 {
-                alive[class] += change[class];
-                most[class] = most[class].max(alive[class] as usize);
+        let (mut alive, mut most) = ([0i32; 2], [0i32; 2]);
+        let mut position = 0;
+        while position < changes.len() {
+            let mut class = 0;
+            while class < 2 {
+                alive[class] += changes[position][class];
+                if alive[class] > most[class] {
+                    most[class] = alive[class];
+                }
+                class += 1;
             }
+            position += 1;
         }
-        most
+        most.map(|most| most as usize)
     }
 
     fn mark(&mut self, id: Id) {
         let slot = id.0 as usize;
-        self.uses[slot].push(self.position);
-        for variable in self.open.iter().rev() {
-            let facts = &mut self.loops[variable.0 as usize];
-            if self.defined[slot] >= facts.start && self.constants[slot].is_none() {
+        let is_constant = self.constants[slot].is_some();
+        let uses = &mut self.uses[slot];
+        let before = if uses.is_empty() { 0 } else { uses[uses.len() - 1] };
+        uses.push(self.position);
+        let (open, defined) = (self.open.as_slice(), self.defined[slot]);
+        let mut inner = open.len();
+        while inner > 0 {
+            inner -= 1;
+            let facts = &mut self.loops[open[inner].0 as usize];
+            // It is defined in the loop, or has been used in it, and is among what comes from outside all loops around.
+            if !is_constant && (defined >= facts.start || before > facts.start) {
                 break;
             }
-            if !facts.outside.contains(&id) {
+            if !is_constant || !facts.outside.contains(&id) {
                 facts.outside.push(id);
             }
-            if facts.rare && self.constants[slot].is_some() {
+            if facts.rare && is_constant {
                 break;
             }
         }
     }
 
-    /// What a statement uses, the constants that it needs included; of a loop, nothing.
-    pub fn uses_of(&mut self, kernel: &Kernel, statement: &Statement) -> Few<Id, 8> {
-        let mut used = Few::new();
+    /// A statement of this position uses its operands and the constants that it needs.
+    fn use_all(&mut self, kernel: &Kernel, statement: &Statement) {
+        let first = self.used.len();
         match statement {
             Statement::Let(_, operation) => {
-                operation.operands(&mut |value| used.push(self.id(value)));
-                for constant in self.needs(kernel, operation).into_iter().flatten() {
-                    used.push(self.constant(constant));
+                let (same, used) = (&self.same, &mut self.used);
+                operation.operands(&mut |value| used.push(same[value.0 as usize]));
+                let [one, other] = self.needs(kernel, operation);
+                if let Some(constant) = one {
+                    self.use_constant(constant);
+                }
+                if let Some(constant) = other {
+                    self.use_constant(constant);
                 }
                 if let Operation::Float1(Float1::Bf16, _) = operation {
-                    rounding(self.level, self.bf16).iter().for_each(|&constant| used.push(self.constant(constant)));
+                    rounding(self.level, self.bf16).iter().for_each(|&constant| self.use_constant(constant));
                 }
             }
             Statement::Store { index, value, .. } => {
-                used.push(self.id(*value));
-                used.extend(index.row.map(|row| self.id(row.value)));
+                self.used.push(self.id(*value));
+                if let Some(row) = index.row {
+                    self.used.push(self.id(row.value));
+                }
                 for &constant in stored_narrow(kernel, self.level, self.bf16, statement) {
-                    used.push(self.constant(constant));
+                    self.use_constant(constant);
                 }
             }
             Statement::Prefetch { .. } | Statement::Tile(_) | Statement::For(_) => (),
         }
-        used
+        for number in first..self.used.len() {
+            self.mark(self.used[number]);
+        }
+    }
+
+    fn use_constant(&mut self, constant: Constant) {
+        let id = self.constant(constant);
+        self.used.push(id);
+    }
+
+    /// Where what the statement at a position uses stands in the list of all: its operands and the constants that it needs.
+    pub fn uses_at(&self, position: u32) -> std::ops::Range<usize> {
+        let end = self.begins.get(position as usize + 1).map_or(self.used.len(), |&begin| begin as usize);
+        self.begins[position as usize] as usize..end
+    }
+
+    /// What stands there.
+    pub fn used(&self, number: usize) -> Id {
+        self.used[number]
     }
 
     /// The constants that an operation needs at this level.
     fn needs(&self, kernel: &Kernel, operation: &Operation) -> [Option<Constant>; 2] {
+        // What most statements are.
+        if let Operation::Fma(..) | Operation::Float2(..) = operation {
+            return [None, None];
+        }
         let vectors = self.level == Level::Avx2;
         if let Operation::LoadPairs { stride, active, .. } = *operation {
             let masked = match stride {
@@ -312,6 +379,7 @@ impl Values {
     }
 
     /// The one of all values that are the same.
+    #[inline(always)]
     pub fn id(&self, value: Value) -> Id {
         self.same[value.0 as usize]
     }
@@ -338,11 +406,11 @@ impl Values {
 
     /// The first use after a position. Positions asked about do not decrease.
     pub fn next_use(&mut self, id: Id, position: u32) -> Option<u32> {
-        let (uses, passed) = (&self.uses[id.0 as usize], &mut self.passed[id.0 as usize]);
-        while uses.get(*passed).is_some_and(|&at| at <= position) {
+        let (uses, passed) = (self.uses[id.0 as usize].as_slice(), &mut self.passed[id.0 as usize]);
+        while *passed < uses.len() && uses[*passed] <= position {
             *passed += 1;
         }
-        uses.get(*passed).copied()
+        if *passed < uses.len() { Some(uses[*passed]) } else { None }
     }
 
     /// The positions between which it lives.
