@@ -12,43 +12,60 @@ impl Contraction {
 
     /// What may run along the lanes: the vector axis and the folded axis.
     pub(super) fn forms(&self) -> Vec<(Option<usize>, Option<usize>)> {
-        let all = || 0..self.axes.len();
+        let axes = self.axes.as_slice();
         // Along the lanes of the results: a kept axis whose next place is the next element along one output axis, such
         // as the columns of a matrix product. The left operand may vary along it, too (each channel on its own).
-        let vectors = || all().filter(|&a| !self.axes[a].reduce && self.lanes(a).is_some());
+        let vectors: Vec<usize> = (0..axes.len()).filter(|&a| !axes[a].reduce && self.lanes(a).is_some()).collect();
+        let mut forms: Vec<_> = vectors.iter().map(|&v| (Some(v), None)).collect();
+        // What any contraction has: one sum a register, of which lane 0 alone counts.
+        forms.push((None, None));
         // Along the lanes of the operands: a reduced axis along which both are dense, so that a vector holds terms of
         // one sum, and its lanes are added up at the end.
-        let folds = || all().filter(|&a| self.axes[a].reduce && self.axes[a].left == 1 && self.axes[a].right == 1);
-        // Beside a fold, the results of a row may still be stored as a vector, one fold a lane; `None` stores each
-        // alone.
-        let columns = || vectors().filter(|&a| self.axes[a].left == 0).map(Some).chain([None]);
-        let folded = folds().flat_map(|fold| columns().map(move |vector| (vector, Some(fold))));
-        // In the middle what any contraction has: one sum a register, of which lane 0 alone counts.
-        vectors().map(|v| (Some(v), None)).chain([(None, None)]).chain(folded).collect()
+        for (number, axis) in axes.iter().enumerate() {
+            if !axis.reduce || axis.left != 1 || axis.right != 1 {
+                continue;
+            }
+            // Beside a fold, the results of a row may still be stored as a vector, one fold a lane; `None` stores each
+            // alone.
+            for &vector in &vectors {
+                if axes[vector].left == 0 {
+                    forms.push((Some(vector), Some(number)));
+                }
+            }
+            forms.push((None, Some(number)));
+        }
+        forms
     }
 
     /// The output axis along which neighbours on this axis are neighbours.
     pub(super) fn lanes(&self, axis: usize) -> Option<usize> {
-        let mut uses = (0..self.output.len())
-            .flat_map(|o| self.output[o].terms.iter().map(move |t| (o, *t)))
-            .filter(|(_, (a, _))| *a == axis);
         // One use, with factor 1. Two uses would move two coordinates at once, and another factor would leave gaps.
-        match (uses.next(), uses.next()) {
-            (Some((output, (_, 1))), None) => Some(output),
-            _ => None,
+        let mut used = None;
+        for (output, coordinate) in self.output.iter().enumerate() {
+            for &(of, factor) in &coordinate.terms {
+                if of != axis {
+                    continue;
+                }
+                if used.is_some() || factor != 1 {
+                    return None;
+                }
+                used = Some(output);
+            }
         }
+        used
     }
 
     /// About how many elements of the left operand so many places along each axis touch.
     pub(super) fn left_elements(&self, extents: &[usize]) -> usize {
-        let touched = self.axes.iter().zip(extents).filter(|(a, _)| a.left != 0);
         // Two upper bounds: all places are different elements (`product`), or they fill all from the first to the last
         // (`span`). The second is the lower one where windows overlap: 8 pixels under 3 elements touch 10 places, not
         // 24.
         let (mut product, mut span) = (1, 1);
-        for (axis, &extent) in touched {
-            product *= extent.max(1);
-            span += (extent.max(1) - 1) * axis.left.unsigned_abs() as usize;
+        for (axis, &extent) in self.axes.iter().zip(extents) {
+            if axis.left != 0 {
+                product *= extent.max(1);
+                span += (extent.max(1) - 1) * axis.left.unsigned_abs() as usize;
+            }
         }
         product.min(span)
     }

@@ -168,12 +168,33 @@ pub struct Steps {
 }
 
 /// The steps of a loop over `extent` places: the full ones, then the one left over.
-pub fn steps(extent: usize, size: usize) -> impl Iterator<Item = Steps> {
+pub fn steps(extent: usize, size: usize) -> AllSteps {
     // 10 places in steps of 4: two steps from 0 on, then a step of 2 from 8 on. Each is emitted as a loop of its own.
     let (count, rest) = (extent / size, extent % size);
     let full = Steps { start: 0, count, size };
     let rest = Steps { start: extent - rest, count: (rest > 0) as usize, size: rest };
-    [full, rest].into_iter().filter(|s| s.count > 0)
+    AllSteps { steps: [full, rest], next: 0 }
+}
+
+/// See [`steps`].
+pub struct AllSteps {
+    steps: [Steps; 2],
+    next: usize,
+}
+
+impl Iterator for AllSteps {
+    type Item = Steps;
+
+    fn next(&mut self) -> Option<Steps> {
+        while self.next < 2 {
+            let steps = self.steps[self.next];
+            self.next += 1;
+            if steps.count > 0 {
+                return Some(steps);
+            }
+        }
+        None
+    }
 }
 
 /// How many of some levels can be the grid, since they leave nothing over, and how many tasks that makes.

@@ -61,15 +61,15 @@ pub fn asked(strip: usize, tiles: usize, target: &Target) -> usize {
 /// many, and their extents and strides.
 pub fn looked_at(axes: &[(usize, i64)], most: usize) -> (usize, Vec<(i64, i64)>) {
     let mut places = 1;
-    let axis = |&(extent, stride): &(usize, i64)| {
+    let mut looked_at = Vec::with_capacity(axes.len());
+    for &(extent, stride) in axes.iter().rev() {
         // The innermost axes whole, as far as `most` places reach, then a part of the next one, then one place of all
         // others.
         let extent = extent.min(most / places).max(1);
         places *= extent;
-        (extent as i64, stride)
-    };
-    let axes = axes.iter().rev().map(axis).collect();
-    (places, axes)
+        looked_at.push((extent as i64, stride));
+    }
+    (places, looked_at)
 }
 
 /// The first and the last of lines that follow one another.

@@ -76,13 +76,7 @@ impl PackedPanels {
         let contraction = &tiling.contraction;
         let stride = |a: usize| [contraction.axes[a].left, contraction.axes[a].right][side];
         let varies = |a: usize| a != along.axis && stride(a) != 0;
-        let outer = tiling.levels.iter().map(|l| l.axis).filter(|&a| varies(a) && Some(a) != innermost);
         let reduced = tiling.reduce.iter().map(|l| l.axis).filter(|&a| a != along.axis).chain(innermost);
-        // An axis with two levels, one within the other, is one axis of the copy.
-        let mut order: Vec<usize> = outer.collect();
-        order.dedup();
-        let outer = order.len();
-        order.extend(reduced.clone().filter(|&a| varies(a)));
         // Nothing to cut; or blocks of tiles that do not begin where panels do; or several places are one element
         // (windows that overlap), which a copy would repeat; or a reduced axis does not move the operand, so that
         // panels do not hold all steps; or the sums are empty.
@@ -95,6 +89,12 @@ impl PackedPanels {
         {
             return None;
         }
+        // An axis with two levels, one within the other, is one axis of the copy.
+        let outer = tiling.levels.iter().map(|l| l.axis).filter(|&a| varies(a) && Some(a) != innermost);
+        let mut order: Vec<usize> = outer.collect();
+        order.dedup();
+        let outer = order.len();
+        order.extend(reduced.clone().filter(|&a| varies(a)));
         let strip = along.size;
         let width = contraction.axes[along.axis].extent;
         let depth: usize = reduced.map(|a| contraction.axes[a].extent).product();

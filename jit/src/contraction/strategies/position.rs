@@ -40,8 +40,11 @@ impl Position {
 /// Where results lie along the axes of the output, those at some places along the axes of the contraction.
 pub fn coordinates(contraction: &Contraction, at: &[Index]) -> Vec<Index> {
     let coordinate = contraction.output.iter().map(|coordinate| {
-        let start = Index::at(coordinate.offset);
-        coordinate.terms.iter().fold(start, |index, &(axis, factor)| index.plus_index(&at[axis], factor))
+        let mut index = Index::at(coordinate.offset);
+        for &(axis, factor) in &coordinate.terms {
+            index.add_index(&at[axis], factor);
+        }
+        index
     });
     coordinate.collect()
 }

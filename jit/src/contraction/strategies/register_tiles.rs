@@ -6,21 +6,20 @@ use kiln_graph::Few;
 
 mod ahead;
 mod emit;
+mod sizes;
 
 pub use emit::Tiler;
 
 use crate::contraction::problem::{Axis, Contraction};
-use crate::contraction::tiling::{Ahead, ConvertedRows, Level, Tiling, grid_of, steps};
+use crate::contraction::tiling::{Ahead, ConvertedRows, Level, Tiling, grid_of};
 use crate::cost::cache::holds;
 use crate::cost::compute;
 use crate::cost::params::caches::STAYING;
 use crate::cost::params::packed_panels::SQUARE_LANES;
 use crate::cost::params::register_tiles::{
-    ENTERING, FEW_TILES, LOST, RARE, REGAINED, REST, ROW_TILES, SHARES, TASKS_OF_BLOCKS, UNROLL, WIDEST, WIDEST_FOLDED,
+    ENTERING, FEW_TILES, LOST, RARE, REGAINED, ROW_TILES, TASKS_OF_BLOCKS, UNROLL,
 };
-use crate::cost::params::search::ROUNDING;
 use crate::cost::params::sharing::{ALONE, CUT, SHARED, TASKS};
-use crate::cost::params::stalls::LINE;
 use crate::cost::sharing::{divisors, worth_sharing};
 use crate::target::Target;
 
@@ -42,10 +41,15 @@ pub fn candidates(
     // m.
     let mut shapes = Vec::new();
     for (contraction, swapped) in [(&contraction, false), (&exchanged, true)] {
-        for (vector, fold) in contraction.forms().into_iter().filter(|(_, fold)| !quads || fold.is_none()) {
-            shapes.push(Shape::new(contraction, swapped, vector, fold, target));
-            let shape = &shapes[shapes.len() - 1];
-            shapes.extend(shape.in_panels().filter(|_| quads || target.lanes >= SQUARE_LANES));
+        let whole = Whole::of(contraction);
+        for (vector, fold) in contraction.forms() {
+            if quads && fold.is_some() {
+                continue;
+            }
+            let shape = Shape::new(contraction, swapped, vector, fold, whole, target);
+            let in_panels = if quads || target.lanes >= SQUARE_LANES { shape.in_panels() } else { None };
+            shapes.push(shape);
+            shapes.extend(in_panels);
         }
     }
     // Those of the fewest cycles stand last, of equal ones the first. A shape's tiles are found once they may be the
@@ -62,8 +66,10 @@ pub fn candidates(
         {
             unseen.pop();
             let shape = &shapes[number];
-            let found = shape.tiles(nearly).into_iter().rev();
-            tiles.extend(found.map(|tile| (tile.cycles * shape.repeats(), number, tile)));
+            let repeats = shape.repeats();
+            for tile in shape.tiles(nearly).into_iter().rev() {
+                tiles.push((tile.cycles * repeats, number, tile));
+            }
             tiles.sort_by(|a, b| b.0.total_cmp(&a.0).then(b.1.cmp(&a.1)));
         }
         let Some((_, number, tile)) = tiles.pop().filter(|tile| tile.0 < most) else { break };
@@ -94,7 +100,6 @@ type Sizes = Few<usize, 4>;
 #[derive(Clone)]
 struct Tile {
     cycles: f64,
-    rows: usize,
     vectors: usize,
     sizes: Sizes,
     /// See [`Tiling::shares`].
@@ -103,14 +108,40 @@ struct Tile {
     in_panels: bool,
 }
 
+/// What does not depend on what runs along the lanes.
+#[derive(Clone, Copy)]
+struct Whole {
+    /// Elements of the right operand.
+    right: usize,
+    /// Whether it takes long enough that several threads should share it.
+    is_long: bool,
+    /// Whether the left operand has more elements than the right one.
+    rows_outweigh: bool,
+}
+
+impl Whole {
+    fn of(contraction: &Contraction) -> Whole {
+        let axes = contraction.axes.as_slice();
+        let extents: Vec<usize> = axes.iter().map(|a| a.extent).collect();
+        let right: usize = axes.iter().filter(|a| a.right != 0).map(|a| a.extent).product();
+        // About: a left operand whose windows overlap has fewer elements than places, and is small beside the products.
+        let results: usize = axes.iter().filter(|a| !a.reduce).map(|a| a.extent).product();
+        let bytes = size_of::<f32>() * (right + results);
+        Whole {
+            right,
+            is_long: worth_sharing(SHARED, contraction.flops(), bytes as u64),
+            rows_outweigh: contraction.left_elements(&extents) > right,
+        }
+    }
+}
+
 /// A contraction for which it is decided what runs along the lanes.
 #[derive(Clone)]
 struct Shape<'a> {
     contraction: &'a Contraction,
     swapped: bool,
     target: &'a Target,
-    /// Whether it takes long enough that several threads should share it.
-    is_long: bool,
+    whole: Whole,
     vector: Option<usize>,
     fold: Option<usize>,
     /// Places of the vector axis in one register: the lanes, or 1 where sums are folded.
@@ -125,8 +156,6 @@ struct Shape<'a> {
     interleaved: Vec<usize>,
     /// Whether a register's results lie side by side in the output, most likely.
     contiguous: bool,
-    /// Whether the left operand has more elements than the right one.
-    rows_outweigh: bool,
     /// Cycles to load a vector of the right operand, read so.
     right_load: f64,
     right_reads: RightReads,
@@ -139,40 +168,56 @@ struct Shape<'a> {
 }
 
 impl<'a> Shape<'a> {
+    /// Of ten of them the tiles of one are looked at, so that making one is little: in plain loops, as steps of iterators
+    /// are several calls each in a debug build.
     fn new(
         contraction: &'a Contraction,
         swapped: bool,
         vector: Option<usize>,
         fold: Option<usize>,
+        whole: Whole,
         target: &'a Target,
     ) -> Shape<'a> {
-        let axes = &contraction.axes;
+        let axes = contraction.axes.as_slice();
         // A row axis leaves the right operand where it is, so that rows of a tile share its vectors: images and pixels
         // of a convolution. Along the others both operands move: batches of products, groups.
-        let kept = |a: &usize| !axes[*a].reduce && Some(*a) != vector;
-        let mut rows: Vec<usize> = (0..axes.len()).filter(kept).filter(|&a| axes[a].right == 0).collect();
-        let mut outer: Vec<usize> = (0..axes.len()).filter(kept).filter(|&a| axes[a].right != 0).collect();
-        rows.sort_by_key(|&a| axes[a].left.abs());
-        outer.sort_by_key(|&a| -axes[a].left.abs().max(axes[a].right.abs()));
+        let (mut rows, mut outer) = (Vec::new(), Vec::new());
+        let (mut farthest, mut depth) = (0, 1.0);
+        let mut number = 0;
+        while number < axes.len() {
+            let axis = &axes[number];
+            if axis.reduce {
+                let folded = Some(number) == fold;
+                depth *= if folded { axis.extent.div_ceil(target.lanes) } else { axis.extent } as f64;
+            } else if Some(number) != vector && axis.right == 0 {
+                farthest = farthest.max(axis.left.abs());
+                insert(&mut rows, number, |a| axes[a].left.abs());
+            } else if Some(number) != vector {
+                insert(&mut outer, number, |a| -axes[a].left.abs().max(axes[a].right.abs()));
+            }
+            number += 1;
+        }
         // Axes along which both operands move, with a shorter step than that of the farthest row axis: their places lie
         // within the rows, as the groups' channels lie within a pixel.
-        let farthest = rows.iter().map(|&a| axes[a].left.abs()).max().unwrap_or(0);
-        let lies_within = |&a: &usize| axes[a].left != 0 && axes[a].left.abs() < farthest;
-        let right: usize = axes.iter().filter(|a| a.right != 0).map(|a| a.extent).product();
-        let stays = holds(target.l2_bytes, STAYING, right);
-        let interleaved = outer.iter().copied().chain(vector).filter(lies_within).filter(|_| stays).collect();
-        let along = vector.filter(|_| fold.is_none()).map(|v| axes[v]);
+        let mut interleaved = Vec::new();
+        if farthest > 0 && holds(target.l2_bytes, STAYING, whole.right) {
+            let lies_within = |a: usize| axes[a].left != 0 && axes[a].left.abs() < farthest;
+            for &axis in &outer {
+                if lies_within(axis) {
+                    interleaved.push(axis);
+                }
+            }
+            if let Some(vector) = vector.filter(|&vector| lies_within(vector)) {
+                interleaved.push(vector);
+            }
+        }
+        let along = if fold.is_none() { vector.map(|v| axes[v]) } else { None };
         let contiguous = vector.and_then(|v| contraction.lanes(v)) == Some(contraction.fast);
-        let depth = |a: usize| if Some(a) == fold { axes[a].extent.div_ceil(target.lanes) } else { axes[a].extent };
-        // About: a left operand whose windows overlap has fewer elements than places, and is small beside the products.
-        let results: usize = axes.iter().filter(|a| !a.reduce).map(|a| a.extent).product();
-        let bytes = size_of::<f32>() * (right + results);
-        let extents: Vec<usize> = axes.iter().map(|a| a.extent).collect();
         Shape {
             contraction,
             swapped,
             target,
-            is_long: worth_sharing(SHARED, contraction.flops(), bytes as u64),
+            whole,
             vector,
             fold,
             unit: if fold.is_some() { 1 } else { target.lanes },
@@ -180,13 +225,12 @@ impl<'a> Shape<'a> {
             outer,
             interleaved,
             contiguous,
-            rows_outweigh: contraction.left_elements(&extents) > right,
             right_load: along.map_or(compute::vector_load(target), |v| compute::load(v.right, target)),
             right_reads: RightReads::AsItLies,
             left_load: along
                 .map_or((compute::vector_load(target), true), |v| (compute::load(v.left, target), v.left == 0)),
             finish: compute::finish(contiguous, fold.is_some(), target),
-            depth: (0..axes.len()).filter(|&a| axes[a].reduce).map(|a| depth(a) as f64).product(),
+            depth,
         }
     }
 
@@ -196,9 +240,11 @@ impl<'a> Shape<'a> {
         let along = self.vector.filter(|_| self.fold.is_none())?;
         let transposed = !matches!(self.axis(along).right, 0 | 1)
             && self.contraction.axes.iter().any(|axis| axis.reduce && axis.right == 1 && axis.extent > 1);
+        if !transposed {
+            return None;
+        }
         let load = compute::vector_load(self.target);
-        let shape = Shape { right_load: load, right_reads: RightReads::InPanels, ..self.clone() };
-        transposed.then_some(shape)
+        Some(Shape { right_load: load, right_reads: RightReads::InPanels, ..self.clone() })
     }
 
     fn axis(&self, axis: usize) -> Axis {
@@ -223,128 +269,6 @@ impl<'a> Shape<'a> {
         let rows: usize = self.rows.iter().map(|&axis| self.axis(axis).extent).product();
         let vectors = self.vector.map_or(1, |v| self.axis(v).extent).div_ceil(self.unit);
         (rows * vectors) as f64 * (self.depth * each + self.finish) * self.repeats()
-    }
-
-    /// The part of the vectors of rows that a tile has to load, where it keeps those that a row reads which another one
-    /// has read a few products before: windows of neighbouring places overlap.
-    fn loaded(&self, sizes: &[usize], unrolled: &[Level]) -> f64 {
-        if self.left_load.1 || self.left_load.0 > compute::vector_load(self.target) || self.fold.is_some() {
-            return 1.0;
-        }
-        let rows = self.rows.iter().zip(sizes).map(|(&axis, &size)| (axis, size));
-        let iterations = unrolled.iter().map(|level| (level.axis, level.size.min(self.axis(level.axis).extent)));
-        // 4 neighbouring pixels under 3 elements read 12 vectors, of which 6 are different: a half has to be loaded.
-        let (mut places, mut all) = (vec![0], 1);
-        for (axis, size) in rows.chain(iterations) {
-            all *= size;
-            // How many differ does not depend on the direction, so that they are in order, from 0 on.
-            places = moved_along(&places, size, self.axis(axis).left.abs());
-        }
-        places.len() as f64 / all as f64
-    }
-
-    /// Whether the registers hold the sums of a tile and as many vectors of rows.
-    fn shares(&self, rows: usize, vectors: usize) -> bool {
-        2 * rows * vectors + 1 + self.target.passing_registers() <= self.target.vector_registers
-    }
-
-    /// Whether the registers hold the sums of a tile, the factors of its shorter side, and what passes by.
-    fn fits(&self, rows: usize, vectors: usize) -> bool {
-        rows * vectors + rows.min(vectors) + self.target.passing_registers() <= self.target.vector_registers
-    }
-
-    /// The box of `count` rows: inner axes whole, the next in part. `None` where the count is no box.
-    fn rows_box(&self, count: usize) -> Option<Sizes> {
-        let mut left = count;
-        let mut sizes = Sizes::new();
-        for &axis in &self.rows {
-            // Along axes of 3 and 8 places, 6 rows are 3 x 2 and 4 rows are no box.
-            let size = left.min(self.axis(axis).extent);
-            if !left.is_multiple_of(size) {
-                return None;
-            }
-            left /= size;
-            sizes.push(size);
-        }
-        (left == 1).then_some(sizes)
-    }
-
-    /// How many tiles of how many rows cover all rows, where a box of the given sizes is the largest.
-    fn row_tiles(&self, sizes: &[usize]) -> Few<(usize, usize), 8> {
-        let mut tiles = Few::from_slice(&[(1, 1)]);
-        for (&axis, &size) in self.rows.iter().zip(sizes) {
-            let outer = std::mem::take(&mut tiles);
-            // 10 places in steps of 4: `(2, 4)` and `(1, 2)`, two tiles of four rows and one of two.
-            for step in steps(self.axis(axis).extent, size) {
-                tiles.extend(outer.iter().map(|(count, rows)| (count * step.count, rows * step.size)));
-            }
-        }
-        tiles
-    }
-
-    /// The fastest tile and, for each number of vectors, the largest tile that is nearly as fast: what it saves by
-    /// reading the operands less often shows where their places in memory are known.
-    fn tiles(&self, nearly: f64) -> Vec<Tile> {
-        let width = self.vector.map_or(1, |v| self.axis(v).extent);
-        let unrolled = self.unrolled();
-        let rows_of = |rows: usize| {
-            let sizes = self.rows_box(rows)?;
-            // Higher tiles share nothing, however narrow they are.
-            let loaded = if self.shares(rows, 1) { self.loaded(&sizes, &unrolled) } else { 1.0 };
-            Some((rows, self.row_tiles(&sizes), loaded, sizes))
-        };
-        let rows_of: Vec<_> = (1..=self.target.vector_registers).filter_map(rows_of).collect();
-        let passing = self.is_passing();
-        let mut boxes: Vec<Tile> = Vec::new();
-        for vectors in 1..=width.div_ceil(self.unit).min(self.target.lanes.max(WIDEST)) {
-            // The folds of a row become one vector: there are no more of them than lanes.
-            if self.fold.is_some() && vectors > self.target.lanes.min(WIDEST_FOLDED) {
-                break;
-            }
-            for (rows, row_tiles, loaded, sizes) in rows_of.iter().filter(|(rows, ..)| self.fits(*rows, vectors)) {
-                let shares = *loaded < 1.0 && self.shares(*rows, vectors);
-                let loaded = if shares { *loaded } else { 1.0 };
-                // Several rows that are not whole are as many runs of memory, of which a tile that shares many vectors
-                // takes whole lines.
-                let shreds = vectors * self.unit < LINE as usize || loaded > SHARES;
-                let in_panels = passing && *rows > 1 && vectors * self.unit < width && shreds;
-                if in_panels && !shares {
-                    continue;
-                }
-                let columns = steps(width, vectors * self.unit).map(|s| (s.count, s.size.div_ceil(self.unit)));
-                let cycles: f64 = columns
-                    .flat_map(|(n, v)| row_tiles.iter().map(move |&(count, r)| (n * count, r, v)))
-                    .map(|(n, r, v)| n as f64 * self.cycles(r, v, loaded))
-                    .sum();
-                // Each smaller tile at an end is one more copy of the loops inside.
-                let rests = row_tiles.len() * steps(width, vectors * self.unit).count() - 1;
-                let cycles = cycles * (1.0 + REST * rests as f64);
-                boxes.push(Tile { cycles, rows: *rows, vectors, sizes: sizes.clone(), shares, in_panels });
-            }
-        }
-        // Those in panels alone are chosen beside the others: what rows in runs of memory wait for is not known here.
-        let (in_panels, boxes): (Vec<Tile>, Vec<Tile>) = boxes.into_iter().partition(|tile| tile.in_panels);
-        let mut chosen = self.chosen(&boxes, nearly);
-        if !in_panels.is_empty() {
-            chosen.extend(self.chosen(&in_panels, nearly));
-        }
-        chosen
-    }
-
-    /// Of some tiles the fastest one and, for each number of vectors, the largest that is nearly as fast.
-    fn chosen(&self, boxes: &[Tile], nearly: f64) -> Vec<Tile> {
-        let fastest =
-            boxes.iter().min_by(|a, b| a.cycles.total_cmp(&b.cycles)).expect("one row of one vector always fits");
-        debug_assert!(fastest.cycles * self.repeats() >= self.least() * (1.0 - ROUNDING), "{}", self.least());
-        let near =
-            |b: &&Tile| b.cycles <= nearly * fastest.cycles && (b.rows, b.vectors) != (fastest.rows, fastest.vectors);
-        // What memory takes is not known here. Of tiles that are nearly as fast, the tallest of each width reads the
-        // right operand least often: one for each width, and `look` judges.
-        let mut chosen = vec![fastest.clone()];
-        for vectors in 1..=self.target.vector_registers {
-            chosen.extend(boxes.iter().filter(|b| b.vectors == vectors).filter(near).max_by_key(|b| b.rows).cloned());
-        }
-        chosen
     }
 
     /// How often all tiles are computed: once for each place of the other kept axes.
@@ -372,7 +296,7 @@ impl<'a> Shape<'a> {
         let cut = if by_rows { None } else { self.cut(&chosen.sizes, strip, &levels[..grid], tasks) };
         // Long work in a few tasks is dearer than its cycles: several threads can not share it, unless its rows are cut
         // for that alone.
-        let alone = match (tasks < SHARED && self.is_long, &cut) {
+        let alone = match (tasks < SHARED && self.whole.is_long, &cut) {
             (true, None) => ALONE,
             (true, Some(_)) => CUT,
             (false, _) => 1.0,
@@ -406,7 +330,7 @@ impl<'a> Shape<'a> {
         let across = grid.iter().position(|level| Some(level.axis) == self.vector).unwrap_or(grid.len());
         let of_rows = grid_of(&self.contraction.axes, &grid[..across]).1;
         let few = tasks < SHARED;
-        if !self.is_long || !few && (of_rows >= SHARED || !self.rows_outweigh) {
+        if !self.whole.is_long || !few && (of_rows >= SHARED || !self.whole.rows_outweigh) {
             return None;
         }
         let parts = self.parts(sizes, if few { tasks } else { of_rows });
@@ -572,24 +496,11 @@ impl<'a> Shape<'a> {
     }
 }
 
-/// Different places, in order, at each step along an axis: those that differ, in order. Without iterators, each step of
-/// which is several calls in a debug build: this is done for each number of rows of each product.
-fn moved_along(places: &[i64], size: usize, stride: i64) -> Vec<i64> {
-    let mut moved = vec![0; places.len() * size];
-    let all = moved.as_mut_slice();
-    let (mut at, mut by) = (0, 0);
-    while at < all.len() {
-        let mut number = 0;
-        while number < places.len() {
-            all[at] = places[number] + by;
-            (at, number) = (at + 1, number + 1);
-        }
-        by += stride;
+/// Puts an axis behind those with the same or a smaller key.
+fn insert(axes: &mut Vec<usize>, axis: usize, key: impl Fn(usize) -> i64) {
+    let mut at = axes.len();
+    while at > 0 && key(axes[at - 1]) > key(axis) {
+        at -= 1;
     }
-    // A stride beyond all places leaves them apart and in order.
-    if places.last().is_some_and(|&last| stride <= last) {
-        moved.sort_unstable();
-        moved.dedup();
-    }
-    moved
+    axes.insert(at, axis);
 }

@@ -2,7 +2,7 @@
 //! carry the tile's sums in registers, and the epilogue of each vector of sums. Every loop leaves its rest to a smaller
 //! copy of its body. It decides nothing.
 
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 
 use super::ahead::{Asking, is_innermost};
 use crate::contraction::problem::{Axis, Epilogue, Place};
@@ -327,8 +327,12 @@ impl Tile<'_> {
         let shared = self.tiling.vector.is_none_or(|v| self.tiling.contraction.axes[v].left == 0);
         let unsigned = unsigned(kernel, self.left, self.right);
         let pairs = self.are_pairs(kernel);
+        let (contraction, panels) = (&self.tiling.contraction, self.tiling.panels);
+        let lefts = self.factors(position, self.left, contraction.left, |axis| axis.left, panels[0]);
+        let rights = self.factors(position, self.right, contraction.right, |axis| axis.right, panels[1]);
+        let lefts = (&lefts, position);
         // Vectors of the left operand by their places.
-        let mut loaded: HashMap<(i64, usize), Value> = HashMap::new();
+        let mut loaded: FxHashMap<(i64, usize), Value> = FxHashMap::default();
         for step in self.unrolled(kernel.lanes(), position) {
             let mut multiply = |kernel: &mut KernelBuilder, row: usize, vector: usize, left: Value, right: Value| {
                 let sum = &mut sums[row * vectors + vector];
@@ -343,35 +347,32 @@ impl Tile<'_> {
             // neighbouring row has loaded a few products before is taken from its register: windows overlap.
             if !shared {
                 for vector in 0..vectors {
-                    let right = self.right(kernel, position, &step, vector);
+                    let right = self.right(kernel, &rights, &step, vector);
                     for row in 0..rows {
-                        let place = (self.left_place(&step, row), vector);
-                        let left = match loaded.get(&place) {
-                            Some(&left) => left,
-                            None => self.left(kernel, position, &step, row, vector),
+                        let mut left = || self.left(kernel, lefts, &step, row, vector);
+                        let left = match self.tiling.shares {
+                            true => *loaded.entry((self.left_place(&step, row), vector)).or_insert_with(left),
+                            false => left(),
                         };
-                        if self.tiling.shares {
-                            loaded.insert(place, left);
-                        }
                         multiply(kernel, row, vector, left, right);
                     }
                 }
             } else if vectors <= rows {
                 // A tile of 6 x 2: two registers hold the right operand's vectors, and the factors of the rows pass by
                 // in one.
-                let rights: Vec<Value> = (0..vectors).map(|v| self.right(kernel, position, &step, v)).collect();
+                let loaded: Vec<Value> = (0..vectors).map(|v| self.right(kernel, &rights, &step, v)).collect();
                 for row in 0..rows {
-                    let left = self.left(kernel, position, &step, row, 0);
-                    for (vector, &right) in rights.iter().enumerate() {
+                    let left = self.left(kernel, lefts, &step, row, 0);
+                    for (vector, &right) in loaded.iter().enumerate() {
                         multiply(kernel, row, vector, left, right);
                     }
                 }
             } else {
                 // A tile of 2 x 6: the other way round.
-                let lefts: Vec<Value> = (0..rows).map(|r| self.left(kernel, position, &step, r, 0)).collect();
+                let loaded: Vec<Value> = (0..rows).map(|r| self.left(kernel, lefts, &step, r, 0)).collect();
                 for vector in 0..vectors {
-                    let right = self.right(kernel, position, &step, vector);
-                    for (row, &left) in lefts.iter().enumerate() {
+                    let right = self.right(kernel, &rights, &step, vector);
+                    for (row, &left) in loaded.iter().enumerate() {
                         multiply(kernel, row, vector, left, right);
                     }
                 }
@@ -412,53 +413,67 @@ impl Tile<'_> {
     }
 
     /// The factor of a row, for one vector of the results where it varies along them.
-    fn left(&self, kernel: &mut KernelBuilder, position: &Position, step: &Step, row: usize, vector: usize) -> Value {
-        let contraction = &self.tiling.contraction;
-        let places: Vec<_> = step.place.iter().chain(&self.rows[row]).copied().collect();
+    fn left(
+        &self,
+        kernel: &mut KernelBuilder,
+        (from, position): (&Factors, &Position),
+        step: &Step,
+        row: usize,
+        vector: usize,
+    ) -> Value {
         if let Some((rows, first)) = self.converted {
+            let places: Vec<_> = step.place.iter().chain(&self.rows[row]).copied().collect();
             let index = self.tiling.converted.place(self.tiling, (rows, first), position, &places);
             return kernel.splat(rows.buffer, index);
         }
-        let from = Factors {
-            side: self.left,
-            start: contraction.left,
-            stride: |axis| axis.left,
-            panels: self.tiling.panels[0],
-        };
-        self.operand(kernel, position, &from, &places, step.active, vector)
+        self.operand(kernel, from, [&step.place, &self.rows[row]], step.active, vector)
     }
 
     /// The factors of a vector of the results.
-    fn right(&self, kernel: &mut KernelBuilder, position: &Position, step: &Step, vector: usize) -> Value {
-        let start = self.tiling.contraction.right;
-        let from = Factors { side: self.right, start, stride: |axis| axis.right, panels: self.tiling.panels[1] };
-        self.operand(kernel, position, &from, &step.place, step.active, vector)
+    fn right(&self, kernel: &mut KernelBuilder, from: &Factors, step: &Step, vector: usize) -> Value {
+        self.operand(kernel, from, [&step.place, &[]], step.active, vector)
     }
 
-    fn operand(
+    /// One side at a position.
+    fn factors(
         &self,
-        kernel: &mut KernelBuilder,
         position: &Position,
-        from: &Factors<'_>,
-        places: &[(usize, i64)],
-        folded: usize,
-        vector: usize,
-    ) -> Value {
+        side: &Side,
+        start: i64,
+        stride: fn(&Axis) -> i64,
+        panels: Option<Packed>,
+    ) -> Factors {
         let axes = &self.tiling.contraction.axes;
-        let mut index = from.side.start.clone().shifted(from.start);
+        let mut first = side.start.clone().shifted(start);
         for (axis, at) in position.at.iter().enumerate() {
             // A tile starts where a panel does, so that its index goes by the panels' distance; within the tile, by the
             // axis's own.
-            let panels = from.panels.filter(|panels| panels.axis == axis);
-            index = index.plus_index(at, panels.map_or((from.stride)(&axes[axis]), |panels| panels.distance));
+            let panels = panels.filter(|panels| panels.axis == axis);
+            first.add_index(at, panels.map_or(stride(&axes[axis]), |panels| panels.distance));
         }
-        for &(axis, by) in places {
-            index.offset += by * (from.stride)(&axes[axis]);
+        Factors { buffer: side.buffer, first, stride }
+    }
+
+    /// The factors some places further, added up over several lists of them.
+    fn operand(
+        &self,
+        kernel: &mut KernelBuilder,
+        from: &Factors,
+        places: [&[(usize, i64)]; 2],
+        folded: usize,
+        vector: usize,
+    ) -> Value {
+        let axes = self.tiling.contraction.axes.as_slice();
+        let mut index = from.first.clone();
+        for places in places {
+            for &(axis, by) in places {
+                index.offset += by * (from.stride)(&axes[axis]);
+            }
         }
         let stride = self.tiling.vector.map_or(0, |v| (from.stride)(&axes[v]));
         let (first, active) = self.vectors[vector];
-        let index = index.shifted(first as i64 * stride);
-        let buffer = from.side.buffer;
+        index.offset += first as i64 * stride;
+        let buffer = from.buffer;
         // Folded: neighbouring terms of one sum. Stride 0: one number for all lanes. Else neighbouring results, or (a
         // stride above 1) elements that are gathered.
         match (self.tiling.fold, stride) {
@@ -482,12 +497,10 @@ struct Step {
 }
 
 /// One side of the contraction, as it is read.
-struct Factors<'a> {
-    side: &'a Side,
-    /// The contraction's first place.
-    start: i64,
+struct Factors {
+    buffer: BufferId,
+    /// Where the first one lies.
+    first: Index,
     /// The distance along an axis.
     stride: fn(&Axis) -> i64,
-    /// Where it is copied to panels.
-    panels: Option<Packed>,
 }

@@ -57,8 +57,17 @@ const ONE: Axis = Axis { extent: 1, left: 1, right: 1, reduce: false };
 
 /// The axes of more than one place that are reduced or not, and along which the operands vary or not.
 fn long(axes: &[Axis], reduce: bool, left: bool, right: bool) -> Vec<usize> {
-    let role = |axis: &Axis| (axis.reduce, axis.left != 0, axis.right != 0) == (reduce, left, right);
-    (0..axes.len()).filter(|&a| axes[a].extent != 1 && role(&axes[a])).collect()
+    let mut long = Vec::new();
+    let mut number = 0;
+    while number < axes.len() {
+        let axis = &axes[number];
+        let role = axis.reduce == reduce && (axis.left != 0) == left && (axis.right != 0) == right;
+        if role && axis.extent != 1 {
+            long.push(number);
+        }
+        number += 1;
+    }
+    long
 }
 
 /// As how many places an element of the kernel moves the left operand.
