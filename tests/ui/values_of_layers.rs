@@ -13,14 +13,14 @@ model! {
 model! {
     struct Members {
         fc: Linear(4, 4),
-        norm: GroupNorm(2, 4),
+        act: PReLU,
         inner: Inner,
         scale: Parameter(4),
     }
 
     fn forward(x: [N, 4]) -> [N, 4] {
         let a = x * fc.wieght;
-        let b = x * norm.weight;
+        let b = x * act.weight;
         let d = scale(x);
         let e = x * scale.weight;
         inner(fc(x)) + scale

@@ -4,6 +4,7 @@
 use ndarray::{ArrayD, IxDyn};
 
 use super::layer_norm::{visit_affine, visit_affine_mut};
+use super::parameter::affine_parameter;
 use super::resample::before_axes;
 use crate::build::{AxisList, Builder, GraphError, Value};
 use crate::counter;
@@ -325,6 +326,12 @@ macro_rules! batch_norms {
                     Err(ShapeError::InputChannels { .. }) => input.with(1, C),
                     Err(_) => input,
                 }
+            }
+
+            /// The shape of `weight` or `bias`, for bodies that use it as a value.
+            pub const fn parameter(name: &str, settings: &BatchNormSettings) -> Result<Shape, ShapeError> {
+                let weight = if settings.affine { Some(Shape::new(&[C])) } else { None };
+                affine_parameter(name, weight, if settings.bias { weight } else { None }, "affine")
             }
 
             /// A layer with fresh parameters and statistics.

@@ -2,6 +2,7 @@
 //! is no setting of theirs.
 
 use super::padding::{PaddingMode, Sides, pad_last};
+use super::parameter::affine_parameter;
 use super::resample::before_axes;
 use super::{PerAxis, images, sliding};
 use crate::build::{Builder, Value};
@@ -242,7 +243,7 @@ impl<const D: usize> ConvSettings<D> {
     }
 
     /// The shape of the weight, `[outputs, inputs / groups, kernel..]`.
-    fn weight(&self, inputs: usize, outputs: usize, kernel: PerAxis<D>) -> Shape {
+    const fn weight(&self, inputs: usize, outputs: usize, kernel: PerAxis<D>) -> Shape {
         images(inputs / self.groups, kernel).with(0, outputs)
     }
 
@@ -288,6 +289,15 @@ macro_rules! convolutional {
             /// is too small).
             pub const fn shape_or_assumed(input: Shape, settings: &$settings) -> Shape {
                 settings.shape_or_assumed(input, I, O, PerAxis::new([$first $(, $extent)*]))
+            }
+
+            /// The shape of `weight` or `bias`, for bodies that use it as a value.
+            pub const fn parameter(name: &str, settings: &$settings) -> Result<Shape, ShapeError> {
+                let kernel = PerAxis::new([$first $(, $extent)*]);
+                // What else the groups must divide is said where the layer is checked.
+                let weight = if settings.groups == 0 { images(I, kernel) } else { settings.weight(I, O, kernel) };
+                let bias = if settings.bias { Some(Shape::new(&[O])) } else { None };
+                affine_parameter(name, Some(weight), bias, "bias")
             }
 
             /// A layer with fresh parameters.

@@ -3,6 +3,7 @@
 //! itself.
 
 use super::conv::{add_per_channel, convolutional, shared_settings};
+use super::parameter::affine_parameter;
 use super::{PerAxis, images, sliding};
 use crate::build::{Builder, Value};
 use crate::model::{Init, Layer, Parameter, Path};
@@ -158,7 +159,7 @@ impl<const D: usize> ConvTransposeSettings<D> {
     }
 
     /// The shape of the weight, `[inputs, outputs / groups, kernel..]`.
-    fn weight(&self, inputs: usize, outputs: usize, kernel: PerAxis<D>) -> Shape {
+    const fn weight(&self, inputs: usize, outputs: usize, kernel: PerAxis<D>) -> Shape {
         images(outputs / self.groups, kernel).with(0, inputs)
     }
 

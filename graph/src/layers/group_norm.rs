@@ -6,6 +6,7 @@ use ndarray::{ArrayD, IxDyn};
 
 use super::batch_norm::{BatchNorm, BatchNormSettings, RUNNING, Running, SHARE, Statistics, batch_norm};
 use super::layer_norm::{visit_affine, visit_affine_mut};
+use super::parameter::affine_parameter;
 use crate::build::{Builder, Value};
 use crate::model::{Init, Layer, Parameter, Path};
 use crate::op::Axes;
@@ -182,6 +183,12 @@ impl<const G: usize, const C: usize> GroupNorm<G, C> {
             Err(ShapeError::InputChannels { .. }) => input.with(1, C),
             Ok(_) | Err(_) => input,
         }
+    }
+
+    /// The shape of `weight` or `bias`, for bodies that use it as a value.
+    pub const fn parameter(name: &str, settings: &GroupNormSettings) -> Result<Shape, ShapeError> {
+        let weight = if settings.affine { Some(Shape::new(&[C])) } else { None };
+        affine_parameter(name, weight, if settings.bias { weight } else { None }, "affine")
     }
 
     /// A layer with fresh parameters.

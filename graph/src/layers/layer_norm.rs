@@ -3,6 +3,7 @@
 
 use ndarray::{ArrayD, IxDyn};
 
+use super::parameter::affine_parameter;
 use crate::build::{AxisList, Builder, Value};
 use crate::model::{Init, Layer, Parameter, Path};
 use crate::shape::{Shape, ShapeError, rules};
@@ -148,6 +149,12 @@ impl<const A: usize, const B: usize, const C: usize, const D: usize> LayerNorm<A
     pub const fn shape_or_assumed(input: Shape, settings: &LayerNormSettings) -> Shape {
         let _ = settings;
         input
+    }
+
+    /// The shape of `weight` or `bias`, for bodies that use it as a value.
+    pub const fn parameter(name: &str, settings: &LayerNormSettings) -> Result<Shape, ShapeError> {
+        let weight = if settings.elementwise_affine { Some(Self::NORMALIZED) } else { None };
+        affine_parameter(name, weight, if settings.bias { weight } else { None }, "elementwise_affine")
     }
 
     /// A layer with fresh parameters.

@@ -77,6 +77,23 @@ impl Parameter {
     }
 }
 
+/// The shape of a layer's `weight` or `bias`, which are there or not.
+pub(crate) const fn affine_parameter(
+    name: &str,
+    weight: Option<Shape>,
+    bias: Option<Shape>,
+    affine: &'static str,
+) -> Result<Shape, ShapeError> {
+    match (name.as_bytes(), weight, bias) {
+        (b"weight", Some(shape), _) | (b"bias", Some(_), Some(shape)) => Ok(shape),
+        (b"bias", Some(_), None) => Err(ABSENT),
+        _ => {
+            let rule = "must be true (it is the default) where the weight or the bias is used";
+            Err(ShapeError::Setting { setting: affine, rule })
+        }
+    }
+}
+
 /// What says that a layer has no such parameter.
 pub(crate) const ABSENT: ShapeError =
     ShapeError::Setting { setting: "bias", rule: "must be true (it is the default) where the bias is used" };

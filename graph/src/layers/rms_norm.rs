@@ -3,6 +3,7 @@
 use ndarray::{ArrayD, IxDyn};
 
 use super::layer_norm::{normalized_axes, visit_affine, visit_affine_mut};
+use super::parameter::affine_parameter;
 use crate::build::{Builder, Value};
 use crate::model::{Init, Layer, Parameter, Path};
 use crate::op::Axes;
@@ -93,6 +94,12 @@ impl<const A: usize, const B: usize, const C: usize, const D: usize> RMSNorm<A, 
     pub const fn shape_or_assumed(input: Shape, settings: &RMSNormSettings) -> Shape {
         let _ = settings;
         input
+    }
+
+    /// The shape of `weight`, for bodies that use it as a value.
+    pub const fn parameter(name: &str, settings: &RMSNormSettings) -> Result<Shape, ShapeError> {
+        let weight = if settings.elementwise_affine { Some(Self::NORMALIZED) } else { None };
+        affine_parameter(name, weight, None, "elementwise_affine")
     }
 
     /// A layer with a fresh weight.

@@ -58,7 +58,8 @@ pub const fn check_field(model: &str, fields: &[Field], way: &[&str], places: &[
             let message =
                 Message::new().text("`").text(message.as_str()).text("` is no parameter that a body uses as a ");
             let message = message.text(
-                "value: these are `weight` and `bias` of a `Linear`, `weight` of an `Embedding`, and a `Parameter` by itself",
+                "value: these are `weight` and `bias` of a `Linear`, `weight` of an `Embedding`, a `Parameter` by itself, and \
+                 those of a convolution or a norm whose field is `pub`",
             );
             panic!("{}", message.as_str())
         }

@@ -17,7 +17,7 @@ use super::body::{Expansion, Target, computation_of, way};
 use super::checks::{Want, at, call, declared_types};
 use super::owner::Owner;
 use super::walk::segment;
-use crate::ast::{Member, Node, Parameter, ParameterKind, Place, Sequence};
+use crate::ast::{Member, Node, Parameter, ParameterKind, Place};
 use crate::body::{Access, Called, Helper, Inside, Step};
 use crate::naming::KILN;
 use crate::validate::{Layer, LayerKind, Validated, batch};
@@ -287,28 +287,41 @@ fn of_no_layer(name: &Ident, member: &Member<Layer>) -> TokenStream {
     }
 }
 
+/// The settings of layers whose parameters others use though their field is not `pub`: tied weights.
+const TABLES: [&str; 3] = ["LinearSettings", "EmbeddingSettings", "ParameterSettings"];
+
 /// What others may take as values: the parameters of layers, by the fields that lead there.
 pub fn fields(declaration: &Validated) -> TokenStream {
     let owner = Owner::of(declaration);
-    match of_sequence(&declaration.body, &owner) {
+    let fields = declaration.body.members.iter().filter_map(|member| {
+        let is_shown = !matches!(member.visibility, Visibility::Inherited);
+        of_member(member, is_shown, &owner)
+    });
+    match listed(fields.collect()) {
         Some(fields) => emit!(const FIELDS: &'static [#KILN::graph::model::Field] = #fields;),
         None => TokenStream::new(),
     }
 }
 
-fn of_sequence(body: &Sequence<Layer>, owner: &Owner) -> Option<TokenStream> {
-    let fields = body.members.iter().filter_map(|member| {
-        let (name, holds) = (segment(&member.name), of_node(&member.node, owner)?);
-        Some(emit!(#KILN::graph::model::Field { name: #name, holds: #holds }))
-    });
-    let fields: Vec<TokenStream> = fields.collect();
+fn of_member(member: &Member<Layer>, is_shown: bool, owner: &Owner) -> Option<TokenStream> {
+    let (name, holds) = (segment(&member.name), of_node(&member.node, is_shown, owner)?);
+    Some(emit!(#KILN::graph::model::Field { name: #name, holds: #holds }))
+}
+
+fn listed(fields: Vec<TokenStream>) -> Option<TokenStream> {
     (!fields.is_empty()).then(|| emit!(&[#(#fields),*]))
 }
 
-fn of_node(node: &Node<Layer>, owner: &Owner) -> Option<TokenStream> {
+/// What is in a field, which is `pub` or not. Most layers are convolutions and norms, of which others seldom use a
+/// parameter: rustc would take a third longer for a network of these if all were listed.
+fn of_node(node: &Node<Layer>, is_shown: bool, owner: &Owner) -> Option<TokenStream> {
     let holds = emit!(#KILN::graph::model::Holds);
     Some(match node {
-        Node::Layer(Layer { id, ty, kind: LayerKind::Known { values, .. }, .. }) => {
+        Node::Layer(Layer { id, ty, kind: LayerKind::Known { settings_type, values, .. }, .. }) => {
+            let name = settings_type.clone().into_iter().last().map(|name| name.to_string()).unwrap_or_default();
+            if !is_shown && !TABLES.contains(&name.as_str()) {
+                return None;
+            }
             let settings = owner.settings(*id);
             let value = |name: &&str| emit!(#holds::Value { shape: <#ty>::parameter(#name, &#settings) });
             match values {
@@ -327,12 +340,13 @@ fn of_node(node: &Node<Layer>, owner: &Owner) -> Option<TokenStream> {
             emit!(#holds::Fields { fields: <#ty as #KILN::graph::Model>::FIELDS })
         }
         Node::List { element, length } => {
-            let element = of_node(element, owner)?;
+            let element = of_node(element, is_shown, owner)?;
             let length = length.to_token_stream();
             emit!(#holds::List { length: #length, element: &#element })
         }
         Node::Sequence(inner) => {
-            let fields = of_sequence(inner, owner)?;
+            let fields = inner.members.iter().filter_map(|member| of_member(member, is_shown, owner));
+            let fields = listed(fields.collect())?;
             emit!(#holds::Fields { fields: #fields })
         }
     })

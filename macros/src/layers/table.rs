@@ -36,6 +36,11 @@ const fn with_values(values: &'static [&'static str], known: Known) -> Known {
     Known { values, ..known }
 }
 
+/// A layer whose weight and bias a body may use as values.
+const fn affine(known: Known) -> Known {
+    with_values(&["weight", "bias"], known)
+}
+
 const fn repeating(word: &'static str, layer: &'static str, known: Known) -> Known {
     Known { repeats: Some((word, layer)), ..known }
 }
@@ -72,9 +77,9 @@ pub const LAYERS: &[Known] = &[
     layer("AvgPool1d", "AvgPool1dSettings", &const { average_pool(1) }),
     layer("AvgPool2d", "AvgPool2dSettings", &const { average_pool(2) }),
     layer("AvgPool3d", "AvgPool3dSettings", &const { average_pool(3) }),
-    layer("BatchNorm1d", "BatchNormSettings", BATCH_NORM),
-    layer("BatchNorm2d", "BatchNormSettings", BATCH_NORM),
-    layer("BatchNorm3d", "BatchNormSettings", BATCH_NORM),
+    affine(layer("BatchNorm1d", "BatchNormSettings", BATCH_NORM)),
+    affine(layer("BatchNorm2d", "BatchNormSettings", BATCH_NORM)),
+    affine(layer("BatchNorm3d", "BatchNormSettings", BATCH_NORM)),
     applied(
         &PAIR,
         layer(
@@ -96,12 +101,12 @@ pub const LAYERS: &[Known] = &[
     layer("ConstantPad1d", "Pad1dSettings", &[setting("padding", Kind::Sides(2)), setting("value", Kind::Number)]),
     layer("ConstantPad2d", "Pad2dSettings", &[setting("padding", Kind::Sides(4)), setting("value", Kind::Number)]),
     layer("ConstantPad3d", "Pad3dSettings", &[setting("padding", Kind::Sides(6)), setting("value", Kind::Number)]),
-    layer("Conv1d", "Conv1dSettings", &const { convolution(1) }),
-    layer("Conv2d", "Conv2dSettings", &const { convolution(2) }),
-    layer("Conv3d", "Conv3dSettings", &const { convolution(3) }),
-    layer("ConvTranspose1d", "ConvTranspose1dSettings", &const { transposed_convolution(1) }),
-    layer("ConvTranspose2d", "ConvTranspose2dSettings", &const { transposed_convolution(2) }),
-    layer("ConvTranspose3d", "ConvTranspose3dSettings", &const { transposed_convolution(3) }),
+    affine(layer("Conv1d", "Conv1dSettings", &const { convolution(1) })),
+    affine(layer("Conv2d", "Conv2dSettings", &const { convolution(2) })),
+    affine(layer("Conv3d", "Conv3dSettings", &const { convolution(3) })),
+    affine(layer("ConvTranspose1d", "ConvTranspose1dSettings", &const { transposed_convolution(1) })),
+    affine(layer("ConvTranspose2d", "ConvTranspose2dSettings", &const { transposed_convolution(2) })),
+    affine(layer("ConvTranspose3d", "ConvTranspose3dSettings", &const { transposed_convolution(3) })),
     layer("Dropout", "DropoutSettings", DROPOUT),
     layer("Dropout1d", "DropoutSettings", DROPOUT),
     layer("Dropout2d", "DropoutSettings", DROPOUT),
@@ -151,7 +156,7 @@ pub const LAYERS: &[Known] = &[
     layer("GLU", "GLUSettings", &[setting("dim", Kind::Axis)]),
     applied(&SEQUENCE, layer("GRU", "RecurrentSettings", RECURRENT)),
     applied(&STEP, layer("GRUCell", "RecurrentCellSettings", CELL)),
-    layer(
+    affine(layer(
         "GroupNorm",
         "GroupNormSettings",
         &[
@@ -161,7 +166,7 @@ pub const LAYERS: &[Known] = &[
             setting("affine", Kind::Flag),
             setting("bias", Kind::Flag),
         ],
-    ),
+    )),
     layer("Hardshrink", "HardshrinkSettings", &[setting("lambd", Kind::Number)]),
     plain("Hardsigmoid"),
     plain("Hardswish"),
@@ -175,7 +180,7 @@ pub const LAYERS: &[Known] = &[
     layer("LPPool3d", "LPPool3dSettings", &const { power_average_pool(3) }),
     applied(&SEQUENCE_WITH_MEMORY, layer("LSTM", "RecurrentSettings", RECURRENT)),
     applied(&STEP_WITH_MEMORY, layer("LSTMCell", "RecurrentCellSettings", CELL)),
-    layer(
+    affine(layer(
         "LayerNorm",
         "LayerNormSettings",
         &[
@@ -184,16 +189,13 @@ pub const LAYERS: &[Known] = &[
             setting("elementwise_affine", Kind::Flag),
             setting("bias", Kind::Flag),
         ],
-    ),
+    )),
     layer("LeakyReLU", "LeakyReLUSettings", &[setting("negative_slope", Kind::Number)]),
-    with_values(
-        &["weight", "bias"],
-        layer(
-            "Linear",
-            "LinearSettings",
-            &[dimension("in_features", Kind::Size), dimension("out_features", Kind::Size), setting("bias", Kind::Flag)],
-        ),
-    ),
+    affine(layer(
+        "Linear",
+        "LinearSettings",
+        &[dimension("in_features", Kind::Size), dimension("out_features", Kind::Size), setting("bias", Kind::Flag)],
+    )),
     layer(
         "LocalResponseNorm",
         "LocalResponseNormSettings",
@@ -249,14 +251,17 @@ pub const LAYERS: &[Known] = &[
             setting("batch_first", Kind::Flag),
         ],
     )),
-    layer(
-        "RMSNorm",
-        "RMSNormSettings",
-        &[
-            dimension("normalized_shape", Kind::Extents(4)),
-            setting("eps", Kind::Optional),
-            setting("elementwise_affine", Kind::Flag),
-        ],
+    with_values(
+        &["weight"],
+        layer(
+            "RMSNorm",
+            "RMSNormSettings",
+            &[
+                dimension("normalized_shape", Kind::Extents(4)),
+                setting("eps", Kind::Optional),
+                setting("elementwise_affine", Kind::Flag),
+            ],
+        ),
     ),
     applied(&SEQUENCE, layer("RNN", "RecurrentSettings", RNN)),
     applied(&STEP, layer("RNNCell", "RecurrentCellSettings", RNN_CELL)),
