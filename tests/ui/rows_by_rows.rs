@@ -37,8 +37,8 @@ model! {
         fc: Linear(4, 3),
     }
 
-    fn forward(x: [N, T, 4]) -> [N, T, 3] {
-        fc(x.view(-1, 4)).view(N, T, 3)
+    fn forward(x: [N, LENGTH, 4]) -> [N, LENGTH, 3] {
+        fc(x.view(-1, 4)).view(N, LENGTH, 3)
     }
 }
 
@@ -49,6 +49,36 @@ model! {
 
     fn forward(x: [N, T, 4]) -> [N, T, 3] {
         fc(x.flatten(0, 1))
+    }
+}
+
+model! {
+    struct Shifted {
+        fc: Linear(4, 3),
+    }
+
+    fn forward(x: [N, T + 1, 4]) -> [N, T + 1, 3] {
+        fc(x.flatten(0, 1)).view(N, T + 1, 3)
+    }
+}
+
+model! {
+    struct Declared {
+        fc: Linear(4, 3),
+    }
+
+    fn forward(x: [N * T, 4]) -> [N * T, 3] {
+        fc(x)
+    }
+}
+
+model! {
+    struct Places {
+        fc: Linear(4, 3),
+    }
+
+    step update(x: [N, 4], y: [S * T, 4]) -> loss {
+        let loss = fc(x).mean() + fc(y).mean();
     }
 }
 

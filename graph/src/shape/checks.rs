@@ -113,7 +113,11 @@ pub const fn check_one(text: &str, op: &'static str, taken: Elements, operand: T
 #[track_caller]
 pub const fn check_two(text: &str, op: &'static str, taken: Elements, left: Type, right: Type) -> Type {
     match (taken, left.dtype, right.dtype) {
-        (Elements::Float | Elements::Number, DType::F32, DType::F32) if left.shape.same(&right.shape) => left,
+        (taken, DType::F32, DType::F32)
+            if !matches!(taken, Elements::Mask | Elements::Index) && left.shape.same(&right.shape) =>
+        {
+            left
+        }
         _ => check_elementwise(text, op, None, &[(taken, left), (taken, right)]),
     }
 }
@@ -211,6 +215,12 @@ pub const fn check_extents(batch: bool, extents: &[usize]) -> Shape {
     while axis < extents.len() {
         if extents[axis] == extent::BATCH {
             shape = shape.with(axis, Shape::N);
+        }
+        if extent::is_product(extents[axis]) {
+            let message = Message::new().text("the extent ").extent(extents[axis]);
+            let message =
+                message.text(" is declared, which is a multiple of one free extent at most: leave its axes apart");
+            panic!("{}", message.text(", as in `[N, T, 64]`").as_str())
         }
         // Some of these numbers stand for something else in shapes.
         if extents[axis] > MAX_EXTENT && !extent::is_free(extents[axis]) {

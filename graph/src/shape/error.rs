@@ -419,19 +419,23 @@ impl ShapeError {
             }
             ShapeError::Batch { op, shape } => {
                 let m = m.text(op).text(" can neither take apart nor extend the batch axis N of shape ").shape(&shape);
-                m.text(": its extent is not known while the model compiles")
+                m.text(": its extent is not known while the model compiles; an axis that is no batch has another name, `[V, 64]`")
             }
             ShapeError::Free { op, extent, rule } => {
                 let m = m.text(op).text(": ").number(extent).text(" is not known while the model compiles");
                 m.text(", ").text(rule)
             }
             ShapeError::Together { op, one, operator, other } => {
-                let m = m.text(op).text(": ").extent(one).text(" ").text(operator).text(" ").extent(other);
+                let m = m.text(op).text(": ").extent(one).text(" ").text(operator).text(" ");
+                let sum = operator.as_bytes()[0] == b'*' && super::extent::line(other).1 != 0;
+                let m = if sum { m.text("(").extent(other).text(")") } else { m.extent(other) };
                 let m = m.text(" is no extent that can be told while the model compiles: ");
-                if one == Shape::N {
+                if operator.as_bytes()[0] == b'*' {
                     return m
-                        .text("leave these axes apart: layers take any number of axes in front (`fc(x)`), and ")
-                        .text("`cross_entropy` takes classes at axis 1");
+                        .text(
+                            "a product is of free extents and multiples of them, with at most 7 letters in all names ",
+                        )
+                        .text("and the `*` between: `N * T`");
                 }
                 m.text("one is a multiple of one free extent, and a number more or less; let an input have an axis ")
                     .text("of this extent, with a name of its own")
@@ -568,7 +572,7 @@ impl ShapeError {
             }
             ShapeError::BatchMerged { shape } => {
                 let m = m.text("the batch axis N of shape ").shape(&shape);
-                m.text(" can not be merged with another one; start at axis 1")
+                m.text(" can not be merged with another one: start at axis 1, ").text("or merge all by `view(-1)`")
             }
             ShapeError::Crossed { less, more, axis } => {
                 let m = m.text("the batch axis of shape ").shape(&less).text(" lies along axis ").number(axis);

@@ -1,9 +1,10 @@
 //! Extents that are not known while a model compiles: the batch size [`Shape::N`], and the free extents of a model,
-//! such as `T` in `x: [N, T, 64]`, with what is computed from one: `2 * T + 1`. Knows numbers, and no shapes.
+//! such as `T` in `x: [N, T, 64]`, with what is computed from one: `2 * T + 1`, or from several: `N * T`. Knows
+//! numbers, and no shapes but lists of extents.
 //!
 //! A free extent is one `usize`, so that shapes need not know of it: its highest bit says that it is no number, and
-//! then follow the letters of its name, the factor and the number that is added. Rules compute with extents by the
-//! functions here, and say so where these know no answer.
+//! then follow the letters of its name, the factor and the number that is added. A product's name is those of its
+//! factors with `*` between. Rules compute with extents by the functions here, and say so where these know no answer.
 
 use super::{MAX_EXTENT, Message, Shape};
 
@@ -15,7 +16,11 @@ pub const MAX_CONSTANT: usize = 1 << 18;
 
 const FREE: usize = 1 << 63;
 /// A name is a number to this base: 0 is no letter.
-const BASE: usize = 38;
+const BASE: usize = 39;
+/// What stands between the names of a product.
+const TIMES: usize = 38;
+/// The most names in a product, of a letter each.
+const MAX_FACTORS: usize = MAX_LETTERS.div_ceil(2);
 const NAME_BITS: u32 = 37;
 const FACTOR_BITS: u32 = 14;
 const NUMBER_BITS: u32 = 12;
@@ -71,6 +76,93 @@ const fn of(Parts { name, factor, number }: Parts) -> Option<usize> {
 
 const fn name_of(extent: usize) -> usize {
     (extent & !FREE) >> (FACTOR_BITS + NUMBER_BITS)
+}
+
+/// The names in the name of a product, the last one first, and how many there are.
+const fn factors_of(name: usize) -> ([usize; MAX_FACTORS], usize) {
+    let (mut factors, mut count) = ([0; MAX_FACTORS], 1);
+    let (mut rest, mut place) = (name, 1);
+    while rest > 0 {
+        match rest % BASE {
+            TIMES => (count, place) = (count + 1, 1),
+            letter => (factors[count - 1], place) = (factors[count - 1] + letter * place, place * BASE),
+        }
+        rest /= BASE;
+    }
+    (factors, count)
+}
+
+/// The name of a product, if it is not too long: that of the batch size first, then the others in order, so that equal
+/// products are equal.
+const fn product_of(left: usize, right: usize) -> Option<usize> {
+    let ((left, before), (right, behind)) = (factors_of(left), factors_of(right));
+    let mut all = [0; 2 * MAX_FACTORS];
+    let mut count = 0;
+    while count < before + behind {
+        let factor = if count < before { left[count] } else { right[count - before] };
+        let mut at = count;
+        while at > 0
+            && factor != all[at - 1]
+            && (factor == BATCH_NAME || factor < all[at - 1] && all[at - 1] != BATCH_NAME)
+        {
+            all[at] = all[at - 1];
+            at -= 1;
+        }
+        all[at] = factor;
+        count += 1;
+    }
+    let (mut name, mut letters, mut at) = (0, 0, 0);
+    while at < count {
+        let mut place = BASE;
+        letters += 1;
+        while place <= all[at] {
+            (place, letters) = (place * BASE, letters + 1);
+        }
+        letters += (at > 0) as usize;
+        if letters > MAX_LETTERS {
+            return None;
+        }
+        name = if at == 0 { all[at] } else { (name * BASE + TIMES) * place + all[at] };
+        at += 1;
+    }
+    Some(name)
+}
+
+/// The free extents (or the batch size) whose product an extent is, and its number: `N`, `T` and 2 of `2 * N * T`; itself
+/// and 1 of what is a sum, such as `2 * T + 1`.
+pub const fn factors(extent: usize) -> (Shape, usize) {
+    let Parts { name, factor, number } = parts(extent);
+    if number != 0 || name == 0 {
+        return (Shape::new(&[extent]), 1);
+    }
+    let (names, count) = factors_of(name);
+    let mut all = Shape::SCALAR;
+    let mut at = 0;
+    while at < count {
+        if let Some(one) = of(Parts { name: names[at], factor: 1, number: 0 }) {
+            all = all.insert(0, one);
+        }
+        at += 1;
+    }
+    (all, factor)
+}
+
+/// Whether an extent is a product of several free ones (or of the batch size and another).
+pub const fn is_product(extent: usize) -> bool {
+    is_free(extent) && factors_of(name_of(extent)).1 > 1
+}
+
+/// Whether an extent is a multiple of the batch size.
+pub const fn is_of_batch(extent: usize) -> bool {
+    if extent == Shape::N {
+        return true;
+    }
+    let (names, count) = factors_of(name_of(extent));
+    let mut at = 0;
+    while at < count && names[at] != BATCH_NAME {
+        at += 1;
+    }
+    is_free(extent) && at < count
 }
 
 /// Whether an extent is one of a model's free ones, or computed from one or from the batch size. The batch size itself
@@ -165,11 +257,15 @@ pub const fn minus(left: usize, right: usize) -> Option<usize> {
     of(Parts { name: if factor == 0 { 0 } else { left.name }, factor, number: left.number - right.number })
 }
 
-/// `left * right`, if it can be told: one of them is a number.
+/// `left * right`, if it can be told: one of them is a number, or both are products themselves.
 pub const fn times(left: usize, right: usize) -> Option<usize> {
     let (left, right) = (parts(left), parts(right));
     if left.name != 0 && right.name != 0 {
-        return None;
+        if left.number != 0 || right.number != 0 {
+            return None;
+        }
+        let Some(name) = product_of(left.name, right.name) else { return None };
+        return of(Parts { name, factor: left.factor.saturating_mul(right.factor), number: 0 });
     }
     let (free, number) = if left.name != 0 { (left, right.number) } else { (right, left.number) };
     if number == 0 {
@@ -239,14 +335,6 @@ pub const fn with(extent: usize, value: usize) -> Option<usize> {
     }
 }
 
-/// A free extent as a product of another one and a number: `T` and 2 for `2 * T`, itself and 1 for `2 * T + 1`.
-pub const fn factored(extent: usize) -> (usize, usize) {
-    match parts(extent) {
-        Parts { factor, number: 0, .. } => (source(extent), factor),
-        _ => (extent, 1),
-    }
-}
-
 /// The free extent that an extent is computed from: `T` for `2 * T + 1`.
 pub const fn source(extent: usize) -> usize {
     solved(extent, 0).0
@@ -277,6 +365,9 @@ impl Message {
 }
 
 const fn letter(digit: usize) -> &'static str {
+    if digit == TIMES {
+        return " * ";
+    }
     const LETTERS: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_";
     LETTERS.split_at(digit - 1).1.split_at(1).0
 }
@@ -405,6 +496,12 @@ mod tests {
             (minus(plus(T, 7).unwrap(), T), "7"),
             (times(64, T), "64 * T"),
             (times(0, T), "0"),
+            (times(T, T), "T * T"),
+            (times(T, Shape::N), "N * T"),
+            (times(free("S"), times(double, Shape::N).unwrap()), "2 * N * S * T"),
+            (times(times(free("B"), free("X1")).unwrap(), free("A")), "A * B * X1"),
+            (plus(times(T, Shape::N).unwrap(), times(Shape::N, T).unwrap()), "2 * N * T"),
+            (divided(times(double, Shape::N).unwrap(), 2), "N * T"),
             (divided(times(T, 6).unwrap(), 3), "2 * T"),
             (divided(plus(double, 5).unwrap(), 2), "T + 2"),
             (divided(shifted(double, -1).unwrap(), 2), "T - 1"),
@@ -416,7 +513,8 @@ mod tests {
         }
         let untold = [
             plus(T, SEQ_LEN),
-            times(T, T),
+            times(T, SEQ_LEN),
+            times(plus(T, 1).unwrap(), Shape::N),
             divided(T, 2),
             minus(T, double),
             minus(T, SEQ_LEN),

@@ -166,6 +166,18 @@ impl Sizes {
         if !extent::is_free(of) {
             return of;
         }
+        if extent::is_product(of) {
+            let (factors, mut product) = extent::factors(of);
+            let mut at = 0;
+            while at < factors.rank() {
+                product = match extent::times(product, self.extent(factors.dim(at))) {
+                    Some(product) => product,
+                    None => return of,
+                };
+                at += 1;
+            }
+            return product;
+        }
         let source = extent::source(of);
         let known = if source == Shape::N && self.batch != 0 { Some(self.batch) } else { self.get(source) };
         match known {

@@ -47,7 +47,9 @@ fn cases() -> Vec<(&'static str, Vec<usize>, Rule, Option<&'static str>)> {
     let inferred = Shape::INFERRED;
     vec![
         ("flatten", vec![N, T, 4], plain(|x| rules::flatten(x, 1, -1)), Some("[N, 4 * T]")),
-        ("flatten", vec![N, S, T], plain(|x| rules::flatten(x, 1, -1)), None),
+        ("flatten", vec![N, S, T], plain(|x| rules::flatten(x, 1, -1)), Some("[N, S * T]")),
+        ("flatten", vec![N, T, 4], plain(|x| rules::flatten(x, 0, 1)), Some("[N * T, 4]")),
+        ("flatten", vec![N, of_t(1, 1), 4], plain(|x| rules::flatten(x, 0, 1)), None),
         ("view", vec![N, T, 6], of(move |x, e| reshape("view", x, &[e(N), e(of_t(2, 0)), 3])), Some("[N, 2 * T, 3]")),
         ("view", vec![N, T, 6], of(move |x, e| reshape("view", x, &[e(N), inferred])), Some("[N, 6 * T]")),
         ("view", vec![N, S, T], of(move |x, e| reshape("view", x, &[e(N), e(T), inferred])), Some("[N, T, S]")),
@@ -58,7 +60,23 @@ fn cases() -> Vec<(&'static str, Vec<usize>, Rule, Option<&'static str>)> {
             Some("[N, 2, T + 1]"),
         ),
         ("view", vec![N, T, 6], of(move |x, e| reshape("view", x, &[e(N), 4, inferred])), None),
-        ("view", vec![N, S, T], of(move |x, e| reshape("view", x, &[e(N), inferred])), None),
+        ("view", vec![N, S, T], of(move |x, e| reshape("view", x, &[e(N), inferred])), Some("[N, S * T]")),
+        ("view", vec![T, 4, N, S], of(move |x, _| reshape("view", x, &[inferred, 2])), Some("[2 * N * S * T, 2]")),
+        (
+            "apart",
+            vec![N, S, T, 4],
+            of(move |x, e| {
+                let rows = reshape("view", x, &[inferred, 4])?;
+                reshape("view", rows, &[e(T), inferred, e(S), 2])
+            }),
+            Some("[T, 2 * N, S, 2]"),
+        ),
+        (
+            "apart",
+            vec![N, T, 4],
+            of(move |x, e| reshape("view", reshape("view", x, &[inferred, 4])?, &[e(S), inferred, 4])),
+            None,
+        ),
         ("expand", vec![N, 1, 2], of(move |x, e| expand("expand", x, &[e(N), e(T), 2])), Some("[N, T, 2]")),
         ("narrow", vec![N, T], of(|x, e| narrow("narrow", x, 1, 2, e(of_t(1, -2)))), Some("[N, T - 2]")),
         ("narrow", vec![N, T], plain(|x| narrow("narrow", x, 1, -3, 3)), Some("[N, 3]")),

@@ -42,12 +42,15 @@ pub const fn reshape(op: &'static str, x: Shape, to: &[usize]) -> Result<Shape, 
     match (inferred, left.rank()) {
         (None, 0) if from == known => Ok(wanted),
         (Some(axis), 0) if known > 0 && from.is_multiple_of(known) => Ok(wanted.with(axis, from / known)),
-        (Some(axis), 1) if known > 0 && from.is_multiple_of(known) => {
-            Ok(wanted.with(axis, ok!(rules::merged(op, left.dim(0), from / known))))
-        }
         // `x.view(-1, 64)` of samples by places.
-        (Some(_), 2) if known > 0 && from.is_multiple_of(known) => {
-            Err(ShapeError::Together { op, one: left.dim(0), operator: "*", other: left.dim(1) })
+        (Some(axis), _) if known > 0 && from.is_multiple_of(known) => {
+            let mut rest = from / known;
+            let mut at = left.rank();
+            while at > 0 {
+                at -= 1;
+                rest = ok!(rules::merged(op, left.dim(at), rest));
+            }
+            Ok(wanted.with(axis, rest))
         }
         _ => error,
     }
@@ -77,7 +80,7 @@ const fn keeps_numbers(from: &Shape, to: &Shape) -> bool {
     before == after
 }
 
-/// The extents that are no numbers, a multiple of a free one without its factor; and the product of all numbers.
+/// The extents that are no numbers, each factor of a product by itself; and the product of all numbers.
 const fn counted(shape: &Shape) -> (Shape, usize) {
     let (mut others, mut product) = (Shape::SCALAR, 1usize);
     let mut axis = 0;
@@ -86,9 +89,14 @@ const fn counted(shape: &Shape) -> (Shape, usize) {
             Shape::N => others = others.insert(others.rank(), Shape::N),
             Shape::INFERRED => {}
             free if extent::is_free(free) => {
-                let (other, factor) = extent::factored(free);
-                others = others.insert(others.rank(), other);
-                product = product.saturating_mul(factor);
+                let (factors, number) = extent::factors(free);
+                let mut at = 0;
+                // More than any usual shape has are not counted, and are in no other shape either.
+                while at < factors.rank() && others.rank() < MAX_RANK {
+                    others = others.insert(others.rank(), factors.dim(at));
+                    at += 1;
+                }
+                product = product.saturating_mul(number);
             }
             extent => product = product.saturating_mul(extent),
         }

@@ -1,7 +1,7 @@
 //! The rule of a model that is a layer of another one: what it takes, and what it gives by that. It compares shapes,
 //! and knows neither model.
 
-use crate::shape::{Misfit, Shape, ShapeError, Sizes, Type, extent};
+use crate::shape::{Misfit, ShapeError, Sizes, Type, extent};
 
 /// A model as a layer of another one: it takes the inputs that it declares, and nothing else. Its free extents may be any
 /// of the other model's, or numbers: what they are follows.
@@ -41,7 +41,7 @@ pub const fn inputs(declared: &[Type], found: &[Type]) -> Result<Sizes, ShapeErr
 
 /// Whether a model's batch size is that of the model that applies it, or so many times that, or follows from no input.
 const fn is_batch(batch: usize) -> bool {
-    batch == Shape::N || batch == 0 || extent::is_free(batch) && extent::source(batch) == Shape::N
+    batch == 0 || extent::is_of_batch(batch)
 }
 
 /// What a model gives where it takes such inputs; what it declares where it does not.
