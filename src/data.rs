@@ -161,8 +161,16 @@ impl<X: Samples, Y: Samples> Dataset<X, Y> {
 
     /// Two parts, drawn by chance: the first with this fraction of the samples (rounded; 0 to 1), the second with the
     /// rest. The same seed gives the same parts on every machine.
+    ///
+    /// # Panics
+    /// If `fraction` is not from 0 to 1: a number of samples is for [`Dataset::split_at`].
+    #[track_caller]
     pub fn split(&self, fraction: f64, seed: u64) -> (Dataset<X, Y>, Dataset<X, Y>) {
-        let count = (self.len() as f64 * fraction.clamp(0.0, 1.0)).round() as usize;
+        assert!(
+            (0.0..=1.0).contains(&fraction),
+            "the first part has {fraction} of the samples, which is not from 0 to 1; `split_at` takes a number of them"
+        );
+        let count = (self.len() as f64 * fraction).round() as usize;
         let order = permutation(self.len(), seed);
         (self.select(&order[..count]), self.select(&order[count..]))
     }

@@ -5,6 +5,7 @@ mod held;
 mod lending;
 mod quantization;
 
+use std::fmt;
 use std::path::Path;
 
 use kiln_graph::model::{ElementsMut, Inputs, OutputTypes};
@@ -57,6 +58,12 @@ pub struct Predictor<M: Model> {
     settings: Settings,
     quantized: Option<Quantized>,
     programs: Lender,
+}
+
+impl<M: Model> fmt::Debug for Predictor<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Predictor").field("settings", &self.settings).finish_non_exhaustive()
+    }
 }
 
 /// The settings of a [`Predictor`]; made by [`Predictor::new`].

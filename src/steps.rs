@@ -10,6 +10,7 @@ mod reports;
 mod results;
 mod rows;
 
+use std::fmt;
 use std::path::Path;
 
 use kiln_graph::model::Inputs;
@@ -258,6 +259,12 @@ impl<M: Steps + Model> StepTrainer<M> {
         for<'x> &'x X: Inputs<M::Input>,
     {
         update_bn_batches(&mut self.programs, &*self.model, &self.settings, batches)
+    }
+}
+
+impl<M: Steps> fmt::Debug for StepTrainer<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StepTrainer").field("settings", &self.settings).finish_non_exhaustive()
     }
 }
 

@@ -20,6 +20,7 @@ mod sizes;
 mod statistics;
 mod targets;
 
+use std::fmt;
 use std::path::Path;
 
 use kiln_graph::losses::Criterion;
@@ -140,6 +141,12 @@ pub struct Trainer<M: Model, L: Criterion<M::Output>, O: Optimizer> {
     schedulers: Schedulers,
     /// The targets of the current batch, as programs read them.
     targets: Vec<Buffer>,
+}
+
+impl<M: Model, L: Criterion<M::Output>, O: Optimizer> fmt::Debug for Trainer<M, L, O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Trainer").field("settings", &self.settings).finish_non_exhaustive()
+    }
 }
 
 impl<M: Model, L: Criterion<M::Output>, O: Optimizer> Training for Trainer<M, L, O> {

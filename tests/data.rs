@@ -192,6 +192,16 @@ fn a_split_is_a_partition_that_the_seed_decides() {
 }
 
 #[test]
+fn a_part_has_a_fraction_of_the_samples() {
+    let data = counted(10);
+    for fraction in [-1.0, 1.5, f64::NAN, f64::INFINITY] {
+        let panic = std::panic::catch_unwind(|| data.split(fraction, 1)).unwrap_err();
+        let text = panic.downcast_ref::<String>().unwrap();
+        assert!(text.starts_with(&format!("the first part has {fraction} of the samples")), "{text}");
+    }
+}
+
+#[test]
 fn batches_hold_every_sample_once() {
     let data = counted(10);
     let collect = |batches: kiln::data::Batches<'_>| -> Vec<Vec<i32>> {

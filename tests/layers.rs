@@ -257,7 +257,7 @@ fn a_loss_that_reaches_no_parameter_can_not_be_minimized() {
     let trainer = Trainer::new(Blind::init(1), cross_entropy(), Adam::default()).batch(6).build();
     let expected = "the optimizer can not minimize this loss: it depends on none of its 2 parameters, or only through a \
                     detach";
-    assert_eq!(trainer.err().expect("nothing can be learnt").to_string(), expected);
+    assert_eq!(trainer.expect_err("nothing can be learnt").to_string(), expected);
 }
 
 model! {

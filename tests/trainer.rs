@@ -213,7 +213,7 @@ fn nan_is_refused_where_asked() {
 fn settings_that_make_no_sense_are_refused() {
     let builder = || Trainer::new(Small::init(1), cross_entropy(), Adam::default());
     let check = |error: Result<Trainer<Small, CrossEntropy, Adam>, TrainError>, expected: &str| {
-        assert_eq!(error.err().expect("this should be refused").to_string(), expected);
+        assert_eq!(error.expect_err("this should be refused").to_string(), expected);
     };
     check(builder().batch(0).build(), "batch should be at least 1, but is 0");
     check(builder().threads(0).build(), "threads should be at least 1, but is 0");

@@ -69,7 +69,7 @@ impl CsvOptions {
     ///
     /// # Errors
     /// [`DataError::Read`]; [`DataError::Row`] for a line of more or fewer cells than the first; [`DataError::Format`] for one that
-    /// is not in UTF-8.
+    /// is not in UTF-8, and for a file without lines.
     pub fn read(&self, path: impl AsRef<Path>) -> Result<Table, DataError> {
         let path = path.as_ref();
         let error = |source| DataError::Read { path: path.into(), source };
@@ -103,6 +103,10 @@ impl CsvOptions {
                 table.text.push_str(cell);
                 table.ends.push(table.text.len());
             }
+        }
+        if table.names.is_empty() {
+            let reason = "it holds nothing".to_string();
+            return Err(DataError::Format { path: path.into(), format: "CSV", reason });
         }
         Ok(table)
     }

@@ -28,7 +28,6 @@ fn columns_become_arrays() {
     let path = folder.file("b.csv", b"1;2\n;4\n");
     let table = CsvOptions::new().delimiter(b';').header(false).missing(-1.0).read(path).unwrap();
     assert_eq!(table.columns::<f64>(table.names()).unwrap(), array![[1.0, 2.0], [-1.0, 4.0]]);
-    assert!(read_csv(folder.file("c.csv", b"")).unwrap().is_empty());
     assert_eq!(read_csv(folder.file("c.csv", b"a,b")).unwrap().column::<f32>("b").unwrap().len(), 0);
 }
 
@@ -54,6 +53,8 @@ fn mistakes_are_told_by_line_and_column() {
     check(b"x,x\n1,2", "FILE has several columns x: its columns are x, x");
     check(b"y,x\n1,2\n1,2,3\n", "FILE, line 3: it has 3 cells, expected 2, as in the first line");
     check(b"y,x\n1,2\n1\n", "FILE, line 3: it has 1 cells, expected 2, as in the first line");
+    check(b"", "FILE is no CSV file: it holds nothing");
+    check(b"\n\n", "FILE is no CSV file: it holds nothing");
     check(b"y,x\n1,\xff\n", "FILE is no CSV file: line 2, column 2: it is not in UTF-8");
     assert!(matches!(read_csv(folder.path("absent.csv")), Err(DataError::Read { .. })));
 }

@@ -161,7 +161,7 @@ model! {
 
 #[test]
 fn a_model_none_of_whose_programs_does_is_an_error_of_the_builder() {
-    let error = OnlyTraining::init(1).trainer().batch(1).build().err().expect("nothing to call");
+    let error = OnlyTraining::init(1).trainer().batch(1).build().expect_err("nothing to call");
     assert!(error.to_string().contains("two or more values"), "{error}");
 }
 

@@ -191,6 +191,13 @@ pub fn trainer(declaration: &Validated) -> TokenStream {
         }
 
         #[automatically_derived]
+        impl #parameters ::core::fmt::Debug for #trainer #arguments #bounds {
+            fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+                ::core::fmt::Debug::fmt(&self.trainer, f)
+            }
+        }
+
+        #[automatically_derived]
         impl #parameters ::core::ops::Deref for #trainer #arguments #bounds {
             type Target = #KILN::StepTrainer<#name #arguments>;
 
