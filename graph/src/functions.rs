@@ -14,9 +14,9 @@ mod products;
 mod rearranged;
 
 pub use elementwise::{
-    addcdiv, addcmul, atan, ceil, clamp_max, clamp_min, copysign, deg2rad, div_rounded, exp2, floor_divide, fmax, fmin,
-    fmod, frac, hypot, isclose, isfinite, isinf, isnan, isneginf, isposinf, lerp, log2, log10, logaddexp, logaddexp2,
-    logical_xor, logit, nan_to_num, rad2deg, remainder, same, signbit, sinc, tan, trunc, xlogy,
+    abs, addcdiv, addcmul, atan, ceil, clamp_max, clamp_min, copysign, deg2rad, div_rounded, exp2, floor_divide, fmax,
+    fmin, fmod, frac, hypot, isclose, isfinite, isinf, isnan, isneginf, isposinf, lerp, log2, log10, logaddexp,
+    logaddexp2, logical_xor, logit, nan_to_num, rad2deg, remainder, same, sign, signbit, sinc, tan, trunc, xlogy,
 };
 pub use folds::{
     all, aminmax, any, bucketize, count_nonzero, cummax, cummin, diff, dist, gumbel_softmax, histc, isin, kthvalue,
@@ -228,6 +228,11 @@ reductions! {
     amax,
     /// The smallest element over axes (all without `dim`), which stay with extent 1 for `keepdim`; ties share the gradient.
     amin,
+}
+
+/// The sums of each element and all before it along an axis; of a mask how many elements hold, i32.
+pub fn cumsum(x: Value<'_>, dim: isize) -> Value<'_> {
+    if x.dtype() == DType::Bool { x.convert(DType::I32).cumsum(dim) } else { x.cumsum(dim) }
 }
 
 /// The sum over axes (all without `dim`), which stay with extent 1 for `keepdim`; of a mask how many elements hold, i32.

@@ -325,6 +325,19 @@ impl Type {
         }
     }
 
+    /// That there are so many axes, which are taken apart.
+    ///
+    /// # Panics
+    /// If there are more or fewer; in a constant that is a compile error.
+    #[track_caller]
+    pub const fn of_axes(self, count: usize) {
+        if self.shape.rank() != count {
+            let message =
+                Message::new().text("the sizes of all axes are ").number(self.shape.rank()).text(" numbers, not ");
+            panic!("{}", message.number(count).text(": it has shape ").shape(&self.shape).as_str())
+        }
+    }
+
     /// The shape, as [`Value`](crate::Value) gives it.
     pub const fn shape(&self) -> Shape {
         self.shape

@@ -4,7 +4,8 @@
 use std::panic::Location;
 
 use crate::build::{Builder, Value};
-use crate::shape::Type;
+use crate::shape::functions::{self, Elements};
+use crate::shape::{DType, Type};
 
 /// The last operand of what is computed next, where the caller stands.
 #[track_caller]
@@ -27,6 +28,24 @@ pub fn all<'v, 'g>(operands: &'v [Value<'g>]) -> &'v [Value<'g>] {
 pub fn on(g: &Builder) -> &Builder {
     g.line(Location::caller());
     g
+}
+
+/// The operands of a function that are to hold the same elements, which they do afterwards: see [`Elements`]. Beside them
+/// may stand a number of a type that has fractions.
+#[track_caller]
+pub fn alike<'g, const K: usize>(is_float: bool, operands: [(Elements, Value<'g>); K]) -> [Value<'g>; K] {
+    let types = operands.map(|(taken, operand)| (taken.beside(is_float), operand.ty()));
+    let common = match types.as_slice() {
+        [(taken, ty)] => functions::element("", *taken, *ty),
+        _ => functions::elements("", &types),
+    };
+    match common {
+        Ok(common) if types.iter().any(|(_, ty)| ty.dtype != common) => {
+            operands.map(|(_, operand)| at(operand).convert(common))
+        }
+        // What does not fit is refused where it is computed.
+        _ => operands.map(|(_, operand)| operand),
+    }
 }
 
 /// Operators between values, and between a value and a number on either side.
@@ -74,7 +93,8 @@ pub fn or<'g>(left: Value<'g>, right: Value<'g>) -> Value<'g> {
 /// `-operand`, where the caller stands.
 #[track_caller]
 pub fn neg(operand: Value<'_>) -> Value<'_> {
-    -at(operand)
+    let operand = at(operand);
+    if operand.dtype() == DType::I32 { 0 - operand } else { -operand }
 }
 
 /// `!operand`, of bool values, where the caller stands.

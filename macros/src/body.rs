@@ -5,7 +5,7 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use proc_macro2::{Ident, Span, TokenStream};
+use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use syn::{Member as Name, Visibility};
 
 use crate::ast::{Extents, Node, Parameter, Place, Sequence};
@@ -275,11 +275,42 @@ pub struct Call {
 pub enum Argument {
     Tensor(Tensor),
     /// A number in the place of a tensor.
-    Number(TokenStream),
+    Number(Scalar),
     Tensors(Vec<Tensor>),
     /// All tensors of a list.
     List(Ident),
     Attribute(Attribute),
+}
+
+/// A number beside tensors. One of a type that has fractions makes f32 of whole numbers.
+pub struct Scalar {
+    pub tokens: TokenStream,
+    /// Whether it is of such a type, where the text alone says so.
+    pub is_float: Option<bool>,
+}
+
+impl Scalar {
+    /// A number that is written so, or an extent, which is whole whatever holds it.
+    pub fn new(tokens: TokenStream, is_extent: bool) -> Scalar {
+        let is_float = if is_extent { Some(false) } else { is_float(tokens.clone()) };
+        Scalar { tokens, is_float }
+    }
+}
+
+/// Whether a literal has a fraction, which may be 0.
+fn is_float(tokens: TokenStream) -> Option<bool> {
+    let mut tokens = tokens.into_iter();
+    let is_float = match tokens.next()? {
+        TokenTree::Literal(literal) => match syn::Lit::new(literal) {
+            syn::Lit::Float(_) => Some(true),
+            syn::Lit::Int(number) => Some(number.suffix().starts_with('f')),
+            _ => None,
+        },
+        TokenTree::Group(group) => is_float(group.stream()),
+        TokenTree::Punct(punct) if punct.as_char() == '-' => return is_float(tokens.collect()),
+        _ => None,
+    };
+    is_float.filter(|_| tokens.next().is_none())
 }
 
 /// An attribute, as the rule and the builder take it.

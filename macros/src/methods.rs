@@ -124,6 +124,17 @@ pub enum Elements {
     Mask,
     Index,
     MaskOrFloat,
+    Mixed,
+    Compared,
+    Alike,
+    Real,
+}
+
+impl Elements {
+    /// Whether operands of several types become those of one.
+    pub fn mixes(self) -> bool {
+        matches!(self, Elements::Mixed | Elements::Compared | Elements::Alike | Elements::Real)
+    }
 }
 
 mod lacking;

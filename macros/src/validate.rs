@@ -16,6 +16,7 @@ mod lists;
 mod loops;
 mod names;
 mod nested;
+mod numbers;
 mod paths;
 mod scope;
 mod steps;

@@ -6,6 +6,7 @@ mod adversaries;
 #[allow(dead_code)]
 mod case;
 mod denormals;
+mod elements;
 #[path = "../common/folder.rs"]
 mod folder;
 mod large;
@@ -13,8 +14,10 @@ mod losses;
 mod numerics;
 mod order;
 mod peers;
+mod products;
 mod results;
 mod running;
 mod sizes;
 mod transfers;
+mod values;
 mod whole;

@@ -228,16 +228,6 @@ fn wrong_inputs_are_errors_that_name_them() {
 const HALF: f32 = 0.5;
 
 model! {
-    struct Halves {
-        fc: Linear(4, 4),
-    }
-
-    fn forward(x: [N, 4], k: [N, 4; i32]) -> [N, 4] {
-        fc(x) + (k * HALF).float()
-    }
-}
-
-model! {
     struct Filled {
         fc: Linear(4, 4),
     }
@@ -284,10 +274,7 @@ model! {
 #[test]
 fn whole_numbers_meet_no_fractions() {
     let expected = "i32: whole numbers meet a number with a fraction: `.float()` makes f32 of them";
-    let errors = [Predictor::new(Halves::init(1)).build().err(), Predictor::new(Filled::init(1)).build().err()];
-    for error in errors {
-        assert_eq!(error.unwrap().to_string(), expected);
-    }
+    assert_eq!(Predictor::new(Filled::init(1)).build().unwrap_err().to_string(), expected);
     let errors = [
         Filling::init(1).trainer().batch(2).build().err(),
         Placing::init(1).trainer().batch(2).build().err(),
@@ -353,4 +340,18 @@ fn a_table_has_the_rows_of_a_shard() {
     assert_eq!(y.shape(), [4, 4]);
     let error = build(6).err().unwrap().to_string();
     assert!(error.contains("layer slots: row 2 is looked up in a table of 2 rows"), "{error}");
+}
+
+/// `build().unwrap_err()` asks for it.
+#[test]
+fn trainers_and_predictors_are_shown() {
+    let shown = [
+        format!("{:?}", Evaluated::init(1).trainer().batch(2).build().unwrap()),
+        format!("{:?}", Predictor::new(Deep::init(1)).batch(2).build().unwrap()),
+        format!("{:?}", Trainer::new(Deep::init(1), mse(), Sgd::new(0.1)).batch(2).build().unwrap()),
+    ];
+    for (shown, name) in shown.iter().zip(["StepTrainer", "Predictor", "Trainer"]) {
+        assert!(shown.starts_with(&format!("{name} {{ settings: ")) && shown.contains("batch: 2"), "{shown}");
+    }
+    assert!(matches!(Predictor::new(Deep::init(1)).batch(0).build().unwrap_err(), TrainError::Zero { .. }));
 }

@@ -76,4 +76,59 @@ model! {
     }
 }
 
+model! {
+    struct Sizes {
+        fc: Linear(8, 8),
+    }
+
+    fn forward(x: [N, 3, 8]) -> [N, 3, 8] {
+        let (n, c) = x.size();
+        fc(x).view(n, c, 8)
+    }
+}
+
+model! {
+    struct Bounded {
+        fc: Linear(8, 8),
+    }
+
+    fn forward(x: [N, 8]) -> [N, 8] {
+        max(fc(x), 0.0)
+    }
+}
+
+model! {
+    struct Biased {
+        fc: Linear(8, 8),
+    }
+
+    fn forward(x: [N, 8]) -> [N, 8] {
+        fc(x) / x.std(1, keepdim = true, unbiased = false)
+    }
+}
+
+model! {
+    struct Drawn {
+        fc: Linear(8, 8),
+    }
+
+    fn forward(x: [N, 8]) -> [N, 8] {
+        fc(x) * randint(0, 10, [N, 8])
+    }
+}
+
+model! {
+    struct Listed {
+        fc: Linear(8, 8),
+    }
+
+    fn forward(x: [N, 8]) -> [N, 8] {
+        let y = fc(x);
+        for one in [x, y] {
+            y = y + one;
+        }
+        y
+    }
+}
+
 fn main() {}

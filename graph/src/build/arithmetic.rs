@@ -230,6 +230,10 @@ impl<'g> Value<'g> {
     /// The value, but at least `low` and at most `high` (`high` if `low` is larger than it); an infinite bound is none.
     /// The gradient is 1 between them, 0 outside and at both (as PyTorch 2.15 has it); NaN stays NaN, with the gradient 0.
     pub fn clamp(self, low: f64, high: f64) -> Value<'g> {
+        if self.dtype() == DType::I32 {
+            let least = if low > f64::NEG_INFINITY { self.maximum(low) } else { self };
+            return if high < f64::INFINITY { least.minimum(high) } else { least };
+        }
         let _function = self.graph().function("clamp");
         let (bound, low) = (self.detach(), low.min(high));
         let clamped = match (low > f64::NEG_INFINITY, high < f64::INFINITY) {

@@ -2,7 +2,7 @@
 
 use super::{Axis, AxisList, Value};
 use crate::op::{ArgOp, Axes, BinaryOp, Op, ReduceOp};
-use crate::shape::ShapeError;
+use crate::shape::{DType, ShapeError};
 use crate::whole::{Fold, Whole};
 
 /// Each reduction twice: with the axes removed, and with extent 1 in their place.
@@ -73,7 +73,9 @@ impl<'g> Value<'g> {
     /// The sums of each element and all before it along an axis.
     pub fn cumsum(self, axis: impl Into<Axis>) -> Value<'g> {
         self.along("cumsum", axis, |axis| {
-            self.running(axis, BinaryOp::Add, 0.0).known_as(Whole::RunningSum { axis }, &[Some(self)])
+            let sums = self.running(axis, BinaryOp::Add, 0.0);
+            let float = self.dtype() == DType::F32;
+            if float { sums.known_as(Whole::RunningSum { axis }, &[Some(self)]) } else { sums }
         })
     }
 

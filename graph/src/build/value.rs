@@ -57,6 +57,10 @@ impl<'g> Value<'g> {
         }
     }
 
+    /// For the macros, whose walk over types has counted the axes.
+    #[doc(hidden)]
+    pub fn of_axes(self, _: usize) {}
+
     /// As [`Value::size`]: for the macros, which call it where an extent may be the number of samples.
     #[doc(hidden)]
     pub fn size_of_any(self, axis: isize) -> usize {

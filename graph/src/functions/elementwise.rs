@@ -103,6 +103,16 @@ fn logarithm_of_odds(x: Value<'_>) -> Value<'_> {
     x.log() - (-x).log1p()
 }
 
+/// `|x|`; the gradient at 0 is 0.
+pub fn abs(x: Value<'_>) -> Value<'_> {
+    if x.dtype() == DType::F32 { x.abs() } else { x.lt(0).select(x * -1, x) }
+}
+
+/// -1, 0 or 1.
+pub fn sign(x: Value<'_>) -> Value<'_> {
+    if x.dtype() == DType::F32 { x.sign() } else { x.maximum(-1).minimum(1) }
+}
+
 /// At least `min`.
 pub fn clamp_min(x: Value<'_>, min: f64) -> Value<'_> {
     x.clamp(min, f64::INFINITY)
@@ -213,7 +223,7 @@ fn whole_quotient<'g>(a: Value<'g>, b: Value<'g>) -> Value<'g> {
     let second = near(a - first * b);
     let left = a - (first + second) * b;
     let beyond = (left.lt(0) & a.gt(0)) | (left.gt(0) & a.lt(0));
-    let short = magnitude(left).ge(magnitude(b));
+    let short = abs(left).ge(abs(b));
     let step = logical_xor(a.lt(0), b.lt(0)).select(a.graph().scalar_of(DType::I32, -1.0), 1);
     first + second + beyond.select(step * -1, short.select(step, 0))
 }
@@ -227,10 +237,6 @@ fn floor_quotient<'g>(a: Value<'g>, b: Value<'g>) -> Value<'g> {
     let left = a - quotient * b;
     let below = (left.lt(0) & b.gt(0)) | (left.gt(0) & b.lt(0));
     below.select(quotient - 1, quotient)
-}
-
-fn magnitude(x: Value<'_>) -> Value<'_> {
-    x.lt(0).select(x * -1, x)
 }
 
 /// The quotient, rounded down (`"floor"`) or towards 0 (`"trunc"`).

@@ -82,6 +82,36 @@ pub enum Elements {
     Index,
     /// bool or f32: a mask, or what is added instead. It has no say in the element type of the result.
     MaskOrFloat,
+    /// Arithmetic: f32, i32 or bool, which all become the widest among them, as in PyTorch: bool, i32, f32. Masks alone
+    /// are no numbers.
+    Mixed,
+    /// As [`Elements::Mixed`]; masks alone are compared as 0 and 1.
+    Compared,
+    /// As [`Elements::Mixed`]; masks alone stay masks.
+    Alike,
+    /// As [`Elements::Mixed`], and f32 in any case: of a quotient.
+    Real,
+}
+
+impl Elements {
+    /// Whether operands of several types become those of one.
+    const fn mixes(self) -> bool {
+        matches!(self, Elements::Mixed | Elements::Compared | Elements::Alike | Elements::Real)
+    }
+
+    /// What is taken beside a number: one of a type that has fractions makes f32 of whole numbers.
+    pub const fn beside(self, is_float: bool) -> Elements {
+        if self.mixes() && is_float { Elements::Real } else { self }
+    }
+}
+
+/// The type of the numbers that both are among.
+const fn wider(one: DType, other: DType) -> DType {
+    match (one, other) {
+        (DType::F32, _) | (_, DType::F32) => DType::F32,
+        (DType::I32, _) | (_, DType::I32) => DType::I32,
+        _ => one,
+    }
 }
 
 /// The common element type of a function's operands, f32 if there are none.
@@ -96,6 +126,9 @@ pub const fn elements(op: &'static str, operands: &[(Elements, Type)]) -> Result
         let (fits, expected) = match taken {
             Elements::Float => (matches!(found, DType::F32), "f32"),
             Elements::Number => (matches!(found, DType::F32 | DType::I32), "f32 or i32"),
+            Elements::Mixed | Elements::Compared | Elements::Alike | Elements::Real => {
+                (matches!(found, DType::F32 | DType::I32 | DType::Bool), "f32, i32 or bool")
+            }
             Elements::Any | Elements::Count => (true, "of any type"),
             Elements::Mask => (matches!(found, DType::Bool), "bool"),
             Elements::Index => (matches!(found, DType::I32), "i32"),
@@ -104,9 +137,14 @@ pub const fn elements(op: &'static str, operands: &[(Elements, Type)]) -> Result
         if !fits {
             return Err(ShapeError::ElementType { op, operand, expected, found });
         }
-        let found = if matches!((taken, found), (Elements::Count, DType::Bool)) { DType::I32 } else { found };
+        let found = match (taken, found) {
+            (Elements::Count, DType::Bool) => DType::I32,
+            (Elements::Real, _) => DType::F32,
+            _ => found,
+        };
         if !matches!(taken, Elements::Mask | Elements::Index | Elements::MaskOrFloat) {
             match common {
+                Some(before) if taken.mixes() => common = Some(wider(before, found)),
                 Some(common) if common as u8 != found as u8 => {
                     return Err(ShapeError::ElementType { op, operand, expected: common.name(), found });
                 }
@@ -115,17 +153,28 @@ pub const fn elements(op: &'static str, operands: &[(Elements, Type)]) -> Result
         }
         operand += 1;
     }
-    Ok(if let Some(common) = common { common } else { DType::F32 })
+    match (common, operands) {
+        (Some(DType::Bool), [(Elements::Mixed, _), ..]) => {
+            Err(ShapeError::ElementType { op, operand: 0, expected: "f32 or i32", found: DType::Bool })
+        }
+        (Some(DType::Bool), [(Elements::Compared, _), ..]) => Ok(DType::I32),
+        (Some(common), _) => Ok(common),
+        (None, _) => Ok(DType::F32),
+    }
 }
 
-/// [`elements`] of a function of one operand.
+/// [`elements`] of a function of one operand, or of one and a number.
 pub const fn element(op: &'static str, taken: Elements, operand: Type) -> Result<DType, ShapeError> {
-    if is_number((taken, operand)) { Ok(DType::F32) } else { elements(op, &[(taken, operand)]) }
+    match (taken, operand.dtype) {
+        _ if is_number((taken, operand)) => Ok(DType::F32),
+        (Elements::Mixed, DType::Bool) => Ok(DType::I32),
+        _ => elements(op, &[(taken, operand)]),
+    }
 }
 
 /// Whether an operand is of f32 and may be, as nearly all are.
 const fn is_number((taken, operand): (Elements, Type)) -> bool {
-    matches!(taken, Elements::Float | Elements::Number | Elements::Count | Elements::Any)
+    (taken.mixes() || matches!(taken, Elements::Float | Elements::Number | Elements::Count | Elements::Any))
         && matches!(operand.dtype, DType::F32)
 }
 

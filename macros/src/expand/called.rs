@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 use std::fmt::Write;
 
-use proc_macro2::{Ident, Span, TokenStream, TokenTree};
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote_spanned};
 
 use super::applied::bodies;
@@ -14,7 +14,7 @@ use super::around::{at as noted, written};
 use super::body::Expansion;
 use super::checks::{at, call as check_at};
 use super::owner::Owner;
-use crate::body::{Argument, Attribute, Call, Tensor};
+use crate::body::{Argument, Attribute, Call, Scalar, Tensor};
 use crate::methods::{Builds, Elements, Gives, Kind};
 use crate::naming::KILN;
 use crate::validate::{Validated, batch};
@@ -26,36 +26,55 @@ fn is_broadcast(call: &Call) -> bool {
 /// The tensors of a function whose operands broadcast: a number fits any shape, and there are no attributes.
 fn operands(call: &Call) -> impl Iterator<Item = (Elements, &Tensor)> {
     let arguments = call.arguments.iter().zip(call.function.parameters);
-    let fraction = call.arguments.iter().any(has_fraction);
-    arguments.filter_map(move |(argument, parameter)| match (argument, parameter.kind) {
-        // Whole numbers have no half: PyTorch makes f32 of them, which is said here.
-        (
-            Argument::Tensor(tensor),
-            Kind::Tensor(Elements::Number | Elements::Any) | Kind::Operand(Elements::Number | Elements::Any),
-        ) if fraction => Some((Elements::Float, tensor)),
+    arguments.filter_map(|(argument, parameter)| match (argument, parameter.kind) {
         (Argument::Tensor(tensor), Kind::Tensor(of) | Kind::Operand(of)) => Some((of, tensor)),
         _ => None,
     })
 }
 
-/// Whether an argument is written as a number that is not whole: `0.5`.
-fn has_fraction(argument: &Argument) -> bool {
-    fn written(tokens: TokenStream) -> Option<f64> {
-        let mut tokens = tokens.into_iter();
-        let number = match tokens.next()? {
-            TokenTree::Literal(literal) => {
-                literal.to_string().trim_end_matches("f32").trim_end_matches("f64").replace('_', "").parse().ok()
-            }
-            TokenTree::Group(group) => written(group.stream()),
-            TokenTree::Punct(punct) if punct.as_char() == '-' => return written(tokens.collect()),
-            _ => None,
-        };
-        number.filter(|_| tokens.next().is_none())
+/// Whether operands of several types become those of one.
+fn mixes(call: &Call) -> bool {
+    of_each(call).any(|(_, elements)| elements.mixes())
+}
+
+/// The arguments that are tensors, with the elements that they may hold.
+fn of_each(call: &Call) -> impl Iterator<Item = (usize, Elements)> {
+    let arguments = call.arguments.iter().zip(call.function.parameters).enumerate();
+    arguments.filter_map(|(position, (argument, parameter))| match (argument, parameter.kind) {
+        (Argument::Tensor(_), Kind::Tensor(of) | Kind::Operand(of)) => Some((position, of)),
+        (Argument::Tensors(_), Kind::Tensors) if matches!(call.function.rule, "cat" | "stack" | "hstack") => {
+            Some((position, Elements::Alike))
+        }
+        _ => None,
+    })
+}
+
+/// The variable that holds whether a number is of a type that has fractions, where only rustc knows that.
+fn asked(call: &Call, position: usize) -> Option<Ident> {
+    match &call.arguments[position] {
+        Argument::Number(Scalar { is_float: None, .. }) if mixes(call) => {
+            Some(format_ident!("is_float_{position}", span = Span::mixed_site()))
+        }
+        _ => None,
     }
-    match argument {
-        Argument::Number(number) => written(number.clone()).is_some_and(|number| number.fract() != 0.0),
-        _ => false,
-    }
+}
+
+/// Whether a number is of a type that has fractions: a half is not 0 there. (Short: rustc takes longer for this than for
+/// the rest of a statement.)
+fn asks(number: &TokenStream) -> TokenStream {
+    emit!({
+        let [one, _] = [1 as _, #number];
+        one / (one + one) != one - one
+    })
+}
+
+/// Whether some number of a call makes f32 of whole numbers.
+fn is_beside_float(call: &Call) -> TokenStream {
+    let is_float = call.arguments.iter().enumerate().filter_map(|(position, argument)| match argument {
+        Argument::Number(Scalar { is_float: Some(is_float), .. }) => is_float.then(|| emit!(true)),
+        _ => asked(call, position).map(|name| name.to_token_stream()),
+    });
+    is_float.reduce(|one, other| emit!(#one || #other)).unwrap_or_else(|| emit!(false))
 }
 
 /// What stands behind the model's name in the name of both functions: all that tells one way of calling from another.
@@ -68,7 +87,8 @@ fn name(call: &Call) -> String {
             (Argument::Tensor(_), _) => write!(name, "_x"),
             (Argument::Tensors(tensors), _) => write!(name, "_{}x", tensors.len()),
             (Argument::List(_), _) => write!(name, "_list"),
-            (Argument::Number(_), _) if has_fraction(argument) => write!(name, "_half"),
+            (Argument::Number(Scalar { is_float: Some(true), .. }), _) => write!(name, "_float"),
+            (Argument::Number(Scalar { is_float: None, .. }), _) => write!(name, "_number"),
             (Argument::Number(_), _) | (Argument::Attribute(Attribute { fixed: None, .. }), _) => write!(name, "_n"),
             (Argument::Attribute(Attribute { fixed: Some(text), .. }), _) => write!(name, "_is{}", word(text)),
         };
@@ -131,11 +151,14 @@ pub fn compute(expansion: &Expansion<'_>, call: &Call) -> TokenStream {
     let mut arguments = Vec::new();
     arguments.extend(takes_graph(call).then(|| emit!(g)));
     arguments.extend(takes_batch(call).then(|| batch().to_token_stream()));
-    for argument in &call.arguments {
+    for (position, argument) in call.arguments.iter().enumerate() {
         match argument {
             Argument::Attribute(Attribute { tokens, fixed: None }) => arguments.push(tokens.clone()),
             Argument::Attribute(Attribute { fixed: Some(_), .. }) => {}
-            Argument::Number(number) => arguments.push(emit!((#number as f64))),
+            Argument::Number(Scalar { tokens, .. }) => {
+                arguments.push(emit!((#tokens as f64)));
+                arguments.extend(asked(call, position).map(|_| asks(tokens)));
+            }
             Argument::List(list) => arguments.push(emit!(&#list)),
             Argument::Tensor(_) | Argument::Tensors(_) => arguments.extend(expansion.tensors(argument.tensors())),
         }
@@ -149,11 +172,12 @@ pub fn check(expansion: &Expansion<'_>, owner: &Owner, call: &Call) -> TokenStre
     let function = owner.own_function(&format!("type_of_{}", name(call)), call.place);
     let mut arguments = vec![call.text.to_token_stream()];
     arguments.extend(takes_batch(call).then(|| batch().to_token_stream()));
-    for argument in &call.arguments {
+    for (position, argument) in call.arguments.iter().enumerate() {
         match argument {
             Argument::Attribute(Attribute { tokens, fixed: None }) => arguments.push(tokens.clone()),
+            Argument::Attribute(Attribute { fixed: Some(_), .. }) => {}
             // A number in the place of a tensor fits any shape.
-            Argument::Attribute(Attribute { fixed: Some(_), .. }) | Argument::Number(_) => {}
+            Argument::Number(Scalar { tokens, .. }) => arguments.extend(asked(call, position).map(|_| asks(tokens))),
             Argument::List(list) => arguments.push(emit!(&#list)),
             Argument::Tensor(_) | Argument::Tensors(_) => arguments.extend(expansion.tensors(argument.tensors())),
         }
@@ -199,14 +223,17 @@ pub fn computations(declaration: &Validated) -> TokenStream {
         let mut parameters = Vec::new();
         parameters.extend(takes_graph(call).then(|| emit!(g: &'g #KILN::graph::Builder)));
         parameters.extend(takes_batch(call).then(|| emit!(#batch: usize)));
-        for ((argument, parameter), names) in call.arguments.iter().zip(call.function.parameters).zip(&variables) {
+        let each = call.arguments.iter().zip(call.function.parameters).zip(&variables).enumerate();
+        for (position, ((argument, parameter), names)) in each {
             let ty = match argument {
                 Argument::Tensor(_) | Argument::Tensors(_) => value.clone(),
                 Argument::List(_) => emit!(&[#value]),
                 Argument::Number(_) | Argument::Attribute(_) => type_of(parameter.kind),
             };
             parameters.extend(names.iter().map(|name| emit!(#name: #ty)));
+            parameters.extend(asked(call, position).map(|name| emit!(#name: bool)));
         }
+        let alike = alike(call, &variables);
         let name = format_ident!("{}_{}", model, name(call), span = Span::call_site());
         let (of_count, result, body) = match call.function.gives {
             Gives::Several => {
@@ -221,10 +248,27 @@ pub fn computations(declaration: &Validated) -> TokenStream {
         };
         functions.extend(emit! {
             #[track_caller]
-            fn #name<'g #of_count>(#(#parameters),*) -> #result { #body }
+            fn #name<'g #of_count>(#(#parameters),*) -> #result { #alike #body }
         });
     });
     functions
+}
+
+/// What brings the operands of a call to one type where they may be of several.
+fn alike(call: &Call, variables: &[Vec<Ident>]) -> TokenStream {
+    if !mixes(call) {
+        return TokenStream::new();
+    }
+    let operands: Vec<(TokenStream, &Ident)> = of_each(call)
+        .filter(|(_, elements)| *elements != Elements::Mask)
+        .flat_map(|(position, elements)| variables[position].iter().map(move |name| (elements_of(elements), name)))
+        .collect();
+    let names = operands.iter().map(|(_, name)| name);
+    let given = operands.iter().map(|(elements, name)| emit!((#elements, #name)));
+    let given = emit!([#(#given),*]);
+    let is_float = is_beside_float(call);
+    let alike = written(Span::call_site(), "alike", &emit!(#is_float, #given));
+    emit!(let [#(#names),*] = #alike;)
 }
 
 /// What computes a call of these variables, the last tensor of which takes note of the line.
@@ -299,9 +343,13 @@ pub fn types(declaration: &Validated, owner: &Owner) -> TokenStream {
         let (variables, batch) = (variables(call), batch());
         let mut parameters = Vec::new();
         parameters.extend(takes_batch(call).then(|| emit!(#batch: usize)));
-        for ((argument, parameter), names) in call.arguments.iter().zip(call.function.parameters).zip(&variables) {
+        let each = call.arguments.iter().zip(call.function.parameters).zip(&variables).enumerate();
+        for (position, ((argument, parameter), names)) in each {
             let ty = match argument {
-                Argument::Number(_) => continue,
+                Argument::Number(_) => {
+                    parameters.extend(asked(call, position).map(|name| emit!(#name: bool)));
+                    continue;
+                }
                 Argument::Tensor(_) | Argument::Tensors(_) => emit!(#KILN::graph::Type),
                 Argument::List(_) => emit!(&#KILN::graph::shape::List),
                 Argument::Attribute(_) => type_of(parameter.kind),
@@ -340,6 +388,7 @@ fn checked(call: &Call, variables: &[Vec<Ident>]) -> TokenStream {
         if let Argument::Tensor(_) | Argument::Tensors(_) = argument {
             let of = match parameter.kind {
                 Kind::Tensor(of) | Kind::Operand(of) | Kind::OptionalTensor(of) => elements_of(of),
+                Kind::Tensors if mixes(call) => elements_of(Elements::Alike),
                 _ => elements_of(Elements::Any),
             };
             for name in names {
@@ -376,6 +425,12 @@ fn checked(call: &Call, variables: &[Vec<Ident>]) -> TokenStream {
 /// The rule of a function whose operands broadcast.
 fn checked_elementwise(call: &Call, variables: &[Vec<Ident>]) -> TokenStream {
     let name = call.function.name;
+    let is_float = is_beside_float(call);
+    let beside = |of: Elements| {
+        let elements = elements_of(of);
+        let has_number = of.mixes() && call.arguments.iter().any(|argument| matches!(argument, Argument::Number(_)));
+        if has_number { emit!(#elements.beside(#is_float)) } else { elements }
+    };
     let tensors = call.arguments.iter().zip(variables).filter(|(argument, _)| !argument.tensors().is_empty());
     let (elements, names): (Vec<Elements>, Vec<&Ident>) =
         operands(call).zip(tensors.flat_map(|(_, names)| names)).map(|((of, _), name)| (of, name)).unzip();
@@ -383,7 +438,7 @@ fn checked_elementwise(call: &Call, variables: &[Vec<Ident>]) -> TokenStream {
         && let [of] | [of, _] = elements.as_slice()
         && elements.iter().all(|other| other == of)
     {
-        let of = elements_of(*of);
+        let of = beside(*of);
         let check = if names.len() == 1 { emit!(shape::check_one) } else { emit!(shape::check_two) };
         return check_at(call.place, check, emit!(text, #name, #of, #(#names),*));
     }
@@ -391,7 +446,7 @@ fn checked_elementwise(call: &Call, variables: &[Vec<Ident>]) -> TokenStream {
         Some(gives) => emit!(::core::option::Option::Some(#gives)),
         None => emit!(::core::option::Option::None),
     };
-    let elements = elements.iter().map(|of| elements_of(*of));
+    let elements = elements.iter().map(|of| beside(*of));
     check_at(call.place, emit!(shape::check_elementwise), emit!(text, #name, #gives, &[#((#elements, #names)),*]))
 }
 

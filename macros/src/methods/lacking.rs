@@ -18,6 +18,8 @@ const SPECIAL: &str =
     "it is no composition of the functions that are there; compute it in Rust, and take it as an input";
 const BACKWARD: &str = "`optimizer.minimize(loss);` in a `step` computes gradients, `grad(loss, x)` gives one";
 const INPUT: &str = "take it as an input, or as a `Parameter` with `requires_grad = false`";
+const WRITTEN: &str = "`tensor([1.0, 2.0])` of numbers that are written; an array is an input, or a `Parameter` with \
+                       `requires_grad = false`";
 const PACKED: &str = "padding lies behind what is real, where a recurrent layer has not been yet, and changes nothing before \
                       it: take the lengths as an input, `[N; i32]`, mask by `arange(T).lt(lengths.unsqueeze(1))`, and take \
                       the last real step by `gather` (the book's chapter on sequences has both directions)";
@@ -31,8 +33,8 @@ const LACKING: &[(&str, &str)] = &[
     ("allclose", "`x.isclose(y).all()`"),
     ("argwhere", by_data!("`where(mask, x, 0.0)` keeps all places, `mask.float().topk(K)` gives the first K of them")),
     ("as_strided", "`slice`, `reshape`, `cat` of slices: what a view sees has a shape that rustc checks"),
-    ("as_tensor", INPUT),
-    ("asarray", INPUT),
+    ("as_tensor", WRITTEN),
+    ("asarray", WRITTEN),
     ("atleast_1d", "`x` as it is, or `x.unsqueeze(0)` of a scalar: the number of axes is known"),
     ("atleast_2d", "`x` as it is, or `x.unsqueeze(0)` where an axis lacks: the number of axes is known"),
     ("atleast_3d", "`x` as it is, or `x.unsqueeze(..)` where axes lack: the number of axes is known"),

@@ -8,7 +8,7 @@ mod places;
 mod products;
 
 use super::{Builds, Elements, Form, Function, Gives, Kind, Parameter};
-use Elements::{Any, Count, Float, Index, Mask, MaskOrFloat, Number};
+use Elements::{Alike, Any, Compared, Count, Float, Index, Mask, MaskOrFloat, Mixed, Number, Real};
 
 const fn required(name: &'static str, kind: Kind) -> Parameter {
     Parameter { name, kind, default: None }
@@ -27,15 +27,19 @@ const fn other(elements: Elements) -> Parameter {
 }
 
 const FLOAT: &[Parameter] = &[tensor(Float)];
+const NUMBER: &[Parameter] = &[tensor(Number)];
 const ANY: &[Parameter] = &[tensor(Any)];
 const MASK: &[Parameter] = &[tensor(Mask)];
 const MASKS: &[Parameter] = &[tensor(Mask), required("other", Kind::Tensor(Mask))];
-const NUMBERS: &[Parameter] = &[tensor(Number), other(Number)];
+const MIXED: &[Parameter] = &[tensor(Mixed), other(Mixed)];
+const COMPARED: &[Parameter] = &[tensor(Compared), other(Compared)];
+const QUOTIENT: &[Parameter] = &[tensor(Real), other(Real)];
 const FLOATS: &[Parameter] = &[tensor(Float), other(Float)];
 const PARTS: &[Parameter] = &[required("tensors", Kind::Tensors), optional("dim", Kind::Axis, "0")];
 const KEEP: Parameter = optional("keepdim", Kind::Flag, "false");
 const ONE_AXIS: &[Parameter] = &[tensor(Float), required("dim", Kind::Axis)];
 const FOLD: &[Parameter] = &[tensor(Float), optional("dim", Kind::OptionalAxes, "None"), KEEP];
+const FOLD_ORDERED: &[Parameter] = &[tensor(Number), optional("dim", Kind::OptionalAxes, "None"), KEEP];
 const FOLD_NUMBERS: &[Parameter] = &[tensor(Count), optional("dim", Kind::OptionalAxes, "None"), KEEP];
 const FOLD_ANY: &[Parameter] = &[tensor(Any), optional("dim", Kind::OptionalAxes, "None"), KEEP];
 const PLACE: &[Parameter] = &[tensor(Number), optional("dim", Kind::OptionalAxis, "None"), KEEP];
@@ -125,7 +129,7 @@ const fn unary(name: &'static str) -> Function {
 
 /// A comparison, which is a method of `Value`.
 const fn compare(name: &'static str) -> Function {
-    row(name, NUMBERS, "broadcast").of_value().giving(Gives::Bool).stopping()
+    row(name, COMPARED, "broadcast").of_value().giving(Gives::Bool).stopping()
 }
 
 /// A pooling that gives its maxima and their places.
@@ -177,5 +181,5 @@ pub const TABLE: [&[Function]; 6] = [
 ];
 
 const fn tensor_or_number(name: &'static str) -> Parameter {
-    required(name, Kind::Operand(Any))
+    required(name, Kind::Operand(Alike))
 }

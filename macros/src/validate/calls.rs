@@ -72,6 +72,9 @@ impl Scope<'_> {
         if text == "grad" {
             return self.gradient(call).map(Meaning::from);
         }
+        if text == "tensor" {
+            return self.constant(call).map(Meaning::from);
+        }
         if let Some(known) = losses::Known::find(text) {
             return self.loss(known, call).map(Meaning::from);
         }
@@ -85,6 +88,10 @@ impl Scope<'_> {
                 return self.mistake(name, message);
             }
             return self.table(function, None, name, &call.args, &Expr::Call(call.clone()));
+        }
+        let listed = call.args.iter().any(|argument| matches!(argument, Expr::Array(_) | Expr::Tuple(_)));
+        if let (true, Some(instead)) = (listed, methods::advice(text)) {
+            return self.mistake(name, format!("Kiln does not have PyTorch's `{text}`: {instead}"));
         }
         let Some(numbers) = self.numbers(&call.args)? else {
             if let Some(instead) = methods::advice(text) {
@@ -216,7 +223,7 @@ impl Scope<'_> {
     }
 
     /// Whether an argument holds a tensor, without looking for mistakes.
-    fn is_tensor(&self, argument: &Expr) -> bool {
+    pub fn is_tensor(&self, argument: &Expr) -> bool {
         match argument {
             Expr::Assign(assign) => self.is_tensor(&assign.right),
             Expr::Paren(inner) => self.is_tensor(&inner.expr),
@@ -408,7 +415,15 @@ impl Scope<'_> {
         let span = call.paren_token.span.join();
         let axis = round(axis, span);
         let arguments = round(quote!(#axis as isize), span);
-        Some(Meaning::Value(Value::Number(quote!(#name.#method #arguments))))
+        let size = quote!(#name.#method #arguments);
+        let size = match self.counted.take() {
+            Some(count) => {
+                let (all, count) = (Ident::new("of_axes", call.method.span()), round(quote!(#count), span));
+                round(quote!({ #name.#all #count; #size }), span)
+            }
+            None => size,
+        };
+        Some(Meaning::Value(Value::Number(size)))
     }
 }
 

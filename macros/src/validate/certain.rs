@@ -12,7 +12,7 @@ use super::names::Names;
 use super::steps::{Model, Program};
 use super::{Layer, LayerKind};
 use crate::ast::{Extents, Node, ParameterKind};
-use crate::body::{Argument, Block, Call, Holds, If, Loss, Statement, Tensor, Value};
+use crate::body::{Argument, Block, Call, Holds, If, Loss, Scalar, Statement, Tensor, Value};
 use crate::losses::Reduction;
 use crate::methods::{Elements, Gives, Kind};
 
@@ -288,6 +288,7 @@ impl Walk<'_> {
         for (argument, parameter) in call.arguments.iter().zip(function.parameters) {
             let elements = match parameter.kind {
                 Kind::Tensor(elements) | Kind::Operand(elements) => elements,
+                Kind::Tensors if matches!(function.rule, "cat" | "stack" | "hstack") => Elements::Alike,
                 _ => Elements::Any,
             };
             match argument {
@@ -300,7 +301,7 @@ impl Walk<'_> {
                 Argument::Number(_) | Argument::Attribute(_) => {}
             }
         }
-        let (element, scalar) = (common_element(&operands), has_no_axes(call, &operands));
+        let (element, scalar) = (common_element(call, &operands, self.meets), has_no_axes(call, &operands));
         let same = Certain { element, scalar };
         match function.gives {
             Gives::Same => vec![same],
@@ -326,8 +327,34 @@ fn gives_f32(node: &Node<Layer>) -> bool {
     }
 }
 
+/// What operands become that may be of several types. What is not known is taken for no wider than what is where it is
+/// looked for what numbers `meet`.
+fn widest(call: &Call, operands: &[(Elements, Certain)], meets: bool) -> Option<Element> {
+    let numbers = call.arguments.iter().filter_map(|argument| match argument {
+        Argument::Number(Scalar { is_float, .. }) => Some(*is_float),
+        _ => None,
+    });
+    let floats = numbers.clone().any(|is_float| is_float == Some(true));
+    let known = || operands.iter().filter(|(elements, _)| elements.mixes()).map(|(_, known)| known.element);
+    if floats || operands.iter().any(|(elements, _)| *elements == Elements::Real) {
+        return Some(Element::F32);
+    }
+    if known().any(|element| element == Some(Element::F32)) {
+        return Some(Element::F32);
+    }
+    if !meets && (numbers.clone().any(|is_float| is_float.is_none()) || known().any(|element| element.is_none())) {
+        return None;
+    }
+    let masks = known().flatten().all(|element| element == Element::Bool);
+    let alike = operands.iter().any(|(elements, _)| *elements == Elements::Alike);
+    known().flatten().next().map(|_| if masks && alike { Element::Bool } else { Element::I32 })
+}
+
 /// What the operands hold that have a say in it: all the same, or rustc reports it. Numbers alone are f32.
-fn common_element(operands: &[(Elements, Certain)]) -> Option<Element> {
+fn common_element(call: &Call, operands: &[(Elements, Certain)], meets: bool) -> Option<Element> {
+    if operands.iter().any(|(elements, _)| elements.mixes()) {
+        return widest(call, operands, meets);
+    }
     let has_a_say = |(elements, _): &&(Elements, Certain)| {
         !matches!(elements, Elements::Mask | Elements::Index | Elements::MaskOrFloat)
     };

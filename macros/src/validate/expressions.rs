@@ -7,6 +7,7 @@ use syn::{BinOp, Expr, ExprBinary, ExprLit, Lit, UnOp};
 
 use super::extents::is_float;
 use super::forward::gives_several;
+use super::numbers::{holds_numbers, of_one_type};
 use super::scope::{Binding, Scope};
 use super::{Layer, LayerKind, batch};
 use crate::ast::{Node, Place};
@@ -30,7 +31,7 @@ impl From<Tensor> for Meaning {
     }
 }
 
-const OPERATORS: &str = "a tensor takes the operators `+`, `-`, `*` and `/`, and comparisons";
+pub const OPERATORS: &str = "a tensor takes the operators `+`, `-`, `*` and `/`, and comparisons";
 
 impl Scope<'_> {
     /// What a name in scope stands for; a local one hides a field.
@@ -264,6 +265,10 @@ impl Scope<'_> {
                 self.mistake(expression, "the graph is fixed before it runs: a loop is a `for` over a constant range")
             }
             Expr::Tuple(_) => self.mistake(expression, "expected one tensor, and these are several"),
+            Expr::Array(_) if holds_numbers(expression) => {
+                let message = format!("numbers in brackets are a tensor by `tensor({})`", spaced(expression));
+                self.mistake(expression, message)
+            }
             Expr::Array(_) | Expr::Repeat(_) => {
                 let message = "a list of tensors is declared by a `let`, as in `let mut list = vec![];`, and takes one more by \
                                `list.push(x);`";
@@ -413,7 +418,7 @@ impl Scope<'_> {
                 return self.of_extents(binary, &plain, l, r);
             }
             (Value::Number(l), Value::Number(r)) => {
-                return Some(Value::Number(round(quote!(#l #plain #r), Place::of(left).first)));
+                return Some(Value::Number(of_one_type((left, l), &plain, (right, r))));
             }
             tensors => tensors,
         };
@@ -430,17 +435,24 @@ impl Scope<'_> {
             BinOp::Ne(_) => "ne",
             BinOp::BitAnd(_) => "logical_and",
             BinOp::BitOr(_) => "logical_or",
-            _ => return self.mistake(op, OPERATORS),
+            _ => return self.no_operator(binary, &plain),
         };
+        if let (BinOp::BitAnd(_) | BinOp::BitOr(_), Some(number)) =
+            (&plain, [left, right].into_iter().find(|side| holds_numbers(side)))
+        {
+            let number = spaced(number);
+            let message = format!("`&` and `|` combine masks, which comparisons give, and `{number}` is a number");
+            return self.mistake(op, message);
+        }
         let number = if matches!(l, Value::Number(_)) { &**left } else { &**right };
         // The methods behind comparisons are those of the left operand.
         let (name, l, r) = match (mirrored(name), &l) {
             (Some(mirrored), Value::Number(_)) => (mirrored, r, l),
             _ => (name, l, r),
         };
-        let argument = |value: Value| match value {
+        let mut argument = |value: Value| match value {
             Value::Tensor(tensor) => Some(Argument::Tensor(tensor)),
-            Value::Number(value) => Some(Argument::Number(self.taken_as("float", number, value))),
+            Value::Number(value) => Some(Argument::Number(self.scalar(number, value)?)),
             Value::Tuple(_) => None,
         };
         let arguments = [argument(l)?, argument(r)?].into();
@@ -522,8 +534,8 @@ fn no_member(layer: &Layer, text: &str) -> String {
         LayerKind::Model => format!("`{text}` is a model: apply it, as in `{text}(x)`"),
         LayerKind::Known { values: [], .. } => {
             format!(
-                "`{text}` is one layer, and its parameters are its own; as values a body uses those of `Linear` and \
-                 `Embedding`, and a field `{text}_scale: Parameter(..)` of its own"
+                "`{text}` is one layer, and its parameters are its own; as values a body uses weights of `Linear`, \
+                 `Embedding`, convolutions and norms, and a field `{text}_scale: Parameter(..)` of its own"
             )
         }
         LayerKind::Known { values: [""], .. } => format!("`{text}` is a parameter, which has no members"),

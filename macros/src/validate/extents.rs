@@ -8,7 +8,7 @@ use syn::{BinOp, Expr, ExprBinary, Type};
 use super::expressions::round;
 use super::scope::Scope;
 use crate::ast::Place;
-use crate::body::Value;
+use crate::body::{Scalar, Value};
 use crate::free::{self, Origin};
 
 impl Scope<'_> {
@@ -85,6 +85,13 @@ impl Scope<'_> {
             Origin::Extent => free::taken_as(function, &number, Place::of(expression)),
             Origin::Constant | Origin::Made => number,
         }
+    }
+
+    /// A number that stands beside tensors.
+    pub fn scalar(&mut self, expression: &Expr, number: TokenStream) -> Option<Scalar> {
+        self.not_rounded(expression)?;
+        let is_extent = matches!(self.origin(expression), Origin::Extent);
+        Some(Scalar::new(self.taken_as("float", expression, number), is_extent))
     }
 
     /// Takes note of how the number came to be that a name stands for from now on.

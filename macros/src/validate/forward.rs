@@ -391,11 +391,13 @@ impl Scope<'_> {
         // `let (x, c) = x.size();`: what is read goes last.
         for (axis, name) in first.into_iter().chain(last).filter(|(_, name)| !matches!(name, Pat::Wild(_))) {
             let (receiver, method, axis) = (&call.receiver, &call.method, syn::Index::from(axis));
-            let size: syn::Local = match syn::parse_quote!(let #name = #receiver.#method(#axis);) {
+            let size = syn::parse_quote_spanned!(method.span()=> let #name = #receiver.#method(#axis););
+            let size: syn::Local = match size {
                 Stmt::Local(size) => size,
                 _ => return None,
             };
             let before = self.numbers.len();
+            self.counted = Some(names.elems.len()).filter(|_| sizes.is_empty());
             sizes.extend(self.declare(&size));
             // The names are not read again as those of tensors.
             self.numbers.truncate(before);

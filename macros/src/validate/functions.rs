@@ -48,7 +48,11 @@ impl Scope<'_> {
                         let near = function.parameters.iter().find(|parameter| {
                             one_slip(parameter.name, &word.to_string()) || (word == "axis" && parameter.name == "dim")
                         });
-                        let hint = near.map(|near| format!("; did you mean `{}`?", near.name)).unwrap_or_default();
+                        let hint = match near {
+                            Some(near) => format!("; did you mean `{}`?", near.name),
+                            None if word == "unbiased" => "; `unbiased = false` is `correction = 0`".to_string(),
+                            None => String::new(),
+                        };
                         format!(
                             "`{}` has no argument `{word}`{hint} (it takes {})",
                             function.name,
@@ -139,7 +143,7 @@ impl Scope<'_> {
                     Some(Argument::Tensor(tensor))
                 }
                 Value::Number(number) if matches!(kind, Kind::Operand(_)) => {
-                    Some(Argument::Number(self.taken_as("float", first, number)))
+                    Some(Argument::Number(self.scalar(first, number)?))
                 }
                 _ => self.wrong(function, parameter, first, "a number"),
             },
@@ -272,9 +276,15 @@ impl Scope<'_> {
             Kind::OptionalNumber => "a number or `None`",
             Kind::Flag => "`true` or `false`",
         };
+        // PyTorch's `max` of two takes tensors.
+        let hint = match (function.name, parameter.name) {
+            ("max", "dim") => format!("; at least as much is `x.clamp(min = {})`", spaced(value)),
+            ("min", "dim") => format!("; at most as much is `x.clamp(max = {})`", spaced(value)),
+            _ => String::new(),
+        };
         self.mistake(
             value,
-            format!("`{}` of `{}` must be {expected}, and this is {found}", parameter.name, function.name),
+            format!("`{}` of `{}` must be {expected}, and this is {found}{hint}", parameter.name, function.name),
         )
     }
 }
@@ -296,7 +306,7 @@ pub fn several(kind: Kind) -> bool {
 }
 
 /// The default of a parameter.
-fn default(parameter: &Parameter) -> Option<Argument> {
+pub fn default(parameter: &Parameter) -> Option<Argument> {
     let text = parameter.default?;
     if text == "None" {
         return Some(Argument::Attribute(Attribute::none()));

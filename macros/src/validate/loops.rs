@@ -12,6 +12,7 @@ use super::expressions::unparenthesized;
 use super::scope::{Binding, Scope};
 use crate::ast::{Node, Place};
 use crate::body::{Access, Block, Range, Source, Statement, Step, Tensor, Value};
+use crate::mistakes::spaced;
 use crate::naming::KILN;
 
 /// What a loop with a hidden counter takes its elements from.
@@ -112,6 +113,9 @@ impl Scope<'_> {
             let variable = self.loop_name(&each.pat)?;
             self.names.declare(&variable.to_string(), Binding::Number);
             return Some((variable, Source::Array(array), Vec::new()));
+        }
+        if let Expr::Array(_) = source {
+            return None;
         }
         let elements = self.elements(source)?;
         let length = self.length(&elements)?;
@@ -300,6 +304,11 @@ impl Scope<'_> {
     fn array(&mut self, expression: &Expr) -> Option<Value> {
         match expression {
             Expr::Array(array) => {
+                if array.elems.iter().any(|element| self.is_tensor(element)) {
+                    let text = spaced(array);
+                    let message = format!("tensors are gone through by the name of their list: `let list = {text};`");
+                    return self.mistake(array, message);
+                }
                 let elements = array.elems.iter().map(|element| self.bound(element)).collect::<Option<Vec<_>>>()?;
                 Some(Value::Number(quote!([#(#elements),*])))
             }

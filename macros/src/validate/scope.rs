@@ -66,6 +66,8 @@ pub struct Scope<'a> {
     pub becomes_tensor: Option<usize>,
     /// Where the `let`s of numbers are that are tensors from the start, as they become some.
     pub tensors: HashSet<*const syn::Local>,
+    /// How many axes the tensor has whose extent is asked for next, where all are.
+    pub counted: Option<usize>,
     /// Whether there was no mistake yet.
     pub complete: bool,
 }
@@ -106,6 +108,7 @@ impl<'a> Scope<'a> {
             numbers: Vec::new(),
             becomes_tensor: None,
             tensors: HashSet::new(),
+            counted: None,
             complete: true,
         }
     }

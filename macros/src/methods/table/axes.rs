@@ -5,8 +5,8 @@ use super::*;
 
 pub const FUNCTIONS: &[Function] = &[
     row("all", FOLD_ANY, "reduce").giving(Gives::Bool).stopping(),
-    row("amax", FOLD, "reduce"),
-    row("amin", FOLD, "reduce"),
+    row("amax", FOLD_ORDERED, "reduce"),
+    row("amin", FOLD_ORDERED, "reduce"),
     row("aminmax", &[tensor(Float), optional("dim", Kind::OptionalAxis, "None"), KEEP], "aminmax")
         .giving(Gives::Several),
     row("any", FOLD_ANY, "reduce").giving(Gives::Bool).stopping(),
@@ -26,7 +26,7 @@ pub const FUNCTIONS: &[Function] = &[
     row("cummax", ONE_AXIS, "running_extreme").giving(Gives::Several).with_places(),
     row("cummin", ONE_AXIS, "running_extreme").giving(Gives::Several).with_places(),
     row("cumprod", ONE_AXIS, "along").of_value(),
-    row("cumsum", ONE_AXIS, "along").of_value(),
+    row("cumsum", &[tensor(Count), required("dim", Kind::Axis)], "along"),
     row("diff", &[tensor(Number), optional("n", Kind::Size, "1"), LAST], "diff"),
     row("dist", &[tensor(Float), required("other", Kind::Tensor(Float)), optional("p", Kind::Number, "2.0")], "dist"),
     row("glu", &[tensor(Float), optional("dim", Kind::Axis, "-1")], "glu"),
@@ -63,14 +63,14 @@ pub const FUNCTIONS: &[Function] = &[
     row("logcumsumexp", ONE_AXIS, "along_known"),
     row("logsumexp", EXTREME, "reduce_one_axis"),
     row("max", EXTREME, "extreme").giving(Gives::Several).with_places(),
-    row("max", NUMBERS, "broadcast").by(Builds::Value("maximum")),
-    row("max", FOLD, "reduce").by(Builds::Function("amax")),
+    row("max", MIXED, "broadcast").by(Builds::Value("maximum")),
+    row("max", FOLD_ORDERED, "reduce").by(Builds::Function("amax")),
     row("mean", FOLD, "reduce"),
     row("median", &[tensor(Number), required("dim", Kind::Axis), KEEP], "extreme").giving(Gives::Several).with_places(),
     row("median", &[tensor(Number)], "all_known").by(Builds::Function("median_of_all")),
     row("min", EXTREME, "extreme").giving(Gives::Several).with_places(),
-    row("min", NUMBERS, "broadcast").by(Builds::Value("minimum")),
-    row("min", FOLD, "reduce").by(Builds::Function("amin")),
+    row("min", MIXED, "broadcast").by(Builds::Value("minimum")),
+    row("min", FOLD_ORDERED, "reduce").by(Builds::Function("amin")),
     row("nanmean", FOLD, "reduce"),
     row("nansum", FOLD, "reduce"),
     // As a method only: layers are called `norm`.

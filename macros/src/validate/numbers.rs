@@ -1,0 +1,179 @@
+//! Numbers of a body: those that are a tensor, `tensor([1.0, 2.0])`, those that are computed with one another, and the
+//! operators that only these take.
+
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::quote;
+use syn::{BinOp, Expr, ExprBinary, ExprCall, ExprLit, ExprUnary, Lit, UnOp};
+
+use super::assign::number_as_tensor;
+use super::certain::Element;
+use super::expressions::{OPERATORS, round, unparenthesized};
+use super::functions::default;
+use super::scope::Scope;
+use crate::ast::Place;
+use crate::body::{Argument, Call, Holds, Tensor, Value};
+use crate::methods::Function;
+use crate::mistakes::spaced;
+
+/// The most numbers that a body holds as one tensor: each is a node of the graph.
+const MAX_NUMBERS: usize = 256;
+
+/// `left operator right`. A whole number that is written beside one of another type is of that type.
+pub fn of_one_type(left: (&Expr, TokenStream), operator: &BinOp, right: (&Expr, TokenStream)) -> TokenStream {
+    let (first, second) = (Place::of(left.0).first, Place::of(right.0).first);
+    let ((left, l), (right, r)) = (left, right);
+    let (l, r) = match (is_whole(left), is_whole(right)) {
+        (true, false) => (quote!(#l as _), r),
+        (false, true) => (l, quote!(#r as _)),
+        (true, true) | (false, false) => return round(quote!(#l #operator #r), first),
+    };
+    let [a, b] = [("left", first), ("right", second)]
+        .map(|(name, place)| Ident::new(name, place.resolved_at(Span::mixed_site())));
+    round(quote!({ let [#a, #b] = [#l, #r]; #a #operator #b }), first)
+}
+
+/// Whether a number is computed of whole numbers that are written.
+fn is_whole(number: &Expr) -> bool {
+    match unparenthesized(number) {
+        Expr::Lit(ExprLit { lit: Lit::Int(number), .. }) => number.suffix().is_empty(),
+        Expr::Unary(ExprUnary { op: UnOp::Neg(_), expr, .. }) => is_whole(expr),
+        Expr::Binary(ExprBinary { left, op: BinOp::Add(_) | BinOp::Sub(_) | BinOp::Mul(_), right, .. }) => {
+            is_whole(left) && is_whole(right)
+        }
+        _ => false,
+    }
+}
+
+/// Whether brackets hold numbers that are written, in rows or not.
+pub fn holds_numbers(list: &Expr) -> bool {
+    match unparenthesized(list) {
+        Expr::Array(array) => !array.elems.is_empty() && array.elems.iter().all(holds_numbers),
+        Expr::Lit(ExprLit { lit: Lit::Int(_) | Lit::Float(_), .. }) => true,
+        Expr::Unary(ExprUnary { op: UnOp::Neg(_), expr, .. }) => holds_numbers(expr),
+        _ => false,
+    }
+}
+
+/// A quotient of whole numbers that are written, which leaves something: Rust rounds it.
+fn rounded_quotient(number: &Expr) -> Option<&ExprBinary> {
+    let written = |number: &Expr| match unparenthesized(number) {
+        Expr::Lit(ExprLit { lit: Lit::Int(number), .. }) if number.suffix().is_empty() => number.base10_parse().ok(),
+        _ => None,
+    };
+    match unparenthesized(number) {
+        Expr::Binary(quotient @ ExprBinary { left, op: BinOp::Div(_), right, .. }) => {
+            let (left, right): (u64, u64) = (written(left)?, written(right)?);
+            (left.checked_rem(right)? != 0).then_some(quotient)
+        }
+        Expr::Binary(ExprBinary { left, right, .. }) => rounded_quotient(left).or(rounded_quotient(right)),
+        Expr::Unary(ExprUnary { expr, .. }) => rounded_quotient(expr),
+        _ => None,
+    }
+}
+
+impl Scope<'_> {
+    /// That a number beside tensors is what it is in PyTorch.
+    pub fn not_rounded(&mut self, number: &Expr) -> Option<()> {
+        match rounded_quotient(number) {
+            Some(quotient) => {
+                let (left, right) = (spaced(&quotient.left), spaced(&quotient.right));
+                let message = format!(
+                    "`{left} / {right}` of whole numbers is rounded down in Rust: write `{left}.0 / {right}.0`"
+                );
+                self.mistake(quotient, message)
+            }
+            None => Some(()),
+        }
+    }
+
+    /// An operator that tensors do not take, with what is written instead.
+    pub fn no_operator(&mut self, binary: &ExprBinary, operator: &BinOp) -> Option<Value> {
+        let ExprBinary { left, op, right, .. } = binary;
+        // Of a comparison `&` would take the number.
+        let whole = |side: &Expr| match unparenthesized(side) {
+            side @ Expr::Binary(_) => format!("({})", spaced(side)),
+            side => spaced(side),
+        };
+        let (left, right) = (whole(left), whole(right));
+        let instead = match operator {
+            BinOp::Rem(_) => {
+                format!("`{left}.remainder({right})`, whose sign is that of `{right}`, as of PyTorch's `%`")
+            }
+            BinOp::And(_) => format!("`{left} & {right}` of masks"),
+            BinOp::Or(_) => format!("`{left} | {right}` of masks"),
+            BinOp::BitXor(_) => {
+                let right = right.trim_start_matches('(').trim_end_matches(')');
+                format!("`{left}.logical_xor({right})` of masks, and a power as `{left}.pow({right})`")
+            }
+            _ => return self.mistake(op, OPERATORS),
+        };
+        self.mistake(op, format!("{OPERATORS}: write {instead}"))
+    }
+
+    /// `tensor([1.0, 2.0])`, `tensor([[1, 0], [0, 1]])`: rows of the same length; whole numbers are i32, as in PyTorch.
+    pub fn constant(&mut self, call: &ExprCall) -> Option<Tensor> {
+        let [numbers] = call.args.iter().collect::<Vec<_>>()[..] else {
+            let message = "`tensor` takes numbers: `tensor([1.0, 2.0])` is of f32, and `tensor([1, 2])` of i32";
+            return self.mistake(call, message);
+        };
+        let mut leaves = Vec::new();
+        leaves_of(numbers, &mut leaves);
+        if leaves.len() > MAX_NUMBERS {
+            let message = format!(
+                "`tensor` holds at most {MAX_NUMBERS} numbers, and these are {}: take them as an input, as in `t: [{}]`",
+                leaves.len(),
+                leaves.len()
+            );
+            return self.mistake(numbers, message);
+        }
+        let element = if leaves.iter().all(|leaf| is_whole(leaf)) {
+            Element::I32
+        } else if leaves.iter().all(|leaf| is_flag(leaf)) {
+            Element::Bool
+        } else {
+            Element::F32
+        };
+        self.rows(numbers, element, call)
+    }
+
+    fn rows(&mut self, numbers: &Expr, element: Element, call: &ExprCall) -> Option<Tensor> {
+        let elements: Vec<&Expr> = match unparenthesized(numbers) {
+            Expr::Array(array) => array.elems.iter().collect(),
+            Expr::Tuple(tuple) => tuple.elems.iter().collect(),
+            Expr::Repeat(repeat) => {
+                let (number, count) = (spaced(&repeat.expr), spaced(&repeat.len));
+                return self.mistake(numbers, format!("a number that repeats is `full([{count}], {number})`"));
+            }
+            number => {
+                return match self.value(number)? {
+                    Value::Number(tokens) => Some(number_as_tensor(tokens, number, Some(Holds::Known(element)))),
+                    Value::Tensor(_) | Value::Tuple(_) => {
+                        let message = "`tensor` takes numbers; tensors are put together by `stack((a, b))`";
+                        self.mistake(number, message)
+                    }
+                };
+            }
+        };
+        if elements.is_empty() {
+            return self.mistake(numbers, "a tensor has at least one element");
+        }
+        let rows: Option<Vec<Tensor>> = elements.into_iter().map(|row| self.rows(row, element, call)).collect();
+        let function = Function::find("stack").expect("a row of the table");
+        let arguments = [Argument::Tensors(rows?)].into_iter().chain(function.parameters.get(1).and_then(default));
+        let (text, place) = (spaced(call), Place::of(call));
+        let (name, arguments) = (place.first, arguments.collect());
+        Some(Tensor::Call(Box::new(Call { function, name, arguments, text, place })))
+    }
+}
+
+fn leaves_of<'e>(numbers: &'e Expr, leaves: &mut Vec<&'e Expr>) {
+    match unparenthesized(numbers) {
+        Expr::Array(array) => array.elems.iter().for_each(|element| leaves_of(element, leaves)),
+        Expr::Tuple(tuple) => tuple.elems.iter().for_each(|element| leaves_of(element, leaves)),
+        leaf => leaves.push(leaf),
+    }
+}
+
+fn is_flag(number: &Expr) -> bool {
+    matches!(unparenthesized(number), Expr::Lit(ExprLit { lit: Lit::Bool(_), .. }))
+}

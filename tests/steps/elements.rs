@@ -1,0 +1,234 @@
+//! Numbers of several types beside one another, numbers that are tensors, and functions of whole numbers: against the
+//! same computed here.
+
+use kiln::prelude::*;
+use ndarray::{Array1, Array2, ArrayD, Axis, Zip, arr0, arr1, arr2, concatenate};
+
+const ROWS: usize = 5;
+const HALF: f64 = 0.5;
+const EPSILON: f64 = 0.2;
+const WIDTH: usize = 8;
+
+model! {
+    struct Net {
+        fc: Linear(3, 3),
+        opt: Sgd(fc, lr = 1e-9, keep_gradients = true),
+    }
+
+    /// What is wider of f32, i32 and bool is what all become.
+    step masked(x: [N, 3], k: [N, 3; i32], m: [N, 3; bool]) -> (loss, count, share) {
+        let y = fc(x);
+        let count = m.sum();
+        let share = count / (N * 3);
+        let products = (y * m).sum() / count + (m * y * k).mean();
+        let quotients = (y / (k.abs() + 1)).sum() + (k / 2).sum();
+        let chosen = where(m, y, k).sum() + maximum(y, k).mean() + y.pow(2).pow(m).sum();
+        let loss = products + quotients + chosen + (2 - m + y).mean();
+        opt.minimize(loss);
+    }
+
+    /// A number of a type with fractions makes f32 of whole numbers, by whatever name it goes.
+    eval halves(k: [N, 3; i32], m: [N, 3; bool]) -> (written, named, local, given, compared, chosen, quotient) {
+        let written = k * 0.5;
+        let named = HALF * k;
+        let half = 0.5;
+        let local = k + half;
+        let given = scaled(k, 0.5);
+        let compared = k > 0.5;
+        let chosen = where(m, k, HALF);
+        let quotient = k / 2;
+    }
+
+    fn scaled(k, by: f64) {
+        k * by
+    }
+
+    eval whole(k: [N, 3; i32], m: [N, 3; bool], x: [N, 3]) -> (negated, size, bounded, square, sign, most, counts, sums) {
+        let negated = -k;
+        let size = k.abs();
+        let bounded = k.clamp(-1, 2);
+        let square = k.square();
+        let sign = k.sign();
+        let most = k.amax(1);
+        let counts = m.cumsum(1) - 1;
+        let sums = k.cumsum(0);
+    }
+
+    eval mixed(k: [N, 3; i32], m: [N, 3; bool], x: [N, 3]) -> (same, less, kept, rest, joined, masks) {
+        let same = m == (k > 0);
+        let less = k < x;
+        let kept = k * m;
+        let rest = 1 - m;
+        let joined = cat([x, k], dim = 1);
+        let masks = stack([m, !m]);
+    }
+
+    eval constants(x: [N, 3]) -> (row, matrix, whole, mask, number, beside) {
+        let row = tensor([0.25, -3, HALF]);
+        let matrix = tensor([[1.0, 2.0], [3.0, 4.0]]);
+        let whole = tensor([[1, -2], [3, 4]]);
+        let mask = tensor([true, false]);
+        let number = tensor(2.5);
+        let beside = x * tensor([1, 2, 3]);
+    }
+
+    /// A whole number that is written beside one of another type is of that type.
+    eval computed(x: [N, 3]) -> (clipped, weighted, scaled, summed) {
+        let clipped = x.clamp(1 - EPSILON, 1 + EPSILON);
+        let rho = 0.05;
+        let weighted = x * (1 - rho) + x * (2 * 0.5);
+        let scaled = x * (1 / (WIDTH as f64).sqrt()) + x / (WIDTH / 4) + 0.5 * (2 - 1) * x;
+        let mut summed = x * 0;
+        for q in [0.1, 0.5] {
+            summed += (q - 1) * x;
+        }
+    }
+
+    step weighted(x: [N, 3], y: [N; i32]) -> loss {
+        let loss = cross_entropy(fc(x), y, weight = tensor([0.2, 0.3, 0.5]));
+        opt.minimize(loss);
+    }
+}
+
+fn numbers() -> (Array2<f32>, Array2<i32>, Array2<bool>) {
+    let x = Array2::from_shape_fn((ROWS, 3), |(row, column)| (row * 7 + column * 3) as f32 % 5.0 * 0.4 - 0.9);
+    let k = Array2::from_shape_fn((ROWS, 3), |(row, column)| ((row * 5 + column * 4) % 7) as i32 - 3);
+    (x, k, Array2::from_shape_fn((ROWS, 3), |(row, column)| (row + 2 * column) % 3 != 0))
+}
+
+fn trainer() -> NetTrainer {
+    Net::init(1).trainer().batch(ROWS).build().unwrap()
+}
+
+/// 1e-5 is the rounding of sums of some ten f32.
+#[track_caller]
+fn check(found: f32, expected: f64) {
+    assert!((f64::from(found) - expected).abs() <= 1e-5 * (1.0 + expected.abs()), "{found} is not {expected}");
+}
+
+#[track_caller]
+fn check_all(found: &ArrayD<f32>, expected: &Array2<f64>) {
+    assert_eq!(found.shape(), expected.shape());
+    Zip::from(found.view().into_dimensionality::<ndarray::Ix2>().unwrap()).and(expected).for_each(|a, b| check(*a, *b));
+}
+
+/// The layer's result, in f64.
+fn applied(net: &Net, x: &Array2<f32>) -> Array2<f64> {
+    let array = |parameter: &kiln::graph::Parameter| parameter.value.to_owned().mapv(f64::from);
+    let weight = array(&net.fc.weight).into_dimensionality::<ndarray::Ix2>().unwrap();
+    let bias = array(net.fc.bias.as_ref().unwrap()).into_dimensionality::<ndarray::Ix1>().unwrap();
+    x.mapv(f64::from).dot(&weight.t()) + bias
+}
+
+#[test]
+fn masks_and_counts_are_numbers_beside_f32() {
+    let (x, k, m) = numbers();
+    let (net, n) = (Net::init(1), (ROWS * 3) as f64);
+    let y = applied(&net, &x);
+    let (mask, whole) = (m.mapv(|m| f64::from(u8::from(m))), k.mapv(f64::from));
+    let (loss, count, share): (f32, i32, f32) = trainer().masked(&x, &k, &m).unwrap();
+    assert_eq!(f64::from(count), mask.sum());
+    check(share, mask.sum() / n);
+    let mut expected = (&y * &mask).sum() / mask.sum() + (&mask * &y * &whole).sum() / n;
+    expected += (&y / &whole.mapv(|k| k.abs() + 1.0)).sum() + whole.sum() / 2.0;
+    Zip::from(&y).and(&whole).and(&mask).for_each(|y, k, m| {
+        expected +=
+            if *m > 0.0 { *y } else { *k } + y.max(*k) / n + if *m > 0.0 { y * y } else { 1.0 } + (2.0 - m + y) / n;
+    });
+    check(loss, expected);
+}
+
+/// Of the bias: the slope of the same sum in y.
+#[test]
+fn gradients_pass_through_the_numbers_that_have_fractions() {
+    let (x, k, m) = numbers();
+    let mut trainer = trainer();
+    let y = applied(trainer.model(), &x);
+    trainer.masked(&x, &k, &m).unwrap();
+    let (mask, whole, n) = (m.mapv(|m| f64::from(u8::from(m))), k.mapv(f64::from), (ROWS * 3) as f64);
+    let slope = Zip::from(&y).and(&whole).and(&mask).map_collect(|y, k, m| {
+        let larger = if y > k { 1.0 } else { 0.0 };
+        m / mask.sum() + m * k / n + 1.0 / (k.abs() + 1.0) + m + larger / n + 2.0 * y * m + 1.0 / n
+    });
+    let (found, expected) = (trainer.gradient("fc.bias").unwrap(), slope.sum_axis(Axis(0)));
+    found.iter().zip(&expected).for_each(|(found, expected)| check(*found, *expected));
+}
+
+#[test]
+fn halves_of_whole_numbers_are_f32() {
+    let (_, k, m) = numbers();
+    let (written, named, local, given, compared, chosen, quotient) = trainer().halves(&k, &m).unwrap();
+    let half = k.mapv(|k| k as f32 * 0.5).into_dyn();
+    assert_eq!([&written, &named, &given, &quotient], [&half; 4]);
+    assert_eq!(local, k.mapv(|k| k as f32 + 0.5).into_dyn());
+    assert_eq!(compared, k.mapv(|k| k > 0).into_dyn());
+    assert_eq!(chosen, Zip::from(&k).and(&m).map_collect(|k, m| if *m { *k as f32 } else { 0.5 }).into_dyn());
+}
+
+#[test]
+fn functions_of_whole_numbers_give_whole_numbers() {
+    let (x, k, m) = numbers();
+    let (negated, size, bounded, square, sign, most, counts, sums) = trainer().whole(&k, &m, &x).unwrap();
+    assert_eq!(negated, k.mapv(|k| -k).into_dyn());
+    assert_eq!(size, k.mapv(i32::abs).into_dyn());
+    assert_eq!(bounded, k.mapv(|k| k.clamp(-1, 2)).into_dyn());
+    assert_eq!(square, k.mapv(|k| k * k).into_dyn());
+    assert_eq!(sign, k.mapv(i32::signum).into_dyn());
+    assert_eq!(most, k.map_axis(Axis(1), |row| *row.iter().max().unwrap()).into_dyn());
+    let mut expected = m.mapv(i32::from);
+    expected.accumulate_axis_inplace(Axis(1), |before, here| *here += before);
+    assert_eq!(counts, expected.mapv(|count| count - 1).into_dyn());
+    let mut expected = k.clone();
+    expected.accumulate_axis_inplace(Axis(0), |before, here| *here += before);
+    assert_eq!(sums, expected.into_dyn());
+}
+
+#[test]
+fn operands_of_several_types_are_those_of_the_widest() {
+    let (x, k, m) = numbers();
+    let (same, less, kept, rest, joined, masks) = trainer().mixed(&k, &m, &x).unwrap();
+    assert_eq!(same, Zip::from(&m).and(&k).map_collect(|m, k| *m == (*k > 0)).into_dyn());
+    assert_eq!(less, Zip::from(&k).and(&x).map_collect(|k, x| (*k as f32) < *x).into_dyn());
+    assert_eq!(kept, Zip::from(&k).and(&m).map_collect(|k, m| k * i32::from(*m)).into_dyn());
+    assert_eq!(rest, m.mapv(|m| 1 - i32::from(m)).into_dyn());
+    assert_eq!(joined, concatenate(Axis(1), &[x.view(), k.mapv(|k| k as f32).view()]).unwrap().into_dyn());
+    assert_eq!(masks, ndarray::stack(Axis(0), &[m.view(), m.mapv(|m| !m).view()]).unwrap().into_dyn());
+}
+
+#[test]
+fn written_numbers_are_tensors() {
+    let (x, ..) = numbers();
+    let (row, matrix, whole, mask, number, beside) = trainer().constants(&x).unwrap();
+    assert_eq!(row, arr1(&[0.25, -3.0, 0.5]).into_dyn());
+    assert_eq!(matrix, arr2(&[[1.0, 2.0], [3.0, 4.0]]).into_dyn());
+    assert_eq!(whole, arr2(&[[1, -2], [3, 4]]).into_dyn());
+    assert_eq!(mask, arr1(&[true, false]).into_dyn());
+    assert_eq!(arr0(number), arr0(2.5));
+    assert_eq!(beside, (&x * &arr1(&[1.0, 2.0, 3.0])).into_dyn());
+}
+
+#[test]
+fn written_whole_numbers_are_of_the_type_beside_them() {
+    let (x, ..) = numbers();
+    let (clipped, weighted, scaled, summed) = trainer().computed(&x).unwrap();
+    let x = x.mapv(f64::from);
+    check_all(&clipped, &x.mapv(|x| x.clamp(0.8, 1.2)));
+    check_all(&weighted, &x.mapv(|x| x * 0.95 + x));
+    check_all(&scaled, &x.mapv(|x| x / 8f64.sqrt() + x / 2.0 + 0.5 * x));
+    check_all(&summed, &x.mapv(|x| x * -1.4));
+}
+
+#[test]
+fn classes_have_written_weights() {
+    let (x, ..) = numbers();
+    let y: Array1<i32> = arr1(&[0, 1, 2, 2, 1]);
+    let scores = applied(&Net::init(1), &x);
+    let weights = [0.2, 0.3, 0.5];
+    let (mut sum, mut total) = (0.0, 0.0);
+    for (scores, label) in scores.rows().into_iter().zip(&y) {
+        let (weight, label) = (weights[*label as usize], *label as usize);
+        sum += weight * (scores.mapv(f64::exp).sum().ln() - scores[label]);
+        total += weight;
+    }
+    check(trainer().weighted(&x, &y).unwrap(), sum / total);
+}
