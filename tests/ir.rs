@@ -16,8 +16,8 @@
 //! ```
 //!
 //! `# run:` lists steps, separated by commas, that are applied one after the other: `parse` (which prints again), the
-//! name of a pass, `row_blocks` (for blocks of two rows), `mix` (for bf16), `optimize`, or `differentiate wrt %a %b` (which adds the gradients of the only output in these
-//! values as further outputs). The last step may be one that shows what the graph is compiled to: `plan`, `kernels`, or
+//! name of a pass, `row_blocks` (for blocks of two rows), `row_sums` (in two parts), `mix` (for bf16), `optimize`, or
+//! `differentiate wrt %a %b` (which adds the gradients of the only output in these values as further outputs). The last step may be one that shows what the graph is compiled to: `plan`, `kernels`, or
 //! `choices`, which says how each contraction is computed. Behind it stands what differs from a machine of 8 lanes with
 //! 32 KiB and 1 MiB of cache: `lanes=16`, `l1=48K`, `l2=2M`; or `exact`, for ways whose error is that of the definition
 //! only. A case in which the text is refused has instead of an expectation `# error: MESSAGE` at the end of the guilty
@@ -39,7 +39,7 @@ use std::fs;
 use std::path::Path;
 
 use files::files;
-use kiln_graph::passes::{FOR_PLANNING, PIPELINE, RowBlocks, mix, row_blocks};
+use kiln_graph::passes::{FOR_PLANNING, PIPELINE, RowBlocks, mix, row_blocks, row_sums};
 use kiln_graph::{Builder, Graph, Value, Violation, optimize, parse, print, text, verify};
 use kiln_jit::Target;
 use kiln_jit::kernel::parse_all;
@@ -253,6 +253,7 @@ fn apply(step: &str, mut graph: Graph) -> Graph {
         "parse" => graph,
         "optimize" => optimize(&graph),
         "mix" => mix(&graph),
+        "row_sums" => row_sums(&graph, |rows| if rows.is_multiple_of(2) { 2 } else { 1 }).into_owned(),
         // As if a cache held next to nothing.
         "row_blocks" => row_blocks(&graph, RowBlocks { large: 0, cut: 0, block: 1, rows: 2, segments: 2 }).into_owned(),
         _ => {

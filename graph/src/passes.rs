@@ -29,7 +29,8 @@
 //! | [`isolate_roots`] | copies what is no result of its own | each result is a computed node that is no other's |
 //!
 //! The planner runs [`row_blocks`] before these: what is large and only in the middle is computed in blocks of rows. It
-//! is not exact, since sums over rows are added up block by block.
+//! is not exact, since sums over rows are added up block by block. Nor is [`row_sums`], which it runs for the same
+//! reason: scans add sums over a batch up by parts of its rows.
 //!
 //! [`mix`] is not exact either, and on purpose: it makes an optimized graph of f32 one of mixed precision, where a user
 //! asks for that ([`in_precision`]); then the passes above run again.
@@ -48,6 +49,7 @@ mod quantize;
 mod relu_masks;
 mod rewrite;
 mod row_blocks;
+mod row_sums;
 mod share;
 mod simplify;
 mod sweep;
@@ -64,6 +66,7 @@ pub use quantize::{
 };
 pub use relu_masks::{pool_masks, relu_masks};
 pub use row_blocks::{RowBlocks, row_blocks};
+pub use row_sums::{row_sums, rows_of_steps};
 pub use share::share;
 pub use simplify::simplify;
 pub use sweep::sweep;

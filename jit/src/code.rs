@@ -9,11 +9,13 @@
 //! - arguments are checked against the declarations (number, element type, length) before a call;
 //! - tasks run on several threads at once only where it is proved, for the memory that the call is bound to, that none
 //!   of them writes an element that another one reads or writes ([`Kernel::disjoint`]); all others run on one thread;
+//!   the same of parts of a loop's rows, in all of its calls and iterations;
 //! - sequences that are forks of one another run at once, each in an arena of its own; what they share (states and the
 //!   memory of their own) is written by a call only while nobody else reads or writes it: states while they are
 //!   borrowed exclusively, the other under a lock;
 //! - code lives as long as the [`Code`] that every caller holds.
 
+mod binding;
 mod bound;
 mod emitted;
 
@@ -29,11 +31,11 @@ use cranelift_codegen::ir::Signature;
 use cranelift_jit::{JITBuilder, JITModule};
 use cranelift_module::{Module, default_libcall_names};
 use kiln_rt::Pool;
-use kiln_rt::buffer::{ALIGNMENT, Buffer};
+use kiln_rt::buffer::Buffer;
 use kiln_rt::denormals;
 
 use crate::emit::{CODE_ALIGNMENT, Cranelift, EmitError, EmitterKind};
-use crate::kernel::{self, Access, Element, Footprints, Kernel, Move, Moving, Origin, Slice};
+use crate::kernel::{self, Element, Footprints, Kernel, RowFootprints, Slice};
 use bound::check;
 use emitted::{distinct, emit, print};
 
@@ -46,8 +48,14 @@ pub struct Code {
     module: ManuallyDrop<JITModule>,
     functions: Vec<Function>,
     /// What the tasks of each function touch, for those who bind calls; nothing once that is forgotten.
-    footprints: Mutex<Vec<Arc<Footprints>>>,
+    footprints: Mutex<Vec<Arc<Touching>>>,
     bytes: usize,
+}
+
+/// What the tasks of a kernel touch, and its parts of rows, where it is called by these.
+struct Touching {
+    tasks: Footprints,
+    rows: Option<RowFootprints>,
 }
 
 /// The code of one kernel, and what it asks of its arguments.
@@ -64,11 +72,18 @@ unsafe impl Sync for Code {}
 impl Code {
     /// Checks and emits kernels. Equal ones are emitted once. `DUMP=asm` in the environment prints them.
     pub fn new(kernels: &[Kernel], emitter: EmitterKind) -> Result<Code, CodeError> {
+        Code::with_rows(kernels, &[], emitter)
+    }
+
+    /// As [`Code::new`]; some of the kernels, which are called by parts of rows in loops, are numbered in order.
+    pub(crate) fn with_rows(kernels: &[Kernel], in_rows: &[usize], emitter: EmitterKind) -> Result<Code, CodeError> {
         if !emitter.runs_here() {
             let reason = format!("it does not run what the emitter `{emitter}` gives");
             return Err(EmitError::Machine { reason }.into());
         }
         let (distinct, numbers) = distinct(kernels);
+        let mut by_rows = vec![false; distinct.len()];
+        in_rows.iter().for_each(|&kernel| by_rows[numbers[kernel]] = true);
         if std::env::var("DUMP").is_ok_and(|dump| dump == "asm") {
             print(&distinct, emitter)?;
         }
@@ -76,9 +91,9 @@ impl Code {
         // All functions lie in one piece of memory.
         let mut bytes = Vec::new();
         let mut emitted = Vec::with_capacity(distinct.len());
-        for (function, footprints) in emit(&distinct, emitter)? {
+        for (function, touching) in emit(&distinct, &by_rows, emitter)? {
             bytes.resize(bytes.len().next_multiple_of(CODE_ALIGNMENT as usize), 0);
-            emitted.push((bytes.len(), Arc::new(footprints)));
+            emitted.push((bytes.len(), Arc::new(touching)));
             bytes.extend(function);
         }
         let memory = |error: cranelift_module::ModuleError| CodeError::Memory { reason: error.to_string() };
@@ -97,14 +112,14 @@ impl Code {
         code.module.finalize_definitions().map_err(memory)?;
         let start = code.module.get_finalized_function(id);
         for (kernel, number) in kernels.iter().zip(numbers) {
-            let (place, ref footprints) = emitted[number];
+            let (place, ref touching) = emitted[number];
             // SAFETY: the place lies within the bytes that were copied to the address.
             let address = unsafe { start.add(place) };
             // SAFETY: there stands a function of this signature, in memory that `code` owns and that is executable now.
             let entry = unsafe { std::mem::transmute::<*const u8, Entry>(address) };
             let (name, buffers) = (kernel.name.clone(), kernel.buffers.clone());
             code.functions.push(Function { name, entry, tasks: kernel.tasks(), buffers });
-            all.push(footprints.clone());
+            all.push(touching.clone());
         }
         code.footprints = Mutex::new(all);
         Ok(code)
@@ -212,6 +227,46 @@ struct Loop {
     iterations: usize,
     /// The arguments that move.
     moving: Vec<Moved>,
+    /// The calls by parts of rows, where these are proved to be apart.
+    rows: Option<Rows>,
+}
+
+/// The calls of a loop of which threads take parts of rows.
+struct Rows {
+    /// How many parts there are.
+    parts: usize,
+    /// How many shares of them.
+    shares: usize,
+    /// The calls.
+    steps: Arc<[Step]>,
+    /// The argument tables of the loop's calls, which all begin at the same place: one for each share.
+    tables: Vec<Mutex<Table>>,
+}
+
+/// An argument table.
+struct Table(Vec<*mut u8>);
+
+// SAFETY: as for `Sequence`, whose arguments these are; a table is written under its lock.
+unsafe impl Send for Table {}
+
+impl Rows {
+    fn new(parts: usize, shares: usize, steps: Arc<[Step]>, arguments: usize) -> Rows {
+        let table = |_| Mutex::new(Table(vec![std::ptr::null_mut(); arguments]));
+        Rows { parts, shares, steps, tables: (0..shares).map(table).collect() }
+    }
+
+    /// The parts of a share.
+    fn of(&self, share: usize) -> Range<usize> {
+        share * self.parts / self.shares..(share + 1) * self.parts / self.shares
+    }
+}
+
+impl Clone for Rows {
+    /// The same with tables of its own: both run at once.
+    fn clone(&self) -> Rows {
+        let arguments = self.tables[0].lock().unwrap_or_else(PoisonError::into_inner).0.len();
+        Rows::new(self.parts, self.shares, self.steps.clone(), arguments)
+    }
 }
 
 /// An argument that moves on in each iteration.
@@ -226,6 +281,9 @@ struct Moved {
     /// Whether it lies in the arena.
     in_arena: bool,
 }
+
+// SAFETY: its place is an address, which shared access reads alone.
+unsafe impl Sync for Moved {}
 
 struct Step {
     entry: Entry,
@@ -254,120 +312,6 @@ impl Sequence {
         let mut sequence = Sequence::without_arena(code, Buffer::empty(), &*states, used, (calls, &[]))?;
         sequence.attach(arena)?;
         Ok(sequence)
-    }
-
-    /// Binds calls to all memory but the arena, which the sequence gets by [`Sequence::attach`].
-    pub(crate) fn without_arena(
-        code: Arc<Code>,
-        mut own: Buffer,
-        states: &[Buffer],
-        used: &[usize],
-        (calls, loops): (&[BoundCall], &[BoundLoop]),
-    ) -> Result<Sequence, CallError> {
-        let mut bound = Vec::with_capacity(used.len());
-        let mut addresses = Vec::with_capacity(used.len());
-        for &position in used {
-            let buffer = &states[position];
-            // It is written only by runs that have the states exclusively.
-            addresses.push((buffer.as_ptr().cast_mut(), buffer.len()));
-            bound.push((position, buffer.as_ptr(), buffer.len()));
-        }
-        let (mut steps, mut pointers) = (Vec::with_capacity(calls.len()), Vec::new());
-        let (mut in_arena, mut needed, mut places) = (Vec::new(), 0, Vec::new());
-        let (mut fills, mut updates) = (0, calls.len()..0);
-        let mut looped: Vec<Loop> = Vec::with_capacity(loops.len());
-        looped.extend(loops.iter().map(|BoundLoop { calls, iterations }| Loop {
-            calls: calls.clone(),
-            iterations: *iterations,
-            moving: Vec::new(),
-        }));
-        let footprints = code.footprints.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        for (number, call) in calls.iter().enumerate() {
-            let function = &code.functions[call.kernel];
-            let mut around = looped.iter_mut().find(|looped| looped.calls.contains(&number));
-            let iterations = around.as_ref().map_or(1, |looped| looped.iterations);
-            let by = |position: usize| call.moves.get(position).copied().unwrap_or_default();
-            // What is left of the elements wherever the argument begins.
-            let rest = |(position, &(_, elements)): (usize, &(Memory, usize))| {
-                let last = by(position).ends(iterations).map(|(_, last)| last);
-                (None, last.map_or(0, |last| elements.saturating_sub(last)))
-            };
-            check(&function.name, &function.buffers, call.arguments.iter().enumerate().map(rest))?;
-            let first = pointers.len();
-            for (position, (declared, &(memory, elements))) in function.buffers.iter().zip(&call.arguments).enumerate()
-            {
-                match memory {
-                    Memory::Own(_) if declared.access != Access::Read => fills = number + 1,
-                    Memory::State(_) if declared.access != Access::Read => {
-                        updates = updates.start.min(number)..number + 1
-                    }
-                    _ => {}
-                }
-                let Move { start: begin, step } = by(position);
-                let size = declared.element.bytes();
-                let begin = begin * size;
-                let (start, found) = match memory {
-                    Memory::Arena(offset) => {
-                        in_arena.push((pointers.len(), offset + begin));
-                        let end = offset.saturating_add(elements.saturating_mul(size));
-                        needed = needed.max(end.div_ceil(size_of::<u32>()));
-                        (std::ptr::null_mut(), if offset.is_multiple_of(ALIGNMENT) { elements } else { 0 })
-                    }
-                    Memory::Own(offset) => {
-                        let rest = (own.len() * size_of::<u32>()).checked_sub(offset);
-                        let aligned = offset.is_multiple_of(ALIGNMENT);
-                        let found = rest.filter(|_| aligned).map_or(0, |rest| rest / size);
-                        (own.as_mut_ptr().wrapping_add(offset), found)
-                    }
-                    Memory::State(state) => {
-                        let (start, words) = addresses[state];
-                        (start, words * size_of::<u32>() / size)
-                    }
-                };
-                if elements > found {
-                    let (kernel, buffer) = (function.name.clone(), declared.name.clone());
-                    return Err(CallError::Length { kernel, buffer, expected: elements, found });
-                }
-                let start = start.wrapping_add(begin);
-                if let (Some(looped), true) = (&mut around, step != 0) {
-                    let bytes = step as isize * size as isize;
-                    let in_arena = matches!(memory, Memory::Arena(_));
-                    looped.moving.push(Moved { argument: pointers.len(), start, bytes, in_arena });
-                }
-                pointers.push(start);
-            }
-            let shared = call.parallel && {
-                places.clear();
-                let declared = function.buffers.iter().zip(&call.arguments).enumerate();
-                places.extend(declared.map(|(position, (declared, &(memory, _)))| Moving {
-                    origin: memory.origin(used),
-                    by: by(position),
-                    elements: declared.elements,
-                    size: declared.element.bytes(),
-                    written: declared.access != Access::Read,
-                }));
-                let origins = kernel::origins(&places, iterations);
-                let footprints = footprints.get(call.kernel);
-                let disjoint = |origins: Vec<Origin>| footprints.is_some_and(|of| of.disjoint(&origins).is_ok());
-                origins.is_some_and(disjoint)
-            };
-            steps.push(Step { entry: function.entry, tasks: function.tasks, first, shared });
-        }
-        Ok(Sequence {
-            code,
-            arena: Buffer::empty(),
-            own: Arc::new(Own { buffer: RwLock::new(own), filled: AtomicU64::new(0), turn: Arc::default() }),
-            states: bound.into(),
-            steps: steps.into(),
-            pointers,
-            in_arena: in_arena.into(),
-            loops: looped,
-            bound: std::ptr::null(),
-            needed,
-            fills,
-            updates,
-            flush_denormal: true,
-        })
     }
 
     /// Another sequence of the same calls over the same states and the same memory of their own, without an arena: both run at
@@ -489,8 +433,15 @@ impl Sequence {
     fn run_checked(&mut self, calls: Range<usize>, pool: &Pool) {
         let flush = self.flush_denormal;
         let each = |_: usize, step: &Step, pointers: &[*mut u8]| call(step, pointers, flush, pool);
+        let by_rows = |looped: &Loop, pointers: &[*mut u8]| match &looped.rows {
+            Some(rows) => {
+                run_rows(looped, rows, pointers, flush, pool);
+                true
+            }
+            None => false,
+        };
         // SAFETY: the emitted code of the calls alone computes with floats.
-        unsafe { denormals::in_mode(flush, || self.walk(calls, each)) }
+        unsafe { denormals::in_mode(flush, || self.walk(calls, by_rows, each)) }
     }
 
     /// As [`Sequence::run`]; `done` is told the position of each call after it.
@@ -503,18 +454,29 @@ impl Sequence {
     ) -> Result<(), CallError> {
         self.check(states)?;
         let flush = self.flush_denormal;
-        self.walk(calls, |position, step, pointers| {
-            // SAFETY: the emitted code of the call alone computes with floats.
-            unsafe { denormals::in_mode(flush, || call(step, pointers, flush, pool)) };
-            done(position);
-        });
+        // Call by call, also where threads take parts of rows.
+        self.walk(
+            calls,
+            |_, _| false,
+            |position, step, pointers| {
+                // SAFETY: the emitted code of the call alone computes with floats.
+                unsafe { denormals::in_mode(flush, || call(step, pointers, flush, pool)) };
+                done(position);
+            },
+        );
         Ok(())
     }
 
-    /// Walks over some calls, those of a loop once for each of its iterations: `each` gets the position of a call, the call
-    /// and the argument tables. Meanwhile nobody else writes the memory that forks share, nor reads it where the calls write it.
+    /// Walks over some calls, those of a loop once for each of its iterations, unless `whole` runs all of it: `each` gets
+    /// the position of a call, the call and the argument tables. Meanwhile nobody else writes the memory that forks share,
+    /// nor reads it where the calls write it.
     #[inline(always)]
-    fn walk(&mut self, calls: Range<usize>, mut each: impl FnMut(usize, &Step, &[*mut u8])) {
+    fn walk(
+        &mut self,
+        calls: Range<usize>,
+        whole: impl Fn(&Loop, &[*mut u8]) -> bool,
+        mut each: impl FnMut(usize, &Step, &[*mut u8]),
+    ) {
         let Sequence { own, steps, pointers, loops, fills, .. } = self;
         let (_reading, _filling);
         if calls.start < *fills {
@@ -528,6 +490,10 @@ impl Sequence {
             for (position, step) in (next..).zip(&steps[next..looped.calls.start]) {
                 each(position, step, pointers);
             }
+            next = looped.calls.end;
+            if whole(looped, pointers) {
+                continue;
+            }
             for iteration in 0..looped.iterations {
                 for moved in &looped.moving {
                     pointers[moved.argument] = moved.start.wrapping_offset(moved.bytes * iteration as isize);
@@ -536,7 +502,6 @@ impl Sequence {
                     each(position, step, pointers);
                 }
             }
-            next = looped.calls.end;
         }
         for (position, step) in (next..).zip(&steps[next..calls.end]) {
             each(position, step, pointers);
@@ -575,6 +540,37 @@ fn call(step: &Step, pointers: &[*mut u8], flush_denormal: bool, pool: &Pool) {
     if step.shared { pool.run(step.tasks, &in_mode) } else { run(0..step.tasks) }
 }
 
+/// Runs all iterations of a loop, each share of its rows by itself: as for [`call`].
+fn run_rows(looped: &Loop, rows: &Rows, pointers: &[*mut u8], flush_denormal: bool, pool: &Pool) {
+    let first = rows.steps[0].first;
+    let arguments = Arguments(&pointers[first..]);
+    let of_share = |share: usize| {
+        let mut table = rows.tables[share].lock().unwrap_or_else(PoisonError::into_inner);
+        let Table(table) = &mut *table;
+        let given = arguments.first(table.len());
+        table.copy_from_slice(given);
+        let Range { start, end } = rows.of(share);
+        for iteration in 0..looped.iterations {
+            for moved in &looped.moving {
+                table[moved.argument - first] = moved.start.wrapping_offset(moved.bytes * iteration as isize);
+            }
+            for step in &*rows.steps {
+                let arguments = table[step.first - first..].as_ptr();
+                // The parts are the last dimension of the grid: those of a share lie side by side at each place of the
+                // others.
+                for place in (0..step.tasks).step_by(rows.parts) {
+                    // SAFETY: as for `call`. No part writes in any iteration what another one touches: that is proved
+                    // for these arguments (`without_arena`), so that shares need not wait for each other.
+                    unsafe { (step.entry)(arguments, place + start, place + end) }
+                }
+            }
+        }
+    };
+    // SAFETY: the pool's threads compute with floats in the emitted code alone.
+    let in_mode = |shares: Range<usize>| unsafe { denormals::in_mode(flush_denormal, || shares.for_each(of_share)) };
+    pool.run(rows.shares, &in_mode);
+}
+
 /// An argument table on its way to other threads.
 struct Arguments<'a>(&'a [*mut u8]);
 
@@ -582,6 +578,10 @@ struct Arguments<'a>(&'a [*mut u8]);
 unsafe impl Sync for Arguments<'_> {}
 
 impl Arguments<'_> {
+    fn first(&self, arguments: usize) -> &[*mut u8] {
+        &self.0[..arguments]
+    }
+
     fn pointer(&self) -> *const *mut u8 {
         self.0.as_ptr()
     }

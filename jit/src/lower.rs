@@ -24,7 +24,7 @@ mod reduce;
 mod window;
 
 pub(crate) use contraction::{Contracting, lower as lower_contraction};
-pub(crate) use dispatch::{Described, Root, describe, lower};
+pub(crate) use dispatch::{Described, Root, describe, in_row_parts, lower};
 pub(crate) use group::{Class, Context, Group, Writing, class};
 pub(crate) use lowered::Lowered;
 pub(crate) use of_nodes::OfNodes;

@@ -47,10 +47,11 @@ pub use split::EXCHANGE;
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use kiln_graph::passes::{optimize, prepare, row_blocks};
+use kiln_graph::passes::{optimize, prepare, row_blocks, row_sums};
 use kiln_graph::{Graph, Role, Type};
 
 use crate::cost::params::row_blocks::ROW_BLOCKS;
+use crate::cost::sharing::row_parts;
 use crate::layout::Layout;
 use crate::target::Target;
 use calls::drafts;
@@ -109,12 +110,13 @@ pub fn plan_by(
         // What is cut out of values and put together again often says the same in fewer words.
         Cow::Owned(blocked) => Cow::Owned(optimize(&blocked)),
     };
-    let graph = prepare(&blocked);
+    let graph = row_sums(&blocked, row_parts);
+    let graph = prepare(&graph);
     let states = graph.inputs.iter().filter(|input| input.role == Role::State);
     let given = states.filter_map(|input| Some((input.node, *given.get(input.name.as_str())?))).collect();
     let invariant = invariant::nodes(&graph);
     let mut recipes = Recipes::new(target, choices, exact);
     let exchanges = split::exchanges(&graph);
-    let steps = drafts(&graph, &given, &invariant, &exchanges, target, &mut recipes);
+    let steps = drafts(&graph, &given, &invariant, &exchanges, 1, target, &mut recipes);
     Ok(schedule(&graph, steps, &exchanges, recipes, target))
 }

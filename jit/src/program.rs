@@ -17,10 +17,11 @@ pub use arena::Arena;
 pub use session::{LevelStates, RunError, Session};
 pub use states::{Held, Snapshot, StateError, States};
 
-use crate::code::{Code, CodeError};
-use crate::kernel::{Access, Dependence, Moving, Origin, origins};
+use crate::code::{BoundLoop, Code, CodeError};
+use crate::cost::sharing::worth_rows;
+use crate::kernel::{Dependence, origins};
 use crate::layout::Layout;
-use crate::plan::{self, Choices, Location, Plan, PlanError};
+use crate::plan::{self, Choices, Loop, Plan, PlanError};
 use crate::target::{ChoiceError, Target};
 
 /// What a graph is compiled for.
@@ -84,20 +85,9 @@ impl Plan {
     pub fn disjoint(&self) -> Result<(), Dependence> {
         self.calls.iter().enumerate().try_for_each(|(number, call)| {
             let kernel = &self.kernels[call.kernel];
-            let place = |(position, &slot): (usize, &usize)| Moving {
-                origin: match self.slots[slot].location {
-                    Location::Arena { offset } => Origin { memory: 0, byte: offset },
-                    Location::State { input } => Origin { memory: 1 + input, byte: 0 },
-                },
-                by: call.moves.get(position).copied().unwrap_or_default(),
-                elements: kernel.buffers[position].elements,
-                size: kernel.buffers[position].element.bytes(),
-                written: kernel.buffers[position].access != Access::Read,
-            };
-            let places: Vec<Moving> = call.arguments.iter().enumerate().map(place).collect();
             let iterations =
                 self.loops.iter().find(|looped| looped.calls.contains(&number)).map_or(1, |looped| looped.iterations);
-            match origins(&places, iterations) {
+            match origins(&self.places(call), iterations) {
                 Some(origins) => kernel.disjoint(&origins),
                 None => Err(Dependence::Iterations { kernel: kernel.name.clone() }),
             }
@@ -117,7 +107,8 @@ impl Program {
 
     /// Emits the kernels of a plan.
     pub fn from_plan(plan: Plan) -> Result<Program, CompileError> {
-        let code = Arc::new(Code::new(&plan.kernels, plan.emitter)?);
+        let in_rows: Vec<usize> = plan.calls.iter().filter_map(|call| call.in_rows).collect();
+        let code = Arc::new(Code::with_rows(&plan.kernels, &in_rows, plan.emitter)?);
         Ok(Program { plan, code })
     }
 
@@ -151,4 +142,17 @@ impl Program {
         }
         Kernels(&self.plan)
     }
+}
+
+/// The loops of a plan, by parts of rows where that is worth it for so many threads.
+fn bound_loops(plan: &Plan, threads: usize) -> Vec<BoundLoop> {
+    let bound = |looped: &Loop| {
+        let Loop { calls, iterations, parts } = looped.clone();
+        let in_rows = match worth_rows(parts, threads) {
+            true => plan.calls[calls.clone()].iter().filter_map(|call| call.in_rows).collect(),
+            false => Vec::new(),
+        };
+        BoundLoop { calls, iterations, in_rows, shares: threads }
+    };
+    plan.loops.iter().map(bound).collect()
 }

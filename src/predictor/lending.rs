@@ -183,7 +183,7 @@ impl Lender {
             let shelf = held(self.shelf.lock());
             keeps(&plan, &sizes, &self.settings, shelf.programs.iter().map(|(kept, _)| &kept.program))
         };
-        let program = Arc::new(Program::from_plan(plan).map_err(TrainError::from)?);
+        let program = Arc::new(Program::from_plan(plan.for_threads(self.pool.threads())).map_err(TrainError::from)?);
         let bound = {
             let states = held(self.states.read());
             Session::of_program(program.clone(), &states, keeps, self.pool.clone())

@@ -92,4 +92,10 @@ pub struct BoundLoop {
     pub calls: Range<usize>,
     /// How often all of them run.
     pub iterations: usize,
+    /// For each call the kernel that computes the same and whose grid ends with parts of rows; nothing where calls are
+    /// run one after the other. If it is proved that parts are apart in all calls and iterations, threads take parts
+    /// through the whole loop.
+    pub in_rows: Vec<usize>,
+    /// By how many threads.
+    pub shares: usize,
 }

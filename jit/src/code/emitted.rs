@@ -7,8 +7,9 @@ use std::thread;
 
 use rustc_hash::FxHashMap;
 
+use super::Touching;
 use crate::emit::{EmitError, Emitter, EmitterKind};
-use crate::kernel::{Footprints, Kernel, KernelError};
+use crate::kernel::{Footprints, Kernel, KernelError, RowFootprints};
 
 /// Why kernels have no code.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -25,8 +26,13 @@ pub enum CodeError {
 /// So many kernels are worth a thread of their own.
 const KERNELS_PER_THREAD: usize = 8;
 
-/// The machine code of each kernel, checked first, and what its tasks touch; the work is shared among the machine's processors.
-pub(super) fn emit(kernels: &[&Kernel], kind: EmitterKind) -> Result<Vec<(Vec<u8>, Footprints)>, CodeError> {
+/// The machine code of each kernel, checked first, and what its tasks touch, and its parts of rows where it is called by
+/// these; the work is shared among the machine's processors.
+pub(super) fn emit(
+    kernels: &[&Kernel],
+    in_rows: &[bool],
+    kind: EmitterKind,
+) -> Result<Vec<(Vec<u8>, Touching)>, CodeError> {
     let processors = thread::available_parallelism().map_or(1, |n| n.get());
     let threads = processors.min(kernels.len().div_ceil(KERNELS_PER_THREAD)).max(1);
     let next = AtomicUsize::new(0);
@@ -36,7 +42,7 @@ pub(super) fn emit(kernels: &[&Kernel], kind: EmitterKind) -> Result<Vec<(Vec<u8
         while let number = next.fetch_add(1, Ordering::Relaxed)
             && let Some(kernel) = kernels.get(number)
         {
-            done.push((number, checked(kernel, &mut emitter)));
+            done.push((number, checked(kernel, in_rows[number], &mut emitter)));
         }
         done
     };
@@ -85,11 +91,13 @@ pub(super) fn print(kernels: &[&Kernel], kind: EmitterKind) -> Result<(), CodeEr
 
 fn checked(
     kernel: &Kernel,
+    in_rows: bool,
     emitter: &mut Result<Box<dyn Emitter>, EmitError>,
-) -> Result<(Vec<u8>, Footprints), CodeError> {
+) -> Result<(Vec<u8>, Touching), CodeError> {
     kernel.check()?;
+    let touching = || Touching { tasks: Footprints::of(kernel), rows: in_rows.then(|| RowFootprints::of(kernel)) };
     match emitter {
-        Ok(emitter) => Ok((emitter.emit(kernel)?, Footprints::of(kernel))),
+        Ok(emitter) => Ok((emitter.emit(kernel)?, touching())),
         Err(error) => Err(error.clone().into()),
     }
 }

@@ -22,6 +22,7 @@ use super::text::{Reader, RecipeError, Text, choice, record};
 use super::tiling::Tiling;
 use crate::kernel::{Access, BufferId, Element, Index, Kernel, KernelBuilder, Value};
 use crate::layout::Layout;
+use crate::target::Target;
 
 /// How an operation is computed: stages in order, with scratch memory between them.
 #[derive(Clone, Debug, PartialEq)]
@@ -325,6 +326,20 @@ impl Recipe {
 }
 
 impl Recipe {
+    /// The same with the rows of each tiling in so many parts ([`Tiling::in_row_parts`]), and which stages that are.
+    pub fn in_row_parts(&self, parts: usize, target: &Target) -> (Recipe, Vec<bool>) {
+        let mut recipe = self.clone();
+        let cut = recipe.stages.iter_mut().map(|stage| {
+            let Work::Tiles(tiling) = &mut stage.work else { return false };
+            let new = tiling.in_row_parts(parts, target.sums_in_flight(), target.lanes);
+            let is_cut = new.is_some();
+            *tiling = new.unwrap_or_else(|| tiling.clone());
+            is_cut
+        });
+        let cut = cut.collect();
+        (recipe, cut)
+    }
+
     /// The stages in words, with the rows and the width of their tiles: `packed B, tiles of 6x16`.
     pub fn words(&self) -> String {
         let stages: Vec<String> = self.stages.iter().map(Stage::words).collect();

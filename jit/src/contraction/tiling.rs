@@ -224,6 +224,36 @@ impl Tiling {
         [self.rows.iter().map(|&axis| size(axis)).product(), self.vector.map_or(1, size)]
     }
 
+    /// The same with the rows in so many equal parts, of which the last level of the grid goes from one to the next, and
+    /// in tiles that leave nothing of a part over where there are such of as many sums as a machine needs in flight. Each
+    /// sum is what it was. Nothing where rows are not of one axis, or not the left operand's, or tasks have copies of them.
+    pub fn in_row_parts(&self, parts: usize, in_flight: usize, lanes: usize) -> Option<Tiling> {
+        let &[axis] = &self.rows[..] else { return None };
+        let (extent, [tile, strip]) = (self.contraction.axes[axis].extent, self.tile());
+        let plain = !self.swapped && !self.by_rows && self.k_blocking.is_none() && !self.converted.is_any();
+        if !plain || self.panels[0].is_some() || !extent.is_multiple_of(parts) {
+            return None;
+        }
+        let part = extent / parts;
+        // Where sums are folded, each takes a register.
+        let vectors = strip.div_ceil(if self.fold.is_some() { 1 } else { lanes });
+        let least = in_flight.div_ceil(vectors);
+        let whole = (least..=tile.min(part)).rev().find(|&rows| part.is_multiple_of(rows));
+        let rows = whole.unwrap_or(tile.min(part));
+        let others =
+            |levels: &[Level]| -> Vec<Level> { levels.iter().filter(|level| level.axis != axis).copied().collect() };
+        let (mut levels, inside) = (others(&self.levels[..self.grid]), others(&self.levels[self.grid..]));
+        levels.push(Level { axis, size: part });
+        let grid = levels.len();
+        levels.extend(inside);
+        levels.push(Level { axis, size: rows });
+        // Each part asks for all lines of the next strip: others may be another thread's.
+        let (before, after) = (extent.div_ceil(tile), part.div_ceil(rows));
+        let granule = strip.div_ceil(LINE as usize);
+        let lines = (self.ahead.lines * before).div_ceil(after).next_multiple_of(granule);
+        Some(Tiling { levels, grid, ahead: Ahead { lines, ..self.ahead }, ..self.clone() })
+    }
+
     /// The levels inside of the loop along the vector axis: over the tiles of a strip.
     pub fn inside(&self) -> &[Level] {
         let at = self.levels.iter().rposition(|l| Some(l.axis) == self.vector).map_or(0, |at| at + 1);

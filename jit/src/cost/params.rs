@@ -36,6 +36,21 @@ pub mod sharing {
     pub const CUT: f64 = 1.1;
     /// Tasks of a grid from which on more are of no use. Unit: tasks. Zen 3, 2026-11-26.
     pub const TASKS: usize = 64;
+    /// Rows of a loop's step in each part, at least, where there are more than two parts. Steps of an LSTM of 128 features
+    /// over 16 to 128 rows take 1.0 to 1.2 times as long on two threads with parts of 4 rows as with such of 6 or 8.
+    /// Unit: rows. Emerald Rapids, AVX-512, 2026-11-30.
+    pub const LEAST_ROWS: usize = 6;
+    /// The same where there are two: of 4 to 10 rows such steps take 0.87 to 0.91 of the time. Unit: rows. As before.
+    pub const ROWS_OF_TWO: usize = 2;
+    /// Parts of rows at most. Unit: parts. A guess.
+    pub const ROW_PARTS: usize = 64;
+    /// How much more than an even share the thread with the most parts of rows may have, as numerator and denominator.
+    /// Unit: ratio. A guess.
+    pub const UNEVEN: (usize, usize) = (5, 4);
+    /// How much of the second-level cache the right operand of a product may fill of which each thread takes rows: an LSTM
+    /// whose weights are 1 MiB of 2 trains in 0.97 of the time on two threads, one whose are 2.25 MiB in 1.09. Unit: share
+    /// of a cache. Emerald Rapids, AVX-512, 2026-11-30.
+    pub const ROWS_READ: (usize, usize) = (1, 2);
 }
 
 /// What is computed in blocks of rows (`kiln_graph::passes::row_blocks`).

@@ -24,11 +24,15 @@ pub struct Lines {
 impl Kernel {
     /// Lets the kernel ask for the lines of a piece of memory, which becomes its last buffer. It computes what it did.
     /// `false`, and nothing changes, where it has no loops, or so few or so many iterations that lines would be asked for
-    /// in bursts, or again and again.
-    pub fn ask(&mut self, piece: &Lines) -> bool {
+    /// in bursts, or again and again. Where the last dimension of the grid goes over parts of rows, `in_rows`, each part
+    /// asks for as large a part of the piece, in order: these are the rows that it has behind the kernel.
+    pub fn ask(&mut self, piece: &Lines, in_rows: bool) -> bool {
         // The loops down to the one in which most of the work is done: the grid's, then those of the body.
         let mut levels: Vec<(Variable, usize)> = (0..).map(Variable).zip(self.grid.iter().copied()).collect();
         let grid = levels.len();
+        if in_rows {
+            levels.rotate_right(1);
+        }
         let mut body = &self.body;
         while let Some(inner) = hottest(body) {
             levels.push((inner.variable, inner.extent));
@@ -38,9 +42,8 @@ impl Kernel {
             return false;
         }
         let Some(Shares { depth, along_runs, runs, lines }) = Shares::new(piece, &levels, grid) else { return false };
-        let buffer = BufferId(self.buffers.len() as u32);
-        let &Lines { element, elements, line, runs: (_, distance), .. } = piece;
-        self.buffers.push(Buffer { name: format!("ahead{}", buffer.0), element, elements, access: Access::Read });
+        let buffer = self.take(piece);
+        let &Lines { line, runs: (_, distance), .. } = piece;
         // Which run, and which line of it, this iteration begins with.
         let [mut run, mut at] = [Index::default(), Index::default()];
         for (level, &(variable, extent)) in levels[..depth].iter().enumerate() {
@@ -54,6 +57,14 @@ impl Kernel {
         let asked = asked.map(|by| Statement::Prefetch { buffer, index: first.clone().shifted(by) });
         block(&mut self.body, depth - grid).splice(0..0, asked);
         true
+    }
+
+    /// Takes a piece of memory as its last buffer, and asks for nothing.
+    pub fn take(&mut self, piece: &Lines) -> BufferId {
+        let buffer = BufferId(self.buffers.len() as u32);
+        let &Lines { element, elements, .. } = piece;
+        self.buffers.push(Buffer { name: format!("ahead{}", buffer.0), element, elements, access: Access::Read });
+        buffer
     }
 }
 
@@ -214,8 +225,8 @@ mod tests {
             let piece = Lines { element: Element::F32, elements: 16, first, runs, lines, line: 16 };
             let what = format!("{outer} {inner} {piece:?}");
             let mut asking = plain.clone();
-            for piece in [piece, Lines { first: 0, ..piece }] {
-                assert_eq!(asking.ask(&piece), is_asked, "{what}");
+            for (piece, in_rows) in [(piece, false), (Lines { first: 0, ..piece }, true)] {
+                assert_eq!(asking.ask(&piece, in_rows), is_asked, "{what}");
             }
             if !is_asked {
                 assert_eq!(asking, plain, "{what}");
@@ -246,6 +257,6 @@ mod tests {
         }
         let mut nothing = KernelBuilder::new("nothing", 4).finish();
         let lines = Lines { element: Element::F32, elements: 16, first: 0, runs: (1, 0), lines: 1, line: 16 };
-        assert!(!nothing.ask(&lines));
+        assert!(!nothing.ask(&lines, false));
     }
 }

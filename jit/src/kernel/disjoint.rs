@@ -564,5 +564,8 @@ impl<'a> Walk<'a> {
     }
 }
 
+mod rows;
 #[cfg(test)]
 mod tests;
+
+pub(crate) use rows::{RowFootprints, apart_rows};

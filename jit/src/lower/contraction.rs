@@ -112,7 +112,17 @@ pub fn lower(
         in_place.retain(|&(_, from)| from != left.storage && from != right.storage);
         let kernel = kernel.finish().into();
         let products = stage.flops;
-        kernels.push(Lowered { kernel, arguments, role, flops, products, weight: flops, bytes, in_place });
+        kernels.push(Lowered {
+            kernel,
+            arguments,
+            role,
+            flops,
+            products,
+            weight: flops,
+            bytes,
+            in_place,
+            in_rows: None,
+        });
     }
     kernels
 }

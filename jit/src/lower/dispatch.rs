@@ -142,3 +142,19 @@ pub fn lower(
         Root::Contraction(_) => unreachable!("contractions are lowered by their recipe"),
     }
 }
+
+/// For each kernel that [`lower`] gives, one that computes the same in so many parts of its rows ([`Lowered::in_rows`]);
+/// nothing where there is none.
+pub fn in_row_parts(name: &str, described: &Described, parts: usize, target: &Target) -> Option<Vec<Lowered>> {
+    let expression = &described.expression;
+    match &described.root {
+        Root::None => Some(vec![map::in_row_parts(name, expression, parts, target)?]),
+        Root::Reductions(values) => Some(vec![reduce::in_row_parts(name, expression, values, parts, target)?]),
+        Root::Boxes(others) => {
+            let boxes = [expression].into_iter().chain(others).filter(|boxed| !boxed.is_empty() && !boxed.is_there());
+            boxes.map(|boxed| map::in_row_parts(name, boxed, parts, target)).collect()
+        }
+        Root::ArgReduction(..) | Root::Windows(..) | Root::Gather { .. } | Root::Scatter { .. } => None,
+        Root::Contraction(_) => unreachable!("contractions are lowered by their recipe"),
+    }
+}

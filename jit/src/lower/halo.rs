@@ -83,5 +83,6 @@ pub fn lower(to: Located, shape: Shape, halo: &Halo, target: &Target) -> Option<
         weight: 0,
         bytes,
         in_place: Vec::new(),
+        in_rows: None,
     })
 }

@@ -54,9 +54,19 @@ pub struct Lowered {
     /// Pairs of arguments `(written, read)` that may be one piece of memory: every place is read for the last time when
     /// it is written.
     pub in_place: Vec<(Storage, Storage)>,
+    /// In a loop whose rows are cut into parts: the kernel that gives the same bits, of the same buffers, and whose grid
+    /// ends with these parts, if there is one.
+    pub in_rows: Option<Arc<Kernel>>,
 }
 
 impl Lowered {
+    /// Takes the kernel of another one, which computes the same in parts of rows.
+    pub fn take_rows_of(&mut self, other: Lowered) {
+        if (&other.arguments, &other.kernel.buffers) == (&self.arguments, &self.kernel.buffers) {
+            self.in_rows = Some(other.kernel);
+        }
+    }
+
     /// The kernel of an expression, whose arguments are the kernel's first buffers.
     pub fn new(kernel: KernelBuilder, expression: &Expression, flops: u64) -> Lowered {
         let arguments = expression.arguments.iter().map(|argument| argument.storage).collect();
@@ -69,6 +79,7 @@ impl Lowered {
             weight: flops,
             bytes: expression.bytes(),
             in_place: Vec::new(),
+            in_rows: None,
         }
     }
 }

@@ -62,12 +62,7 @@ pub fn lower(name: &str, expression: &Expression, target: &Target) -> Vec<Lowere
     if expression.is_empty() || expression.is_there() {
         return Vec::new();
     }
-    let mut expression = expression.clone();
-    // By memory, not by the graph: a channels-last tensor is walked through n, h, w, c, and an elementwise kernel over
-    // dense tensors of one order becomes one loop over all elements.
-    order_axes(&mut expression);
-    expression.merge_axes();
-    block_transposed(&mut expression);
+    let expression = by_memory(expression);
     // One long axis that no size of task divides (a prime number of elements): the even part goes to tasks, the rest is
     // a small kernel behind it. Else the whole would be one task, or thousands of tiny ones.
     if let [extent] = expression.extents[..]
@@ -77,9 +72,29 @@ pub fn lower(name: &str, expression: &Expression, target: &Target) -> Vec<Lowere
         let even = extent / TASK_PLACES * TASK_PLACES;
         let parts = [(0, even), (even, extent - even)];
         let parts = parts.iter().filter(|(_, places)| *places > 0);
-        return parts.map(|&(start, places)| one(name, expression.restricted(0, start, places), target)).collect();
+        return parts
+            .map(|&(start, places)| one(name, expression.restricted(0, start, places), None, target))
+            .collect();
     }
-    vec![one(name, expression, target)]
+    vec![one(name, expression, None, target)]
+}
+
+/// The one kernel that computes an expression in so many parts of the outermost axis, which are its grid; nothing where
+/// they are not equal.
+pub fn in_row_parts(name: &str, expression: &Expression, parts: usize, target: &Target) -> Option<Lowered> {
+    let expression = by_memory(expression);
+    let is_cut = expression.extents.first().is_some_and(|extent| extent.is_multiple_of(parts));
+    is_cut.then(|| one(name, expression, Some(parts), target))
+}
+
+/// An expression with its axes as memory has them, not as the graph does: a channels-last tensor is walked through n, h,
+/// w, c, and an elementwise kernel over dense tensors of one order becomes one loop over all elements.
+fn by_memory(expression: &Expression) -> Expression {
+    let mut expression = expression.clone();
+    order_axes(&mut expression);
+    expression.merge_axes();
+    block_transposed(&mut expression);
+    expression
 }
 
 /// Whether an axis can be cut into tasks of a fair size, each a multiple of `quantum`.
@@ -124,7 +139,8 @@ fn block_transposed(expression: &mut Expression) {
     expression.permute(&order);
 }
 
-fn one(name: &str, mut expression: Expression, target: &Target) -> Lowered {
+/// With `parts`, the outermost axis is cut into as many, which are the grid.
+fn one(name: &str, mut expression: Expression, parts: Option<usize>, target: &Target) -> Lowered {
     let roots: Vec<_> = expression.stores.iter().map(|store| store.term).collect();
     let weight = expression.weight(roots.iter().copied());
     // A long chain of operations fills the registers by itself; a short one waits for its own results, so that several
@@ -136,8 +152,14 @@ fn one(name: &str, mut expression: Expression, target: &Target) -> Lowered {
         in_place: expression.in_place(),
         ..Lowered::new(kernel, expression, expression.flops())
     };
-    // In places of a plain copy.
-    let grid = split_tasks(&mut expression, rank, 1 + weight as usize / MOVING_WEIGHT, UNROLL * target.lanes);
+    let grid = match parts {
+        Some(parts) => {
+            expression.split_axis(0, parts);
+            1
+        }
+        // In places of a plain copy.
+        None => split_tasks(&mut expression, rank, 1 + weight as usize / MOVING_WEIGHT, UNROLL * target.lanes),
+    };
     let rank = expression.rank();
     let mut kernel = KernelBuilder::new(name, target.lanes);
     let coordinates = grid_coordinates(&mut kernel, &expression, grid);

@@ -71,11 +71,7 @@ pub fn lower(
     if expression.is_empty() {
         return Vec::new();
     }
-    let folded = |&(value, op): &(TermId, ReduceOp)| {
-        let fold = Fold { op, dtype: expression.types[value.index()] };
-        Folded { value, fold }
-    };
-    let values: Vec<Folded> = values.iter().map(folded).collect();
+    let values = folded(expression, values);
     let mut expression = expression.clone();
     let kept = order_axes(&mut expression, &values);
     let kept_places = expression.places(|axis| axis < kept);
@@ -87,15 +83,40 @@ pub fn lower(
         if kept_places * TERMS_A_RESULT > folded_places || wanted < LEAST_PARTS { 1 } else { divisor(outer, wanted) }
     });
     if parts < LEAST_PARTS {
-        return vec![one(name, expression, kept, &values, target)];
+        return one(name, expression, kept, &values, None, target).into_iter().collect();
     }
     let [first, second] = in_parts(&expression, kept, &values, parts, scratch);
     let named = [("part", Role::Part, first), (name, Role::Results, second)];
     let kernel = |(name, role, (expression, kept, values))| {
         let values: Vec<Folded> = values;
-        Lowered { role, ..one(name, expression, kept, &values, target) }
+        Some(Lowered { role, ..one(name, expression, kept, &values, None, target)? })
     };
-    named.map(kernel).into()
+    named.into_iter().filter_map(kernel).collect()
+}
+
+/// The one kernel that computes such reductions in so many parts of the outermost kept axis, which are its grid, with the
+/// bits of [`lower`], where that gives one kernel, too; nothing where parts are not equal, or other sums would be
+/// neighbours.
+pub fn in_row_parts(
+    name: &str,
+    expression: &Expression,
+    values: &[(TermId, ReduceOp)],
+    parts: usize,
+    target: &Target,
+) -> Option<Lowered> {
+    let values = folded(expression, values);
+    let mut expression = expression.clone();
+    let kept = order_axes(&mut expression, &values);
+    one(name, expression, kept, &values, Some(parts), target)
+}
+
+/// The values with how each is folded.
+fn folded(expression: &Expression, values: &[(TermId, ReduceOp)]) -> Vec<Folded> {
+    let folded = |&(value, op): &(TermId, ReduceOp)| {
+        let fold = Fold { op, dtype: expression.types[value.index()] };
+        Folded { value, fold }
+    };
+    values.iter().map(folded).collect()
 }
 
 /// Kept axes first, as the stores step through memory; folded axes behind them, as the loads do. Says how many are
@@ -177,8 +198,15 @@ fn in_parts(
     [(first, kept + 1, folded(ids)), (second, kept, folded(loads))]
 }
 
-/// One kernel; the axes are ordered, `kept` of them first.
-fn one(name: &str, mut expression: Expression, mut kept: usize, values: &[Folded], target: &Target) -> Lowered {
+/// One kernel; the axes are ordered, `kept` of them first. With `parts`, as for [`in_row_parts`]; without, there is one.
+fn one(
+    name: &str,
+    mut expression: Expression,
+    mut kept: usize,
+    values: &[Folded],
+    parts: Option<usize>,
+    target: &Target,
+) -> Option<Lowered> {
     let loads = loads(&expression, values);
     // How many loads step through an axis by 1, weighed by its length, of which 4 vectors are as good as more. What is
     // the same for all terms of a result, as the mean of its row, is loaded once, however the lanes lie.
@@ -205,7 +233,16 @@ fn one(name: &str, mut expression: Expression, mut kept: usize, values: &[Folded
     let folded_places = expression.places(|axis| axis >= kept).max(1);
     // Each reduction of the kernel has accumulators of its own, and they share the registers.
     let unroll = if values.len() < MANY { UNROLL } else { UNROLL / 2 };
-    let grid = {
+    let grid = if let Some(parts) = parts {
+        // Which sums are computed side by side, and with how many accumulators, follows from the axis of the lanes.
+        let is_cut = kept > usize::from(!lanes_fold) && expression.extents[0].is_multiple_of(parts);
+        if !is_cut {
+            return None;
+        }
+        expression.split_axis(0, parts);
+        kept += 1;
+        1
+    } else {
         let before = expression.rank();
         let quantum = if lanes_fold { 1 } else { unroll * target.lanes };
         let grid = split_tasks(&mut expression, kept, folded_places, quantum);
@@ -256,7 +293,7 @@ fn one(name: &str, mut expression: Expression, mut kept: usize, values: &[Folded
         Vec::new()
     });
     let flops = expression.flops() + (values.len() * expression.places(|_| true)) as u64;
-    Lowered::new(kernel, &expression, flops)
+    Some(Lowered::new(kernel, &expression, flops))
 }
 
 impl Reduction<'_> {

@@ -106,6 +106,28 @@ pub fn share_memory(memory: &[Piece], calls: &[Draft], intervals: &mut [Option<I
     owner
 }
 
+/// Keeps what a loop touches from its first call to its last one, where threads take parts of its rows through all
+/// iterations: one may still read what another one would have written over. `owner` is of [`share_memory`].
+pub fn apart_in_loops(
+    calls: &[Draft],
+    owner: &[usize],
+    intervals: &mut [Option<Interval>],
+    is_cut: impl Fn(usize) -> bool,
+) {
+    let mut first = 0;
+    for looped in calls.chunk_by(|a, b| a.in_loop == b.in_loop) {
+        let last = first + looped.len() - 1;
+        if looped[0].in_loop.is_some_and(&is_cut) {
+            for storage in looped.iter().flat_map(|call| &call.lowered.arguments) {
+                if let Some(interval) = intervals[owner[storage.0 as usize]].as_mut() {
+                    (interval.from, interval.to) = (interval.from.min(first), interval.to.max(last));
+                }
+            }
+        }
+        first = last + 1;
+    }
+}
+
 /// An offset in bytes for each piece of memory, 0 for one without an interval; the end of those pieces in which the
 /// prologue leaves something, which come first; the end of all.
 pub fn offsets(memory: &[Piece], intervals: &[Option<Interval>], prologue: usize) -> (Vec<usize>, usize, usize) {

@@ -5,13 +5,13 @@
 use std::collections::HashMap;
 
 use kiln_graph::op::Op;
-use kiln_graph::passes::{prepare, unroll};
+use kiln_graph::passes::{prepare, rows_of_steps, unroll};
 use kiln_graph::{Graph, NodeId};
 
 use super::choices::Recipes;
 use super::copy_elision::elide_copies;
 use super::data::Part;
-use super::drafts::{Draft, Drafts};
+use super::drafts::{Draft, Drafts, Looped};
 use super::group::{group, members};
 use super::in_place::{self, Placement};
 use super::invariant;
@@ -22,6 +22,10 @@ use super::order::order;
 use super::pieces::Memory;
 use super::scans::{Scan, repeated};
 use super::split::{Exchanged, levels};
+use crate::contraction::Recipe;
+use crate::cost::cache::holds;
+use crate::cost::params::sharing::ROWS_READ;
+use crate::cost::sharing::row_parts;
 use crate::layout::Layout;
 use crate::lower::expression::{Expression, Storage};
 use crate::lower::{self, Class, Context, Contracting, Described, Group, Lowered, Root, class, halo, map};
@@ -29,12 +33,13 @@ use crate::target::Target;
 
 /// The calls of a graph that is [prepared](prepare). `given` are the layouts of inputs that lie in memory already,
 /// `invariant` the nodes that do not change from run to run, `exchanges` what [`super::split`] has
-/// made of the graph's exchanges.
+/// made of the graph's exchanges; of a body `parts` are those into which its rows are cut, if there are several.
 pub fn drafts(
     graph: &Graph,
     given: &HashMap<NodeId, Layout>,
     invariant: &[bool],
     exchanges: &[Exchanged],
+    parts: usize,
     target: &Target,
     recipes: &mut Recipes<'_>,
 ) -> Drafts {
@@ -53,6 +58,7 @@ pub fn drafts(
     let mut lowering = Lowering {
         graph,
         invariant,
+        parts,
         target,
         recipes,
         memory,
@@ -79,13 +85,14 @@ pub fn drafts(
 struct Lowering<'a, 'r> {
     graph: &'a Graph,
     invariant: &'a [bool],
+    parts: usize,
     target: &'a Target,
     recipes: &'a mut Recipes<'r>,
     memory: Memory,
     described: Vec<Option<Box<Described>>>,
     memo: Memo,
     list: Vec<Draft>,
-    loops: Vec<usize>,
+    loops: Vec<Looped>,
 }
 
 impl Lowering<'_, '_> {
@@ -116,7 +123,8 @@ impl Lowering<'_, '_> {
         let body = prepare(&body);
         let scan = Scan::new(self.graph, group, &body, &mut self.memory);
         let invariant = invariant::nodes_of_body(&body);
-        let drafts = drafts(&body, &scan.layouts(&body), &invariant, &[], self.target, self.recipes);
+        let parts = rows_of_steps(&body).map_or(1, row_parts);
+        let drafts = drafts(&body, &scan.layouts(&body), &invariant, &[], parts, self.target, self.recipes);
         for &(from, to) in &scan.carried {
             let from_place = self.memory.place(from);
             for lowered in map::copy(self.graph, self.graph.shape(from), from_place, to, self.target) {
@@ -124,7 +132,7 @@ impl Lowering<'_, '_> {
             }
         }
         let number = self.loops.len();
-        self.loops.push(scan.length);
+        self.loops.push(Looped { iterations: scan.length, parts });
         let label = &description.layer;
         let (before, each) = scan.bind(&body, drafts, number, (label, node.scope), &mut self.memory, self.target);
         self.list.extend(before);
@@ -154,12 +162,25 @@ impl Lowering<'_, '_> {
             Root::Reductions(values) => (memo::Root::Reductions(values.clone()), self.target),
             _ => {
                 let memory = &mut self.memory;
-                return lower::lower(name, &described, self.target, &mut |elements| memory.scratch(elements));
+                let lowered = lower::lower(name, &described, self.target, &mut |elements| memory.scratch(elements));
+                return self.in_rows(lowered, name, &described);
             }
         };
-        self.memo.once(&mut self.memory, (name, key), &described.expression, &[], |scratch| {
+        let lowered = self.memo.once(&mut self.memory, (name, key), &described.expression, &[], |scratch| {
             lower::lower(name, &described, target, scratch)
-        })
+        });
+        self.in_rows(lowered, name, &described)
+    }
+
+    /// The same kernels with those that compute the same in parts of rows.
+    fn in_rows(&self, mut lowered: Vec<Lowered>, name: &str, described: &Described) -> Vec<Lowered> {
+        if self.parts > 1
+            && let Some(cut) = lower::in_row_parts(name, described, self.parts, self.target)
+            && cut.len() == lowered.len()
+        {
+            lowered.iter_mut().zip(cut).for_each(|(lowered, cut)| lowered.take_rows_of(cut));
+        }
+        lowered
     }
 
     fn contraction(&mut self, expression: &Expression, contracting: &Contracting, name: &str) -> Vec<Lowered> {
@@ -174,10 +195,18 @@ impl Lowering<'_, '_> {
         // already, so that the closure below asks for none.
         let others: Vec<Storage> = [left.storage, right.storage].into_iter().chain(scratch.iter().copied()).collect();
         let key = memo::Root::Contraction(contracting.problem.clone().into());
-        self.memo.once(&mut self.memory, (name, key), expression, &others, |_| {
-            let rounded = contracting.problem.operands.map(|operand| operand.rounded);
-            lower::lower_contraction(name, expression, [left, right], rounded, &recipe, &scratch, self.target)
-        })
+        let rounded = contracting.problem.operands.map(|operand| operand.rounded);
+        let lower = |recipe: &Recipe| {
+            lower::lower_contraction(name, expression, [left, right], rounded, recipe, &scratch, self.target)
+        };
+        let mut lowered = self.memo.once(&mut self.memory, (name, key), expression, &others, |_| lower(&recipe));
+        // Each thread reads all of the right operand for its rows, where strips would be shared out.
+        if self.parts > 1 && holds(self.target.l2_bytes, ROWS_READ, contracting.problem.operands[1].shape.elements()) {
+            let (cut, stages) = recipe.in_row_parts(self.parts, self.target);
+            let kernels = lowered.iter_mut().zip(lower(&cut)).zip(stages);
+            kernels.filter(|(_, cut)| *cut).for_each(|((lowered, cut), _)| lowered.take_rows_of(cut));
+        }
+        lowered
     }
 
     /// The copy of a value to its state.

@@ -6,8 +6,8 @@ use std::ops::Range;
 use kiln_graph::{Role, Type};
 
 use super::choices::Contracted;
-use crate::kernel::Kernel;
 pub use crate::kernel::Move;
+use crate::kernel::{Access, Kernel, Moving, Origin};
 use crate::layout::Layout;
 use crate::target::EmitterKind;
 
@@ -64,6 +64,32 @@ impl Plan {
         self.loops = Vec::new();
     }
 
+    /// The same without what several threads alone run, loops by parts of rows, where there is one.
+    pub fn for_threads(mut self, threads: usize) -> Plan {
+        if threads == 1 {
+            self.calls.iter_mut().for_each(|call| call.in_rows = None);
+            self.loops.iter_mut().for_each(|looped| looped.parts = 1);
+            self.kernels.truncate(self.calls.iter().map(|call| call.kernel + 1).max().unwrap_or(0));
+        }
+        self
+    }
+
+    /// Where the buffers of a call lie.
+    pub(crate) fn places(&self, call: &Call) -> Vec<Moving> {
+        let buffers = self.kernels[call.kernel].buffers.iter().zip(&call.arguments).enumerate();
+        let place = buffers.map(|(position, (buffer, &slot))| Moving {
+            origin: match self.slots[slot].location {
+                Location::Arena { offset } => Origin { memory: 0, byte: offset },
+                Location::State { input } => Origin { memory: 1 + input, byte: 0 },
+            },
+            by: call.moves.get(position).copied().unwrap_or_default(),
+            elements: buffer.elements,
+            size: buffer.element.bytes(),
+            written: buffer.access != Access::Read,
+        });
+        place.collect()
+    }
+
     /// The level of the calls that an exchange's output comes of, by the exchange's place in the list.
     pub fn level_of(&self, exchange: usize) -> usize {
         let ready = self.exchanges[exchange].ready;
@@ -96,6 +122,9 @@ pub struct Loop {
     pub calls: Range<usize>,
     /// How often all of them run.
     pub iterations: usize,
+    /// The parts of rows into which all of them can be cut ([`Call::in_rows`]), each of which a thread may take through
+    /// all iterations; 1 where they can not, or that is not worth it.
+    pub parts: usize,
 }
 
 /// A value that is added up over the shards of a batch: an output is handed over, and an input takes the sum.
@@ -137,6 +166,9 @@ pub struct Call {
     pub bytes: u64,
     /// Whether it is worth more than one thread.
     pub parallel: bool,
+    /// In a loop of several [parts](Loop::parts): the kernel that computes the same, over the same arguments, and whose
+    /// grid ends with the parts. Index into [`Plan::kernels`], behind those of all calls or equal to one of them.
+    pub in_rows: Option<usize>,
 }
 
 /// An operation of the graph within a kernel.

@@ -34,6 +34,15 @@ pub struct Drafts {
     pub list: Vec<Draft>,
     /// The memory that they name.
     pub memory: Memory,
-    /// How often the calls of each loop run.
-    pub loops: Vec<usize>,
+    /// The loops, by their numbers.
+    pub loops: Vec<Looped>,
+}
+
+/// A loop.
+#[derive(Clone, Copy, Debug)]
+pub struct Looped {
+    /// How often its calls run.
+    pub iterations: usize,
+    /// The parts of rows into which the calls are cut that can be, 1 where none is.
+    pub parts: usize,
 }

@@ -69,6 +69,7 @@ impl Kernels {
             kernel: lowered.kernel.clone(),
             arguments: lowered.arguments.iter().map(|&storage| moved(storage)).collect(),
             in_place: lowered.in_place.iter().map(|&(to, from)| (moved(to), moved(from))).collect(),
+            in_rows: None,
             ..*lowered
         };
         self.lowered.iter().map(lowered).collect()

@@ -90,7 +90,8 @@ impl fmt::Display for Plan {
         }
         for (number, call) in self.calls.iter().enumerate() {
             if let Some(looped) = self.loops.iter().find(|looped| looped.calls.start == number) {
-                writeln!(f, "  loop of {} calls, {} iterations:", looped.calls.len(), looped.iterations)?;
+                let parts = if looped.parts > 1 { format!(", rows in {} parts", looped.parts) } else { String::new() };
+                writeln!(f, "  loop of {} calls, {} iterations{parts}:", looped.calls.len(), looped.iterations)?;
             }
             let kernel = &self.kernels[call.kernel];
             let tasks: usize = kernel.grid.iter().product();

@@ -92,7 +92,13 @@ pub fn ask(calls: &mut [Draft], rows: &[Row], iterations: usize, target: &Target
     }
     let Draft { lowered, moves, .. } = &mut calls[product];
     for (storage, by, lines) in asked {
-        if Arc::make_mut(&mut lowered.kernel).ask(&lines) {
+        if Arc::make_mut(&mut lowered.kernel).ask(&lines, false) {
+            // Both kernels take the same buffers, also where one of them asks for nothing.
+            if let Some(kernel) = lowered.in_rows.as_mut().map(Arc::make_mut)
+                && !kernel.ask(&lines, true)
+            {
+                kernel.take(&lines);
+            }
             lowered.arguments.push(storage);
             moves.push(by);
         }

@@ -9,15 +9,15 @@ use std::sync::Arc;
 use kiln_graph::{Graph, NodeId, Role};
 use rustc_hash::{FxBuildHasher, FxHashMap};
 
-use super::arena::{intervals, offsets, share_memory};
+use super::arena::{apart_in_loops, intervals, offsets, share_memory};
 use super::choices::Recipes;
 use super::data::{Argument, Call, Exchange, Location, Loop, Plan, Slot};
-use super::drafts::{Draft, Drafts};
+use super::drafts::{Draft, Drafts, Looped};
 use super::pieces::Purpose;
 use super::split::{Exchanged, OfShard, of_shard};
 use super::{invariant, prepack};
 use crate::cost::sharing::worth_sharing;
-use crate::kernel::{Access, Kernel};
+use crate::kernel::{Access, Kernel, Moving, RowFootprints, apart_rows};
 use crate::lower::Lowered;
 use crate::lower::expression::Located;
 use crate::target::Target;
@@ -33,6 +33,8 @@ pub fn schedule(graph: &Graph, drafts: Drafts, exchanges: &[Exchanged], recipes:
     let levels = calls_of_levels(&drafts, prologue);
     let mut intervals = intervals(pieces, &drafts, prologue, &levels);
     let owner = share_memory(pieces, &drafts, &mut intervals);
+    let parts: Vec<usize> = (0..loops.len()).map(|number| parts(&drafts, number, loops[number])).collect();
+    apart_in_loops(&drafts, &owner, &mut intervals, |number| parts[number] > 1);
     let (offsets, invariant_bytes, arena_bytes) = offsets(pieces, &intervals, prologue);
     let slots = pieces
         .iter()
@@ -74,16 +76,23 @@ pub fn schedule(graph: &Graph, drafts: Drafts, exchanges: &[Exchanged], recipes:
         outputs: graph.outputs.iter().map(|output| argument(&output.name, Role::Data, output.node)).collect(),
     };
     let mut kernels = Distinct::default();
+    let mut in_rows = Vec::new();
     let mut begun = None;
     for Draft {
-        lowered: Lowered { kernel, arguments, flops, weight, bytes, .. }, label, parts, in_loop, moves, ..
+        lowered: Lowered { kernel, arguments, flops, weight, bytes, in_rows: cut, .. },
+        label,
+        parts: of,
+        in_loop,
+        moves,
+        ..
     } in drafts
     {
-        let iterations = in_loop.map_or(1, |number| loops[number]);
+        let iterations = in_loop.map_or(1, |number| loops[number].iterations);
+        let parts = in_loop.map_or(1, |number| parts[number]);
         let number = plan.calls.len();
         match plan.loops.last_mut().filter(|_| in_loop.is_some() && in_loop == begun) {
             Some(looped) => looped.calls.end = number + 1,
-            None if in_loop.is_some() => plan.loops.push(Loop { calls: number..number + 1, iterations }),
+            None if in_loop.is_some() => plan.loops.push(Loop { calls: number..number + 1, iterations, parts }),
             None => {}
         }
         begun = in_loop;
@@ -95,15 +104,48 @@ pub fn schedule(graph: &Graph, drafts: Drafts, exchanges: &[Exchanged], recipes:
             arguments: arguments.iter().map(|storage| owner[storage.0 as usize]).collect(),
             moves,
             label,
-            parts,
+            parts: of,
             flops: flops * iterations as u64,
             bytes: bytes * iterations as u64,
             parallel: worth_sharing(tasks, weight, bytes),
+            in_rows: None,
         });
+        in_rows.push(cut.filter(|_| parts > 1));
     }
     plan.kernels = kernels.list.into_iter().map(Arc::unwrap_or_clone).collect();
+    take_row_parts(&mut plan, in_rows);
     plan.exchanges = exchanges.iter().map(|exchange| timed(&plan, *exchange)).collect();
     plan
+}
+
+/// The parts of a loop's rows: 1 where some call is not cut, or all iterations together are not worth it.
+fn parts(drafts: &[Draft], number: usize, Looped { iterations, parts }: Looped) -> usize {
+    let of_loop = || drafts.iter().filter(|draft| draft.in_loop == Some(number)).map(|draft| &draft.lowered);
+    let all = |of: fn(&Lowered) -> u64| of_loop().map(of).sum::<u64>() * iterations as u64;
+    let is_cut = of_loop().all(|lowered| lowered.in_rows.is_some());
+    if is_cut && worth_sharing(parts, all(|lowered| lowered.weight), all(|lowered| lowered.bytes)) { parts } else { 1 }
+}
+
+/// Takes the kernels that compute the calls of loops in parts of rows, where it is proved that these are apart; behind
+/// the other kernels, so that a program of one thread can do without.
+fn take_row_parts(plan: &mut Plan, in_rows: Vec<Option<Arc<Kernel>>>) {
+    for number in 0..plan.loops.len() {
+        let Loop { calls, iterations, parts } = plan.loops[number].clone();
+        let cut = in_rows[calls.clone()].iter().flatten();
+        let footprints: Vec<RowFootprints> = cut.map(|kernel| RowFootprints::of(kernel)).collect();
+        let places = plan.calls[calls.clone()].iter().map(|call| plan.places(call));
+        let of_calls: Vec<(&RowFootprints, Vec<Moving>)> = footprints.iter().zip(places).collect();
+        if parts == 1 || footprints.len() < calls.len() || apart_rows(&of_calls, iterations) != Some(parts) {
+            plan.loops[number].parts = 1;
+            continue;
+        }
+        for call in calls {
+            let kernel = in_rows[call].as_deref().expect("each call is cut");
+            let known = plan.kernels.iter().position(|other| other == kernel);
+            plan.calls[call].in_rows = known.or(Some(plan.kernels.len()));
+            plan.kernels.extend(known.is_none().then(|| kernel.clone()));
+        }
+    }
 }
 
 /// The calls that wait for as many exchanges, one after the other, as a level's number says; without exchanges all.

@@ -16,12 +16,12 @@ use ndarray::ArrayViewD;
 use super::arena::Arena;
 use super::clock::Time;
 use super::states::{StateError, States, holds, view, view_mut};
-use super::{CompileError, Program};
-use crate::code::{BoundCall, BoundLoop, CallError, Memory, Sequence};
+use super::{CompileError, Program, bound_loops};
+use crate::code::{BoundCall, CallError, Memory, Sequence};
 use crate::cost::params::memory::{MUCH_COMPUTING, WORTH_A_THREAD};
 use crate::kernel::Access;
 use crate::layout::Layout;
-use crate::plan::{Argument, Call, Exchange, Location, Loop, Plan};
+use crate::plan::{Argument, Call, Exchange, Location, Plan};
 
 /// A program bound to memory, to states and to threads.
 ///
@@ -111,6 +111,7 @@ impl Session {
             let memory = Memories::new(program.plan(), arena, keeps);
             Ok((Arc::new(program), memory))
         };
+        let plan = plan.for_threads(pool.threads());
         if pool.threads() == 1 || plan.state_bytes() < WORTH_A_THREAD {
             let used = make_states(&plan.inputs, pages(&plan), states)?;
             let (program, memory) = emitted(plan)?;
@@ -204,8 +205,7 @@ impl Session {
             })
             .collect();
         let code = program.code.clone();
-        let bound = |looped: &Loop| BoundLoop { calls: looped.calls.clone(), iterations: looped.iterations };
-        let loops: Vec<BoundLoop> = plan.loops.iter().map(bound).collect();
+        let loops = bound_loops(plan, pool.threads());
         let sequence = Sequence::without_arena(code, own, states.buffers(), &used, (&calls, &loops))?;
         let touched = |calls: &[Call], written: bool| -> Vec<usize> {
             let inputs = plan.states_of(calls, |access| (access != Access::Read) == written);

@@ -104,6 +104,143 @@ fn any_number_of_threads_gives_the_same_bits() {
     assert_eq!(alone, three);
 }
 
+/// Batches, and the parts into which the rows of a step are cut.
+const PARTS: [(usize, usize); 14] = [
+    (1, 1),
+    (2, 1),
+    (3, 1),
+    (4, 2),
+    (5, 1),
+    (6, 2),
+    (7, 1),
+    (8, 2),
+    (9, 1),
+    (12, 2),
+    (24, 4),
+    (25, 1),
+    (32, 4),
+    (48, 8),
+];
+
+fn parts(plan: &Plan) -> Vec<usize> {
+    plan.loops.iter().map(|looped| looped.parts).collect()
+}
+
+/// Threads take parts of the rows through all steps, forward and back, where there are rows enough; with the bits of one
+/// thread.
+#[test]
+fn rows_go_through_the_loop_by_parts() {
+    for step in STEPS {
+        for (batch, expected) in PARTS {
+            let graph = graph(step, 20, [batch, 8, 48], true);
+            let what = format!("{step:?} of {batch} rows");
+            let plan = CompileOptions::default().plan(&graph).unwrap();
+            assert_eq!(parts(&plan), [expected; 2], "{what}\n{plan}");
+            assert_eq!(plan.to_string().contains(&format!("iterations, rows in {expected} parts:")), expected > 1);
+            let alone = bits(&graph, &plan, 1);
+            for threads in [2, 3, 5] {
+                assert_eq!(bits(&graph, &plan, threads), alone, "{what}, {threads} threads\n{plan}");
+            }
+        }
+    }
+}
+
+/// A stack of two layers over `x`, with weights small enough that a step's roundings do not grow from step to step.
+fn stacked(step: Recurrence, stacking: Stacking, x: [usize; 3], hidden: usize) -> Graph {
+    let g = Builder::new("stacked");
+    g.set_mode(Mode::Train);
+    let x = g.input("x", x);
+    let directions = 1 + usize::from(stacking.bidirectional);
+    let rows = step.gates() * hidden;
+    let mut states = Vec::new();
+    let mut weights = Vec::new();
+    for number in 0..2 * directions {
+        let inputs = if number < directions { x.shape().dim(2) } else { hidden * directions };
+        let mut state = |name: &str, shape: &[usize]| {
+            states.push(g.state(&format!("{name}.{number}"), Type::f32(shape)));
+            states[states.len() - 1] * 0.05
+        };
+        let (inputs, carried) = (state("ih", &[rows, inputs]), state("hh", &[rows, hidden]));
+        weights.push(Weights { inputs, state: carried, biases: Some([state("bi", &[rows]), state("bh", &[rows])]) });
+    }
+    let results = recurrent(step, &[x], &weights, stacking);
+    let loss = results[0].square().mean(..);
+    g.output("loss", loss);
+    for (state, gradient) in states.iter().zip(g.gradients_of(loss, &states).unwrap()) {
+        g.update(*state, *state - gradient);
+    }
+    optimize(&g.finish().unwrap())
+}
+
+/// What a part computes in all steps is what calls compute one after the other, at any number of lanes and by each
+/// emitter: in stacks of layers, in both directions, of sequences that lie step by step or row by row.
+#[test]
+fn parts_agree_with_the_interpreter() {
+    for (turn, step) in STEPS.into_iter().enumerate() {
+        for (number, (batch, hidden, bidirectional, batch_first)) in
+            [(24, 24, false, true), (32, 33, false, false), (12, 64, true, false)].into_iter().enumerate()
+        {
+            // At each number of lanes, and by each emitter, in turns.
+            let turn = turn + number;
+            let x = if batch_first { [batch, 12, 6] } else { [12, batch, 6] };
+            let graph = stacked(step, Stacking { bidirectional, batch_first, dropout: 0.0 }, x, hidden);
+            let what = format!("{step:?} of {batch} rows, bidirectional: {bidirectional}, batch first: {batch_first}");
+            let plan = planned(&graph);
+            let expected = PARTS.iter().find(|of| of.0 == batch).unwrap().1;
+            assert!(parts(&plan).iter().all(|&parts| parts == expected), "{what}: {plan}");
+            run::check_at(&[[4, 8, 16][turn % 3]], &what, &graph);
+            run::check_compiled_in_turns(turn, &what, &graph);
+        }
+    }
+}
+
+/// A step of a user's own, with gradients: rows that are normalized, and a sum over the rows that is carried.
+#[test]
+fn parts_of_a_step_of_ones_own() {
+    let of = |mixes: bool| {
+        let g = Builder::new("own");
+        let [x, s] = [g.input("x", [20, 24, 32]), g.input("s", [24, 32])];
+        let (w, scale) = (g.state("w", Type::f32([32, 32])), g.state("scale", Type::f32([32])));
+        let start = g.input("total", [32]);
+        let body = g.body("step");
+        let (row, state) = (body.input("x", [24, 32]), body.state("s", Type::f32([24, 32])));
+        let (weight, factor) = (body.state("w", Type::f32([32, 32])), body.state("scale", Type::f32([32])));
+        let total = body.state("total", Type::f32([32]));
+        let sums = state.matmul(weight * 0.05) + row;
+        let centred = sums - sums.mean(1).reshape([24, 1]).broadcast_to([24, 32]);
+        let centred = if mixes { centred - centred.mean(0).reshape([1, 32]).broadcast_to([24, 32]) } else { centred };
+        let new = (centred * factor.reshape([1, 32]).broadcast_to([24, 32])).tanh();
+        body.carry(state, new);
+        body.carry(total, total + new.sum(0));
+        body.output("rows", new);
+        let results = g.scan(body, &[x, s, w, scale, start], 20, false);
+        let loss = results[2].square().mean(..) + results[1].square().mean(..);
+        g.output("loss", loss);
+        for (weight, gradient) in [w, scale].into_iter().zip(g.gradients(loss, [w, scale]).unwrap()) {
+            g.update(weight, weight - gradient * 0.1);
+        }
+        optimize(&g.finish().unwrap())
+    };
+    for (mixes, expected) in [(false, 4), (true, 1)] {
+        let graph = of(mixes);
+        let plan = planned(&graph);
+        assert!(parts(&plan).iter().all(|&parts| parts == expected), "{plan}");
+        let what = format!("mixes rows: {mixes}");
+        run::check(&what, &graph);
+        run::check_compiled(&what, &graph);
+    }
+}
+
+/// A weight that would not stay in the second-level cache beside what passes by is shared out by strips, as before.
+#[test]
+fn large_weights_are_not_read_by_all_threads() {
+    let graph = graph(Recurrence::Lstm, 7, [32, 8, 64], true);
+    for (l2_bytes, expected) in [(128 << 10, 4), (127 << 10, 1)] {
+        let plan = plan(&graph, &Target { l2_bytes, ..Target::with_lanes(16) }, &HashMap::new()).unwrap();
+        assert_eq!(parts(&plan), [expected; 2], "{plan}");
+    }
+}
+
 /// The last states and the new weights that a plan gives by its code.
 fn bits(graph: &Graph, plan: &Plan, threads: usize) -> Vec<Vec<u32>> {
     let program = Arc::new(Program::from_plan(plan.clone()).unwrap());

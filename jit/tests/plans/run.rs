@@ -1,13 +1,14 @@
 //! Runs a whole plan: on the kernel interpreter, on plain memory (no emitter, any number of lanes), or by this machine.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use kiln_graph::interpret::{Results, Tensor, interpret};
 use kiln_graph::{DType, Graph, Role, Shape, Type};
 use kiln_jit::kernel::interpret_words;
 use kiln_jit::layout::Layout;
-use kiln_jit::plan::{Argument, Location, Plan, plan};
+use kiln_jit::plan::{Argument, Call, Location, Plan, plan};
 use kiln_jit::target::EmitterKind;
 use kiln_jit::{Program, Session, States, Target};
 use kiln_rt::Pool;
@@ -62,8 +63,43 @@ pub struct Outcome {
     pub states: HashMap<String, Vec<u32>>,
 }
 
-/// Runs a plan, whose tasks have to be disjoint. The memory holds garbage before, so that nothing can rely on zeros.
+/// Some tasks of a call in an iteration; whether of its kernel by parts of rows.
+type Run = (usize, usize, Range<usize>, bool);
+
+/// Runs a plan, whose tasks have to be disjoint, call by call.
 pub fn run(plan: &Plan, feeds: &HashMap<String, Tensor<f32>>) -> Outcome {
+    let all = |call: usize| 0..plan.kernels[plan.calls[call].kernel].tasks();
+    run_in_order(plan, feeds, plan.iterations().map(|(call, iteration)| (call, iteration, all(call), false)))
+}
+
+/// The same, but of loops with parts of rows each part by itself through all iterations, the last part first.
+pub fn run_in_rows(plan: &Plan, feeds: &HashMap<String, Tensor<f32>>) -> Outcome {
+    let mut runs: Vec<Run> = Vec::new();
+    let mut next = 0;
+    while next < plan.calls.len() {
+        let looped = plan.loops.iter().find(|looped| looped.calls.start == next);
+        let (calls, iterations, parts) =
+            looped.map_or((next..next + 1, 1, 1), |looped| (looped.calls.clone(), looped.iterations, looped.parts));
+        next = calls.end;
+        let in_rows = parts > 1;
+        for (part, iteration) in (0..parts).rev().flat_map(|part| (0..iterations).map(move |at| (part, at))) {
+            for call in calls.clone() {
+                let Call { kernel, in_rows: cut, .. } = &plan.calls[call];
+                let tasks = plan.kernels[if in_rows { cut.expect("each call is cut") } else { *kernel }].tasks();
+                match in_rows {
+                    true => {
+                        runs.extend((part..tasks).step_by(parts).map(|task| (call, iteration, task..task + 1, true)))
+                    }
+                    false => runs.push((call, iteration, 0..tasks, false)),
+                }
+            }
+        }
+    }
+    run_in_order(plan, feeds, runs)
+}
+
+/// Runs some tasks one after the other. The memory holds garbage before, so that nothing can rely on zeros.
+fn run_in_order(plan: &Plan, feeds: &HashMap<String, Tensor<f32>>, runs: impl IntoIterator<Item = Run>) -> Outcome {
     plan.disjoint().unwrap_or_else(|error| panic!("{error}, in\n{plan}"));
     let mut memory = vec![0x7fc1_7fc1_u32; plan.arena_bytes / 4];
     let mut states = HashMap::new();
@@ -90,9 +126,9 @@ pub fn run(plan: &Plan, feeds: &HashMap<String, Tensor<f32>>) -> Outcome {
             memory[start + offset] = word;
         }
     }
-    for (call, iteration) in plan.iterations() {
+    for (call, iteration, tasks, in_rows) in runs {
         let call = &plan.calls[call];
-        let kernel = &plan.kernels[call.kernel];
+        let kernel = &plan.kernels[if in_rows { call.in_rows.expect("a loop by rows") } else { call.kernel }];
         let moved = |position: usize| call.moves.get(position).map_or(0, |by| by.at(iteration));
         for (position, (buffer, &slot)) in kernel.buffers.iter().zip(&call.arguments).enumerate() {
             let end = buffer.element.bytes() * (moved(position) + buffer.elements);
@@ -103,7 +139,7 @@ pub fn run(plan: &Plan, feeds: &HashMap<String, Tensor<f32>>) -> Outcome {
         let size = |position: usize| kernel.buffers[position].element.bytes();
         let byte = |(position, &slot): (usize, &usize)| 4 * place(slot) + moved(position) * size(position);
         let places: Vec<usize> = slots.map(byte).collect();
-        interpret_words(kernel, &mut memory, &places, 0..kernel.tasks());
+        interpret_words(kernel, &mut memory, &places, tasks);
     }
     let named = |arguments: &[Argument], role: Role| {
         let of_role = arguments.iter().filter(|argument| argument.role == role);
@@ -135,7 +171,11 @@ impl Expected {
 
     /// That a plan of the graph gives the same.
     pub fn check(&self, name: &str, plan: &Plan) {
-        self.compare(name, plan, &run(plan, &self.feeds));
+        let outcome = run(plan, &self.feeds);
+        self.compare(name, plan, &outcome);
+        if plan.loops.iter().any(|looped| looped.parts > 1) {
+            assert!(outcome == run_in_rows(plan, &self.feeds), "{name}: other bits by parts of rows\n{plan}");
+        }
     }
 
     /// That code of an emitter gives the same, and the same bits with any number of threads.
