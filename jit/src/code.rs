@@ -35,9 +35,9 @@ use kiln_rt::buffer::Buffer;
 use kiln_rt::denormals;
 
 use crate::emit::{CODE_ALIGNMENT, Cranelift, EmitError, EmitterKind};
-use crate::kernel::{self, Element, Footprints, Kernel, RowFootprints, Slice};
+use crate::kernel::{self, Element, Kernel, Slice};
 use bound::check;
-use emitted::{distinct, emit, print};
+use emitted::{Touching, distinct, emit, print};
 
 /// The emitted function of a kernel: `arguments, begin, end`.
 type Entry = unsafe extern "C" fn(*const *mut u8, usize, usize);
@@ -50,12 +50,6 @@ pub struct Code {
     /// What the tasks of each function touch, for those who bind calls; nothing once that is forgotten.
     footprints: Mutex<Vec<Arc<Touching>>>,
     bytes: usize,
-}
-
-/// What the tasks of a kernel touch, and its parts of rows, where it is called by these.
-struct Touching {
-    tasks: Footprints,
-    rows: Option<RowFootprints>,
 }
 
 /// The code of one kernel, and what it asks of its arguments.

@@ -7,7 +7,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 use kiln_rt::buffer::{ALIGNMENT, Buffer};
 
 use super::bound::{BoundCall, BoundLoop, CallError, Memory, check};
-use super::{Code, Function, Loop, Moved, Own, Rows, Sequence, Step, Touching};
+use super::emitted::Touching;
+use super::{Code, Function, Loop, Moved, Own, Rows, Sequence, Step};
 use crate::kernel::{self, Access, Move, Moving, Origin};
 
 impl Sequence {

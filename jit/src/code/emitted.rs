@@ -7,7 +7,6 @@ use std::thread;
 
 use rustc_hash::FxHashMap;
 
-use super::Touching;
 use crate::emit::{EmitError, Emitter, EmitterKind};
 use crate::kernel::{Footprints, Kernel, KernelError, RowFootprints};
 
@@ -25,6 +24,12 @@ pub enum CodeError {
 
 /// So many kernels are worth a thread of their own.
 const KERNELS_PER_THREAD: usize = 8;
+
+/// What the tasks of a kernel touch, and its parts of rows, where it is called by these.
+pub(super) struct Touching {
+    pub(super) tasks: Footprints,
+    pub(super) rows: Option<RowFootprints>,
+}
 
 /// The machine code of each kernel, checked first, and what its tasks touch, and its parts of rows where it is called by
 /// these; the work is shared among the machine's processors.
