@@ -113,11 +113,11 @@ model! {
 
 model! {
     struct Sequences {
-        gru: GRU(2, 4, batch_first = true),
-        fc: Linear(4, 3),
+        gru: GRU(2, 32, batch_first = true),
+        fc: Linear(32, 3),
     }
 
-    fn forward(x: [N, 6, 2]) -> [N, 3] {
+    fn forward(x: [N, 20, 2]) -> [N, 3] {
         let (_, h) = gru(x);
         fc(h.squeeze(0))
     }
@@ -257,18 +257,18 @@ fn check_shards(wire: Precision) {
     assert_eq!(COUNT.load(Ordering::Relaxed) - before, 0, "shards with {wire:?} on the wire");
 }
 
-/// A step with loops.
-fn check_loops(threads: usize) {
-    let model = Sequences::init(1);
-    let mut trainer = Trainer::new(model, cross_entropy(), Adam::default()).batch(5).threads(threads).build().unwrap();
-    let x = ndarray::Array3::from_shape_fn((5, 6, 2), |(n, t, i)| ((n * 12 + t * 2 + i) as f32).sin());
-    let y: Array1<i64> = (0..5).map(|n| n % 3).collect();
+/// A step with loops; of 24 rows, through which threads go by parts.
+fn check_loops(batch: usize, threads: usize) {
+    let trainer = Trainer::new(Sequences::init(1), cross_entropy(), Adam::default());
+    let mut trainer = trainer.batch(batch).threads(threads).build().unwrap();
+    let x = ndarray::Array3::from_shape_fn((batch, 20, 2), |(n, t, i)| ((n * 12 + t * 2 + i) as f32).sin());
+    let y: Array1<i64> = (0..batch as i64).map(|n| n % 3).collect();
     trainer.step(&x, &y).unwrap();
     let before = COUNT.load(Ordering::Relaxed);
     for _ in 0..10 {
         trainer.step(&x, &y).unwrap();
     }
-    assert_eq!(COUNT.load(Ordering::Relaxed) - before, 0, "loops with {threads} threads");
+    assert_eq!(COUNT.load(Ordering::Relaxed) - before, 0, "loops over {batch} rows with {threads} threads");
 }
 
 /// Batches that are there already.
@@ -526,7 +526,8 @@ fn a_step_allocates_nothing_and_sizes_share_their_memory() {
     for threads in [1, 2] {
         check_predictions(threads);
         check_programs(threads);
-        check_loops(threads);
+        check_loops(5, threads);
+        check_loops(24, threads);
         check_inputs(threads);
         check_tuples(threads);
         check_lengths(threads);
