@@ -20,12 +20,13 @@ mod random_graphs;
 mod shrink;
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::fs;
 use std::panic::{AssertUnwindSafe, UnwindSafe, catch_unwind};
 use std::path::Path;
 
-use differential::{assert_close, assert_same, check_compiled, check_planned, evaluate, tolerances};
+use differential::{assert_close, assert_same, check_compiled, check_least, check_planned, evaluate, tolerances};
 use kiln_graph::passes::{FOR_PLANNING, PIPELINE, Preparation, throughout, unroll};
 use kiln_graph::{Graph, Op, Role, Shape, optimize, parse, print, verify};
 use kiln_jit::layout::Layout;
@@ -227,6 +228,16 @@ fn plans_for_any_vectors_are_close_to_the_interpreter() {
         let usual = if cfg!(debug_assertions) { 50 } else { 300 };
         hunt(seeds(usual), random_case, |case| check_planned(case, lanes, &HashMap::new()));
     }
+}
+
+#[test]
+fn plans_with_the_least_memory_are_close_to_the_interpreter() {
+    let usual = if cfg!(debug_assertions) { 50 } else { 300 };
+    let saved = Cell::new(0);
+    hunt(seeds(usual), random_case, |case| saved.set(saved.get() + usize::from(check_least(case, 8))));
+    hunt(seeds(usual / 10), deep_case, |case| saved.set(saved.get() + usize::from(check_least(case, 16))));
+    println!("{} plans took less memory than usual", saved.get());
+    assert!(verbose() || saved.get() > 0, "nothing was computed again");
 }
 
 /// Layouts of all states with their axes the other way round, as another program might have laid them.

@@ -43,7 +43,7 @@ use kiln_graph::passes::{FOR_PLANNING, PIPELINE, RowBlocks, mix, row_blocks, row
 use kiln_graph::{Builder, Graph, Value, Violation, optimize, parse, print, text, verify};
 use kiln_jit::Target;
 use kiln_jit::kernel::parse_all;
-use kiln_jit::plan::{Choices, Plan, plan_by};
+use kiln_jit::plan::{Choices, Plan, Wishes, plan_by};
 
 #[test]
 fn cases() {
@@ -218,7 +218,8 @@ fn compiled(step: &str, graph: &Graph) -> Option<String> {
             _ => panic!("`{word}` is no word for a machine: lanes=8, l1=32K, l2=1M, exact; lanes come first"),
         }
     }
-    Some(show(&plan_by(graph, &target, &HashMap::new(), &Choices::new(), exact).unwrap()))
+    let wishes = Wishes { exact, ..Wishes::default() };
+    Some(show(&plan_by(graph, &target, &HashMap::new(), &Choices::new(), wishes).unwrap()))
 }
 
 /// `32K` or `1M`.

@@ -16,6 +16,8 @@ mod inputs;
 mod logged;
 #[path = "trainer/measured.rs"]
 mod measured;
+#[path = "trainer/memory.rs"]
+mod memory;
 #[path = "trainer/numerics.rs"]
 mod numerics;
 #[path = "trainer/outputs.rs"]

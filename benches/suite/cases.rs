@@ -109,7 +109,8 @@ where
             let trainer = Trainer::new(model, loss, Adam::default())
                 .batch(batch)
                 .threads(settings.threads)
-                .precision(settings.precision);
+                .precision(settings.precision)
+                .memory_limit(settings.memory_limit);
             let trainer = match settings.tune {
                 Some(time) => trainer.tune(time).build()?,
                 None => trainer.build()?,
@@ -199,7 +200,12 @@ fn adversaries(case: &str, mode: Mode, settings: Settings, batch: usize) -> Resu
     initialise(&mut model);
     let [real, z] = [(0, [batch, 1, 32, 32]), (1, [batch, 64, 1, 1])].map(|(number, shape)| input(&shape, number));
     measure(case, mode, settings, || {
-        let trainer = model.trainer().batch(batch).threads(settings.threads).precision(settings.precision);
+        let trainer = model
+            .trainer()
+            .batch(batch)
+            .threads(settings.threads)
+            .precision(settings.precision)
+            .memory_limit(settings.memory_limit);
         let trainer = match settings.tune {
             Some(time) => trainer.tune(time).build()?,
             None => trainer.build()?,
@@ -249,7 +255,12 @@ fn characters(case: &str, mode: Mode, settings: Settings, batch: usize) -> Resul
     initialise(&mut model);
     let [x, y] = [0, 1].map(|shift| tokens(&[batch, 128], shift, 65));
     measure(case, mode, settings, || {
-        let trainer = model.trainer().batch(batch).threads(settings.threads).precision(settings.precision);
+        let trainer = model
+            .trainer()
+            .batch(batch)
+            .threads(settings.threads)
+            .precision(settings.precision)
+            .memory_limit(settings.memory_limit);
         let trainer = match settings.tune {
             Some(time) => trainer.tune(time).build()?,
             None => trainer.build()?,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use kiln::graph::optimize;
 use kiln::jit::Target;
-use kiln::jit::plan::{Choices, Contracted, plan_by};
+use kiln::jit::plan::{Contracted, plan};
 
 use crate::network_graphs::suite;
 
@@ -15,7 +15,7 @@ pub fn contractions(target: &Target, all: bool) -> BTreeMap<String, Contracted> 
     // An evaluation computes what training does, forwards.
     for source in suite(all).iter().filter(|source| !source.follows) {
         let graph = optimize(&source.graph);
-        let plan = plan_by(&graph, target, &Default::default(), &Choices::new(), false).expect("a plan");
+        let plan = plan(&graph, target, &Default::default()).expect("a plan");
         for found in plan.contractions {
             let uses = found.uses;
             let known = contractions.entry(found.problem.to_string());

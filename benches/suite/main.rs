@@ -48,6 +48,7 @@ struct Options {
     profile: bool,
     tune: Option<f64>,
     precision: Precision,
+    memory_limit: usize,
     /// The file to which the times of recipes are written, instead of anything else.
     recipes: Option<String>,
     note: String,
@@ -58,7 +59,7 @@ struct Options {
 fn main() -> ExitCode {
     let result = options(std::env::args().skip(1)).and_then(|options| match &options.child {
         Some((case, mode)) => {
-            let precision = options.precision;
+            let (precision, memory_limit) = (options.precision, options.memory_limit);
             let tune = options.tune.map(Duration::try_from_secs_f64).transpose()?;
             let settings = Settings {
                 threads: options.threads[0],
@@ -66,6 +67,7 @@ fn main() -> ExitCode {
                 profile: options.profile,
                 tune,
                 precision,
+                memory_limit,
             };
             println!("{}", cases::run(case, *mode, settings)?);
             Ok(true)
@@ -98,6 +100,7 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options, Box<d
         profile: false,
         tune: None,
         precision: Precision::F32,
+        memory_limit: usize::MAX,
         recipes: None,
         note: String::new(),
         child: None,
@@ -119,6 +122,7 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options, Box<d
                 let known = [Precision::F32, Precision::Bf16].into_iter().find(|known| name_of(*known) == name);
                 options.precision = known.ok_or(format!("unknown precision `{name}`; known are f32, bf16"))?;
             }
+            "--memory-limit" => options.memory_limit = value()?.parse()?,
             "--recipes" => options.recipes = Some(value()?),
             "--note" => options.note = value()?,
             "--child" => options.child = Some((value()?, if value()? == "infer" { Mode::Infer } else { Mode::Train })),
@@ -127,7 +131,7 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options, Box<d
             other => {
                 return Err(format!(
                     "unknown argument `{other}`; known are --cases, --threads, --seconds, --cpus, --json, --profile, \
-                     --tune, --precision, --recipes, --note"
+                     --tune, --precision, --memory-limit, --recipes, --note"
                 )
                 .into());
             }
@@ -221,6 +225,7 @@ fn child(case: &str, mode: Mode, threads: usize, options: &Options) -> Result<St
         .args(["--threads", &threads.to_string(), "--seconds", &options.seconds.to_string()])
         .args(options.profile.then_some("--profile"))
         .args(["--precision", name_of(options.precision)])
+        .args(["--memory-limit", &options.memory_limit.to_string()])
         .args(options.tune.iter().flat_map(|seconds| ["--tune".to_string(), seconds.to_string()]))
         .stderr(Stdio::inherit())
         .output()?;

@@ -22,6 +22,8 @@ pub struct Settings {
     pub tune: Option<Duration>,
     /// What trainers and predictors compute in.
     pub precision: Precision,
+    /// The most bytes of a step (`memory_limit` of builders).
+    pub memory_limit: usize,
 }
 
 /// What a case does from a fresh start.

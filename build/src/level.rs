@@ -85,7 +85,8 @@ impl Leveled {
         (interface, exact): (&Interface, bool),
     ) -> Result<Leveled, BuildError> {
         let target = machine.target(level, caches);
-        let plan = plan::plan_by(graph, &target, &HashMap::new(), &plan::Choices::new(), exact)?;
+        let wishes = plan::Wishes { exact, ..plan::Wishes::default() };
+        let plan = plan::plan_by(graph, &target, &HashMap::new(), &plan::Choices::new(), wishes)?;
         let written = plan.states_of(&plan.calls, |access| access != Access::Read);
         let mut base = ARENA_HEADER;
         let mut states = HashMap::new();

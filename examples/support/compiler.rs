@@ -9,7 +9,7 @@ use kiln::graph::{Graph, optimize, parse};
 use kiln::jit::Target;
 use kiln::jit::contraction::Candidate;
 use kiln::jit::emit::{Emitter, EmitterKind, Level, X86};
-use kiln::jit::plan::{Choices, Plan, plan_by};
+use kiln::jit::plan::{Choices, Plan, Wishes, plan_by};
 
 /// How it is called.
 pub const USAGE: &str = "\
@@ -110,7 +110,8 @@ fn print(graph: &Graph, options: &Options) -> Result<String, String> {
         return Ok(graph.to_string());
     }
     let target = &options.target;
-    let plan = plan_by(graph, target, &HashMap::new(), &Choices::new(), options.exact);
+    let wishes = Wishes { exact: options.exact, ..Wishes::default() };
+    let plan = plan_by(graph, target, &HashMap::new(), &Choices::new(), wishes);
     let plan = plan.map_err(|error| error.to_string())?;
     if options.choices {
         return Ok(choices(&plan, target));

@@ -46,6 +46,7 @@ mod isolate_roots;
 mod precision;
 mod product_epilogues;
 mod quantize;
+mod recompute;
 mod relu_masks;
 mod rewrite;
 mod row_blocks;
@@ -64,6 +65,7 @@ pub use product_epilogues::product_epilogues;
 pub use quantize::{
     ACTIVATION_LIMIT, Affine, Quantizable, WEIGHT_LIMIT, compared, quantizable, quantize, scale_of, shown, watched,
 };
+pub use recompute::{Recomputed, recompute};
 pub use relu_masks::{pool_masks, relu_masks};
 pub use row_blocks::{RowBlocks, row_blocks};
 pub use row_sums::{row_sums, rows_of_steps};

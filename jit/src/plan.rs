@@ -8,14 +8,15 @@
 //! | (`kiln_graph::passes`) | that | the same, prepared | large products are in blocks of rows; results are nodes of their own |
 //! | `group` | a graph | groups of nodes | each stored value is in one group; all else is computed where it is read |
 //! | `join` | groups | fewer groups | no two groups need each other; what one kernel can compute is one group |
-//! | `order` | groups | groups in order | no group needs a later one; updates come as soon as they can |
+//! | `fusion`, `order` | groups | groups in order | no group needs a later one; updates come as soon as they can |
 //! | `layouts` | groups | a layout for each value in memory | every layout holds its value; given ones are as given |
 //! | `in_place` | layouts | a piece of memory for each value | a state is overwritten after its last read alone |
 //! | `copy_elision` | places | fewer copies | what is only copied, by a contraction or a copy, lies where the copy would |
 //! | `calls`, `scans`, `choices`, `memo` | groups in memory | drafts of calls | each reads what earlier ones wrote |
 //! | `schedule`, `invariant`, `arena` | drafts | the [`Plan`] | the prologue comes first; live pieces never overlap |
 //!
-//! `prepack` has a part in the last one: no weight is packed twice before it changes.
+//! `prepack` has a part in the last one: no weight is packed twice before it changes. Where memory has a limit,
+//! `recompute` asks for plans of graphs that compute values again, until one is within it.
 
 mod arena;
 mod calls;
@@ -23,6 +24,7 @@ mod choices;
 mod copy_elision;
 mod data;
 mod drafts;
+mod fusion;
 mod group;
 mod in_place;
 mod invariant;
@@ -33,6 +35,7 @@ mod order;
 mod pieces;
 mod prepack;
 mod print;
+mod recompute;
 mod rows_ahead;
 mod scans;
 mod schedule;
@@ -69,6 +72,24 @@ pub enum PlanError {
         /// Its type in the graph.
         ty: Type,
     },
+    /// States and arena do not get along with the memory that was asked for.
+    #[error("at least {least} bytes are needed, which is more than {limit}")]
+    Memory {
+        /// The bytes asked for.
+        limit: usize,
+        /// The fewest bytes with which a plan was found.
+        least: usize,
+    },
+}
+
+/// What a user asks of a plan.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Wishes {
+    /// Contractions are computed only in ways whose error is that of the definition.
+    pub exact: bool,
+    /// The most bytes that states and arena may take: values are computed again where they would else lie in memory for
+    /// too long.
+    pub memory_limit: Option<usize>,
 }
 
 /// As [`plan_by`], where nothing was measured.
@@ -76,7 +97,7 @@ pub enum PlanError {
 /// # Errors
 /// A given layout that does not fit its state.
 pub fn plan(graph: &Graph, target: &Target, state_layouts: &HashMap<String, Layout>) -> Result<Plan, PlanError> {
-    plan_by(graph, target, state_layouts, &Choices::new(), false)
+    plan_by(graph, target, state_layouts, &Choices::new(), Wishes::default())
 }
 
 /// Plans a graph for a target. States that other programs share lie as `state_layouts` says (by name); the plan chooses
@@ -91,7 +112,7 @@ pub fn plan_by(
     target: &Target,
     state_layouts: &HashMap<String, Layout>,
     choices: &Choices,
-    exact: bool,
+    Wishes { exact, memory_limit }: Wishes,
 ) -> Result<Plan, PlanError> {
     // A layout that is given is a promise about a buffer that is there already: another program of the model made it.
     // It is looked at here, where the state has a name; the checker of kernels could only say which access leaves its
@@ -112,11 +133,25 @@ pub fn plan_by(
     };
     let graph = row_sums(&blocked, row_parts);
     let graph = prepare(&graph);
-    let states = graph.inputs.iter().filter(|input| input.role == Role::State);
-    let given = states.filter_map(|input| Some((input.node, *given.get(input.name.as_str())?))).collect();
-    let invariant = invariant::nodes(&graph);
-    let mut recipes = Recipes::new(target, choices, exact);
-    let exchanges = split::exchanges(&graph);
-    let steps = drafts(&graph, &given, &invariant, &exchanges, 1, target, &mut recipes);
-    Ok(schedule(&graph, steps, &exchanges, recipes, target))
+    let planned = |graph: &Graph, times: &[u32]| {
+        let states = graph.inputs.iter().filter(|input| input.role == Role::State);
+        let given = states.filter_map(|input| Some((input.node, *given.get(input.name.as_str())?))).collect();
+        let invariant = invariant::nodes(graph);
+        let mut recipes = Recipes::new(target, choices, exact);
+        let exchanges = split::exchanges(graph);
+        let mut steps = drafts(graph, &given, &invariant, (&exchanges, times), 1, target, &mut recipes);
+        let scratch = std::mem::take(&mut steps.scratch);
+        (schedule(graph, steps, &exchanges, recipes, target), scratch)
+    };
+    let (plan, scratch) = planned(&graph, &[]);
+    let bytes = plan.peak_bytes();
+    match memory_limit.filter(|&limit| bytes > limit) {
+        None => Ok(plan),
+        Some(limit) => {
+            // Two plans at once would be the most memory that this takes.
+            drop(plan);
+            recompute::within(&graph, (bytes, scratch), limit, planned)
+                .map_err(|least| PlanError::Memory { limit, least })
+        }
+    }
 }

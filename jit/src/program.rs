@@ -21,7 +21,7 @@ use crate::code::{BoundLoop, Code, CodeError};
 use crate::cost::sharing::worth_rows;
 use crate::kernel::{Dependence, origins};
 use crate::layout::Layout;
-use crate::plan::{self, Choices, Loop, Plan, PlanError};
+use crate::plan::{self, Choices, Loop, Plan, PlanError, Wishes};
 use crate::target::{ChoiceError, Target};
 
 /// What a graph is compiled for.
@@ -36,6 +36,9 @@ pub struct CompileOptions {
     /// Whether contractions are computed only in ways whose error is that of the definition. Default: no, Winograd's transforms
     /// are used where they are faster.
     pub exact: bool,
+    /// The most bytes that states and arena may take: values are computed again where they would else lie in memory for too
+    /// long. Default: no limit.
+    pub memory_limit: Option<usize>,
 }
 
 /// A compiled graph. It holds no data: a [`Session`] gives it memory.
@@ -72,7 +75,8 @@ impl CompileOptions {
     /// # Errors
     /// [`CompileError::Emitter`] and [`CompileError::Plan`].
     pub fn plan(&self, graph: &Graph) -> Result<Plan, CompileError> {
-        Ok(plan::plan_by(graph, &self.target()?, &self.state_layouts, &self.choices, self.exact)?)
+        let wishes = Wishes { exact: self.exact, memory_limit: self.memory_limit };
+        Ok(plan::plan_by(graph, &self.target()?, &self.state_layouts, &self.choices, wishes)?)
     }
 }
 

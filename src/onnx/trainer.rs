@@ -249,6 +249,7 @@ impl OnnxTrainerBuilder {
     setter!(flush_denormal);
     setter!(seed);
     setter!(exact);
+    setter!(memory_limit);
     setter!(precision);
     setter!(tune);
 

@@ -36,6 +36,7 @@ impl<M: Steps> StepTrainerBuilder<M> {
     setter!(check_numerics);
     setter!(flush_denormal);
     setter!(exact);
+    setter!(memory_limit);
     setter!(precision);
     setter!(tune);
     setter!(distributed);

@@ -131,6 +131,26 @@ macro_rules! setter {
             self
         }
     };
+    (memory_limit) => {
+        /// The most bytes that a program may take: parameters, what the optimizer and norms keep, and the values in between, as
+        /// [`Plan::peak_bytes`](crate::jit::Plan::peak_bytes) counts them. Default: no limit. PyTorch's
+        /// `torch.utils.checkpoint`, but that Kiln chooses what.
+        ///
+        /// Where a step would take more, values of the forward pass that the backward pass reads are computed again there,
+        /// instead of lying in memory until then: of those that lie there at the fullest moment, first what takes the least
+        /// time for its bytes, such as a norm and a rectifier behind a convolution that is kept, until the step fits.
+        /// Nothing else changes: results differ from those without a limit at most in their last digits, by sums that are
+        /// taken in another order. What is computed again is marked in the plan that prints. A step that fits takes no
+        /// longer than without a limit.
+        ///
+        /// `build()` fails with [`TrainError::MemoryLimit`](crate::TrainError::MemoryLimit) where a step does not fit, and says with how
+        /// many bytes it would. (A process takes some more: the compiled code, the model's own arrays, your data.) With
+        /// [`Self::shards`] the limit is for each shard that a process computes.
+        pub fn memory_limit(mut self, bytes: usize) -> Self {
+            self.settings.memory_limit = Some(bytes);
+            self
+        }
+    };
     (precision) => {
         /// What programs compute in: [`Precision::F32`](crate::Precision::F32), or, with
         /// [`Precision::Bf16`](crate::Precision::Bf16), PyTorch's `autocast(dtype=torch.bfloat16)` for all programs, those of
@@ -238,6 +258,8 @@ pub(crate) struct Settings {
     pub seed: u64,
     /// Whether contractions are computed only in ways whose error is that of the definition.
     pub exact: bool,
+    /// The most bytes of a program.
+    pub memory_limit: Option<usize>,
     /// What programs compute in.
     pub precision: Precision,
     /// The number of shards of a batch, where that was said.
@@ -265,6 +287,7 @@ impl Default for Settings {
             flush_denormal: true,
             seed: 0,
             exact: false,
+            memory_limit: None,
             precision: Precision::F32,
             shards: None,
             sync_batch_norm: false,
@@ -433,6 +456,7 @@ impl<M: Model, L: Criterion<M::Output>, O: Optimizer> TrainerBuilder<M, L, O> {
     setter!(flush_denormal);
     setter!(seed);
     setter!(exact);
+    setter!(memory_limit);
     setter!(precision);
     setter!(tune);
     setter!(distributed);

@@ -190,6 +190,23 @@ pub enum TrainError {
         /// What the program needs beside parameters and optimizer states.
         bytes: usize,
     },
+    /// A program that does not get along with [`memory_limit`](crate::TrainerBuilder::memory_limit).
+    #[error(
+        "a batch of {batch}{} takes at least {least} bytes of memory, with values computed again rather than kept, and \
+         .memory_limit({limit}) was asked for: ask for that much, or take a smaller batch{}",
+        sizes.of_extents(" with "),
+        if sizes.has_free() { ", or smaller extents" } else { "" }
+    )]
+    MemoryLimit {
+        /// The batch size.
+        batch: usize,
+        /// The same, and the free extents.
+        sizes: Sizes,
+        /// The limit.
+        limit: usize,
+        /// The fewest bytes with which a way was found, parameters and what the optimizer keeps among them.
+        least: usize,
+    },
     /// No sample at all.
     #[error("there is no sample: the input has the shape {found:?}")]
     Empty {

@@ -8,7 +8,7 @@ use kiln_graph::optimizers::Optimizer;
 use kiln_graph::shape::{Shape, Sizes};
 use kiln_graph::{Graph, Kind, Model, Parameters, Role, counter, optimize};
 use kiln_jit::layout::Layout;
-use kiln_jit::{CompileOptions, Plan, StateError, States};
+use kiln_jit::{CompileError, CompileOptions, Plan, PlanError, StateError, States};
 use ndarray::{ArrayD, arr1};
 
 use super::builder::Settings;
@@ -39,12 +39,19 @@ pub fn plan_graph(
     settings: &Settings,
     tuner: Option<&mut Tuner>,
 ) -> Result<Plan, TrainError> {
-    let options = CompileOptions { state_layouts, exact: settings.exact, ..CompileOptions::default() };
     let graph = optimize(graph);
+    let Settings { exact, memory_limit, .. } = *settings;
+    let options = CompileOptions { state_layouts, exact, memory_limit, ..CompileOptions::default() };
     let plan = match tuner {
-        Some(tuner) => tuner.plan(&graph, sizes, options)?,
-        None => options.plan(&graph)?,
+        Some(tuner) => tuner.plan(&graph, sizes, options),
+        None => options.plan(&graph).map_err(TrainError::Compile),
     };
+    let plan = plan.map_err(|error| match error {
+        TrainError::Compile(CompileError::Plan(PlanError::Memory { limit, least })) => {
+            TrainError::MemoryLimit { batch: sizes.batch(), sizes, limit, least }
+        }
+        error => error,
+    })?;
     // A system that has no such memory ends a program that takes it all the same.
     if Vec::<u8>::new().try_reserve_exact(plan.arena_bytes).is_err() {
         return Err(TrainError::Memory { batch: sizes.batch(), sizes, bytes: plan.arena_bytes });

@@ -9,7 +9,7 @@ use kiln_graph::interpret::{Real, Tensor, interpret};
 use kiln_graph::passes::unroll;
 use kiln_graph::{DType, Graph, Role, Type, optimize};
 use kiln_jit::layout::Layout;
-use kiln_jit::plan::plan;
+use kiln_jit::plan::{Choices, Plan, PlanError, Wishes, plan, plan_by};
 use kiln_jit::{Program, Session, States, Target};
 use kiln_rt::Pool;
 use ndarray::{ArrayD, IxDyn};
@@ -190,10 +190,32 @@ pub fn check_compiled_for(case: &Case, target: &Target) {
 
 /// That a plan for vectors of so many lanes, run by the interpreter of the kernel IR, agrees with the interpreter of graphs.
 pub fn check_planned(case: &Case, lanes: usize, layouts: &HashMap<String, Layout>) {
+    let plan = plan(&case.graph, &Target::with_lanes(lanes), layouts).unwrap_or_else(|error| panic!("{error}"));
+    check_plan(case, lanes, &plan);
+}
+
+/// The same of the plan with the least memory, which has as much as an error says; whether that is less than usual.
+pub fn check_least(case: &Case, lanes: usize) -> bool {
+    let within = |limit: usize| {
+        let wishes = Wishes { memory_limit: Some(limit), ..Wishes::default() };
+        plan_by(&case.graph, &Target::with_lanes(lanes), &HashMap::new(), &Choices::new(), wishes)
+    };
+    let usual = within(usize::MAX).unwrap_or_else(|error| panic!("{error}")).peak_bytes();
+    let least = match within(usual.min(1)) {
+        Ok(plan) => plan.peak_bytes(),
+        Err(PlanError::Memory { least, .. }) => least,
+        Err(error) => panic!("{error}"),
+    };
+    let plan = within(least).unwrap_or_else(|error| panic!("{least} bytes were said to do: {error}"));
+    assert!(plan.peak_bytes() <= least && least <= usual, "{} bytes, of {least}, usually {usual}", plan.peak_bytes());
+    check_plan(case, lanes, &plan);
+    least < usual
+}
+
+fn check_plan(case: &Case, lanes: usize, plan: &Plan) {
     let tolerances = tolerances(case);
     let exact = evaluate(&case.graph, case);
-    let plan = plan(&case.graph, &Target::with_lanes(lanes), layouts).unwrap_or_else(|error| panic!("{error}"));
-    let (outputs, states) = planned::run(&plan, case);
+    let (outputs, states) = planned::run(plan, case);
     for (index, input) in case.graph.inputs.iter().enumerate().filter(|(_, input)| input.role == Role::State) {
         let updated = case.graph.updates.iter().any(|update| update.input == index);
         let same =

@@ -9,7 +9,7 @@ use kiln::jit::Target;
 use kiln::jit::contraction::Recipe;
 use kiln::jit::kernel::parse;
 use kiln::jit::layout::Layout;
-use kiln::jit::plan::{Choices, Plan, plan_by};
+use kiln::jit::plan::{Choices, Plan, Wishes, plan_by};
 
 use crate::network_graphs::{self, Source};
 use crate::sources;
@@ -82,7 +82,8 @@ type Layouts = HashMap<String, Layout>;
 fn plan(graph: &Graph, lanes: usize, layouts: &Layouts, exact: bool) -> Plan {
     let vector_registers = if lanes == 16 { 32 } else { 16 };
     let target = Target { vector_registers, ..Target::with_lanes(lanes) };
-    plan_by(graph, &target, layouts, &Choices::new(), exact).expect("a plan")
+    let wishes = Wishes { exact, ..Wishes::default() };
+    plan_by(graph, &target, layouts, &Choices::new(), wishes).expect("a plan")
 }
 
 fn look(name: &str, lanes: usize, plan: &Plan) -> Planned {

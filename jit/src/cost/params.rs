@@ -53,6 +53,27 @@ pub mod sharing {
     pub const ROWS_READ: (usize, usize) = (1, 2);
 }
 
+/// What is computed again rather than kept, where memory has a limit.
+pub mod recompute {
+    /// What one thread computes while it moves a byte, about. Unit: floating-point operations a byte. Emerald Rapids (198
+    /// GFLOP/s; 28 GB/s from the last-level cache), 2026-11-30.
+    pub const FLOPS_PER_BYTE: u64 = 7;
+    /// The part of all memory that a value takes at least that is worth a thought. Unit: the divisor of a number of
+    /// bytes. A guess, 2026-11-30.
+    pub const LEAST: u64 = 1 << 12;
+    /// The part of all memory that values may take that are computed again one from another. Unit: the divisor of a
+    /// number of bytes. A guess, 2026-11-30.
+    pub const PART: u64 = 2;
+    /// An operand so many times smaller than what is computed of it is kept until then, not computed again. Unit: ratio. A
+    /// guess, 2026-11-30.
+    pub const EXTENDED: u64 = 2;
+    /// The part of all memory of which values are dropped before it is looked at anew when values lie in memory. Unit: the
+    /// divisor of a number of bytes. A guess, 2026-11-30.
+    pub const STEPS: u64 = 16;
+    /// The most plans that are made until one is within the limit. Unit: plans. A guess, 2026-11-30.
+    pub const ROUNDS: usize = 12;
+}
+
 /// What is computed in blocks of rows (`kiln_graph::passes::row_blocks`).
 pub mod row_blocks {
     use kiln_graph::passes::RowBlocks;

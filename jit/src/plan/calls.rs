@@ -12,13 +12,12 @@ use super::choices::Recipes;
 use super::copy_elision::elide_copies;
 use super::data::Part;
 use super::drafts::{Draft, Drafts, Looped};
-use super::group::{group, members};
+use super::fusion::fused;
+use super::group::members;
 use super::in_place::{self, Placement};
 use super::invariant;
-use super::join::join;
 use super::layouts::layouts;
 use super::memo::{self, Memo};
-use super::order::order;
 use super::pieces::Memory;
 use super::scans::{Scan, repeated};
 use super::split::{Exchanged, levels};
@@ -33,20 +32,19 @@ use crate::target::Target;
 
 /// The calls of a graph that is [prepared](prepare). `given` are the layouts of inputs that lie in memory already,
 /// `invariant` the nodes that do not change from run to run, `exchanges` what [`super::split`] has
-/// made of the graph's exchanges; of a body `parts` are those into which its rows are cut, if there are several.
+/// made of the graph's exchanges, `times` what [`super::recompute`] has made of it; of a body `parts` are those into
+/// which its rows are cut, if there are several.
 pub fn drafts(
     graph: &Graph,
     given: &HashMap<NodeId, Layout>,
     invariant: &[bool],
-    exchanges: &[Exchanged],
+    (exchanges, times): (&[Exchanged], &[u32]),
     parts: usize,
     target: &Target,
     recipes: &mut Recipes<'_>,
 ) -> Drafts {
     let levels = levels(graph, exchanges);
-    // Nearly no graph has exchanges: then groups are not asked, pair by pair, how many they wait for.
-    let of_nodes: &[u32] = if exchanges.is_empty() { &[] } else { &levels };
-    let fusion = order(join(graph, group(graph), of_nodes), exchanges);
+    let fusion = fused(graph, exchanges, &levels, times);
     let layouts = layouts(graph, &fusion, given);
     let members: Vec<Vec<NodeId>> = fusion.groups.iter().map(|group| members(graph, &fusion, group)).collect();
     // Memory comes before kernels: a lowering is told where each value lies, and never has to take back what it wrote.
@@ -67,11 +65,19 @@ pub fn drafts(
         list: Vec::new(),
         loops: Vec::new(),
     };
+    let mut scratch = Vec::with_capacity(fusion.groups.len());
     for (position, (group, members)) in fusion.groups.iter().zip(&members).enumerate() {
-        let first = lowering.list.len();
+        let (first, pieces) = (lowering.list.len(), lowering.memory.pieces.len());
         lowering.group(position, group, &describe(graph, group, members));
         let level = group.stores.iter().chain(&group.roots).map(|id| levels[id.index()]).max().unwrap_or(0);
-        lowering.list[first..].iter_mut().for_each(|draft| draft.level = level);
+        scratch.push(lowering.memory.pieces[pieces..].iter().map(|piece| piece.bytes() as u64).sum());
+        let again = members.iter().any(|id| times.get(id.index()).is_some_and(|&time| time > 0));
+        for draft in &mut lowering.list[first..] {
+            (draft.level, draft.again) = (level, again);
+            if again {
+                draft.label.push_str(" (again)");
+            }
+        }
     }
     let (first, last) = (lowering.list.len(), levels.iter().copied().max().unwrap_or(0));
     for (id, input) in copies {
@@ -79,7 +85,7 @@ pub fn drafts(
     }
     lowering.list[first..].iter_mut().for_each(|draft| draft.level = last);
     let Lowering { list, memory, loops, .. } = lowering;
-    Drafts { list, memory, loops }
+    Drafts { list, memory, loops, scratch }
 }
 
 struct Lowering<'a, 'r> {
@@ -124,7 +130,7 @@ impl Lowering<'_, '_> {
         let scan = Scan::new(self.graph, group, &body, &mut self.memory);
         let invariant = invariant::nodes_of_body(&body);
         let parts = rows_of_steps(&body).map_or(1, row_parts);
-        let drafts = drafts(&body, &scan.layouts(&body), &invariant, &[], parts, self.target, self.recipes);
+        let drafts = drafts(&body, &scan.layouts(&body), &invariant, (&[], &[]), parts, self.target, self.recipes);
         for &(from, to) in &scan.carried {
             let from_place = self.memory.place(from);
             for lowered in map::copy(self.graph, self.graph.shape(from), from_place, to, self.target) {

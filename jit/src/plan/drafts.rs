@@ -19,12 +19,14 @@ pub struct Draft {
     pub moves: Vec<Move>,
     /// How many exchanges, one after the other, it waits for.
     pub level: u32,
+    /// Whether it computes what an earlier one has computed, so that nobody has to keep that.
+    pub again: bool,
 }
 
 impl Draft {
     /// A call that runs once.
     pub fn once(lowered: Lowered, label: String, parts: Vec<Part>) -> Draft {
-        Draft { lowered, label, parts, in_loop: None, moves: Vec::new(), level: 0 }
+        Draft { lowered, label, parts, in_loop: None, moves: Vec::new(), level: 0, again: false }
     }
 }
 
@@ -36,6 +38,8 @@ pub struct Drafts {
     pub memory: Memory,
     /// The loops, by their numbers.
     pub loops: Vec<Looped>,
+    /// For each group, in the order in which they run: bytes of memory that its calls alone touch.
+    pub scratch: Vec<u64>,
 }
 
 /// A loop.

@@ -13,13 +13,18 @@ use super::split::Exchanged;
 /// as early as they can (gradients are still in a cache then, and their memory is free earlier), behind all groups
 /// that read the old state where that is possible. What is exchanged comes early, too, so that it is on its way while the
 /// rest is computed: the copy of one transposed gradient at the end of a backward pass would keep all buckets waiting.
-pub fn order(mut joined: Joined<'_>, exchanges: &[Exchanged]) -> Fusion {
+/// `levels` are those of the exchanges, by nodes.
+pub fn order(mut joined: Joined<'_>, exchanges: &[Exchanged], levels: &[u32]) -> Fusion {
     let groups = joined.groups.len();
     // Kahn's algorithm with a heap: `waiting` counts what a group still waits for, `ready` holds those that wait
     // for nothing.
     let mut users: Vec<Vec<usize>> = vec![Vec::new(); groups];
     let mut waiting = vec![0; groups];
     let mut before: Vec<usize> = Vec::new();
+    let waits = |joined: &Joined<'_>, number: usize| {
+        let group = joined.groups[number].as_ref().expect("a group");
+        group.stores.iter().chain(&group.roots).map(|id| levels[id.index()]).max().unwrap_or(0)
+    };
     for number in (0..groups).filter(|&number| joined.groups[number].is_some()) {
         before.extend(joined.reads[number].keys().filter_map(|id| joined.of[id.index()]));
         before.sort_unstable();
@@ -35,7 +40,7 @@ pub fn order(mut joined: Joined<'_>, exchanges: &[Exchanged]) -> Fusion {
             // Then the new value is written elsewhere first (`in_place`).
             let reader = reader as usize;
             // What waits for a later exchange is no part of this one's calls.
-            let is_later = joined.level(reader) > joined.level(writer);
+            let is_later = waits(&joined, reader) > waits(&joined, writer);
             if reader != writer && !is_later && joined.needs.add(writer, reader) {
                 users[reader].push(writer);
                 waiting[writer] += 1;

@@ -35,7 +35,9 @@ pub fn drop_repeated(memory: &[Piece], calls: &mut Vec<Draft>) {
     let mut computed: FxHashMap<Read, Computed> = FxHashMap::default();
     let mut repeats = vec![false; calls.len()];
     for number in 0..calls.len() {
-        let in_loop = calls[number].in_loop.is_some();
+        // What a loop reads and writes are other places in each iteration; what is made again need not lie in memory
+        // until then.
+        let once = calls[number].in_loop.is_none() && !calls[number].again;
         let lowered = &mut calls[number].lowered;
         lowered.arguments.iter_mut().for_each(|storage| *storage = names[storage.0 as usize]);
         lowered.in_place.iter_mut().for_each(|(to, from)| {
@@ -48,8 +50,7 @@ pub fn drop_repeated(memory: &[Piece], calls: &mut Vec<Draft>) {
         };
         let reads: Vec<Storage> = arguments(lowered, |access| access == Access::Read).collect();
         let writes: Vec<Storage> = arguments(lowered, |access| access != Access::Read).collect();
-        // What a loop reads and writes are other places in each iteration.
-        let copies = !in_loop
+        let copies = once
             && !reads.is_empty()
             && reads.iter().all(|storage| of_states[storage.0 as usize])
             && lowered.kernel.buffers.iter().all(|buffer| buffer.access != Access::ReadWrite)

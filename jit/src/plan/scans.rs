@@ -144,6 +144,7 @@ impl Scan {
                 in_loop,
                 moves: if in_loop.is_some() { moves } else { Vec::new() },
                 level: 0,
+                again: false,
             });
         }
         let mut each = bound.split_off(before);

@@ -24,7 +24,7 @@ use crate::target::Target;
 
 /// The plan of some drafts of calls.
 pub fn schedule(graph: &Graph, drafts: Drafts, exchanges: &[Exchanged], recipes: Recipes<'_>, target: &Target) -> Plan {
-    let Drafts { list: mut drafts, memory, loops } = drafts;
+    let Drafts { list: mut drafts, memory, loops, .. } = drafts;
     let pieces = &memory.pieces;
     // The order matters. Calls that repeat others are dropped before lives are counted, which are spans of calls and so
     // want the final order. Only what has a life can take the place of what dies; what is left then gets offsets.

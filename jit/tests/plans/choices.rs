@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use kiln_graph::{Builder, Graph, Type};
 use kiln_jit::contraction::Recipe;
-use kiln_jit::plan::{Choice, Choices, Plan, plan, plan_by};
+use kiln_jit::plan::{Choice, Choices, Plan, Wishes, plan, plan_by};
 use kiln_jit::{Target, tune};
 
 use crate::cases::conv;
@@ -32,7 +32,7 @@ fn choice(recipe: String) -> Choice {
 }
 
 fn by(graph: &Graph, target: &Target, choices: &Choices) -> Plan {
-    plan_by(graph, target, &HashMap::new(), choices, false).expect("a plan")
+    plan_by(graph, target, &HashMap::new(), choices, Wishes::default()).expect("a plan")
 }
 
 /// That two plans are the same in all that is run.

@@ -55,6 +55,10 @@ const LACKING: &[(&str, &str)] = &[
     ("byte", ONE_KIND),
     ("cartesian_prod", "`meshgrid`, `ravel` and `stack`"),
     ("chain_matmul", "`a.mm(b).mm(c)`"),
+    (
+        "checkpoint",
+        "apply the block; `.memory_limit(bytes)` of the builder computes values again rather than keeping them",
+    ),
     ("cholesky", DECOMPOSITION),
     ("cholesky_inverse", DECOMPOSITION),
     ("cholesky_solve", DECOMPOSITION),
