@@ -166,14 +166,25 @@ impl Builder {
     /// A node with the given operation. Most operations have a method of their own, here or at [`Value`]; inputs and
     /// constants, whose types no operands tell, have only those.
     pub fn apply<'g>(&'g self, op: Op, operands: &[Value<'g>]) -> Value<'g> {
-        let types: Vec<Type> = operands.iter().map(|v| v.ty()).collect();
-        let plausible = || types.first().copied().unwrap_or(Type::f32(Shape::SCALAR));
+        let plausible = || operands.first().map_or(Type::f32(Shape::SCALAR), |v| v.ty());
         if let Some(foreign) = operands.iter().find(|v| !std::ptr::eq(v.graph(), self)) {
             self.fail(GraphError::ForeignValue { expected: self.name(), found: foreign.graph().name() });
             return self.poison(plausible());
         }
-        match op.infer(&types) {
-            Ok(ty) => self.push(op, operands.iter().map(|v| v.id()).collect(), ty),
+        let result = match *operands {
+            // Most have one operand or two: they need no list.
+            [a] => op.infer(&[a.ty()]),
+            [a, b] => op.infer(&[a.ty(), b.ty()]),
+            _ => op.infer(&operands.iter().map(|v| v.ty()).collect::<Vec<Type>>()),
+        };
+        match result {
+            Ok(ty) => {
+                let mut inputs = Operands::new();
+                for operand in operands {
+                    inputs.push(operand.id());
+                }
+                self.push(op, inputs, ty)
+            }
             Err(error) => {
                 self.fail(error.into());
                 self.poison(plausible())

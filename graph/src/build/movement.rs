@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::{Axis, AxisList, Builder, Value};
-use crate::graph::Type;
+use crate::graph::{Operands, Type};
 use crate::op::{Op, PadSpec, SliceSpec};
 use crate::shape::{MAX_RANK, Shape, ShapeError};
 
@@ -150,7 +150,7 @@ impl<'g> Value<'g> {
 
     /// Applies an operation of one operand; if it can not be, gives a stand-in of the given shape.
     fn with_plausible(self, shape: Shape, op: Op) -> Value<'g> {
-        let result = op.infer(&[self.ty()]).map(|_| self.graph().apply(op, &[self]));
+        let result = op.infer(&[self.ty()]).map(|ty| self.graph().push(op, Operands::from_slice(&[self.id()]), ty));
         self.or_poison_of(Type { shape, ..self.ty() }, result)
     }
 }

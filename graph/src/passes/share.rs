@@ -32,16 +32,19 @@ fn merged(nodes: usize) -> impl FnMut(&mut Rewriter<'_>, &Node) -> Option<NodeId
     let mut before: Vec<(u32, u32)> = vec![(NONE, 0); nodes];
     move |to, node| {
         let operands = operands(&node.op, &node.inputs);
-        let hash = FxBuildHasher.hash_one((&node.op, operands.as_slice()));
-        let (short, far) = ((hash >> 32) as u32, hash as usize);
         // Near the place of the last operand, which was just made: a deep graph's table is larger than any cache.
         let (mut place, mut number) = (0, 0);
+        let mut hash = FxBuildHasher.hash_one(&node.op);
         let of_operands = operands.as_slice();
         while number < of_operands.len() {
             let last = 2 * of_operands[number].index();
             place = if last > place { last } else { place };
+            // By hand: without optimization each number that goes into a hasher is many calls.
+            hash = (hash.rotate_left(5) ^ of_operands[number].0 as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
             number += 1;
         }
+        // The higher half of a product is the better mixed one.
+        let (short, far) = ((hash >> 32) as u32, (hash >> 22) as usize);
         let list = (place + far % NEAR) & (last.len() - 1);
         let mut next = last[list];
         while next != NONE {

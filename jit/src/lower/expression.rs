@@ -61,7 +61,12 @@ impl Affine {
 
     /// Whether the value is the same everywhere.
     pub fn is_constant(&self) -> bool {
-        self.strides.iter().all(|&stride| stride == 0)
+        let strides: &[i64] = &self.strides;
+        let mut axis = 0;
+        while axis < strides.len() && strides[axis] == 0 {
+            axis += 1;
+        }
+        axis == strides.len()
     }
 }
 

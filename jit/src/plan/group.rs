@@ -134,19 +134,25 @@ impl Storing {
         let nodes = graph.nodes.len();
         let mut storing = Storing { stored: vec![false; nodes], row_major: vec![false; nodes] };
         graph.roots().for_each(|id| storing.stored[id.index()] = true);
-        let live_ids = || graph.ids().filter(|id| live[id.index()]);
+        let mut live_ids = Vec::with_capacity(nodes);
+        for id in graph.ids() {
+            if live[id.index()] {
+                live_ids.push(id);
+            }
+        }
+        let live_ids = live_ids.as_slice();
         // Three walks, as each asks what those before it have found:
         // 1. roots (`dot`, `reduce`) and what a reshape flattens are stored whatever they cost;
         // 2. so is what a kernel reads as a tensor: `conv(relu(x), w)` reads relu(x) at many places for each result;
         // 3. of the other elementwise values those are stored that are dear to compute again, operands before users.
-        for id in live_ids() {
+        for &id in live_ids {
             if class(graph, id) == Class::Root && !matches!(graph.node(id).op, Op::Scan { .. }) {
                 storing.stored[id.index()] = true;
             }
             storing.keep_reshapable(graph, id);
         }
-        let windowed = windowed(graph, &live);
-        for id in live_ids() {
+        let windowed = windowed(graph, live_ids);
+        for &id in live_ids {
             // Not what windows alone read: in `max_pool(relu(x))` the pool may compute relu where it looks. The third
             // walk decides.
             for &operand in read_from_memory(graph, id).iter().filter(|operand| !windowed[operand.index()]) {
@@ -160,11 +166,12 @@ impl Storing {
                 storing.keep_for_loop(graph, id, &graph.bodies[body as usize]);
             }
         }
-        let inner = used_within(graph, &live, &windowed);
-        let uses = uses(graph, &live);
-        let beside = Beside::new(graph, &live);
+        let inner = used_within(graph, live_ids, &windowed);
+        let uses = uses(graph, live_ids);
+        // Asked for windowed values alone.
+        let beside = windowed.contains(&true).then(|| Beside::new(graph, live_ids));
         let mut costs = vec![Cost::default(); nodes];
-        for id in live_ids() {
+        for &id in live_ids {
             costs[id.index()] = storing.cost(graph, &costs, id);
             let is_elementwise = class(graph, id) == Class::Elementwise && !is_rounded_when_read(graph, id);
             if is_elementwise && !storing.stored[id.index()] {
@@ -183,7 +190,8 @@ impl Storing {
                         // Windows that partition their input visit each element once, so that nothing is computed
                         // twice. But if x is read by this relu alone, storing x in place of relu(x) gains nothing, and
                         // takes relu out of the kernel that makes x.
-                        let needed_anyway = |&tensor: &NodeId| beside.reads(&storing, tensor, id);
+                        let needed_anyway =
+                            |&tensor: &NodeId| beside.as_ref().is_some_and(|beside| beside.reads(&storing, tensor, id));
                         weight > WINDOWED_WEIGHT || tensors.len() != 1 || !tensors.iter().all(needed_anyway)
                     } else {
                         // `repeated`: `x * rsqrt(v)[:, None]` would take the root once for each element of a row, not
@@ -311,12 +319,16 @@ pub fn is_rounded_when_read(graph: &Graph, id: NodeId) -> bool {
 }
 
 /// The elementwise values that windows alone look at, each element in one window.
-fn windowed(graph: &Graph, live: &[bool]) -> Vec<bool> {
-    let elementwise = |id: NodeId| live[id.index()] && class(graph, id) == Class::Elementwise;
+fn windowed(graph: &Graph, live: &[NodeId]) -> Vec<bool> {
+    let mut windowed = vec![false; graph.nodes.len()];
+    let looks = |&id: &NodeId| matches!(graph.node(id).op, Op::WindowReduce { .. } | Op::WindowMaxGrad(_));
+    if !live.iter().any(looks) {
+        return windowed;
+    }
     let mut looked_at = vec![false; graph.nodes.len()];
     let mut otherwise = vec![false; graph.nodes.len()];
     graph.roots().for_each(|id| otherwise[id.index()] = true);
-    for id in graph.ids().filter(|id| live[id.index()]) {
+    for &id in live {
         let node = graph.node(id);
         // Windows that overlap would compute an element once for each window that it is in: those do not count.
         let windows = if let Op::WindowReduce { window, .. } = &node.op {
@@ -331,15 +343,23 @@ fn windowed(graph: &Graph, live: &[bool]) -> Vec<bool> {
             otherwise[operand.index()] |= !windows || number != 0;
         }
     }
-    graph.ids().map(|id| elementwise(id) && looked_at[id.index()] && !otherwise[id.index()]).collect()
+    for &id in live {
+        windowed[id.index()] =
+            looked_at[id.index()] && !otherwise[id.index()] && class(graph, id) == Class::Elementwise;
+    }
+    windowed
 }
 
 /// The elementwise values that nothing looks at but some values and what those are computed from.
-fn used_within(graph: &Graph, live: &[bool], values: &[bool]) -> Vec<bool> {
+fn used_within(graph: &Graph, live: &[NodeId], values: &[bool]) -> Vec<bool> {
     let mut within = values.to_vec();
+    // Where there are none, each live node is looked at from an output or an update.
+    if !values.contains(&true) {
+        return within;
+    }
     let mut otherwise = vec![false; graph.nodes.len()];
     graph.roots().for_each(|id| otherwise[id.index()] = true);
-    for id in graph.ids().rev().filter(|id| live[id.index()]) {
+    for &id in live.iter().rev() {
         within[id.index()] |= class(graph, id) == Class::Elementwise && !otherwise[id.index()];
         let outside = !within[id.index()];
         graph.node(id).inputs.iter().for_each(|operand| otherwise[operand.index()] |= outside);
@@ -355,9 +375,9 @@ struct Beside<'a> {
 }
 
 impl Beside<'_> {
-    fn new<'a>(graph: &'a Graph, live: &[bool]) -> Beside<'a> {
+    fn new<'a>(graph: &'a Graph, live: &[NodeId]) -> Beside<'a> {
         let mut users = vec![Few::new(); graph.nodes.len()];
-        for id in graph.ids().filter(|id| live[id.index()]) {
+        for &id in live {
             graph.node(id).inputs.iter().for_each(|operand| users[operand.index()].push(id));
         }
         Beside { graph, users }
@@ -419,9 +439,11 @@ struct Use {
     repeated: bool,
 }
 
-fn uses(graph: &Graph, live: &[bool]) -> Vec<Use> {
-    let mut uses = vec![Use::default(); graph.nodes.len()];
-    for id in graph.ids().rev().filter(|id| live[id.index()]) {
+fn uses(graph: &Graph, live: &[NodeId]) -> Vec<Use> {
+    let mut all = vec![Use::default(); graph.nodes.len()];
+    // A slice: without optimization each index into a vector is a call.
+    let uses = all.as_mut_slice();
+    for &id in live.iter().rev() {
         let node = graph.node(id);
         // Users come first in this walk: a view hands on how often it is used itself, so that `h.t()` in two places is
         // two uses of h.
@@ -434,5 +456,5 @@ fn uses(graph: &Graph, live: &[bool]) -> Vec<Use> {
             entry.repeated |= through.repeated || repeats;
         }
     }
-    uses
+    all
 }

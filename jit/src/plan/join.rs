@@ -5,10 +5,8 @@
 //! Two groups may be joined if the elements meet place by place and no third group stands between them: a joined group
 //! would have to run both before and after it. It knows graphs and groups; it knows no layouts and no memory.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use kiln_graph::op::{Axes, Family, Op, Sums, Traits};
-use kiln_graph::{DType, Graph, NodeId, Shape};
+use kiln_graph::{DType, Few, Graph, NodeId, Shape};
 
 mod needs;
 mod reads;
@@ -18,7 +16,7 @@ use crate::cost::params::fusion::{EPILOGUE_WEIGHT, LARGEST, MOST_REDUCTIONS};
 use crate::lower::expression::{identity, view_coordinates};
 use crate::lower::{Group, windows_partition};
 use needs::Needs;
-use reads::{base, folded_reads, reads, same_places};
+use reads::{Reads, base, folded_reads, reads, same_places};
 
 /// Joins groups.
 pub fn join<'a>(graph: &'a Graph, fusion: Fusion, levels: &'a [u32]) -> Joined<'a> {
@@ -41,9 +39,9 @@ pub struct Joined<'a> {
     /// The group of each stored node.
     pub of: Vec<Option<usize>>,
     /// What each group reads from outside, and whether all of it place by place.
-    pub reads: Vec<BTreeMap<NodeId, bool>>,
-    /// For each node the groups that read it from outside.
-    pub readers: Vec<BTreeSet<u32>>,
+    pub reads: Vec<Reads>,
+    /// For each node the groups that read it from outside, in order.
+    pub readers: Vec<Few<u32, 4>>,
     /// Which groups each one needs.
     pub needs: Needs,
     /// For each node how many exchanges, one after the other, it waits for; nothing where there are none.
@@ -68,19 +66,25 @@ impl<'a> Joined<'a> {
         graph.roots().for_each(|id| is_result[id.index()] = true);
         let mut is_update = vec![false; graph.nodes.len()];
         graph.updates.iter().for_each(|update| is_update[update.node.index()] = true);
-        let (reads, sizes): (Vec<_>, Vec<_>) =
-            groups.iter().flatten().map(|group| reads(graph, &fusion, group)).unzip();
-        // Groups stand behind those that they need.
-        let needed = |reads: &BTreeMap<NodeId, bool>| {
-            reads.keys().filter_map(|id| of[id.index()]).map(|group| group as u32).collect()
-        };
-        let needs = Needs::new(reads.iter().map(needed).collect());
-        let mut readers = vec![BTreeSet::new(); graph.nodes.len()];
-        for (number, reads) in reads.iter().enumerate() {
-            for id in reads.keys() {
-                readers[id.index()].insert(number as u32);
+        let mut all_reads = Vec::with_capacity(groups.len());
+        let mut sizes = Vec::with_capacity(groups.len());
+        let mut needs = Vec::with_capacity(groups.len());
+        let mut readers = vec![Few::new(); graph.nodes.len()];
+        for (number, group) in groups.iter().flatten().enumerate() {
+            let (reads, size) = reads(graph, &fusion, group);
+            let mut needed = Vec::with_capacity(reads.all().len());
+            for &(id, _) in reads.all() {
+                readers[id.index()].push(number as u32);
+                // Groups stand behind those that they need.
+                if let Some(group) = of[id.index()] {
+                    needed.push(group as u32);
+                }
             }
+            all_reads.push(reads);
+            sizes.push(size);
+            needs.push(needed);
         }
+        let (reads, needs) = (all_reads, Needs::new(needs));
         Joined { graph, fusion, groups, of, reads, readers, needs, levels, sizes, is_result, is_update }
     }
 
@@ -100,22 +104,23 @@ impl<'a> Joined<'a> {
 
     /// Reductions along the same axes of one space that read the same tensor of its size become one.
     fn join_reductions(&mut self) {
-        let mut readers: Vec<(NodeId, usize)> = Vec::new();
+        let mut readers: Vec<u64> = Vec::new();
         for (number, group) in self.groups.iter().enumerate() {
             let Some(root) = group.as_ref().and_then(Group::root) else { continue };
             // `sum(x)` and `sum(x * x)` of a batch norm: one kernel loads x once. Both have to read it place by place,
             // and whole.
             let Some((_, space)) = folded(self.graph, root) else { continue };
-            for (id, placewise) in folded_reads(self.graph, &self.fusion, root) {
+            for &(id, placewise) in folded_reads(self.graph, &self.fusion, root).all() {
                 if placewise && self.graph.shape(id).elements() == space.elements() {
-                    readers.push((id, number));
+                    readers.push(reader(id, number));
                 }
             }
         }
         readers.sort_unstable();
-        for list in readers.chunk_by(|a, b| a.0 == b.0) {
-            for (i, &(_, second)) in list.iter().enumerate() {
-                let mut earlier = list[..i].iter().map(|&(_, first)| first);
+        for list in readers.chunk_by(|&a, &b| is_of_one(a, b)) {
+            for i in 1..list.len() {
+                let second = group_of(list[i]);
+                let mut earlier = list[..i].iter().map(|&first| group_of(first));
                 if let Some(first) = earlier.find(|&first| self.folds_alike(first, second)) {
                     self.join(first, second);
                 }
@@ -158,33 +163,55 @@ impl<'a> Joined<'a> {
     /// The group that an elementwise group can join: of several the last one, contractions first.
     fn producer(&mut self, consumer: usize) -> Option<usize> {
         let group = self.groups[consumer].as_ref().filter(|group| group.roots.is_empty())?;
-        let mut candidates: BTreeMap<usize, bool> = BTreeMap::new();
-        for (id, &placewise) in &self.reads[consumer] {
+        // The producer of each value that is read, and whether place by place (1), as one number.
+        let mut read: Vec<usize> = Vec::new();
+        let mut any_placewise = false;
+        for &(id, placewise) in self.reads[consumer].all() {
             if let Some(producer) = self.of[id.index()] {
-                // All that is read of a producer counts: one value that is read at other places, as a mean that is
-                // broadcast over its row, keeps the two apart.
-                *candidates.entry(producer).or_insert(true) &= placewise;
+                read.push(2 * producer + usize::from(placewise));
+                any_placewise |= placewise;
             }
         }
-        let fits = |&producer: &usize| {
+        if !any_placewise {
+            return None;
+        }
+        if read.len() > 1 {
+            read.sort_unstable();
+        }
+        let shape = base(self.graph, group);
+        let mut candidates: Vec<(bool, bool, usize)> = Vec::new();
+        let mut last = None;
+        for &value in &read {
+            let producer = value / 2;
+            // All that is read of a producer counts: one value that is read at other places, as a mean that is
+            // broadcast over its row, keeps the two apart. Such a value comes first.
+            if std::mem::replace(&mut last, Some(producer)) == Some(producer) || value % 2 == 0 {
+                continue;
+            }
             let candidate = self.groups[producer].as_ref().expect("a group that is read");
-            same_places(self.shape(producer), self.shape(consumer))
+            if same_places(base(self.graph, candidate), shape)
                 && self.level(producer) == self.level(consumer)
                 && self.sizes[producer] + self.sizes[consumer] <= LARGEST
                 && self.takes_epilogue(candidate, group)
-        };
-        // `relu(conv(x) + y)` can go behind the convolution or to what makes y. Behind the convolution, whose results
-        // are then taken from registers and need no memory. Of equals the last.
-        let rank = |&producer: &usize| {
-            let root = self.groups[producer].as_ref().and_then(Group::root);
-            (root.is_some_and(|root| self.graph.node(root).op.is_contraction()), root.is_some(), producer)
-        };
-        let candidates = candidates.into_iter().filter(|(_, placewise)| *placewise).map(|(producer, _)| producer);
-        let mut candidates: Vec<usize> = candidates.filter(fits).collect();
-        candidates.sort_unstable_by_key(rank);
+            {
+                // `relu(conv(x) + y)` can go behind the convolution or to what makes y. Behind the convolution, whose
+                // results are then taken from registers and need no memory. Of equals the last.
+                let root = candidate.root();
+                let is_contraction = root.is_some_and(|root| self.graph.node(root).op.is_contraction());
+                candidates.push((is_contraction, root.is_some(), producer));
+            }
+        }
+        if candidates.len() > 1 {
+            candidates.sort_unstable();
+        }
         // producer -> third -> consumer
         //     \__________________/        joined, the two would have to run both before and behind the third
-        candidates.into_iter().rev().find(|&producer| !self.needs.depends_through_others(consumer, producer))
+        while let Some((_, _, producer)) = candidates.pop() {
+            if !self.needs.depends_through_others(consumer, producer) {
+                return Some(producer);
+            }
+        }
+        None
     }
 
     /// Whether the kernel of a group can compute an elementwise group behind its root.
@@ -221,28 +248,29 @@ impl<'a> Joined<'a> {
     /// Elementwise groups over the same places that read the same tensor of that size become one; all those of one
     /// place do.
     fn join_siblings(&mut self) -> bool {
-        let mut readers: Vec<(NodeId, usize)> = Vec::new();
-        let mut scalars: Vec<(NodeId, usize)> = Vec::new();
+        let mut readers: Vec<u64> = Vec::new();
+        let mut scalars: Vec<u64> = Vec::new();
         for (number, group) in self.groups.iter().enumerate() {
             let Some(group) = group.as_ref().filter(|group| group.roots.is_empty()) else { continue };
             // Groups of one place (the learning rate of this step, a loss) cost a call each and little else: all go
             // together.
             let places = base(self.graph, group).elements();
             if places == 1 {
-                scalars.push((NodeId::default(), number));
+                scalars.push(reader(NodeId::default(), number));
                 continue;
             }
-            for (&id, &placewise) in &self.reads[number] {
+            for &(id, placewise) in self.reads[number].all() {
                 if placewise && self.graph.shape(id).elements() == places {
-                    readers.push((id, number));
+                    readers.push(reader(id, number));
                 }
             }
         }
         readers.sort_unstable();
         let mut changed = false;
-        for list in readers.chunk_by(|a, b| a.0 == b.0).chain([&scalars[..]]) {
-            for (i, &(_, second)) in list.iter().enumerate() {
-                let mut earlier = list[..i].iter().map(|&(_, first)| first);
+        for list in readers.chunk_by(|&a, &b| is_of_one(a, b)).chain([&scalars[..]]) {
+            for i in 1..list.len() {
+                let second = group_of(list[i]);
+                let mut earlier = list[..i].iter().map(|&first| group_of(first));
                 if self.is_sibling(second)
                     && let Some(first) = earlier.find(|&first| self.goes_with(first, second))
                 {
@@ -271,11 +299,11 @@ impl<'a> Joined<'a> {
     fn join(&mut self, first: usize, second: usize) {
         let moved = self.groups[second].take().expect("a group");
         let mut group = self.groups[first].take().expect("a group");
-        let [of_first, of_second] = [first, second].map(|group| std::mem::take(&mut self.reads[group]));
-        for id in of_second.keys() {
+        let (of_first, of_second) = (std::mem::take(&mut self.reads[first]), std::mem::take(&mut self.reads[second]));
+        for &(id, _) in of_second.all() {
             let readers = &mut self.readers[id.index()];
-            readers.remove(&(second as u32));
-            readers.insert(first as u32);
+            remove(readers, second as u32);
+            insert(readers, first as u32);
         }
         for &id in &moved.stores {
             self.of[id.index()] = Some(first);
@@ -283,22 +311,29 @@ impl<'a> Joined<'a> {
         // What each of them reads of the other one.
         // The shorter list moves into the longer one. A group that joins a thousand others, one after the other, would
         // else move its growing list a thousand times.
-        let many = of_first.len() > of_second.len();
+        let many = of_first.all().len() > of_second.all().len();
         let (few, mut reads) = if many { (of_second, of_first) } else { (of_first, of_second) };
         let stores_of_few = if many { &moved.stores } else { &group.stores };
-        let mut within: Vec<NodeId> = stores_of_few.iter().copied().filter(|id| reads.contains_key(id)).collect();
-        within.extend(few.keys().filter(|id| self.of[id.index()] == Some(first)));
+        let mut within: Vec<NodeId> = Vec::new();
+        for &id in stores_of_few {
+            if reads.contains(id) {
+                within.push(id);
+            }
+        }
+        for &(id, placewise) in few.all() {
+            if self.of[id.index()] == Some(first) {
+                within.push(id);
+            }
+            reads.add(id, placewise);
+        }
         group.roots.extend(moved.roots);
         group.stores.extend(moved.stores);
         group.stores.sort_unstable();
-        for (id, placewise) in few {
-            *reads.entry(id).or_insert(true) &= placewise;
-        }
         // What one of them reads of the other, it reads place by place, so that nothing else changes.
         for id in within {
-            reads.remove(&id);
+            reads.remove(id);
             let readers = &mut self.readers[id.index()];
-            readers.remove(&(first as u32));
+            remove(readers, first as u32);
             // Nobody else reads it, and it is no result: the epilogue takes it from a register, and memory never sees
             // it.
             if readers.is_empty() && !self.is_result[id.index()] {
@@ -312,6 +347,57 @@ impl<'a> Joined<'a> {
         self.sizes[first] += self.sizes[second];
         self.needs.join(first, second);
     }
+}
+
+/// A node and a group that reads it as one number: without optimization pairs are dear to sort.
+fn reader(id: NodeId, group: usize) -> u64 {
+    (id.0 as u64) << 32 | group as u64
+}
+
+/// The group of such a number.
+fn group_of(reader: u64) -> usize {
+    reader as u32 as usize
+}
+
+/// Whether two such numbers are of one node.
+fn is_of_one(a: u64, b: u64) -> bool {
+    a >> 32 == b >> 32
+}
+
+/// Puts a number into a list in order, where it is not there yet.
+fn insert(list: &mut Few<u32, 4>, number: u32) {
+    let place = find(list.as_slice(), number);
+    let end = list.len();
+    if place < end && list[place] == number {
+        return;
+    }
+    list.push(number);
+    if place < end {
+        list.copy_within(place..end, place + 1);
+        list[place] = number;
+    }
+}
+
+/// Takes a number out of a list in order, where it is there.
+fn remove(list: &mut Few<u32, 4>, number: u32) {
+    let place = find(list.as_slice(), number);
+    if place < list.len() && list[place] == number {
+        list.remove(place);
+    }
+}
+
+/// Where a number stands or would stand.
+fn find(list: &[u32], number: u32) -> usize {
+    let (mut place, mut end) = (0, list.len());
+    while place < end {
+        let middle = (place + end) / 2;
+        if list[middle] < number {
+            place = middle + 1;
+        } else {
+            end = middle;
+        }
+    }
+    place
 }
 
 /// The axes along which a reduction folds f32, and the shape of what it folds.
@@ -376,7 +462,7 @@ mod tests {
         kiln_graph::optimize(&g.finish().expect("a graph"))
     }
 
-    /// Joining keeps count of what groups read; a group's own nodes say the same.
+    /// Joining keeps count of what groups read and of who reads it; a group's own nodes say the same.
     #[test]
     fn reads_are_those_of_the_groups() {
         for seed in 0..40 {
@@ -391,6 +477,11 @@ mod tests {
             for (group, kept) in joined.groups.iter().zip(&joined.reads) {
                 let now = group.as_ref().map(|group| reads(&graph, &joined.fusion, group).0).unwrap_or_default();
                 assert_eq!(now, *kept, "seed {seed}: {group:?}");
+            }
+            for id in graph.ids() {
+                let reads = |&group: &u32| joined.reads[group as usize].contains(id);
+                let readers: Vec<u32> = (0..joined.groups.len() as u32).filter(reads).collect();
+                assert_eq!(readers, joined.readers[id.index()].as_slice(), "seed {seed}: readers of {id}");
             }
         }
     }

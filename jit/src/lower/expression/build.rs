@@ -117,18 +117,22 @@ impl<'a> ExpressionBuilder<'a> {
     /// Functions of the place that do not mention axes of one place, and are 0 where the node has a single index (which
     /// a window over padding reaches by another function).
     fn canonical<'c>(&self, node: NodeId, coordinates: &'c [Affine]) -> Cow<'c, [Affine]> {
-        let shape = self.graph.shape(node);
+        let (shape, single) = (self.graph.shape(node), self.single.as_slice());
+        let dims = shape.dims();
         let mut canonical = Cow::Borrowed(coordinates);
-        for (axis, coordinate) in coordinates.iter().enumerate() {
+        let mut next = 0;
+        while next < coordinates.len() {
+            let (axis, coordinate) = (next, &coordinates[next]);
+            next += 1;
             // Along an axis of one index all that may be read is at 0, whether it is reached as 0, i or 2 i + k - 1.
             // Nodes are known by their places, so a place has one spelling.
-            if shape.dim(axis) == 1 {
+            if dims[axis] == 1 {
                 if coordinate.offset != 0 || !coordinate.is_constant() {
                     canonical.to_mut()[axis] = Affine::zero(self.rank());
                 }
                 continue;
             }
-            for &along in &self.single {
+            for &along in single {
                 if coordinate.strides[along] != 0 {
                     canonical.to_mut()[axis].strides[along] = 0;
                 }
@@ -241,10 +245,13 @@ impl<'a> ExpressionBuilder<'a> {
     fn met(&mut self, id: NodeId, coordinates: &[Affine]) -> Met {
         let place = self.canonical(id, coordinates);
         // Most nodes of an expression are met at one of a few places.
-        for (number, known) in self.places.iter().enumerate() {
-            if **known == *place {
+        let (wanted, places) = (&*place, self.places.as_slice());
+        let mut number = 0;
+        while number < places.len() {
+            if *places[number] == *wanted {
                 return (id, number);
             }
+            number += 1;
         }
         self.places.push(place.into());
         (id, self.places.len() - 1)
@@ -369,15 +376,18 @@ pub fn view_coordinates(graph: &Graph, id: NodeId, coordinates: &[Affine], rank:
             (0..from.rank()).for_each(|axis| at[permutation[axis] as usize] = coordinates[axis].clone());
             Some(at)
         }
-        Op::Broadcast(shape) => Some(
-            (0..from.rank())
-                .map(
-                    |axis| {
-                        if from.dim(axis) == shape.dim(axis) { coordinates[axis].clone() } else { Affine::zero(rank) }
-                    },
-                )
-                .collect(),
-        ),
+        Op::Broadcast(shape) => {
+            let mut at = vec![Affine::zero(rank); from.rank()];
+            let (of_from, of_shape, places) = (from.dims(), shape.dims(), at.as_mut_slice());
+            let mut axis = 0;
+            while axis < of_from.len() {
+                if of_from[axis] == of_shape[axis] {
+                    places[axis] = coordinates[axis].clone();
+                }
+                axis += 1;
+            }
+            Some(at)
+        }
         Op::Slice(ref slice) => Some(
             (0..from.rank())
                 .map(|axis| {
@@ -400,32 +410,47 @@ pub fn view_coordinates(graph: &Graph, id: NodeId, coordinates: &[Affine], rank:
     }
 }
 
-/// The blocks of axes over which two shapes of as many elements agree: `(axes of a, axes of b)` with equal products.
-fn reshape_blocks(a: Shape, b: Shape) -> Vec<(Vec<usize>, Vec<usize>)> {
-    let significant = |shape: Shape| (0..shape.rank()).filter(|&axis| shape.dim(axis) != 1).collect::<Vec<_>>();
-    let (left, right) = (significant(a), significant(b));
+/// Shows the blocks of axes over which two shapes of as many elements agree, `(axes of a, axes of b)` with equal
+/// products, as long as it is told to go on; says whether it was to the end.
+fn reshape_blocks(a: Shape, b: Shape, mut show: impl FnMut(&[usize], &[usize]) -> bool) -> bool {
+    let (mut left, mut right) = ([0; MAX_RANK], [0; MAX_RANK]);
+    let (lefts, rights) = (significant(a, &mut left), significant(b, &mut right));
+    let (a, b) = (a.dims(), b.dims());
     let (mut i, mut j) = (0, 0);
-    let mut blocks = Vec::new();
-    while i < left.len() && j < right.len() {
-        let (mut first, mut second) = (vec![left[i]], vec![right[j]]);
-        let (mut p, mut q) = (a.dim(left[i]), b.dim(right[j]));
+    while i < lefts && j < rights {
+        let (first, second) = (i, j);
+        let (mut p, mut q) = (a[left[i]], b[right[j]]);
         (i, j) = (i + 1, j + 1);
         // [2, 3, 4] and [6, 4]: the products 2 and 6 differ, so the smaller side takes another axis: 2 * 3 = 6. Blocks
         // are ([0, 1], [0]) and ([2], [1]).
         while p != q {
             if p < q {
-                first.push(left[i]);
-                p *= a.dim(left[i]);
+                p *= a[left[i]];
                 i += 1;
             } else {
-                second.push(right[j]);
-                q *= b.dim(right[j]);
+                q *= b[right[j]];
                 j += 1;
             }
         }
-        blocks.push((first, second));
+        if !show(&left[first..i], &right[second..j]) {
+            return false;
+        }
     }
-    blocks
+    true
+}
+
+/// Writes down the axes of more than one place; says how many these are.
+fn significant(shape: Shape, axes: &mut [usize; MAX_RANK]) -> usize {
+    let dims = shape.dims();
+    let (mut axis, mut count) = (0, 0);
+    while axis < dims.len() {
+        if dims[axis] != 1 {
+            axes[count] = axis;
+            count += 1;
+        }
+        axis += 1;
+    }
+    count
 }
 
 /// Where in `from` the element of its reshape `to` at a place lies, if each axis of `from` is made of whole axes of
@@ -436,19 +461,27 @@ pub fn reshape_coordinates(from: Shape, to: Shape, coordinates: &[Affine], rank:
         return Some(at);
     }
     if from == to {
-        for axis in (0..from.rank()).filter(|&axis| from.dim(axis) != 1) {
-            at[axis] = coordinates[axis].clone();
+        let (dims, places) = (from.dims(), at.as_mut_slice());
+        let mut axis = 0;
+        while axis < dims.len() {
+            if dims[axis] != 1 {
+                places[axis] = coordinates[axis].clone();
+            }
+            axis += 1;
         }
         return Some(at);
     }
-    for (ours, theirs) in reshape_blocks(from, to) {
+    let is_affine = reshape_blocks(from, to, |ours, theirs| {
         // Several axes of `from` in one block mean that a place of `to` would have to be divided to find them.
-        let [axis] = ours[..] else { return None };
-        at[axis] = theirs.iter().fold(Affine::zero(rank), |position, &other| {
-            Affine::zero(rank).plus(&position, to.dim(other) as i64).plus(&coordinates[other], 1)
-        });
-    }
-    Some(at)
+        let &[axis] = ours else { return false };
+        let mut position = coordinates[theirs[0]].clone();
+        for &other in &theirs[1..] {
+            position = Affine::zero(rank).plus(&position, to.dim(other) as i64).plus(&coordinates[other], 1);
+        }
+        at[axis] = position;
+        true
+    });
+    is_affine.then_some(at)
 }
 
 /// How a value that lies in a layout lies there under another shape, if strides can say it.
@@ -457,20 +490,21 @@ pub fn reshape_view(layout: &Layout, from: Shape, to: Shape) -> Option<Layout> {
     if from.elements() == 0 {
         return Some(Layout { strides, ..*layout });
     }
-    for (ours, theirs) in reshape_blocks(from, to) {
+    let dense_ones = reshape_blocks(from, to, |ours, theirs| {
         // Only within a block do axes have to be dense: [n, c, h, w] with a halo around h and w still flattens n and c.
         let dense =
             ours.windows(2).all(|pair| layout.strides[pair[0]] == layout.strides[pair[1]] * from.dim(pair[1]) as i64);
         if !dense {
-            return None;
+            return false;
         }
         let mut stride = layout.strides[*ours.last().expect("a block has axes")];
         for &axis in theirs.iter().rev() {
             strides[axis] = stride;
             stride *= to.dim(axis) as i64;
         }
-    }
-    Some(Layout { strides, ..*layout })
+        true
+    });
+    dense_ones.then_some(Layout { strides, ..*layout })
 }
 
 /// Where a node lies: its own memory, or that of the value that it is a view of.

@@ -32,6 +32,8 @@ pub struct Needs {
     first: u32,
     tree: Tree,
     seen: Seen,
+    /// Those of the last search, for their memory.
+    fronts: (Front, Front),
 }
 
 /// For each group a span of numbers, which holds those of groups that it needs for certain, and a number.
@@ -50,6 +52,7 @@ struct Seen {
 }
 
 /// One end of a search: the groups that it has met, and how far it has looked at their neighbours.
+#[derive(Default)]
 struct Front {
     groups: Vec<u32>,
     number: usize,
@@ -74,6 +77,7 @@ impl Needs {
             first: if groups == 0 { NONE } else { 0 },
             tree: Tree::default(),
             seen: Seen { search: 0, back: vec![0; groups], forth: vec![0; groups] },
+            fronts: Default::default(),
         };
         all.look_again();
         all
@@ -146,6 +150,14 @@ impl Needs {
         if directly && self.tree.needs(a, b) {
             return true;
         }
+        let mut fronts = std::mem::take(&mut self.fronts);
+        let found = self.search((a, b), directly, &mut fronts);
+        self.fronts = fronts;
+        found
+    }
+
+    /// Looks for a way from `a` to `b`, which stands before it.
+    fn search(&mut self, (a, b): (u32, u32), directly: bool, (back, forth): &mut (Front, Front)) -> bool {
         let search = self.seen.next();
         self.seen.back[a as usize] = search;
         self.seen.forth[b as usize] = search;
@@ -154,7 +166,8 @@ impl Needs {
         // All that is needed stands before its user, so that whatever leads from a to b lies between the two. One
         // neighbour from each end in turn: a question costs twice the cheaper end, however many users a popular group
         // has.
-        let (mut back, mut forth) = (Front::new(a), Front::new(b));
+        back.begin(a);
+        forth.begin(b);
         loop {
             let Some(group) = back.step(&self.needs) else { return false };
             let group = whole(&mut self.joined, group);
@@ -202,14 +215,8 @@ impl Needs {
         // Lists keep the old numbers: `whole` says which group a number has become a part of, so that joining renames
         // nothing.
         self.joined[second as usize] = first;
-        for lists in [&mut self.needs, &mut self.users] {
-            let [mut short, mut long] = [second, first].map(|group| std::mem::take(&mut lists[group as usize]));
-            if short.len() > long.len() {
-                std::mem::swap(&mut short, &mut long);
-            }
-            long.append(&mut short);
-            lists[first as usize] = long;
-        }
+        append(&mut self.needs, first, second);
+        append(&mut self.users, first, second);
         self.tree.join(first, second);
     }
 
@@ -238,7 +245,9 @@ impl Needs {
     /// behind `high`.
     fn part(&mut self, low: u32, high: u32) -> bool {
         let search = self.seen.next();
-        let (mut back, mut forth) = (Front::new(high), Front::new(low));
+        let (mut back, mut forth) = std::mem::take(&mut self.fronts);
+        back.begin(high);
+        forth.begin(low);
         let at_low = loop {
             let Some(group) = back.step(&self.needs) else { break true };
             let group = whole(&mut self.joined, group);
@@ -255,14 +264,17 @@ impl Needs {
         };
         // Without the end itself, and in the order in which they stood: among themselves they need one another as
         // before.
-        let mut moved = if at_low { back.groups } else { forth.groups }.split_off(1);
-        moved.sort_unstable_by_key(|&group| self.places[group as usize]);
-        moved.iter().for_each(|&group| self.unlink(group));
-        if at_low {
-            self.insert_before(&moved, low);
-        } else {
-            self.insert_behind(&moved, high);
+        let moved = &mut if at_low { &mut back } else { &mut forth }.groups[1..];
+        if !moved.is_empty() {
+            moved.sort_unstable_by_key(|&group| self.places[group as usize]);
+            moved.iter().for_each(|&group| self.unlink(group));
+            if at_low {
+                self.insert_before(moved, low);
+            } else {
+                self.insert_behind(moved, high);
+            }
         }
+        self.fronts = (back, forth);
         at_low
     }
 
@@ -352,8 +364,11 @@ impl Seen {
 }
 
 impl Front {
-    fn new(group: u32) -> Front {
-        Front { groups: vec![group], number: 0, neighbour: 0 }
+    /// Forgets what it has met, and begins at a group.
+    fn begin(&mut self, group: u32) {
+        self.groups.clear();
+        self.groups.push(group);
+        (self.number, self.neighbour) = (0, 0);
     }
 
     /// The next neighbour, if there is one; it is one of `groups[number]`.
@@ -366,6 +381,18 @@ impl Front {
             (self.number, self.neighbour) = (self.number + 1, 0);
         }
         None
+    }
+}
+
+/// Moves a group's list to the end of another one's, or that one's to the end of it, if it is longer.
+fn append(lists: &mut [Vec<u32>], first: u32, second: u32) {
+    let mut short = std::mem::take(&mut lists[second as usize]);
+    let long = &mut lists[first as usize];
+    if short.len() > long.len() {
+        std::mem::swap(&mut short, long);
+    }
+    if !short.is_empty() {
+        long.append(&mut short);
     }
 }
 
