@@ -185,7 +185,7 @@ impl<'a> Joined<'a> {
             let producer = value / 2;
             // All that is read of a producer counts: one value that is read at other places, as a mean that is
             // broadcast over its row, keeps the two apart. Such a value comes first.
-            if std::mem::replace(&mut last, Some(producer)) == Some(producer) || value % 2 == 0 {
+            if last.replace(producer) == Some(producer) || value % 2 == 0 {
                 continue;
             }
             let candidate = self.groups[producer].as_ref().expect("a group that is read");
