@@ -37,7 +37,7 @@ use kiln_rt::denormals;
 use crate::emit::{CODE_ALIGNMENT, Cranelift, EmitError, EmitterKind};
 use crate::kernel::{self, Element, Kernel, Slice};
 use bound::check;
-use emitted::{Touching, distinct, emit, print};
+use emitted::{Touching, deduplicate, emit, print};
 
 /// The emitted function of a kernel: `arguments, begin, end`.
 type Entry = unsafe extern "C" fn(*const *mut u8, usize, usize);
@@ -75,7 +75,7 @@ impl Code {
             let reason = format!("it does not run what the emitter `{emitter}` gives");
             return Err(EmitError::Machine { reason }.into());
         }
-        let (distinct, numbers) = distinct(kernels);
+        let (distinct, numbers) = deduplicate(kernels);
         let mut by_rows = vec![false; distinct.len()];
         in_rows.iter().for_each(|&kernel| by_rows[numbers[kernel]] = true);
         if std::env::var("DUMP").is_ok_and(|dump| dump == "asm") {

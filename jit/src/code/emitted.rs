@@ -1,6 +1,7 @@
 //! The machine code of kernels, each checked before it is emitted, made on all processors. It knows emitters, and no
 //! memory that is executable.
 
+use std::hash::Hash;
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -64,19 +65,29 @@ pub(super) fn emit(
 }
 
 /// The kernels that differ from those before them, and which of these each one is.
-pub(super) fn distinct(kernels: &[Kernel]) -> (Vec<&Kernel>, Vec<usize>) {
-    // By what tells most apart: to hash all statements takes longer than to compare the kernels that are left.
-    let mut alike: FxHashMap<(&str, usize, usize), Vec<usize>> = FxHashMap::default();
-    let mut distinct: Vec<&Kernel> = Vec::new();
-    let mut numbers = Vec::with_capacity(kernels.len());
-    for kernel in kernels {
+pub(super) fn deduplicate(kernels: &[Kernel]) -> (Vec<&Kernel>, Vec<usize>) {
+    // What tells most apart.
+    deduplicate_by(kernels, |kernel| {
         let elements = kernel.buffers.iter().fold(0, |sum: usize, buffer| sum.wrapping_add(buffer.elements));
-        let alike = alike.entry((&kernel.name, kernel.values.len(), elements)).or_default();
-        let equal = alike.iter().copied().find(|&number| distinct[number] == kernel);
-        let number = equal.unwrap_or(distinct.len());
-        if equal.is_none() {
-            distinct.push(kernel);
-            alike.push(number);
+        (kernel.name.as_str(), kernel.values.len(), elements)
+    })
+}
+
+/// The same of anything. To hash a kernel takes longer than to compare it with one that is equal, so that the first one
+/// of each key is compared, and those that it is not are found by their hashes: kernels of one key may be many that
+/// differ in a number alone, such as those of dropout, each of which has a stream of its own.
+fn deduplicate_by<'a, T: Eq + Hash, K: Eq + Hash>(all: &'a [T], key: impl Fn(&'a T) -> K) -> (Vec<&'a T>, Vec<usize>) {
+    let mut firsts: FxHashMap<K, usize> = FxHashMap::default();
+    let mut others: FxHashMap<&T, usize> = FxHashMap::default();
+    let mut distinct = Vec::new();
+    let mut numbers = Vec::with_capacity(all.len());
+    for one in all {
+        let next = distinct.len();
+        let first = *firsts.entry(key(one)).or_insert(next);
+        let is_first = first == next || distinct[first] == one;
+        let number = if is_first { first } else { *others.entry(one).or_insert(next) };
+        if number == next {
+            distinct.push(one);
         }
         numbers.push(number);
     }
@@ -104,5 +115,72 @@ fn checked(
     match emitter {
         Ok(emitter) => Ok((emitter.emit(kernel)?, touching())),
         Err(error) => Err(error.clone().into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::hash::Hasher;
+
+    use super::*;
+    use crate::kernel::{Access, Element, Index, KernelBuilder};
+
+    /// Stores a number, in `rows` iterations of a loop, if there are any.
+    fn stores(name: &str, number: i32, rows: usize) -> Kernel {
+        let mut kernel = KernelBuilder::new(name, 4);
+        let to = kernel.buffer("to", Element::I32, 100, Access::Write);
+        kernel.for_each(rows, &[], |kernel, row, _| {
+            let number = kernel.i32(number);
+            kernel.store(to, Index::of(row, 4), 1, 4, number);
+            Vec::new()
+        });
+        kernel.finish()
+    }
+
+    #[test]
+    fn equal_kernels_have_one_number() {
+        let check = |kernels: &[Kernel], expected: &[usize]| {
+            let (distinct, numbers) = deduplicate(kernels);
+            assert_eq!(numbers, expected);
+            assert_eq!(distinct.len(), expected.iter().max().map_or(0, |most| most + 1));
+            for (kernel, number) in kernels.iter().zip(numbers) {
+                assert_eq!(distinct[number], kernel);
+            }
+        };
+        let (a, b) = (|number| stores("a", number, 2), |number| stores("b", number, 2));
+        check(&[], &[]);
+        check(&[a(1), a(1), b(1), a(1), b(1)], &[0, 0, 1, 0, 1]);
+        // Those of one key differ in a constant, or in an extent.
+        check(&[a(1), a(2), a(3), a(2), b(2), a(1), a(3)], &[0, 1, 2, 1, 3, 0, 2]);
+        check(&[stores("a", 1, 2), stores("a", 1, 3), stores("a", 1, 3), stores("a", 1, 2)], &[0, 1, 1, 0]);
+    }
+
+    /// A number whose comparisons are counted.
+    struct Counted<'a>(usize, &'a Cell<usize>);
+
+    impl PartialEq for Counted<'_> {
+        fn eq(&self, other: &Self) -> bool {
+            self.1.set(self.1.get() + 1);
+            self.0 == other.0
+        }
+    }
+
+    impl Eq for Counted<'_> {}
+
+    impl Hash for Counted<'_> {
+        fn hash<H: Hasher>(&self, state: &mut H) {
+            self.0.hash(state);
+        }
+    }
+
+    #[test]
+    fn many_of_one_key_are_compared_with_few() {
+        let compared = Cell::new(0);
+        let all: Vec<Counted<'_>> = (0..10_000).map(|number| Counted(number % 5_000, &compared)).collect();
+        let (distinct, numbers) = deduplicate_by(&all, |_| ());
+        assert_eq!(distinct.len(), 5_000);
+        assert!(numbers.into_iter().eq((0..5_000).chain(0..5_000)));
+        assert!(compared.get() < 4 * all.len(), "{} comparisons of {}", compared.get(), all.len());
     }
 }
