@@ -14,6 +14,7 @@ pub struct NodeId(pub u32);
 
 impl NodeId {
     /// The position of the node in [`Graph::nodes`].
+    // Walks over graphs are full of it, and in debug builds it is a call otherwise.
     #[inline(always)]
     pub fn index(self) -> usize {
         self.0 as usize

@@ -16,7 +16,7 @@ use crate::kernel::{BufferId, Index, Kernel, Operation, Statement, Variable};
 pub struct PlaceId(pub u32);
 
 /// What a chain of places starts from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Base {
     /// The address of a buffer; its places move in bytes.
     Buffer(BufferId),
@@ -25,7 +25,7 @@ pub enum Base {
 }
 
 /// A running position.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
     /// The start of a chain.
     Root(Base),
@@ -39,6 +39,9 @@ pub enum Place {
         stride: i64,
     },
 }
+
+/// A term of an index: its variable, its stride in the base's units, and the depth behind its loop.
+type Outermost = (Variable, i64, u32);
 
 /// All places of a kernel.
 #[derive(Debug)]
@@ -78,9 +81,7 @@ impl Addresses {
                 continue;
             }
             match statement {
-                Statement::Let(_, Operation::Affine(index)) => {
-                    self.chain(Base::Zero, index);
-                }
+                Statement::Let(_, Operation::Affine(index)) => self.chain(Base::Zero, index),
                 Statement::For(l) => {
                     self.depths[l.variable.0 as usize] = depth;
                     self.block(&l.body, depth + 1);
@@ -90,8 +91,8 @@ impl Addresses {
         }
     }
 
-    /// The place of an index, found or made.
-    fn chain(&mut self, base: Base, index: &Index) -> PlaceId {
+    /// Makes the places of an index that are not there yet.
+    fn chain(&mut self, base: Base, index: &Index) {
         let root = self.root(base);
         let mut id = match self.roots[root] {
             Some(id) => id,
@@ -102,20 +103,22 @@ impl Addresses {
             }
         };
         let (unit, mut depth) = (self.unit(base), 0);
-        while let Some((variable, stride, behind)) = self.outermost(unit, index, depth) {
+        while let (outer, Some((variable, stride, behind))) = self.walk((id, depth), unit, index) {
+            id = self.add(Place::Step { outer, variable, stride });
+            self.next[outer.0 as usize].push(id);
+            self.moving[variable.0 as usize].push(id);
             depth = behind;
-            let step = Place::Step { outer: id, variable, stride };
-            id = match self.further(id, variable, stride) {
-                Some(further) => further,
-                None => {
-                    let further = self.add(step);
-                    self.next[id.0 as usize].push(further);
-                    self.moving[variable.0 as usize].push(further);
-                    further
-                }
-            };
         }
-        id
+    }
+
+    /// As far along the chain of an index as there are places, from a place and a depth on: the last one, and the term
+    /// that would be next.
+    fn walk(&self, (mut id, mut depth): (PlaceId, u32), unit: i64, index: &Index) -> (PlaceId, Option<Outermost>) {
+        while let Some(term) = self.outermost(unit, index, depth) {
+            let Some(further) = self.further(id, term.0, term.1) else { return (id, Some(term)) };
+            (id, depth) = (further, term.2);
+        }
+        (id, None)
     }
 
     fn add(&mut self, place: Place) -> PlaceId {
@@ -132,8 +135,10 @@ impl Addresses {
         }
     }
 
-    /// The place that is one step further than another one, if there is one. This is asked for each term of each access,
-    /// by emitters more than once: few places go on from one, and a map's look costs more than to compare them.
+    /// The place that is one step further than another one, if there is one. This is asked for each term of each
+    /// access, by emitters more than once. As many places go on from one as there are steps, by variable and stride,
+    /// that the kernel's accesses take from there: mostly one, at most four in all plans of `jit/tests/plans`
+    /// (2026-11-30), and a map's look costs more than to compare them.
     fn further(&self, from: PlaceId, variable: Variable, stride: i64) -> Option<PlaceId> {
         let (next, places) = (self.next[from.0 as usize].as_slice(), self.places.as_slice());
         let mut number = 0;
@@ -149,10 +154,10 @@ impl Addresses {
         None
     }
 
-    /// Of the terms of an index that of the outermost loop from a depth on: its variable, its stride in the base's units,
-    /// and the depth behind it. Terms are few and have depths of their own, so that to look through them again for each
-    /// is less than to sort them.
-    fn outermost(&self, unit: i64, index: &Index, from: u32) -> Option<(Variable, i64, u32)> {
+    /// Of the terms of an index that of the outermost loop from a depth on. Each has a depth of its own, so that n of
+    /// them are found in order by n + 1 looks through all. They are no more than the loops around the access, and for
+    /// so few that is less than to sort them.
+    fn outermost(&self, unit: i64, index: &Index, from: u32) -> Option<Outermost> {
         let (terms, depths) = (index.terms.as_slice(), self.depths.as_slice());
         let mut found = None;
         let mut least = u32::MAX;
@@ -181,12 +186,10 @@ impl Addresses {
     /// Where an index of the kernel stands: its place and its distance from it, in bytes (affine values: in units). A
     /// run-time row is not counted.
     pub fn locate(&self, base: Base, index: &Index) -> (PlaceId, i64) {
-        let mut id = self.roots[self.root(base)].expect("a base of the kernel's accesses");
-        let (unit, mut depth) = (self.unit(base), 0);
-        while let Some((variable, stride, behind)) = self.outermost(unit, index, depth) {
-            depth = behind;
-            id = self.further(id, variable, stride).expect("a place of the kernel's accesses");
-        }
+        let root = self.roots[self.root(base)].expect("a base of the kernel's accesses");
+        let unit = self.unit(base);
+        let (id, lacking) = self.walk((root, 0), unit, index);
+        assert!(lacking.is_none(), "a place of the kernel's accesses");
         (id, index.offset * unit)
     }
 

@@ -76,6 +76,7 @@ pub struct TermId(pub u32);
 
 impl TermId {
     /// The position.
+    // Walks over terms are full of it, and in debug builds it is a call otherwise.
     #[inline(always)]
     pub fn index(self) -> usize {
         self.0 as usize
@@ -124,7 +125,7 @@ pub enum Term {
 }
 
 impl Term {
-    /// The operands. Asked for by every walk over terms.
+    /// The operands, in a list without memory of its own: every walk over terms asks for them.
     pub fn operands(&self) -> Few<TermId, 3> {
         match *self {
             Term::Load { .. } | Term::Constant(_) | Term::Position(_) | Term::Root(_) => Few::new(),

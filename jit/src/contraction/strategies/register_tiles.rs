@@ -41,12 +41,12 @@ pub fn candidates(
     // m.
     let mut shapes = Vec::new();
     for (contraction, swapped) in [(&contraction, false), (&exchanged, true)] {
-        let whole = Whole::of(contraction);
+        let common = Common::of(contraction);
         for (vector, fold) in contraction.forms() {
             if quads && fold.is_some() {
                 continue;
             }
-            let shape = Shape::new(contraction, swapped, vector, fold, whole, target);
+            let shape = Shape::new(contraction, swapped, vector, fold, common, target);
             let in_panels = if quads || target.lanes >= SQUARE_LANES { shape.in_panels() } else { None };
             shapes.push(shape);
             shapes.extend(in_panels);
@@ -97,7 +97,6 @@ pub enum RightReads {
 type Sizes = Few<usize, 4>;
 
 /// A tile: rows by vectors, and the places of its rows along their axes. The cycles are those of all tiles.
-#[derive(Clone)]
 struct Tile {
     cycles: f64,
     vectors: usize,
@@ -108,9 +107,9 @@ struct Tile {
     in_panels: bool,
 }
 
-/// What does not depend on what runs along the lanes.
+/// What all forms of a contraction have in common: it does not depend on what runs along the lanes.
 #[derive(Clone, Copy)]
-struct Whole {
+struct Common {
     /// Elements of the right operand.
     right: usize,
     /// Whether it takes long enough that several threads should share it.
@@ -119,15 +118,15 @@ struct Whole {
     rows_outweigh: bool,
 }
 
-impl Whole {
-    fn of(contraction: &Contraction) -> Whole {
+impl Common {
+    fn of(contraction: &Contraction) -> Common {
         let axes = contraction.axes.as_slice();
         let extents: Vec<usize> = axes.iter().map(|a| a.extent).collect();
         let right: usize = axes.iter().filter(|a| a.right != 0).map(|a| a.extent).product();
         // About: a left operand whose windows overlap has fewer elements than places, and is small beside the products.
         let results: usize = axes.iter().filter(|a| !a.reduce).map(|a| a.extent).product();
         let bytes = size_of::<f32>() * (right + results);
-        Whole {
+        Common {
             right,
             is_long: worth_sharing(SHARED, contraction.flops(), bytes as u64),
             rows_outweigh: contraction.left_elements(&extents) > right,
@@ -141,7 +140,7 @@ struct Shape<'a> {
     contraction: &'a Contraction,
     swapped: bool,
     target: &'a Target,
-    whole: Whole,
+    common: Common,
     vector: Option<usize>,
     fold: Option<usize>,
     /// Places of the vector axis in one register: the lanes, or 1 where sums are folded.
@@ -168,14 +167,14 @@ struct Shape<'a> {
 }
 
 impl<'a> Shape<'a> {
-    /// Of ten of them the tiles of one are looked at, so that making one is little: in plain loops, as steps of iterators
-    /// are several calls each in a debug build.
+    /// Most shapes are made only for their lower bound ([`Shape::least`]). So this goes by plain loops: each step of an
+    /// iterator is several calls in a debug build.
     fn new(
         contraction: &'a Contraction,
         swapped: bool,
         vector: Option<usize>,
         fold: Option<usize>,
-        whole: Whole,
+        common: Common,
         target: &'a Target,
     ) -> Shape<'a> {
         let axes = contraction.axes.as_slice();
@@ -200,7 +199,7 @@ impl<'a> Shape<'a> {
         // Axes along which both operands move, with a shorter step than that of the farthest row axis: their places lie
         // within the rows, as the groups' channels lie within a pixel.
         let mut interleaved = Vec::new();
-        if farthest > 0 && holds(target.l2_bytes, STAYING, whole.right) {
+        if farthest > 0 && holds(target.l2_bytes, STAYING, common.right) {
             let lies_within = |a: usize| axes[a].left != 0 && axes[a].left.abs() < farthest;
             for &axis in &outer {
                 if lies_within(axis) {
@@ -217,7 +216,7 @@ impl<'a> Shape<'a> {
             contraction,
             swapped,
             target,
-            whole,
+            common,
             vector,
             fold,
             unit: if fold.is_some() { 1 } else { target.lanes },
@@ -296,7 +295,7 @@ impl<'a> Shape<'a> {
         let cut = if by_rows { None } else { self.cut(&chosen.sizes, strip, &levels[..grid], tasks) };
         // Long work in a few tasks is dearer than its cycles: several threads can not share it, unless its rows are cut
         // for that alone.
-        let alone = match (tasks < SHARED && self.whole.is_long, &cut) {
+        let alone = match (tasks < SHARED && self.common.is_long, &cut) {
             (true, None) => ALONE,
             (true, Some(_)) => CUT,
             (false, _) => 1.0,
@@ -330,7 +329,7 @@ impl<'a> Shape<'a> {
         let across = grid.iter().position(|level| Some(level.axis) == self.vector).unwrap_or(grid.len());
         let of_rows = grid_of(&self.contraction.axes, &grid[..across]).1;
         let few = tasks < SHARED;
-        if !self.whole.is_long || !few && (of_rows >= SHARED || !self.whole.rows_outweigh) {
+        if !self.common.is_long || !few && (of_rows >= SHARED || !self.common.rows_outweigh) {
             return None;
         }
         let parts = self.parts(sizes, if few { tasks } else { of_rows });

@@ -245,8 +245,9 @@ impl Assembly {
 
     /// The bytes: code, then constants; with `listing`, the code as text too.
     pub fn encode(self, homes: &Homes, frame: Frame, mut listing: Option<&mut String>) -> Result<Vec<u8>, String> {
-        // The encoder appends to a buffer of its own, of which so many bytes are there.
-        let mut encoder = Encoder::new(64);
+        // The encoder appends to a buffer of its own. Instructions have 5.4 to 6.6 bytes (the kernels of `gpt` and
+        // `hourglass`, 2026-11-30), so that it seldom grows.
+        let mut encoder = Encoder::try_with_capacity(64, 8 * self.items.len()).map_err(|error| error.to_string())?;
         let mut at = 0;
         let mut labels: Vec<Option<usize>> = vec![None; self.labels as usize];
         // Distances that are not known yet: where they stand, and to what; both are relative to the end of their instruction.

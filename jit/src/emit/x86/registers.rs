@@ -35,8 +35,9 @@ pub struct Registers {
     places: Vec<Option<u8>>,
     touched: Vec<u32>,
     stamp: u32,
-    /// A bit for each register that holds a value, and for each that stays as it is.
+    /// A bit for each register: set exactly where `holds` has a value.
     full: u64,
+    /// A bit for each register that stays as it is.
     pinned: u64,
     headers: Vec<Header>,
     /// Where a value would best come into being.
@@ -76,12 +77,14 @@ impl Registers {
     }
 
     /// The register that holds a value.
+    // Asked for several times for each instruction, and in debug builds a call otherwise.
     #[inline(always)]
     pub fn of(&self, id: Id) -> Option<u8> {
         self.places[id.0 as usize]
     }
 
     /// The value in a register.
+    // Asked for several times for each instruction, and in debug builds a call otherwise.
     #[inline(always)]
     pub fn held(&self, register: u8) -> Option<Id> {
         self.holds[register as usize]
@@ -125,7 +128,7 @@ impl Registers {
 
     /// A value is in a register from now on.
     pub fn put(&mut self, register: u8, id: Id) {
-        debug_assert!(self.held(register).is_none() && self.of(id).is_none());
+        debug_assert!(self.held(register).is_none() && self.of(id).is_none() && self.full >> register & 1 == 0);
         self.holds[register as usize] = Some(id);
         self.places[id.0 as usize] = Some(register);
         self.full |= 1 << register;
@@ -134,6 +137,7 @@ impl Registers {
 
     /// A register is free from now on. Says what it held.
     pub fn free(&mut self, register: u8) -> Option<Id> {
+        debug_assert_eq!(self.full >> register & 1 == 1, self.held(register).is_some());
         let id = self.holds[register as usize].take()?;
         self.places[id.0 as usize] = None;
         self.full &= !(1 << register);

@@ -80,8 +80,9 @@ pub struct Values {
     defined: Vec<u32>,
     /// The values that are defined, in order.
     order: Vec<Id>,
-    /// What statements use, one statement's after the other's; where each position's begins.
+    /// What each statement uses, one statement's after the other's, by position.
     used: Vec<Id>,
+    /// By position, where in `used` what its statement uses begins.
     begins: Vec<u32>,
     /// By variable.
     loops: Vec<LoopFacts>,
@@ -285,13 +286,14 @@ impl Values {
         self.used.push(id);
     }
 
-    /// Where what the statement at a position uses stands in the list of all: its operands and the constants that it needs.
+    /// What the statement at a position uses, its operands and the constants that it needs: numbers for
+    /// [`Values::used`].
     pub fn uses_at(&self, position: u32) -> std::ops::Range<usize> {
         let end = self.begins.get(position as usize + 1).map_or(self.used.len(), |&begin| begin as usize);
         self.begins[position as usize] as usize..end
     }
 
-    /// What stands there.
+    /// The value of a number of [`Values::uses_at`].
     pub fn used(&self, number: usize) -> Id {
         self.used[number]
     }
@@ -379,6 +381,7 @@ impl Values {
     }
 
     /// The one of all values that are the same.
+    // Asked for each operand, and in debug builds a call otherwise.
     #[inline(always)]
     pub fn id(&self, value: Value) -> Id {
         self.same[value.0 as usize]

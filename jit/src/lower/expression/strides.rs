@@ -36,15 +36,21 @@ impl Strides {
         }
     }
 
+    fn push(&mut self, value: i64) {
+        assert!(self.length < MOST_AXES, "{} axes", self.length);
+        self.values[self.length] = value;
+        self.length += 1;
+    }
+
     /// Puts a number in front of that at a position.
     ///
     /// # Panics
     /// If there are `MOST_AXES` (14) already, or fewer than `position`.
     pub fn insert(&mut self, position: usize, value: i64) {
-        assert!(position <= self.length && self.length < MOST_AXES, "{} axes", self.length);
-        self.values.copy_within(position..self.length, position + 1);
+        assert!(position <= self.length, "position {position} of {}", self.length);
+        self.push(0);
+        self.values.copy_within(position..self.length - 1, position + 1);
         self.values[position] = value;
-        self.length += 1;
     }
 }
 
@@ -82,9 +88,7 @@ impl FromIterator<i64> for Strides {
     fn from_iter<I: IntoIterator<Item = i64>>(values: I) -> Strides {
         let mut strides = Strides::zeros(0);
         for value in values {
-            assert!(strides.length < MOST_AXES, "{} axes", strides.length);
-            strides.values[strides.length] = value;
-            strides.length += 1;
+            strides.push(value);
         }
         strides
     }

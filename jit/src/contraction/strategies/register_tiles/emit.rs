@@ -328,11 +328,13 @@ impl Tile<'_> {
         let unsigned = unsigned(kernel, self.left, self.right);
         let pairs = self.are_pairs(kernel);
         let (contraction, panels) = (&self.tiling.contraction, self.tiling.panels);
-        let lefts = self.factors(position, self.left, contraction.left, |axis| axis.left, panels[0]);
+        let lefts = match self.converted {
+            Some((rows, first)) => Lefts::Converted { rows, first, position },
+            None => Lefts::Given(self.factors(position, self.left, contraction.left, |axis| axis.left, panels[0])),
+        };
         let rights = self.factors(position, self.right, contraction.right, |axis| axis.right, panels[1]);
-        let lefts = (&lefts, position);
         // Vectors of the left operand by their places.
-        let mut loaded: FxHashMap<(i64, usize), Value> = FxHashMap::default();
+        let mut shared_vectors: FxHashMap<(i64, usize), Value> = FxHashMap::default();
         for step in self.unrolled(kernel.lanes(), position) {
             let mut multiply = |kernel: &mut KernelBuilder, row: usize, vector: usize, left: Value, right: Value| {
                 let sum = &mut sums[row * vectors + vector];
@@ -349,9 +351,9 @@ impl Tile<'_> {
                 for vector in 0..vectors {
                     let right = self.right(kernel, &rights, &step, vector);
                     for row in 0..rows {
-                        let mut left = || self.left(kernel, lefts, &step, row, vector);
+                        let mut left = || self.left(kernel, &lefts, &step, row, vector);
                         let left = match self.tiling.shares {
-                            true => *loaded.entry((self.left_place(&step, row), vector)).or_insert_with(left),
+                            true => *shared_vectors.entry((self.left_place(&step, row), vector)).or_insert_with(left),
                             false => left(),
                         };
                         multiply(kernel, row, vector, left, right);
@@ -362,14 +364,14 @@ impl Tile<'_> {
                 // in one.
                 let loaded: Vec<Value> = (0..vectors).map(|v| self.right(kernel, &rights, &step, v)).collect();
                 for row in 0..rows {
-                    let left = self.left(kernel, lefts, &step, row, 0);
+                    let left = self.left(kernel, &lefts, &step, row, 0);
                     for (vector, &right) in loaded.iter().enumerate() {
                         multiply(kernel, row, vector, left, right);
                     }
                 }
             } else {
                 // A tile of 2 x 6: the other way round.
-                let loaded: Vec<Value> = (0..rows).map(|r| self.left(kernel, lefts, &step, r, 0)).collect();
+                let loaded: Vec<Value> = (0..rows).map(|r| self.left(kernel, &lefts, &step, r, 0)).collect();
                 for vector in 0..vectors {
                     let right = self.right(kernel, &rights, &step, vector);
                     for (row, &left) in loaded.iter().enumerate() {
@@ -413,20 +415,17 @@ impl Tile<'_> {
     }
 
     /// The factor of a row, for one vector of the results where it varies along them.
-    fn left(
-        &self,
-        kernel: &mut KernelBuilder,
-        (from, position): (&Factors, &Position),
-        step: &Step,
-        row: usize,
-        vector: usize,
-    ) -> Value {
-        if let Some((rows, first)) = self.converted {
-            let places: Vec<_> = step.place.iter().chain(&self.rows[row]).copied().collect();
-            let index = self.tiling.converted.place(self.tiling, (rows, first), position, &places);
-            return kernel.splat(rows.buffer, index);
+    fn left(&self, kernel: &mut KernelBuilder, from: &Lefts<'_>, step: &Step, row: usize, vector: usize) -> Value {
+        match *from {
+            Lefts::Given(ref factors) => {
+                self.operand(kernel, factors, [&step.place, &self.rows[row]], step.active, vector)
+            }
+            Lefts::Converted { rows, first, position } => {
+                let places: Vec<_> = step.place.iter().chain(&self.rows[row]).copied().collect();
+                let index = self.tiling.converted.place(self.tiling, (rows, first), position, &places);
+                kernel.splat(rows.buffer, index)
+            }
         }
-        self.operand(kernel, from, [&step.place, &self.rows[row]], step.active, vector)
     }
 
     /// The factors of a vector of the results.
@@ -494,6 +493,14 @@ struct Step {
     place: Displacement,
     /// The places along the folded axis, if there is one.
     active: usize,
+}
+
+/// The factors of a tile's rows at a position.
+enum Lefts<'a> {
+    /// Read as the left operand lies, or from its panels.
+    Given(Factors),
+    /// Read from the copies of a task's rows, which were made at the position `first`.
+    Converted { rows: &'a Side, first: &'a Position, position: &'a Position },
 }
 
 /// One side of the contraction, as it is read.

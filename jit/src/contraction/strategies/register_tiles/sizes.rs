@@ -176,9 +176,11 @@ impl Shape<'_> {
     }
 }
 
-/// Different places, in order, at each step along an axis: those that differ, in order. Without iterators, each step of
-/// which is several calls in a debug build: this is done for each number of rows of each product.
+/// Different places, in order, at each step along an axis: those that differ, in order. There is a place at least, and
+/// the stride is not negative. The places of each step are merged into those so far, and not a set of all made: this is
+/// done for each number of rows of each product.
 fn moved_along(places: &[i64], size: usize, stride: i64) -> Vec<i64> {
+    debug_assert!(!places.is_empty() && stride >= 0, "{places:?}, steps of {stride}");
     let mut moved = places.to_vec();
     let (mut start, mut by) = (0, 0);
     for _ in 1..size {
