@@ -33,9 +33,11 @@ pub fn rows_of_steps(body: &Graph) -> Option<usize> {
 pub fn row_sums(graph: &Graph, parts: impl Fn(usize) -> usize) -> Cow<'_, Graph> {
     // For each body its parts, and which of its updates are such sums.
     let of_body = |body: &Graph| {
-        let parts = rows_of_steps(body).map_or(1, &parts);
+        let rows = rows_of_steps(body);
+        let parts = rows.map_or(1, &parts);
+        let rows = rows.filter(|rows| parts > 1 && rows.is_multiple_of(parts));
         let uses = body.use_counts();
-        let sums = (0..body.updates.len()).map(|update| sum(body, &uses, update).filter(|_| parts > 1)).collect();
+        let sums = (0..body.updates.len()).map(|update| sum(body, &uses, update, rows?)).collect();
         (parts, sums)
     };
     let sums: Vec<(usize, Vec<Option<Sum>>)> = graph.bodies.iter().map(of_body).collect();
@@ -94,8 +96,8 @@ struct Sum {
     others: Vec<NodeId>,
 }
 
-/// That of an update, where nothing else looks at any of it.
-fn sum(body: &Graph, uses: &[usize], update: usize) -> Option<Sum> {
+/// That of an update, over so many rows, where nothing else looks at any of it.
+fn sum(body: &Graph, uses: &[usize], update: usize, rows: usize) -> Option<Sum> {
     let added = body.updates[update].node;
     let state = body.inputs[body.updates[update].input].node;
     let (Op::Binary(BinaryOp::Add), &[a, b]) = (&body.node(added).op, &body.node(added).inputs[..]) else {
@@ -114,8 +116,11 @@ fn sum(body: &Graph, uses: &[usize], update: usize) -> Option<Sum> {
     let Op::Reduce { op: ReduceOp::Sum, axes } = body.node(sum).op else { return None };
     let is_alone = others.iter().chain([&sum]).all(|id| uses[id.index()] == 1);
     let rank = |id: NodeId| body.shape(id).rank();
-    let fits = others.iter().map(|&id| rank(id)).max().max(Some(rank(body.node(sum).inputs[0]))) < Some(MAX_RANK);
-    (is_alone && axes.contains(0) && fits).then_some(Sum { sum, others })
+    let summed = body.node(sum).inputs[0];
+    let fits = others.iter().map(|&id| rank(id)).max().max(Some(rank(summed))) < Some(MAX_RANK);
+    // What is outermost may be no batch: a weight's rows, heads before the rows.
+    let is_of_rows = axes.contains(0) && body.shape(summed).dim(0) == rows;
+    (is_alone && is_of_rows && fits).then_some(Sum { sum, others })
 }
 
 /// A body whose sums are added up by parts.
