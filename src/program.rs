@@ -34,7 +34,7 @@ use std::sync::Arc;
 
 use kiln_graph::indices::{IndexError, IndexRule, index_rule};
 use kiln_graph::{Element, Elements, Role, Violation, verify};
-use kiln_jit::{CompileError, CompileOptions, RunError, Session, StateError, States};
+use kiln_jit::{Arena, CompileError, CompileOptions, RunError, Session, StateError, States};
 use kiln_rt::{Pool, ThreadsError};
 use ndarray::{ArrayD, ArrayRef, Dimension};
 
@@ -175,9 +175,9 @@ impl Compiled {
 
     fn in_pool(graph: &Graph, pool: Arc<Pool>) -> Result<Compiled, ProgramError> {
         verify(graph)?;
-        let program = Arc::new(Program::compile(&optimize(graph), &CompileOptions::default())?);
+        let plan = CompileOptions::default().plan(&optimize(graph))?;
         let mut states = States::new();
-        let session = Session::new(program, &mut states, pool)?;
+        let session = Session::of_plan::<ProgramError>(plan, &mut states, Arena::new(), false, pool)?;
         let mut names = HashMap::new();
         for input in &graph.inputs {
             let kind = if input.role == Role::State { NameKind::State } else { NameKind::Input };
