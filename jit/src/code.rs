@@ -554,7 +554,7 @@ fn run_rows(looped: &Loop, rows: &Rows, pointers: &[*mut u8], flush_denormal: bo
                 // others.
                 for place in (0..step.tasks).step_by(rows.parts) {
                     // SAFETY: as for `call`. No part writes in any iteration what another one touches: that is proved
-                    // for these arguments (`without_arena`), so that shares need not wait for each other.
+                    // for these arguments (`binding::rows`), so that shares need not wait for each other.
                     unsafe { (step.entry)(arguments, place + start, place + end) }
                 }
             }

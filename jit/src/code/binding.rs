@@ -126,12 +126,8 @@ impl Sequence {
 /// Where the buffers of a call lie, by its kernel.
 fn places(function: &Function, call: &BoundCall, used: &[usize]) -> Vec<Moving> {
     let declared = function.buffers.iter().zip(&call.arguments).enumerate();
-    let place = declared.map(|(position, (declared, &(memory, _)))| Moving {
-        origin: memory.origin(used),
-        by: call.moves.get(position).copied().unwrap_or_default(),
-        elements: declared.elements,
-        size: declared.element.bytes(),
-        written: declared.access != Access::Read,
+    let place = declared.map(|(position, (declared, &(memory, _)))| {
+        Moving::of(declared, memory.origin(used), call.moves.get(position).copied().unwrap_or_default())
     });
     place.collect()
 }

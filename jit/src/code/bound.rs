@@ -96,6 +96,6 @@ pub struct BoundLoop {
     /// run one after the other. If it is proved that parts are apart in all calls and iterations, threads take parts
     /// through the whole loop.
     pub in_rows: Vec<usize>,
-    /// By how many threads.
+    /// How many threads take parts.
     pub shares: usize,
 }

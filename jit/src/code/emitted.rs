@@ -26,14 +26,14 @@ pub enum CodeError {
 /// So many kernels are worth a thread of their own.
 const KERNELS_PER_THREAD: usize = 8;
 
-/// What the tasks of a kernel touch, and its parts of rows, where it is called by these.
+/// What the tasks of a kernel touch, and its parts of rows, if it is called by parts.
 pub(super) struct Touching {
     pub(super) tasks: Footprints,
     pub(super) rows: Option<RowFootprints>,
 }
 
-/// The machine code of each kernel, checked first, and what its tasks touch, and its parts of rows where it is called by
-/// these; the work is shared among the machine's processors.
+/// The machine code of each kernel, checked first, with what is [touched](Touching); `in_rows` says which kernels are
+/// called by parts of rows. The work is shared among the machine's processors.
 pub(super) fn emit(
     kernels: &[&Kernel],
     in_rows: &[bool],

@@ -1,6 +1,6 @@
 //! Calls that run several times, with buffers that move on in between. It knows where buffers lie; it knows no kernel.
 
-use super::Origin;
+use super::{Access, Buffer, Origin};
 
 /// Where a buffer lies in its memory, in a loop.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -38,6 +38,14 @@ pub struct Moving {
     pub size: usize,
     /// Whether the call writes it.
     pub written: bool,
+}
+
+impl Moving {
+    /// An argument for a buffer of a kernel.
+    pub fn of(buffer: &Buffer, origin: Origin, by: Move) -> Moving {
+        let written = buffer.access != Access::Read;
+        Moving { origin, by, elements: buffer.elements, size: buffer.element.bytes(), written }
+    }
 }
 
 /// Origins that stand for those of all iterations: buffers that do not overlap in one of them, do not in any. Nothing where

@@ -106,25 +106,37 @@ pub fn share_memory(memory: &[Piece], calls: &[Draft], intervals: &mut [Option<I
     owner
 }
 
-/// Keeps what a loop touches from its first call to its last one, where threads take parts of its rows through all
-/// iterations: one may still read what another one would have written over. `owner` is of [`share_memory`].
-pub fn apart_in_loops(
-    calls: &[Draft],
-    owner: &[usize],
-    intervals: &mut [Option<Interval>],
-    is_cut: impl Fn(usize) -> bool,
-) {
+/// Which memory a loop touches.
+pub struct Touched {
+    /// The first of its calls, and the last one.
+    calls: (usize, usize),
+    /// The pieces.
+    pieces: Vec<usize>,
+}
+
+/// What each loop touches, in the order of their calls; `owner` is of [`share_memory`].
+pub fn touched(calls: &[Draft], owner: &[usize]) -> Vec<Touched> {
     let mut first = 0;
+    let mut loops = Vec::new();
     for looped in calls.chunk_by(|a, b| a.in_loop == b.in_loop) {
         let last = first + looped.len() - 1;
-        if looped[0].in_loop.is_some_and(&is_cut) {
-            for storage in looped.iter().flat_map(|call| &call.lowered.arguments) {
-                if let Some(interval) = intervals[owner[storage.0 as usize]].as_mut() {
-                    (interval.from, interval.to) = (interval.from.min(first), interval.to.max(last));
-                }
-            }
+        if looped[0].in_loop.is_some() {
+            let all = looped.iter().flat_map(|call| &call.lowered.arguments);
+            loops
+                .push(Touched { calls: (first, last), pieces: all.map(|storage| owner[storage.0 as usize]).collect() });
         }
         first = last + 1;
+    }
+    loops
+}
+
+/// Keeps what a loop touches from its first call to its last one, where threads take parts of its rows through all
+/// iterations: one may still read what another one would have written over.
+pub fn keep_apart(Touched { calls, pieces }: &Touched, intervals: &mut [Option<Interval>]) {
+    for &piece in pieces {
+        if let Some(interval) = intervals[piece].as_mut() {
+            (interval.from, interval.to) = (interval.from.min(calls.0), interval.to.max(calls.1));
+        }
     }
 }
 

@@ -22,7 +22,7 @@ use super::pieces::Memory;
 use super::scans::{Scan, repeated};
 use super::split::{Exchanged, levels};
 use crate::contraction::Recipe;
-use crate::cost::cache::holds;
+use crate::cost::cache::share;
 use crate::cost::params::sharing::ROWS_READ;
 use crate::cost::sharing::row_parts;
 use crate::layout::Layout;
@@ -62,6 +62,7 @@ pub fn drafts(
         memory,
         described,
         memo: Memo::default(),
+        read_by_all: HashMap::new(),
         list: Vec::new(),
         loops: Vec::new(),
     };
@@ -97,6 +98,8 @@ struct Lowering<'a, 'r> {
     memory: Memory,
     described: Vec<Option<Box<Described>>>,
     memo: Memo,
+    /// Where rows are cut: the right operands of the products so far, with their bytes.
+    read_by_all: HashMap<Storage, usize>,
     list: Vec<Draft>,
     loops: Vec<Looped>,
 }
@@ -206,9 +209,20 @@ impl Lowering<'_, '_> {
             lower::lower_contraction(name, expression, [left, right], rounded, recipe, &scratch, self.target)
         };
         let mut lowered = self.memo.once(&mut self.memory, (name, key), expression, &others, |_| lower(&recipe));
-        // Each thread reads all of the right operand for its rows, where strips would be shared out.
-        if self.parts > 1 && holds(self.target.l2_bytes, ROWS_READ, contracting.problem.operands[1].shape.elements()) {
-            let (cut, stages) = recipe.in_row_parts(self.parts, self.target);
+        // What is computed of constants alone comes before the loop.
+        let operands = &contracting.problem.operands;
+        if self.parts == 1 || operands.iter().all(|operand| operand.invariant) {
+            return lowered;
+        }
+        // Each thread reads all of the right operands for its rows, where strips would be shared out: those of a whole
+        // step have to stay together. A loop of which one call is not cut, is not.
+        self.read_by_all.insert(right.storage, operands[1].element.bytes() * operands[1].shape.elements());
+        if self.read_by_all.values().sum::<usize>() > share(self.target.l2_bytes, ROWS_READ) {
+            self.parts = 1;
+            return lowered;
+        }
+        let (cut, stages) = recipe.in_row_parts(self.parts, self.target);
+        if stages.contains(&true) {
             let kernels = lowered.iter_mut().zip(lower(&cut)).zip(stages);
             kernels.filter(|(_, cut)| *cut).for_each(|((lowered, cut), _)| lowered.take_rows_of(cut));
         }

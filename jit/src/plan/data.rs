@@ -7,7 +7,7 @@ use kiln_graph::{Role, Type};
 
 use super::choices::Contracted;
 pub use crate::kernel::Move;
-use crate::kernel::{Access, Kernel, Moving, Origin};
+use crate::kernel::{Kernel, Moving, Origin};
 use crate::layout::Layout;
 use crate::target::EmitterKind;
 
@@ -77,15 +77,12 @@ impl Plan {
     /// Where the buffers of a call lie.
     pub(crate) fn places(&self, call: &Call) -> Vec<Moving> {
         let buffers = self.kernels[call.kernel].buffers.iter().zip(&call.arguments).enumerate();
-        let place = buffers.map(|(position, (buffer, &slot))| Moving {
-            origin: match self.slots[slot].location {
+        let place = buffers.map(|(position, (buffer, &slot))| {
+            let origin = match self.slots[slot].location {
                 Location::Arena { offset } => Origin { memory: 0, byte: offset },
                 Location::State { input } => Origin { memory: 1 + input, byte: 0 },
-            },
-            by: call.moves.get(position).copied().unwrap_or_default(),
-            elements: buffer.elements,
-            size: buffer.element.bytes(),
-            written: buffer.access != Access::Read,
+            };
+            Moving::of(buffer, origin, call.moves.get(position).copied().unwrap_or_default())
         });
         place.collect()
     }

@@ -9,11 +9,11 @@ use std::sync::Arc;
 use kiln_graph::{Graph, NodeId, Role};
 use rustc_hash::{FxBuildHasher, FxHashMap};
 
-use super::arena::{apart_in_loops, intervals, offsets, share_memory};
+use super::arena::{intervals, keep_apart, offsets, share_memory, touched};
 use super::choices::Recipes;
 use super::data::{Argument, Call, Exchange, Location, Loop, Plan, Slot};
 use super::drafts::{Draft, Drafts, Looped};
-use super::pieces::Purpose;
+use super::pieces::{Piece, Purpose};
 use super::split::{Exchanged, OfShard, of_shard};
 use super::{invariant, prepack};
 use crate::cost::sharing::worth_sharing;
@@ -34,12 +34,14 @@ pub fn schedule(graph: &Graph, drafts: Drafts, exchanges: &[Exchanged], recipes:
     let mut intervals = intervals(pieces, &drafts, prologue, &levels);
     let owner = share_memory(pieces, &drafts, &mut intervals);
     let parts: Vec<usize> = (0..loops.len()).map(|number| parts(&drafts, number, loops[number])).collect();
-    apart_in_loops(&drafts, &owner, &mut intervals, |number| parts[number] > 1);
-    let (offsets, invariant_bytes, arena_bytes) = offsets(pieces, &intervals, prologue);
-    let slots = pieces
-        .iter()
-        .zip(offsets)
-        .map(|(piece, offset)| {
+    let in_loops = touched(&drafts, &owner);
+    // Gives the plan's pieces of memory places, those of loops that are cut apart.
+    let lay_out = |plan: &mut Plan| {
+        let mut intervals = intervals.clone();
+        let cut = in_loops.iter().zip(&plan.loops).filter(|(_, looped)| looped.parts > 1);
+        cut.for_each(|(touched, _)| keep_apart(touched, &mut intervals));
+        let (offsets, invariant_bytes, arena_bytes) = offsets(pieces, &intervals, prologue);
+        let slot = |(piece, offset): (&Piece, usize)| {
             let location = match piece.purpose {
                 Purpose::State(input) => Location::State { input },
                 Purpose::Temporary | Purpose::Input | Purpose::Output | Purpose::Given | Purpose::Taken(_) => {
@@ -47,8 +49,10 @@ pub fn schedule(graph: &Graph, drafts: Drafts, exchanges: &[Exchanged], recipes:
                 }
             };
             Slot { location, elements: piece.elements, size: piece.size }
-        })
-        .collect();
+        };
+        plan.slots = pieces.iter().zip(offsets).map(slot).collect();
+        (plan.invariant_bytes, plan.arena_bytes) = (invariant_bytes, arena_bytes);
+    };
     let argument = |name: &str, role: Role, node: NodeId| {
         let Located { storage, layout, .. } = memory.place(node);
         // What lies in another piece's memory is named by that one's slot; a piece without an interval has no offset of
@@ -69,9 +73,9 @@ pub fn schedule(graph: &Graph, drafts: Drafts, exchanges: &[Exchanged], recipes:
         states_of_shard,
         exchanges: Vec::new(),
         contractions: recipes.finish(),
-        slots,
-        invariant_bytes,
-        arena_bytes,
+        slots: Vec::new(),
+        invariant_bytes: 0,
+        arena_bytes: 0,
         inputs: graph.inputs.iter().map(|input| argument(&input.name, input.role, input.node)).collect(),
         outputs: graph.outputs.iter().map(|output| argument(&output.name, Role::Data, output.node)).collect(),
     };
@@ -113,7 +117,13 @@ pub fn schedule(graph: &Graph, drafts: Drafts, exchanges: &[Exchanged], recipes:
         in_rows.push(cut.filter(|_| parts > 1));
     }
     plan.kernels = kernels.list.into_iter().map(Arc::unwrap_or_clone).collect();
-    take_row_parts(&mut plan, in_rows);
+    lay_out(&mut plan);
+    // Memory that is kept apart for nothing would be larger than it need be. Elsewhere it may lie otherwise then, and
+    // what was proved is proved again.
+    while refuse_row_parts(&mut plan, &in_rows) {
+        lay_out(&mut plan);
+    }
+    take_row_parts(&mut plan, &in_rows);
     plan.exchanges = exchanges.iter().map(|exchange| timed(&plan, *exchange)).collect();
     plan
 }
@@ -126,20 +136,27 @@ fn parts(drafts: &[Draft], number: usize, Looped { iterations, parts }: Looped) 
     if is_cut && worth_sharing(parts, all(|lowered| lowered.weight), all(|lowered| lowered.bytes)) { parts } else { 1 }
 }
 
-/// Takes the kernels that compute the calls of loops in parts of rows, where it is proved that these are apart; behind
-/// the other kernels, so that a program of one thread can do without.
-fn take_row_parts(plan: &mut Plan, in_rows: Vec<Option<Arc<Kernel>>>) {
-    for number in 0..plan.loops.len() {
-        let Loop { calls, iterations, parts } = plan.loops[number].clone();
+/// Leaves loops whole of whose parts of rows it is not proved that they are apart; whether there are such.
+fn refuse_row_parts(plan: &mut Plan, in_rows: &[Option<Arc<Kernel>>]) -> bool {
+    let is_refused = |Loop { calls, iterations, parts }: &Loop| {
         let cut = in_rows[calls.clone()].iter().flatten();
         let footprints: Vec<RowFootprints> = cut.map(|kernel| RowFootprints::of(kernel)).collect();
         let places = plan.calls[calls.clone()].iter().map(|call| plan.places(call));
         let of_calls: Vec<(&RowFootprints, Vec<Moving>)> = footprints.iter().zip(places).collect();
-        if parts == 1 || footprints.len() < calls.len() || apart_rows(&of_calls, iterations) != Some(parts) {
-            plan.loops[number].parts = 1;
-            continue;
-        }
-        for call in calls {
+        footprints.len() < calls.len() || apart_rows(&of_calls, *iterations) != Some(*parts)
+    };
+    let cut = (0..plan.loops.len()).filter(|&number| plan.loops[number].parts > 1);
+    let refused: Vec<usize> = cut.filter(|&number| is_refused(&plan.loops[number])).collect();
+    refused.iter().for_each(|&number| plan.loops[number].parts = 1);
+    !refused.is_empty()
+}
+
+/// Takes the kernels that compute the calls of loops in parts of rows; behind the other kernels, so that a program of one
+/// thread can do without.
+fn take_row_parts(plan: &mut Plan, in_rows: &[Option<Arc<Kernel>>]) {
+    for number in 0..plan.loops.len() {
+        let Loop { calls, parts, .. } = plan.loops[number].clone();
+        for call in calls.filter(|_| parts > 1) {
             let kernel = in_rows[call].as_deref().expect("each call is cut");
             let known = plan.kernels.iter().position(|other| other == kernel);
             plan.calls[call].in_rows = known.or(Some(plan.kernels.len()));

@@ -4,9 +4,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use kiln_graph::layers::recurrent::{Recurrence, Stacking, Weights, recurrent};
+use kiln_graph::passes::mix;
 use kiln_graph::{Builder, DType, Graph, Mode, Role, Type, optimize};
 use kiln_jit::plan::{Call, Loop, Move, Plan, plan};
-use kiln_jit::{CompileOptions, Program, Session, States, Target};
+use kiln_jit::{Arena, CompileOptions, Program, Session, States, Target};
 use kiln_rt::Pool;
 use ndarray::{ArrayD, IxDyn};
 
@@ -241,15 +242,120 @@ fn large_weights_are_not_read_by_all_threads() {
     }
 }
 
+/// Two weights of a step have to stay in the cache together, one that is read twice once.
+#[test]
+fn weights_of_a_step_stay_together() {
+    let of = |weights: usize, products: usize| {
+        let g = Builder::new("weights");
+        let [x, s] = [g.input("x", [20, 24, 32]), g.input("s", [24, 32])];
+        let body = g.body("step");
+        let (row, state) = (body.input("x", [24, 32]), body.state("s", Type::f32([24, 32])));
+        let inner: Vec<_> = (0..weights).map(|i| body.state(&format!("w{i}"), Type::f32([32, 32]))).collect();
+        let new = (0..products).fold(row, |sum, i| (sum + state).matmul(inner[i % weights]).tanh());
+        body.carry(state, new);
+        body.output("rows", new);
+        let outer: Vec<_> = (0..weights).map(|i| g.state(&format!("w{i}"), Type::f32([32, 32]))).collect();
+        let results = g.scan(body, &[vec![x, s], outer].concat(), 20, false);
+        g.output("last", results[0]);
+        optimize(&g.finish().unwrap())
+    };
+    // A weight has 4 KiB, half of the cache may be filled.
+    for (weights, products, least) in [(1, 1, 8 << 10), (2, 2, 16 << 10), (1, 2, 8 << 10)] {
+        let graph = of(weights, products);
+        for (l2_bytes, expected) in [(least, 4), (least - 1024, 1)] {
+            let plan = plan(&graph, &Target { l2_bytes, ..Target::with_lanes(8) }, &HashMap::new()).unwrap();
+            assert_eq!(parts(&plan), [expected], "{weights} weights, {l2_bytes} bytes\n{plan}");
+        }
+    }
+}
+
+/// A step that reads other rows is not taken by parts, and its memory is as large as that of one that never could be: 24
+/// rows need no more than 25, which nothing cuts.
+#[test]
+fn loops_that_are_not_cut_keep_nothing_apart() {
+    let of = |rows: usize| {
+        let g = Builder::new("turned");
+        let [x, s, w] = [g.input("x", [20, rows, 32]), g.input("s", [rows, 32]), g.input("w", [32, 32])];
+        let body = g.body("step");
+        let (row, state) = (body.input("x", [rows, 32]), body.state("s", Type::f32([rows, 32])));
+        let weight = body.state("w", Type::f32([32, 32]));
+        let first = (state + row).matmul(weight * 0.05).tanh();
+        let new = (0..4).fold(first, |sum, _| sum.reverse(0).matmul(weight * 0.05).tanh());
+        body.carry(state, new);
+        body.output("rows", new);
+        let results = g.scan(body, &[x, s, w], 20, false);
+        g.output("rows", results[1]);
+        optimize(&g.finish().unwrap())
+    };
+    let [cut, whole] = [24, 25].map(|rows| planned(&of(rows)));
+    assert_eq!([parts(&cut), parts(&whole)], [[1], [1]], "{cut}");
+    assert!(cut.arena_bytes <= whole.arena_bytes, "{cut}\n{whole}");
+    run::check_plan("turned", &of(24), &cut);
+}
+
+/// Values around 0.
+fn value(shape: &[usize], number: u32) -> ArrayD<f32> {
+    let element = |i: usize| kiln_rt::random::uniform(3, 0, number, i as u64) - 0.5;
+    ArrayD::from_shape_vec(IxDyn(shape), (0..shape.iter().product()).map(element).collect()).unwrap()
+}
+
+/// Steps whose products take bf16 give the same bits by parts.
+#[test]
+fn steps_in_bf16_give_the_same_bits_by_parts() {
+    for step in STEPS {
+        let graph = optimize(&mix(&graph(step, 20, [24, 32, 48], true)));
+        let plan = CompileOptions::default().plan(&graph).unwrap();
+        let alone = bits(&graph, &plan, 1);
+        for threads in [2, 3] {
+            assert_eq!(bits(&graph, &plan, threads), alone, "{step:?}, {threads} threads\n{plan}");
+        }
+    }
+}
+
+/// Forks of a session run a loop by parts at once, each over its own data, and one that is timed gives the same.
+#[test]
+fn forks_run_a_loop_by_parts_at_once() {
+    let (of_x, batch) = ([20, 24, 8], 24);
+    let graph = graph(Recurrence::Lstm, 20, [batch, 8, 48], false);
+    let plan = CompileOptions::default().plan(&graph).unwrap();
+    assert_eq!(parts(&plan), [4], "{plan}");
+    let program = Arc::new(Program::from_plan(plan).unwrap());
+    let session = |states: &mut States, threads: usize| {
+        Session::new(program.clone(), states, Arc::new(Pool::new(threads))).unwrap()
+    };
+    let mut states = States::new();
+    let (mut alone, mut first) = (session(&mut states, 1), session(&mut states, 2));
+    for (number, input) in graph.inputs.iter().enumerate().filter(|(_, input)| input.role == Role::State) {
+        states.write(&input.name, value(graph.shape(input.node).dims(), number as u32).view()).unwrap();
+    }
+    let x = program.input("x").unwrap();
+    let last = |session: &Session| session.output(1).iter().map(|x| x.to_bits()).collect::<Vec<u32>>();
+    let run = |session: &mut Session, seed: u32, states: &States| {
+        session.write_input_f32(x, value(&of_x, seed).view()).unwrap();
+        session.run_shared(states).unwrap();
+        last(session)
+    };
+    let expected = [100, 200, 300].map(|seed| (seed, run(&mut alone, seed, &states)));
+    first.write_input_f32(x, value(&of_x, 100).view()).unwrap();
+    first.run_timed(&mut states).unwrap();
+    assert_eq!(last(&first), expected[0].1, "timed before a run");
+    std::thread::scope(|scope| {
+        for (seed, expected) in &expected {
+            let (mut fork, states) = (first.fork(), &states);
+            fork.attach(Arena::new()).unwrap();
+            scope.spawn(move || (0..20).for_each(|_| assert_eq!(&run(&mut fork, *seed, states), expected)));
+        }
+    });
+    assert_eq!(run(&mut first, 200, &states), expected[1].1);
+    first.run_timed(&mut states).unwrap();
+    assert_eq!(last(&first), expected[1].1, "timed behind a run");
+}
+
 /// The last states and the new weights that a plan gives by its code.
 fn bits(graph: &Graph, plan: &Plan, threads: usize) -> Vec<Vec<u32>> {
     let program = Arc::new(Program::from_plan(plan.clone()).unwrap());
     let mut states = States::new();
     let mut session = Session::new(program.clone(), &mut states, Arc::new(Pool::new(threads))).unwrap();
-    let value = |shape: &[usize], number: u32| {
-        let element = |i: usize| kiln_rt::random::uniform(3, 0, number, i as u64) - 0.5;
-        ArrayD::from_shape_vec(IxDyn(shape), (0..shape.iter().product()).map(element).collect()).unwrap()
-    };
     for (number, input) in graph.inputs.iter().enumerate() {
         let ty = graph.ty(input.node);
         assert_eq!(ty.dtype, DType::F32);
