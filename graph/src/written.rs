@@ -48,6 +48,33 @@ pub fn alike<'g, const K: usize>(is_float: bool, operands: [(Elements, Value<'g>
     }
 }
 
+/// A number that a body computes with, as Rust has it.
+pub trait Number: Copy {
+    /// Whether it may have a fraction.
+    const IS_FLOAT: bool;
+}
+
+macro_rules! numbers {
+    ($is_float:literal: $($number:ty)*) => {$(
+        impl Number for $number {
+            const IS_FLOAT: bool = $is_float;
+        }
+    )*};
+}
+
+numbers! { true: f32 f64 }
+numbers! { false: i8 i16 i32 i64 i128 isize u8 u16 u32 u64 u128 usize }
+
+/// Whether a number is of a type that has fractions.
+pub const fn is_float<T: Number>(_number: T) -> bool {
+    T::IS_FLOAT
+}
+
+/// [`is_float`] of what a closure would give, which is not called: in a constant it could not be.
+pub const fn is_float_of<T: Number, F: Fn() -> T>(_number: &F) -> bool {
+    T::IS_FLOAT
+}
+
 /// Operators between values, and between a value and a number on either side.
 macro_rules! operators {
     ($($operator:tt $both:ident $right_number:ident $left_number:ident;)*) => {$(

@@ -11,7 +11,7 @@ use syn::{Member as Name, Visibility};
 use crate::ast::{Extents, Node, Parameter, Place, Sequence};
 use crate::layers::Method;
 use crate::losses;
-use crate::methods::Function;
+use crate::methods::{Elements, Function};
 use crate::validate::{Element, Layer, Part};
 
 /// The body of `forward`.
@@ -270,6 +270,18 @@ pub struct Call {
     /// The expression as the user wrote it, for the message.
     pub text: String,
     pub place: Place,
+}
+
+impl Call {
+    /// Whether a number stands in the place of a tensor.
+    pub fn has_number(&self) -> bool {
+        self.arguments.iter().any(|argument| matches!(argument, Argument::Number(_)))
+    }
+
+    /// What a tensor may hold that takes such elements here: beside a number masks are whole numbers.
+    pub fn taken(&self, elements: Elements) -> Elements {
+        if elements == Elements::Alike && self.has_number() { Elements::Compared } else { elements }
+    }
 }
 
 pub enum Argument {

@@ -159,6 +159,11 @@ impl Function {
         Function::all(name).next()
     }
 
+    /// Whether the tensors that it puts together may hold elements of several types.
+    pub fn mixes_tensors(&self) -> bool {
+        matches!(self.rule, "cat" | "stack" | "hstack")
+    }
+
     /// The parameter that stands before the point in a call of the method.
     pub fn receiver(&self) -> usize {
         let tensor = |parameter: &Parameter| match parameter.kind {

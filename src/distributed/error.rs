@@ -81,10 +81,11 @@ pub enum ExchangeError {
         /// The number of ranks.
         ranks: usize,
     },
-    /// A result of a step of which no shard has a whole part.
+    /// A result of a step of which no shard has a part from one row to another: it has rows along several axes, in another
+    /// order, or not as many as the batch has or a multiple of that.
     #[error(
-        "the result `{result}` of the step `{program}` has the rows of the batch along several axes, of which a shard has a \
-         block in the middle alone: give something else, or have one shard"
+        "the result `{result}` of the step `{program}` does not have the rows of the batch one after another along one axis, \
+         so that a shard has no part of it from one row to another: give it as `[N, ..]`, or have one shard"
     )]
     Result {
         /// The step.

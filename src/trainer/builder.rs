@@ -205,7 +205,8 @@ macro_rules! setter {
     (shards) => {
         /// The number of shards that a batch is cut into. Default: with [`Self::distributed`] the number of ranks, else batches
         /// have no shards. What is computed has the same bits for any number of ranks that share them, up to the number of
-        /// shards, and so in one process alone.
+        /// shards, and so in one process alone. A step's results that have the batch's rows have them one after another along
+        /// one axis, `[N, ..]` or `[N * T, ..]`; others are an error of `build()`.
         pub fn shards(mut self, shards: usize) -> Self {
             self.settings.shards = Some(shards);
             self

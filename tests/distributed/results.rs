@@ -81,6 +81,78 @@ fn a_result_of_pairs_of_rows_is_refused() {
 }
 
 model! {
+    struct Places {
+        fc: Linear(2, 3),
+        opt: Sgd(fc, lr = 0.0),
+    }
+
+    /// All these have the rows of the batch one after another, also where they were put together with places.
+    step fit(x: [N, T, 2]) -> (loss, together, apart, turned, outer, pairs) {
+        let together = fc(x.view(-1, 2));
+        let apart = together.view(N, T, 3);
+        let turned = fc(x.transpose(0, 1));
+        let outer = fc(x.transpose(0, 1).reshape(-1, 2)).view(T, N, 3).transpose(0, 1);
+        let pairs = together.reshape(N, -1);
+        let loss = together.mean();
+        opt.minimize(loss);
+    }
+}
+
+type OfPlaces = (f32, ArrayD<f32>, ArrayD<f32>, ArrayD<f32>, ArrayD<f32>, ArrayD<f32>);
+
+#[test]
+fn products_with_the_batch_are_of_all_shards() {
+    for (rows, length) in [(6, 4), (5, 3), (2, 1)] {
+        let x = numbers(&[rows, length, 2], 1);
+        let build = |shards| Places::init(1).trainer().batch(6).threads(1).shards(shards).build().unwrap();
+        let expected: OfPlaces = build(1).fit(&x).unwrap();
+        for shards in [2, 3] {
+            let found: OfPlaces = build(shards).fit(&x).unwrap();
+            let message = format!("{rows} rows in {shards} shards");
+            assert_eq!((&found.1, &found.2, &found.3), (&expected.1, &expected.2, &expected.3), "{message}");
+            assert_eq!((&found.4, &found.5), (&expected.4, &expected.5), "{message}");
+            assert!((found.0 - expected.0).abs() < 1e-5, "{message}");
+        }
+    }
+}
+
+/// Models of one step, which gives one result beside its loss.
+macro_rules! refused {
+    ($($test:ident: $name:ident, |$x:ident: [$($axis:tt),*]| { $($result:tt)+ };)*) => {$(
+        model! {
+            struct $name {
+                scale: Parameter([1]),
+                opt: Sgd(scale, lr = 0.1),
+            }
+
+            step fit($x: [$($axis),*]) -> (loss, result) {
+                let loss = ($x * scale).mean();
+                opt.minimize(loss);
+                let result = $($result)+;
+            }
+        }
+
+        #[test]
+        fn $test() {
+            let build = |shards| $name::init(1).trainer().batch(6).threads(1).shards(shards).build();
+            let error = build(2).err();
+            let Some(TrainError::Exchange(ExchangeError::Result { program, result })) = error else {
+                panic!("{error:?}")
+            };
+            assert_eq!((program, result.as_str()), ("fit", "result"));
+            assert!(build(1).is_ok());
+        }
+    )*};
+}
+
+refused! {
+    rows_in_another_order_are_refused: Turned, |x: [N, 4]| { x.transpose(0, 1).reshape(-1, 2).sum(1) };
+    rows_that_were_places_are_refused: Mixed, |x: [N, T, 2]| { x.transpose(0, 1).reshape(N, T, 2) * 2 };
+    rows_in_blocks_are_refused: Flat, |x: [N, 3]| { x.transpose(0, 1).reshape(-1).exp() };
+    rows_beside_others_are_refused: Longer, |x: [N, 3]| { cat((x.view(-1), zeros(3))) };
+}
+
+model! {
     struct After {
         fc: Linear(4, 3),
         opt: Sgd(fc, lr = 0.1),

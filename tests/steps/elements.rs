@@ -8,6 +8,16 @@ const ROWS: usize = 5;
 const HALF: f64 = 0.5;
 const EPSILON: f64 = 0.2;
 const WIDTH: usize = 8;
+const WHOLE: i32 = 8;
+const LARGE: i64 = 3_000_000_004;
+
+fn doubled(number: i32) -> i32 {
+    2 * number
+}
+
+fn doubled_float(number: f64) -> f64 {
+    2.0 * number
+}
 
 model! {
     struct Net {
@@ -82,6 +92,23 @@ model! {
         for q in [0.1, 0.5] {
             summed += (q - 1) * x;
         }
+    }
+
+    /// Numbers by functions that are no `const fn`; masks beside whole numbers.
+    eval functions(x: [N, 3], k: [N, 3; i32], m: [N, 3; bool]) -> (root, doubled, method, chosen, fraction) {
+        let root = x * f64::sqrt(16.0) + k * HALF.max(0.25).sqrt().floor();
+        let doubled = k * crate::elements::doubled(2);
+        let method = k * (1.5 * f64::from(3u8) - doubled_float(0.25));
+        let chosen = where(m, k > 0, 5);
+        let fraction = where(m, k > 0, HALF);
+    }
+
+    /// Signs beside numbers of constants.
+    eval signs(x: [N, 3], k: [N, 3; i32]) -> (negative, difference, large, quotient) {
+        let negative = x * (WHOLE / -2) + x * (EPSILON * -1);
+        let difference = k * (WHOLE * (1 - 3)) + k * (3 - 5 + WHOLE);
+        let large = x * (LARGE - 3000000000);
+        let quotient = x * (EPSILON * (6 / 2)) + x * (1.0 * (7 - 8)) + (-2 - -1) * x;
     }
 
     step weighted(x: [N, 3], y: [N; i32]) -> loss {
@@ -216,6 +243,30 @@ fn written_whole_numbers_are_of_the_type_beside_them() {
     check_all(&weighted, &x.mapv(|x| x * 0.95 + x));
     check_all(&scaled, &x.mapv(|x| x / 8f64.sqrt() + x / 2.0 + 0.5 * x));
     check_all(&summed, &x.mapv(|x| x * -1.4));
+}
+
+#[test]
+fn numbers_have_signs() {
+    let (x, k, _) = numbers();
+    let (negative, difference, large, quotient) = trainer().signs(&x, &k).unwrap();
+    let x = x.mapv(f64::from);
+    check_all(&negative, &x.mapv(|x| x * -4.2));
+    assert_eq!(difference, k.mapv(|k| k * -10).into_dyn());
+    check_all(&large, &x.mapv(|x| x * 4.0));
+    check_all(&quotient, &x.mapv(|x| x * -1.4));
+}
+
+#[test]
+fn functions_give_numbers_beside_tensors() {
+    let (x, k, m) = numbers();
+    let (root, doubled, method, chosen, fraction) = trainer().functions(&x, &k, &m).unwrap();
+    check_all(&root, &x.mapv(|x| f64::from(x) * 4.0));
+    assert_eq!(doubled, k.mapv(|k| k * 4).into_dyn());
+    assert_eq!(method, k.mapv(|k| k as f32 * 4.0).into_dyn());
+    let above = |k: i32| i32::from(k > 0);
+    assert_eq!(chosen, Zip::from(&k).and(&m).map_collect(|k, m| if *m { above(*k) } else { 5 }).into_dyn());
+    let beside = |k: &i32, m: &bool| if *m { above(*k) as f32 } else { 0.5 };
+    assert_eq!(fraction, Zip::from(&k).and(&m).map_collect(beside).into_dyn());
 }
 
 #[test]

@@ -142,4 +142,58 @@ model! {
     }
 }
 
+model! {
+    struct Quotients {
+        fc: Linear(4, 4),
+    }
+
+    fn forward(x: [N, 4]) -> [N, 4] {
+        fc(x) * (3 * (1 / 2 / 2))
+    }
+}
+
+model! {
+    struct Powered {
+        fc: Linear(4, 4),
+    }
+
+    fn forward(x: [N, 4]) -> [N, 4] {
+        fc(x).pow(-1 / 2)
+    }
+}
+
+model! {
+    struct Local {
+        fc: Linear(4, 4),
+    }
+
+    fn forward(x: [N, 4]) -> [N, 4] {
+        let third = (3 - 2) / 3;
+        let whole = 4 / 2;
+        fc(x) * whole * third
+    }
+}
+
+const WIDTH: usize = 4;
+
+model! {
+    struct Signed {
+        fc: Linear(4, 4),
+    }
+
+    fn forward(x: [N, 4]) -> [N, 4] {
+        fc(x) * (WIDTH / -2)
+    }
+}
+
+model! {
+    struct Below {
+        fc: Linear(4, 4),
+    }
+
+    fn forward(x: [N, 4]) -> [N, 4] {
+        if WIDTH > -1 { fc(x) } else { x }
+    }
+}
+
 fn main() {}

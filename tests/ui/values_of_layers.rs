@@ -86,4 +86,16 @@ model! {
     }
 }
 
+model! {
+    struct OfGroups {
+        fc: Linear(4, 4),
+        conv: Conv2d(4, 6, 3, groups = 4),
+        none: Conv1d(4, 4, 1, groups = 0),
+    }
+
+    fn forward(x: [N, 4]) -> [N, 4] {
+        fc(x) + conv.weight.mean() + none.weight.mean()
+    }
+}
+
 fn main() {}

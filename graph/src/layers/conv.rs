@@ -294,8 +294,11 @@ macro_rules! convolutional {
             /// The shape of `weight` or `bias`, for bodies that use it as a value.
             pub const fn parameter(name: &str, settings: &$settings) -> Result<Shape, ShapeError> {
                 let kernel = PerAxis::new([$first $(, $extent)*]);
-                // What else the groups must divide is said where the layer is checked.
-                let weight = if settings.groups == 0 { images(I, kernel) } else { settings.weight(I, O, kernel) };
+                // A layer of which a body takes the weight alone is checked nowhere else.
+                if let Err(error) = rules::groups(I, O, settings.groups) {
+                    return Err(error);
+                }
+                let weight = settings.weight(I, O, kernel);
                 let bias = if settings.bias { Some(Shape::new(&[O])) } else { None };
                 affine_parameter(name, Some(weight), bias, "bias")
             }

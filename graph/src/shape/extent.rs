@@ -165,6 +165,14 @@ pub const fn is_of_batch(extent: usize) -> bool {
     is_free(extent) && at < count
 }
 
+/// Whether a part of an axis begins or ends within a sample, where the axis is the batch size times something.
+pub const fn cuts_samples(axis: usize, start: usize, end: usize) -> bool {
+    const fn is_multiple(extent: usize) -> bool {
+        is_of_batch(extent) && line(extent).1 == 0
+    }
+    is_multiple(axis) && !((start == 0 || is_multiple(start)) && (end == 0 || is_multiple(end)))
+}
+
 /// Whether an extent is one of a model's free ones, or computed from one or from the batch size. The batch size itself
 /// is none of these.
 pub const fn is_free(extent: usize) -> bool {

@@ -138,7 +138,7 @@ pub const fn elements(op: &'static str, operands: &[(Elements, Type)]) -> Result
             return Err(ShapeError::ElementType { op, operand, expected, found });
         }
         let found = match (taken, found) {
-            (Elements::Count, DType::Bool) => DType::I32,
+            (Elements::Count | Elements::Compared, DType::Bool) => DType::I32,
             (Elements::Real, _) => DType::F32,
             _ => found,
         };
@@ -157,7 +157,6 @@ pub const fn elements(op: &'static str, operands: &[(Elements, Type)]) -> Result
         (Some(DType::Bool), [(Elements::Mixed, _), ..]) => {
             Err(ShapeError::ElementType { op, operand: 0, expected: "f32 or i32", found: DType::Bool })
         }
-        (Some(DType::Bool), [(Elements::Compared, _), ..]) => Ok(DType::I32),
         (Some(common), _) => Ok(common),
         (None, _) => Ok(DType::F32),
     }
@@ -450,6 +449,10 @@ pub const fn part(
     }
     if extent::exceeds(start, end) || extent::exceeds(end, x.dim(axis)) {
         return Err(ShapeError::Range { axis, start, limit: end, shape: x });
+    }
+    // A shard computes a part of a batch alone: what has its rows is cut behind whole samples.
+    if extent::cuts_samples(x.dim(axis), start, end) {
+        return Err(ShapeError::Batch { op, shape: x });
     }
     let Some(length) = extent::minus(end, start) else {
         let rule = "nor how many elements lie between these places";

@@ -166,6 +166,19 @@ impl Sizes {
         if !extent::is_free(of) {
             return of;
         }
+        let (_, number) = extent::line(of);
+        if extent::is_product(of) && number != 0 {
+            // `N * T + 1`: the product, and then the number.
+            let product = match extent::shifted(of, -number) {
+                Some(product) => self.extent(product),
+                None => return of,
+            };
+            return match extent::shifted(product, number) {
+                Some(extent) => extent,
+                None if extent::is_free(product) => of,
+                None => 0,
+            };
+        }
         if extent::is_product(of) {
             let (factors, mut product) = extent::factors(of);
             let mut at = 0;
@@ -269,5 +282,10 @@ mod tests {
         assert_eq!(sizes.shape(declared), Shape::new(&[8, 10, 3, 7]));
         assert_eq!(sizes.with(T, 1).shape(declared).dim(1), 0);
         assert_eq!(sizes.extent(extent::free("U")), extent::free("U"));
+        let product = extent::times(N, T).unwrap();
+        let sum = |number| extent::shifted(product, number).unwrap();
+        assert_eq!([-97, -90, 0, 1].map(|number| sizes.extent(sum(number))), [0, 6, 96, 97]);
+        assert_eq!(Sizes::UNKNOWN.extent(sum(1)), sum(1));
+        assert_eq!(Sizes::of_batch(8).extent(sum(1)), extent::shifted(extent::times(T, 8).unwrap(), 1).unwrap());
     }
 }

@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 use std::fmt::Write;
 
-use proc_macro2::{Ident, Span, TokenStream};
+use proc_macro2::{Delimiter, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, format_ident, quote_spanned};
 
 use super::applied::bodies;
@@ -27,7 +27,7 @@ fn is_broadcast(call: &Call) -> bool {
 fn operands(call: &Call) -> impl Iterator<Item = (Elements, &Tensor)> {
     let arguments = call.arguments.iter().zip(call.function.parameters);
     arguments.filter_map(|(argument, parameter)| match (argument, parameter.kind) {
-        (Argument::Tensor(tensor), Kind::Tensor(of) | Kind::Operand(of)) => Some((of, tensor)),
+        (Argument::Tensor(tensor), Kind::Tensor(of) | Kind::Operand(of)) => Some((call.taken(of), tensor)),
         _ => None,
     })
 }
@@ -41,10 +41,8 @@ fn mixes(call: &Call) -> bool {
 fn of_each(call: &Call) -> impl Iterator<Item = (usize, Elements)> {
     let arguments = call.arguments.iter().zip(call.function.parameters).enumerate();
     arguments.filter_map(|(position, (argument, parameter))| match (argument, parameter.kind) {
-        (Argument::Tensor(_), Kind::Tensor(of) | Kind::Operand(of)) => Some((position, of)),
-        (Argument::Tensors(_), Kind::Tensors) if matches!(call.function.rule, "cat" | "stack" | "hstack") => {
-            Some((position, Elements::Alike))
-        }
+        (Argument::Tensor(_), Kind::Tensor(of) | Kind::Operand(of)) => Some((position, call.taken(of))),
+        (Argument::Tensors(_), Kind::Tensors) if call.function.mixes_tensors() => Some((position, Elements::Alike)),
         _ => None,
     })
 }
@@ -59,12 +57,39 @@ fn asked(call: &Call, position: usize) -> Option<Ident> {
     }
 }
 
-/// Whether a number is of a type that has fractions: a half is not 0 there. (Short: rustc takes longer for this than for
-/// the rest of a statement.)
+/// Whether a number is of a type that has fractions. Only its type is asked for where it holds a call, which may be of
+/// a function that is no `const fn`.
 fn asks(number: &TokenStream) -> TokenStream {
-    emit!({
-        let [one, _] = [1 as _, #number];
-        one / (one + one) != one - one
+    let written = emit!(#KILN::graph::written);
+    if holds_call(number.clone()) {
+        emit!(#written::is_float_of(&|| #number))
+    } else {
+        emit!(#written::is_float(#number))
+    }
+}
+
+/// Whether something in parentheses follows a name or other parentheses: a call, a method's too, or a macro's.
+fn holds_call(number: TokenStream) -> bool {
+    let mut callee = false;
+    number.into_iter().any(|token| match token {
+        TokenTree::Group(group) => {
+            let is_call = callee && group.delimiter() == Delimiter::Parenthesis;
+            callee = true;
+            is_call || holds_call(group.stream())
+        }
+        TokenTree::Ident(name) => {
+            callee = name != "as" && name != "in" && name != "return";
+            false
+        }
+        TokenTree::Punct(punct) => {
+            // `f::<T>(x)`, `call!(x)`
+            callee = matches!(punct.as_char(), '>' | '!');
+            false
+        }
+        TokenTree::Literal(_) => {
+            callee = false;
+            false
+        }
     })
 }
 
@@ -428,8 +453,7 @@ fn checked_elementwise(call: &Call, variables: &[Vec<Ident>]) -> TokenStream {
     let is_float = is_beside_float(call);
     let beside = |of: Elements| {
         let elements = elements_of(of);
-        let has_number = of.mixes() && call.arguments.iter().any(|argument| matches!(argument, Argument::Number(_)));
-        if has_number { emit!(#elements.beside(#is_float)) } else { elements }
+        if of.mixes() && call.has_number() { emit!(#elements.beside(#is_float)) } else { elements }
     };
     let tensors = call.arguments.iter().zip(variables).filter(|(argument, _)| !argument.tensors().is_empty());
     let (elements, names): (Vec<Elements>, Vec<&Ident>) =

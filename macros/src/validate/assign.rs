@@ -9,6 +9,7 @@ use syn::{Expr, ExprLit, ExprUnary, Lit, Pat, UnOp};
 
 use super::certain::Element;
 use super::expressions::unparenthesized;
+use super::numbers::instead_of_rounded;
 use super::scope::{Binding, Scope};
 use crate::ast::Place;
 use crate::body::{Argument, Call, Holds, Number, Statement, Tensor, Value};
@@ -49,7 +50,8 @@ impl Scope<'_> {
             None => Binding::Unknown,
         };
         if let Binding::Number = binding {
-            self.numbers.push(self.names.len());
+            let rounded = local.init.as_ref().and_then(|init| instead_of_rounded(&init.expr));
+            self.numbers.push((self.names.len(), rounded));
         }
         self.names.declare(&name.to_string(), binding);
         self.extents.push((name.to_string(), origin));
@@ -173,7 +175,7 @@ impl Scope<'_> {
 
     /// Whether a name of a number is from a `let`, and no parameter or counter.
     fn is_of_let(&self, name: &Ident) -> bool {
-        self.names.find(&name.to_string()).is_some_and(|place| self.numbers.contains(&place))
+        self.names.find(&name.to_string()).is_some_and(|at| self.numbers.iter().any(|(place, _)| *place == at))
     }
 }
 

@@ -287,8 +287,8 @@ impl Walk<'_> {
         let mut operands = Vec::new();
         for (argument, parameter) in call.arguments.iter().zip(function.parameters) {
             let elements = match parameter.kind {
-                Kind::Tensor(elements) | Kind::Operand(elements) => elements,
-                Kind::Tensors if matches!(function.rule, "cat" | "stack" | "hstack") => Elements::Alike,
+                Kind::Tensor(elements) | Kind::Operand(elements) => call.taken(elements),
+                Kind::Tensors if function.mixes_tensors() => Elements::Alike,
                 _ => Elements::Any,
             };
             match argument {

@@ -350,7 +350,7 @@ impl Scope<'_> {
                     self.mistake::<()>(call, "a network's functions call no macros");
                 }
             }
-            if self.numbers.last() == Some(&place) {
+            if self.numbers.last().is_some_and(|(last, _)| *last == place) {
                 numbers.push((place, position, block.statements.len() - 1, before));
             }
             position += 1;

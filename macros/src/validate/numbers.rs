@@ -1,8 +1,8 @@
 //! Numbers of a body: those that are a tensor, `tensor([1.0, 2.0])`, those that are computed with one another, and the
 //! operators that only these take.
 
-use proc_macro2::{Ident, Span, TokenStream};
-use quote::quote;
+use proc_macro2::{Ident, Literal, Span, TokenStream};
+use quote::{quote, quote_spanned};
 use syn::{BinOp, Expr, ExprBinary, ExprCall, ExprLit, ExprUnary, Lit, UnOp};
 
 use super::assign::number_as_tensor;
@@ -18,29 +18,58 @@ use crate::mistakes::spaced;
 /// The most numbers that a body holds as one tensor: each is a node of the graph.
 const MAX_NUMBERS: usize = 256;
 
-/// `left operator right`. A whole number that is written beside one of another type is of that type.
+/// `left operator right`. A whole number that is written beside one of another type is of that type: where that has no
+/// sign, and the number has one, rustc says so.
 pub fn of_one_type(left: (&Expr, TokenStream), operator: &BinOp, right: (&Expr, TokenStream)) -> TokenStream {
     let (first, second) = (Place::of(left.0).first, Place::of(right.0).first);
-    let ((left, l), (right, r)) = (left, right);
-    let (l, r) = match (is_whole(left), is_whole(right)) {
-        (true, false) => (quote!(#l as _), r),
-        (false, true) => (l, quote!(#r as _)),
-        (true, true) | (false, false) => return round(quote!(#l #operator #r), first),
-    };
-    let [a, b] = [("left", first), ("right", second)]
-        .map(|(name, place)| Ident::new(name, place.resolved_at(Span::mixed_site())));
-    round(quote!({ let [#a, #b] = [#l, #r]; #a #operator #b }), first)
+    let (whole, other) = (whole(left.0), whole(right.0));
+    if whole.is_some() == other.is_some() {
+        let (l, r) = (left.1, right.1);
+        return round(quote!(#l #operator #r), first);
+    }
+    let sides =
+        [("left", first, whole, left.1), ("right", second, other, right.1)].map(|(name, place, whole, given)| {
+            let name = Ident::new(name, place.resolved_at(Span::mixed_site()));
+            match whole {
+                // The sign is put before it when it is of its type.
+                Some(number) => {
+                    let sign = (number < 0).then(|| quote_spanned!(place=> -));
+                    (name.clone(), of_any_type(number.unsigned_abs(), place), quote!(#sign #name))
+                }
+                None => (name.clone(), given, quote!(#name)),
+            }
+        });
+    let [(a, l, left), (b, r, right)] = sides;
+    round(quote!({ let [#a, #b] = [#l, #r]; #left #operator #right }), first)
 }
 
-/// Whether a number is computed of whole numbers that are written.
-fn is_whole(number: &Expr) -> bool {
+/// A whole number of the type that is needed. Where that is not known yet, a literal before `as` is an `i32`.
+fn of_any_type(number: u128, place: Span) -> TokenStream {
+    let mut literal = match (i32::try_from(number), i64::try_from(number)) {
+        (Ok(_), _) => Literal::u128_unsuffixed(number),
+        (_, Ok(number)) => Literal::i64_suffixed(number),
+        _ => Literal::u128_suffixed(number),
+    };
+    literal.set_span(place);
+    quote!(#literal as _)
+}
+
+/// What a number is that is computed of whole numbers that are written, of quotients such as leave nothing.
+fn whole(number: &Expr) -> Option<i128> {
     match unparenthesized(number) {
-        Expr::Lit(ExprLit { lit: Lit::Int(number), .. }) => number.suffix().is_empty(),
-        Expr::Unary(ExprUnary { op: UnOp::Neg(_), expr, .. }) => is_whole(expr),
-        Expr::Binary(ExprBinary { left, op: BinOp::Add(_) | BinOp::Sub(_) | BinOp::Mul(_), right, .. }) => {
-            is_whole(left) && is_whole(right)
+        Expr::Lit(ExprLit { lit: Lit::Int(number), .. }) if number.suffix().is_empty() => number.base10_parse().ok(),
+        Expr::Unary(ExprUnary { op: UnOp::Neg(_), expr, .. }) => whole(expr)?.checked_neg(),
+        Expr::Binary(ExprBinary { left, op, right, .. }) => {
+            let (left, right) = (whole(left)?, whole(right)?);
+            match op {
+                BinOp::Add(_) => left.checked_add(right),
+                BinOp::Sub(_) => left.checked_sub(right),
+                BinOp::Mul(_) => left.checked_mul(right),
+                BinOp::Div(_) if left.checked_rem(right)? == 0 => left.checked_div(right),
+                _ => None,
+            }
         }
-        _ => false,
+        _ => None,
     }
 }
 
@@ -56,33 +85,60 @@ pub fn holds_numbers(list: &Expr) -> bool {
 
 /// A quotient of whole numbers that are written, which leaves something: Rust rounds it.
 fn rounded_quotient(number: &Expr) -> Option<&ExprBinary> {
-    let written = |number: &Expr| match unparenthesized(number) {
-        Expr::Lit(ExprLit { lit: Lit::Int(number), .. }) if number.suffix().is_empty() => number.base10_parse().ok(),
-        _ => None,
-    };
     match unparenthesized(number) {
-        Expr::Binary(quotient @ ExprBinary { left, op: BinOp::Div(_), right, .. }) => {
-            let (left, right): (u64, u64) = (written(left)?, written(right)?);
-            (left.checked_rem(right)? != 0).then_some(quotient)
+        Expr::Binary(quotient @ ExprBinary { left, op, right, .. }) => {
+            let inner = rounded_quotient(left).or_else(|| rounded_quotient(right));
+            inner.or_else(|| {
+                let rest = || whole(left)?.checked_rem(whole(right)?);
+                (matches!(op, BinOp::Div(_)) && rest().is_some_and(|rest| rest != 0)).then_some(quotient)
+            })
         }
-        Expr::Binary(ExprBinary { left, right, .. }) => rounded_quotient(left).or(rounded_quotient(right)),
         Expr::Unary(ExprUnary { expr, .. }) => rounded_quotient(expr),
         _ => None,
     }
 }
 
+/// What to write instead of a number with a quotient that Rust rounds.
+pub fn instead_of_rounded(number: &Expr) -> Option<String> {
+    let quotient = rounded_quotient(number)?;
+    let (left, right) = (whole(&quotient.left)?, whole(&quotient.right)?);
+    Some(format!("write `{left}.0 / {right}.0`"))
+}
+
 impl Scope<'_> {
     /// That a number beside tensors is what it is in PyTorch.
     pub fn not_rounded(&mut self, number: &Expr) -> Option<()> {
-        match rounded_quotient(number) {
-            Some(quotient) => {
-                let (left, right) = (spaced(&quotient.left), spaced(&quotient.right));
-                let message = format!(
-                    "`{left} / {right}` of whole numbers is rounded down in Rust: write `{left}.0 / {right}.0`"
-                );
-                self.mistake(quotient, message)
+        if let Some(quotient) = rounded_quotient(number) {
+            let instead = instead_of_rounded(number)?;
+            return self.mistake(
+                quotient,
+                format!("`{}` of whole numbers is rounded down in Rust: {instead}", spaced(quotient)),
+            );
+        }
+        match self.rounded_name(number) {
+            Some((name, instead)) => {
+                let message =
+                    format!("`{name}` is a quotient of whole numbers, which is rounded down in Rust: {instead}");
+                self.mistake(name, message)
             }
             None => Some(()),
+        }
+    }
+
+    /// A name in a number that stands for one which Rust rounds, with what to write instead.
+    fn rounded_name<'e>(&self, number: &'e Expr) -> Option<(&'e Ident, String)> {
+        match unparenthesized(number) {
+            Expr::Path(path) => {
+                let name = path.path.get_ident()?;
+                let at = self.names.find(&name.to_string())?;
+                let (_, rounded) = self.numbers.iter().rev().find(|(place, _)| *place == at)?;
+                Some((name, rounded.clone()?))
+            }
+            Expr::Binary(ExprBinary { left, right, .. }) => {
+                self.rounded_name(left).or_else(|| self.rounded_name(right))
+            }
+            Expr::Unary(ExprUnary { expr, .. }) => self.rounded_name(expr),
+            _ => None,
         }
     }
 
@@ -126,7 +182,7 @@ impl Scope<'_> {
             );
             return self.mistake(numbers, message);
         }
-        let element = if leaves.iter().all(|leaf| is_whole(leaf)) {
+        let element = if leaves.iter().all(|leaf| whole(leaf).is_some() && !holds_quotient(leaf)) {
             Element::I32
         } else if leaves.iter().all(|leaf| is_flag(leaf)) {
             Element::Bool
@@ -171,6 +227,16 @@ fn leaves_of<'e>(numbers: &'e Expr, leaves: &mut Vec<&'e Expr>) {
         Expr::Array(array) => array.elems.iter().for_each(|element| leaves_of(element, leaves)),
         Expr::Tuple(tuple) => tuple.elems.iter().for_each(|element| leaves_of(element, leaves)),
         leaf => leaves.push(leaf),
+    }
+}
+
+fn holds_quotient(number: &Expr) -> bool {
+    match unparenthesized(number) {
+        Expr::Binary(ExprBinary { left, op, right, .. }) => {
+            matches!(op, BinOp::Div(_)) || holds_quotient(left) || holds_quotient(right)
+        }
+        Expr::Unary(ExprUnary { expr, .. }) => holds_quotient(expr),
+        _ => false,
     }
 }
 

@@ -60,8 +60,8 @@ pub struct Scope<'a> {
     pub given: Vec<Ident>,
     /// The names of numbers that depend on free extents, the later ones last.
     pub extents: Vec<(String, Origin)>,
-    /// The places of names that a `let` gives to numbers.
-    pub numbers: Vec<usize>,
+    /// The places of names that a `let` gives to numbers; of those that Rust rounds, what to write instead.
+    pub numbers: Vec<(usize, Option<String>)>,
     /// The place of such a name that is to become a tensor.
     pub becomes_tensor: Option<usize>,
     /// Where the `let`s of numbers are that are tensors from the start, as they become some.

@@ -50,6 +50,13 @@ fn cases() -> Vec<(&'static str, Vec<usize>, Rule, Option<&'static str>)> {
         ("flatten", vec![N, S, T], plain(|x| rules::flatten(x, 1, -1)), Some("[N, S * T]")),
         ("flatten", vec![N, T, 4], plain(|x| rules::flatten(x, 0, 1)), Some("[N * T, 4]")),
         ("flatten", vec![N, of_t(1, 1), 4], plain(|x| rules::flatten(x, 0, 1)), None),
+        ("slice", vec![extent::times(N, T).unwrap(), 4], plain(|x| part("slice", x, 0, 0, 1, 1)), None),
+        (
+            "slice",
+            vec![extent::times(N, 2).unwrap(), 4],
+            of(|x, e| part("slice", x, 0, e(N), e(extent::times(N, 2).unwrap()), 1)),
+            Some("[N, 4]"),
+        ),
         ("view", vec![N, T, 6], of(move |x, e| reshape("view", x, &[e(N), e(of_t(2, 0)), 3])), Some("[N, 2 * T, 3]")),
         ("view", vec![N, T, 6], of(move |x, e| reshape("view", x, &[e(N), inferred])), Some("[N, 6 * T]")),
         ("view", vec![N, S, T], of(move |x, e| reshape("view", x, &[e(N), e(T), inferred])), Some("[N, T, S]")),
