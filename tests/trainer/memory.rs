@@ -184,7 +184,7 @@ fn steps_have_it_too() {
 #[test]
 fn what_does_not_fit_names_what_would() {
     let built = Trainer::new(Deep::init(0), cross_entropy(), Sgd::new(0.1)).batch(32).memory_limit(1000).build();
-    let error = built.err().expect("there is no room").to_string();
+    let error = built.expect_err("there is no room").to_string();
     let (found, words) = error.split_once(" bytes of memory").expect("it names bytes");
     assert!(found.starts_with("a batch of 32 takes at least "), "{error}");
     assert!(words.contains("`.memory_limit(1000)`") || words.contains(".memory_limit(1000)"), "{error}");
