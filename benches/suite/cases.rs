@@ -8,7 +8,7 @@ use kiln::jit::{CompileOptions, Program, Session, States};
 use kiln::prelude::*;
 use kiln::report::{Profile, Tuning};
 use kiln::runtime::Pool;
-use kiln::{TargetElement, Targets};
+use kiln::{Steps, TargetElement, Targets};
 use ndarray::{Array1, ArrayD};
 use serde_json::Value;
 
@@ -194,22 +194,23 @@ impl<M: Model<Input: Element, Output = f32>> Contender for Inference<M> {
     }
 }
 
+/// The trainer of a model's own steps.
+fn steps<M: Steps>(model: M, batch: usize, settings: Settings) -> Result<M::Trainer, TrainError> {
+    let Settings { threads, precision, memory_limit, tune, .. } = settings;
+    let trainer = model.trainer().batch(batch).threads(threads).precision(precision).memory_limit(memory_limit);
+    match tune {
+        Some(time) => trainer.tune(time).build(),
+        None => trainer.build(),
+    }
+}
+
 /// Generator and discriminator, trained in one step: the same real batch and the same noise again and again.
 fn adversaries(case: &str, mode: Mode, settings: Settings, batch: usize) -> Result<Value, Box<dyn Error>> {
     let mut model = DcGan::init(0);
     initialise(&mut model);
     let [real, z] = [(0, [batch, 1, 32, 32]), (1, [batch, 64, 1, 1])].map(|(number, shape)| input(&shape, number));
     measure(case, mode, settings, || {
-        let trainer = model
-            .trainer()
-            .batch(batch)
-            .threads(settings.threads)
-            .precision(settings.precision)
-            .memory_limit(settings.memory_limit);
-        let trainer = match settings.tune {
-            Some(time) => trainer.tune(time).build()?,
-            None => trainer.build()?,
-        };
+        let trainer = steps(model, batch, settings)?;
         Ok(Adversaries { trainer, real, z, losses: (0.0, 0.0) })
     })
 }
@@ -255,16 +256,7 @@ fn characters(case: &str, mode: Mode, settings: Settings, batch: usize) -> Resul
     initialise(&mut model);
     let [x, y] = [0, 1].map(|shift| tokens(&[batch, 128], shift, 65));
     measure(case, mode, settings, || {
-        let trainer = model
-            .trainer()
-            .batch(batch)
-            .threads(settings.threads)
-            .precision(settings.precision)
-            .memory_limit(settings.memory_limit);
-        let trainer = match settings.tune {
-            Some(time) => trainer.tune(time).build()?,
-            None => trainer.build()?,
-        };
+        let trainer = steps(model, batch, settings)?;
         Ok(Texts { trainer, x, y, loss: 0.0 })
     })
 }

@@ -2,16 +2,17 @@
 //!
 //! ```text
 //! cargo bench --bench suite -- [--cases mlp_tiny,lenet:infer] [--threads 1,2] [--seconds 1] [--cpus 0,1] [--json] [--profile]
-//!     [--tune 10] [--precision bf16]
+//!     [--tune 10] [--precision bf16] [--memory-limit BYTES]
 //! taskset -c 1 cargo bench --bench suite -- --recipes FILE [--seconds 1] [--note TEXT]
 //! ```
 //!
 //! Each case runs in a process of its own, bound to as many cores as it has threads (by `taskset`, where there is
 //! one). `--json` prints one object a line, with the fields that the other frameworks' harnesses print; `--profile` the
-//! times of single kernels, to the standard error output. `--tune` gives each case so many seconds to measure ways of computing its
-//! contractions (`TrainerBuilder::tune`), and prints to the standard error output what was chosen. `--precision bf16`
-//! lets trainers and predictors compute in that, under the name `kiln-bf16`. The losses are compared with PyTorch's
-//! (`losses.json` in the folder `KILN_PEERS`, default `../shared/peers`, if it is there).
+//! times of single kernels, to the standard error output. `--tune` gives each case so many seconds to measure ways of
+//! computing its contractions (`TrainerBuilder::tune`), and prints to the standard error output what was chosen.
+//! `--precision bf16` lets trainers and predictors compute in that, under the name `kiln-bf16`; `--memory-limit` is
+//! that of trainers. The losses are compared with PyTorch's (`losses.json` in the folder `KILN_PEERS`, default
+//! `../shared/peers`, if it is there).
 //!
 //! `--recipes` runs no case: it times each candidate for each contraction of the networks on one thread, in three passes
 //! of so many seconds for each contraction, and writes the times to a file such as those of `jit/measurements`; the note goes to its head.
