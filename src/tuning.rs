@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use kiln_graph::Graph;
 use kiln_graph::shape::Sizes;
-use kiln_jit::{Choices, CompileError, CompileOptions, Plan, tune};
+use kiln_jit::{Choices, CompileError, CompileOptions, Plan, PlanError, tune};
 
 use crate::report::{TunedProgram, Tuning, TuningRow};
 use crate::trainer::TrainError;
@@ -74,7 +74,14 @@ impl Tuner {
     /// The plan of a program for some sizes.
     pub fn plan(&mut self, graph: &Graph, sizes: Sizes, mut options: CompileOptions) -> Result<Plan, TrainError> {
         options.choices = self.choices.clone();
-        let mut plan = options.plan(graph)?;
+        // What was measured may take more scratch memory than a limit leaves.
+        let mut plan = match options.plan(graph) {
+            Err(CompileError::Plan(PlanError::Memory { .. })) if !options.choices.is_empty() => {
+                options.choices = Choices::new();
+                options.plan(graph)?
+            }
+            plan => plan?,
+        };
         let time = self.left / self.coming.max(1) as u32;
         self.coming = self.coming.saturating_sub(1);
         let pending: Vec<String> =
@@ -91,7 +98,10 @@ impl Tuner {
             missing = measured.missing;
             self.choices = self.cache.add(&self.choices, measured.choices)?;
             options.choices = self.choices.clone();
-            plan = options.plan(graph)?;
+            plan = match options.plan(graph) {
+                Err(CompileError::Plan(PlanError::Memory { .. })) => plan,
+                tuned => tuned?,
+            };
         }
         // A program that is compiled again, since it was let go of, is chosen for as before.
         if !self.report.programs.iter().any(|known| known.name == plan.name && known.sizes == sizes) {

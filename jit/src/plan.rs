@@ -73,11 +73,11 @@ pub enum PlanError {
         ty: Type,
     },
     /// States and arena do not get along with the memory that was asked for.
-    #[error("at least {least} bytes are needed, which is more than {limit}")]
+    #[error("{least} bytes are needed, which is more than {limit}")]
     Memory {
         /// The bytes asked for.
         limit: usize,
-        /// The fewest bytes with which a plan was found.
+        /// Bytes that are enough.
         least: usize,
     },
 }
@@ -106,7 +106,7 @@ pub fn plan(graph: &Graph, target: &Target, state_layouts: &HashMap<String, Layo
 /// definition.
 ///
 /// # Errors
-/// A given layout that does not fit its state.
+/// A given layout that does not fit its state; memory that does not do.
 pub fn plan_by(
     graph: &Graph,
     target: &Target,

@@ -143,6 +143,9 @@ macro_rules! setter {
         /// taken in another order. What is computed again is marked in the plan that prints. A step that fits takes no
         /// longer than without a limit.
         ///
+        /// The limit is for each program by itself. All of them compute in one arena, the largest one's, so that an evaluation
+        /// of more samples than a step has may add to what a trainer holds, and fails by itself where it takes more.
+        ///
         /// `build()` fails with [`TrainError::MemoryLimit`](crate::TrainError::MemoryLimit) where a step does not fit, and says with how
         /// many bytes it would. (A process takes some more: the compiled code, the model's own arrays, your data.) With
         /// [`Self::shards`] the limit is for each shard that a process computes.

@@ -192,7 +192,7 @@ pub enum TrainError {
     },
     /// A program that does not get along with [`memory_limit`](crate::TrainerBuilder::memory_limit).
     #[error(
-        "a batch of {batch}{} takes at least {least} bytes of memory, with values computed again rather than kept, and \
+        "a batch of {batch}{} takes {least} bytes of memory with values computed again rather than kept, and \
          .memory_limit({limit}) was asked for: ask for that much, or take a smaller batch{}",
         sizes.of_extents(" with "),
         if sizes.has_free() { ", or smaller extents" } else { "" }
@@ -204,7 +204,7 @@ pub enum TrainError {
         sizes: Sizes,
         /// The limit.
         limit: usize,
-        /// The fewest bytes with which a way was found, parameters and what the optimizer keeps among them.
+        /// Bytes that are enough, parameters and what the optimizer keeps among them.
         least: usize,
     },
     /// No sample at all.

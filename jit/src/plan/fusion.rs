@@ -21,8 +21,8 @@ pub fn fused(graph: &Graph, exchanges: &[Exchanged], levels: &[u32], times: &[u3
     order(join(graph, group(graph), &apart), exchanges, levels)
 }
 
-/// For each node a number that is equal for what may be computed by one kernel: a copy reads what its original reads,
-/// and would else be computed along with that. Such numbers are levels, as those of exchanges: what has a smaller one
+/// For each node a number that is equal for what may be computed by one kernel: a copy reads what its original reads, so
+/// that joining groups would put both into one kernel. Such numbers are levels, as those of exchanges: what has a smaller one
 /// runs first.
 fn apart(graph: &Graph, levels: &[u32], times: &[u32]) -> Vec<u32> {
     let mut of_times = times.to_vec();

@@ -44,7 +44,8 @@ pub struct Joined<'a> {
     pub readers: Vec<Few<u32, 4>>,
     /// Which groups each one needs.
     pub needs: Needs,
-    /// For each node how many exchanges, one after the other, it waits for; nothing where there are none.
+    /// For each node a number: groups of different ones are not joined (how many exchanges, one after the other, it waits
+    /// for, and what `fusion` keeps apart); nothing where there are none.
     pub levels: &'a [u32],
     /// How many elementwise operations each group computes; what several of those that it is made of compute counts for
     /// each.
@@ -93,7 +94,7 @@ impl<'a> Joined<'a> {
         base(self.graph, self.groups[group].as_ref().expect("a group"))
     }
 
-    /// How many exchanges, one after the other, a group waits for.
+    /// The largest such number of a group's nodes.
     pub fn level(&self, group: usize) -> u32 {
         if self.levels.is_empty() {
             return 0;

@@ -20,9 +20,9 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::ops::Range;
 
-use kiln_graph::op::{Family, Op};
+use kiln_graph::op::{CompareOp, Family, Op};
 use kiln_graph::passes::{Recomputed, recompute};
-use kiln_graph::{Graph, NodeId, Shape};
+use kiln_graph::{Graph, NodeId, Role, Shape};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::data::Plan;
@@ -35,7 +35,7 @@ use crate::lower::expression::element;
 /// plan in which everything lies in memory until it is read last; `planned` makes that of another graph.
 ///
 /// # Errors
-/// The fewest bytes of a plan that was found.
+/// Bytes that are enough: the same for all limits.
 pub fn within(
     graph: &Graph,
     (bytes, scratch): (usize, Vec<u64>),
@@ -45,39 +45,42 @@ pub fn within(
     let mut search = Search::new(graph);
     search.take_scratch(&scratch);
     let mut now = search.now();
-    // What is dropped does not depend on the limit, but for how much: so that a limit of what an error says is kept.
+    // What is dropped, and in which order, does not depend on the limit: so the end of the search is the same for all
+    // limits, and that of which an error tells is met.
     let mut best = (now.lives.fullest().1, search.dropped.clone());
     // Bytes that the estimate has to come down to: it does not know which values take others' places.
     let mut aim = best.0.saturating_sub(bytes.saturating_sub(limit) as u64);
-    let mut least = bytes;
-    for _ in 0..ROUNDS {
+    for round in 1..=ROUNDS {
         let mut fullest = now.lives.fullest().1;
-        while fullest > aim && search.drop_some(&now) {
+        while (fullest > aim || round == ROUNDS) && search.drop_some(&now) {
             now = search.now();
             fullest = now.lives.fullest().1;
             if fullest < best.0 {
                 best = (fullest, search.dropped.clone());
             }
         }
-        // Where there is nothing more to drop, the best that was met may do all the same.
-        let is_last = fullest > aim;
-        if is_last {
-            search.dropped = std::mem::take(&mut best.1);
-            now = search.now();
-        }
-        let plan = planned(&now.of.graph, &now.of.times).0;
-        let bytes = plan.peak_bytes();
-        least = least.min(bytes);
-        if bytes <= limit {
-            return Ok(plan);
-        }
-        if is_last {
+        if fullest > aim || round == ROUNDS {
             break;
         }
-        aim = fullest.saturating_sub((bytes - limit) as u64);
+        let plan = planned(&now.of.graph, &now.of.times).0;
+        let over = plan.peak_bytes().saturating_sub(limit);
+        if over == 0 {
+            return Ok(plan);
+        }
+        aim = fullest.saturating_sub(over as u64);
     }
-    Err(least)
+    // There is nothing more to drop: the best that was met may do all the same.
+    search.dropped = best.1;
+    now = search.now();
+    let plan = planned(&now.of.graph, &now.of.times).0;
+    match plan.peak_bytes() {
+        least if least <= limit => Ok(plan),
+        least => Err(least.min(bytes)),
+    }
 }
+
+/// The first reader of what only copies read.
+const NOBODY: NodeId = NodeId(u32::MAX);
 
 /// A graph on the way, and when its values lie in memory.
 struct Now {
@@ -146,10 +149,12 @@ impl Lives {
             }
         }
         lives.readers.iter_mut().for_each(|readers| readers.sort_unstable());
-        graph
-            .outputs
-            .iter()
-            .for_each(|output| lives.readers[output.node.index()].push((lives.groups.len(), output.node)));
+        for (number, output) in graph.outputs.iter().enumerate() {
+            // What is handed over to an exchange is free behind it.
+            if exchanges.iter().all(|exchange| exchange.output != number) {
+                lives.readers[output.node.index()].push((lives.groups.len(), output.node));
+            }
+        }
         lives
     }
 
@@ -206,12 +211,15 @@ struct Search<'a> {
     /// The graph in which nothing is computed twice; all nodes below are of it.
     graph: &'a Graph,
     stored: Vec<bool>,
-    /// What is never computed again: results, scans, exchanges.
+    /// What is never computed again: results, scans, exchanges, what lasts from run to run, and what is asked for being
+    /// equal.
     keeps: Vec<bool>,
     /// The stored nodes that each stored one is computed from, and what that takes: bytes that are moved, and for which
     /// other time is taken.
     reads: Vec<Vec<NodeId>>,
     time: Vec<u64>,
+    /// The stored nodes that are computed from each.
+    readers: Vec<Vec<NodeId>>,
     /// Bytes of scratch memory of a group, by the first node that it stores.
     scratch: FxHashMap<NodeId, u64>,
     /// What is computed again, and the first node that reads the copy; of what only copies read, none.
@@ -278,17 +286,40 @@ impl<'a> Search<'a> {
         let lives = Lives::new(&nothing, &FxHashMap::default());
         let mut keeps = vec![false; graph.nodes.len()];
         graph.roots().for_each(|id| keeps[id.index()] = true);
-        for id in graph.ids().filter(|id| matches!(graph.node(*id).op.family(), Family::Scan | Family::Exchange)) {
-            keeps[id.index()] = true;
+        // Values of states that no run changes are made once, ahead of all calls.
+        let mut lasting = vec![false; graph.nodes.len()];
+        for (number, input) in graph.inputs.iter().enumerate() {
+            let is_written = graph.updates.iter().any(|update| update.input == number);
+            lasting[input.node.index()] = input.role == Role::State && !is_written;
+        }
+        for id in graph.ids() {
+            let node = graph.node(id);
+            keeps[id.index()] |= matches!(node.op.family(), Family::Scan | Family::Exchange);
+            if node.op != Op::Input {
+                lasting[id.index()] = node.inputs.iter().all(|operand| lasting[operand.index()]);
+                keeps[id.index()] |= lasting[id.index()];
+            }
+            // `x == max(x)` says where the gradient of a maximum goes: a copy of x may differ from it in its last bits, and
+            // be equal nowhere.
+            if matches!(node.op, Op::Compare(CompareOp::Eq | CompareOp::Ne)) {
+                for &operand in &node.inputs {
+                    let of = |id: NodeId| {
+                        if lives.stored[id.index()] { vec![id] } else { computed_from(graph, &lives.stored, id).0 }
+                    };
+                    of(operand).into_iter().for_each(|id| keeps[id.index()] = true);
+                }
+            }
         }
         let mut in_memory = lives.stored.clone();
         graph.inputs.iter().for_each(|input| in_memory[input.node.index()] = true);
         let (mut reads, mut time) = (vec![Vec::new(); graph.nodes.len()], vec![0; graph.nodes.len()]);
+        let mut readers: Vec<Vec<NodeId>> = vec![Vec::new(); graph.nodes.len()];
         for id in graph.ids().filter(|id| lives.stored[id.index()]) {
             let (mut read, flops) = computed_from(graph, &in_memory, id);
             let bytes: u64 = read.iter().map(|&id| of_value(graph, id)).sum();
             time[id.index()] = of_value(graph, id) + bytes + flops / FLOPS_PER_BYTE;
             read.retain(|id| lives.stored[id.index()]);
+            read.iter().for_each(|operand| readers[operand.index()].push(id));
             reads[id.index()] = read;
         }
         Search {
@@ -296,6 +327,7 @@ impl<'a> Search<'a> {
             stored: lives.stored,
             keeps,
             reads,
+            readers,
             time,
             scratch: FxHashMap::default(),
             dropped: BTreeMap::new(),
@@ -359,27 +391,34 @@ impl<'a> Search<'a> {
         if last >= moment {
             return None;
         }
-        let originals = |readers: &[(usize, NodeId)]| -> Vec<NodeId> {
-            let nodes = readers.iter().map(|&(_, id)| id.index());
-            nodes.filter(|&node| now.of.times[node] == 0).map(|node| now.of.origins[node]).collect()
-        };
-        let from = originals(&readers[late..]).into_iter().min().unwrap_or(NodeId(u32::MAX));
-        // Updates run early, wherever they stand.
-        if originals(&readers[..late]).iter().any(|&reader| reader >= from) {
+        // The readers of the graph at first, of which those from some node on are to read a copy: not so where one that
+        // stands behind it runs before (updates run early), or where it is not known when one runs, as it is computed
+        // where it is read by now.
+        let (mut from, mut before) = (NOBODY, None);
+        for &reader in &self.readers[value.index()] {
+            match now.lives.made[now.place(reader)?] > moment {
+                true => from = from.min(reader),
+                false => before = before.max(Some(reader)),
+            }
+        }
+        if before >= Some(from) {
             return None;
         }
-        self.chained(now, Candidate { value, from, gain, ..Candidate::default() }, first, sizes.start)
+        self.chained(now, Candidate { value, from, gain, ..Candidate::default() }, first, sizes)
             .filter(|candidate| candidate.chain.bytes < sizes.end)
     }
 
     /// The candidate with what has to be computed again for it at a position, and the chains that it would be part of.
-    /// What has less than so many bytes is kept.
-    fn chained(&self, now: &Now, mut candidate: Candidate, first: usize, least: u64) -> Option<Candidate> {
+    /// What is smaller than `sizes` is kept.
+    fn chained(&self, now: &Now, mut candidate: Candidate, first: usize, sizes: &Range<u64>) -> Option<Candidate> {
         let mut open = vec![candidate.value];
         let mut chains: Vec<usize> = Vec::new();
         while let Some(id) = open.pop() {
             let bytes = of_value(self.graph, id);
             candidate.chain.bytes += bytes;
+            if candidate.chain.bytes >= sizes.end {
+                return None;
+            }
             candidate.chain.time += self.time[id.index()];
             chains.extend(self.chains.from.get(&id).into_iter().flatten());
             for &operand in &self.reads[id.index()] {
@@ -394,7 +433,7 @@ impl<'a> Search<'a> {
                     continue;
                 }
                 // Nobody needs it any more by then: it stays until then, if it is small, or is computed again, too.
-                if self.keeps[operand.index()] || of_operand < least || of_operand * EXTENDED <= bytes {
+                if self.keeps[operand.index()] || of_operand < sizes.start || of_operand * EXTENDED <= bytes {
                     candidate.gain = candidate.gain.checked_sub(of_operand).filter(|&gain| gain > 0)?;
                 } else {
                     candidate.also.push(operand);
@@ -419,7 +458,7 @@ impl<'a> Search<'a> {
         self.chains.list.push(chain);
         joins.into_iter().for_each(|joined| self.chains.list[joined].joined = Some(number));
         self.dropped.insert(value, from);
-        self.dropped.extend(also.iter().map(|&id| (id, NodeId(u32::MAX))));
+        self.dropped.extend(also.iter().map(|&id| (id, NOBODY)));
         for id in also.into_iter().chain([value]) {
             self.chains.of.insert(id, number);
             self.reads[id.index()]
