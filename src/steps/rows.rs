@@ -1,8 +1,10 @@
 //! Along which axis the results of a step have the rows of a batch: what shards give is put together along it, by
 //! whoever has several. Knows graphs of steps, and no program.
 
+use std::mem::discriminant;
+
 use kiln_graph::shape::Sizes;
-use kiln_graph::{Builder, Graph, GraphError, Mode, Op, Output, Shape};
+use kiln_graph::{Builder, Graph, GraphError, Mode, Node, NodeId, Op, Output, Shape};
 
 use super::{Steps, compute};
 use crate::distributed::ExchangeError;
@@ -43,18 +45,21 @@ fn axes_of(
         return Ok(vec![None; shape.outputs.len()]);
     }
     let longer = graph(2 * batch)?;
-    let out_of_order = blocks(&shape, &longer);
-    let axis = |(output, of_longer): (&Output, &Output)| {
+    let in_order = match shards {
+        1 => vec![true; shape.outputs.len()],
+        _ => in_order(batch, graph).unwrap_or_else(|| vec![false; shape.outputs.len()]),
+    };
+    let axis = |((output, of_longer), in_order): ((&Output, &Output), bool)| {
         let (found, longer) = (shape.shape(output.node), longer.shape(of_longer.node));
         let Some(axis) = axis_of_rows(found, longer) else { return Ok(None) };
         let is_other = |other: usize| other != axis && found.dim(other) != longer.dim(other);
         let is_whole = longer.dim(axis) == 2 * found.dim(axis) && !(0..found.rank()).any(is_other);
-        if shards > 1 && !(is_whole && out_of_order[output.node.index()].is_none()) {
+        if shards > 1 && !(is_whole && in_order) {
             return Err(ExchangeError::Result { program, result: output.name.clone() }.into());
         }
         Ok(Some(axis))
     };
-    shape.outputs.iter().zip(&longer.outputs).map(axis).collect()
+    shape.outputs.iter().zip(&longer.outputs).zip(in_order).map(axis).collect()
 }
 
 /// The first axis that is longer in a longer batch.
@@ -62,26 +67,107 @@ fn axis_of_rows(shape: Shape, longer: Shape) -> Option<usize> {
     (0..shape.rank().min(longer.rank())).find(|&axis| shape.dim(axis) != longer.dim(axis))
 }
 
-/// For each node whose elements are not in the order of the batch's rows along an axis: how many blocks there are, one
-/// after another, each of which has some of all rows. `[T, N]` has an axis of rows, and nothing is said of it; `[T * N]`
-/// of the same elements has `T` blocks, and none again where it becomes `[T, N]`.
+/// How many times as many rows as the batch's the graphs have that are compared: where a number of rows is also another
+/// extent, or 1, a graph has no reshape or broadcast that others have, and so tells nothing.
+const TIMES: [usize; 4] = [1, 5, 7, 11];
+
+/// For each result whether its rows are in the order of the batch's; nothing where graphs for several numbers of rows do
+/// not have the same operations.
+fn in_order(batch: usize, graph: &dyn Fn(usize) -> Result<Graph, GraphError>) -> Option<Vec<bool>> {
+    TIMES.into_iter().find_map(|times| {
+        let (graph, longer) = (graph(times * batch).ok()?, graph(2 * times * batch).ok()?);
+        let is_alike = |(node, other): (&Node, &Node)| {
+            discriminant(&node.op) == discriminant(&other.op) && node.inputs[..] == other.inputs[..]
+        };
+        if graph.nodes.len() != longer.nodes.len() || !graph.nodes.iter().zip(&longer.nodes).all(is_alike) {
+            return None;
+        }
+        let blocks = blocks(&graph, &longer);
+        Some(graph.outputs.iter().map(|output| blocks[output.node.index()].unwrap_or(1) == 1).collect())
+    })
+}
+
+/// Rows that are in no order of which something is known.
+const MIXED: usize = 0;
+
+/// For each node how many blocks its axis of rows has, one after another, each of which has some of all rows: 1 where it
+/// has them in the batch's order. `[T, N]` has one, `[T * N]` of the same elements has `T`, and one again where it
+/// becomes `[T, N]`. Nothing where all rows are the same, as those of a constant.
 fn blocks(graph: &Graph, longer: &Graph) -> Vec<Option<usize>> {
     let mut blocks: Vec<Option<usize>> = vec![None; graph.nodes.len()];
-    if longer.nodes.len() != graph.nodes.len() {
-        return blocks;
-    }
-    // The elements before the axis of rows.
+    let axis_of = |node: usize| axis_of_rows(graph.nodes[node].ty.shape, longer.nodes[node].ty.shape);
     let before = |node: usize| {
-        let (shape, longer) = (graph.nodes[node].ty.shape, longer.nodes[node].ty.shape);
-        axis_of_rows(shape, longer).map(|axis| (0..axis).map(|axis| shape.dim(axis)).product::<usize>())
+        let shape = graph.nodes[node].ty.shape;
+        axis_of(node).map(|axis| (0..axis).map(|axis| shape.dim(axis)).product::<usize>())
     };
     for (place, node) in graph.nodes.iter().enumerate() {
-        let Some(here) = before(place) else { continue };
-        let given = node.inputs.iter().find_map(|input| blocks[input.index()]);
-        blocks[place] = match node.op {
-            Op::Reshape(_) => given.or_else(|| before(node.inputs[0].index())).filter(|&blocks| blocks != here),
+        let mut known = node.inputs.iter().filter_map(|input| blocks[input.index()]);
+        let first = known.next();
+        let given = first.map(|first| if known.all(|other| other == first) { first } else { MIXED });
+        let axis = axis_of(place);
+        blocks[place] = match (&node.op, axis) {
+            // It has no rows, and stands for results that do.
+            (Op::Scan { .. }, _) => given,
+            (_, None) => None,
+            (Op::Input, _) => Some(1),
+            (Op::Iota { axis: counted, .. }, Some(axis)) => (*counted == axis).then_some(1),
+            (Op::TakeRows, _) => blocks[node.inputs[1].index()].or(given),
+            (Op::Reshape(_), _) => {
+                let input = node.inputs[0].index();
+                let of_all = given.unwrap_or(1) * before(input).unwrap_or(1);
+                let here = before(place).unwrap_or(1);
+                let found = if of_all.is_multiple_of(here) { of_all / here } else { MIXED };
+                if given.is_none() && (found == 1 || is_of_one(graph, input)) { None } else { Some(found) }
+            }
+            (Op::Concat { axis: along }, Some(axis)) if *along == axis => {
+                let of = |input: &NodeId| graph.nodes[input.index()].ty.shape.dim(axis);
+                let parts: Vec<&NodeId> = node.inputs.iter().filter(|input| axis_of(input.index()).is_some()).collect();
+                let lengths = |input: &&NodeId| {
+                    of(input) / blocks[input.index()].unwrap_or(1).max(1) == of(parts[0]) / given.unwrap_or(1).max(1)
+                };
+                match (parts.len(), given) {
+                    (0 | 1, given) => given,
+                    (_, None) => None,
+                    (_, Some(MIXED)) => Some(MIXED),
+                    (count, Some(each)) if parts.iter().all(lengths) => Some(count * each),
+                    _ => Some(MIXED),
+                }
+            }
+            (Op::Slice(part), Some(axis)) => {
+                let of = |graph: &Graph, node: usize| graph.nodes[node].ty.shape.dim(axis);
+                let input = node.inputs[0].index();
+                let [all, left, of_longer] = [of(graph, input), of(graph, place), of(longer, place)];
+                let (start, step) = (part.start[axis], part.step[axis]);
+                given.map(|given| match given {
+                    given if left == all => given,
+                    MIXED => MIXED,
+                    // But for a few rows at the ends, as where rows are rolled.
+                    given if of_longer != 2 * left => {
+                        if given == 1 {
+                            1
+                        } else {
+                            MIXED
+                        }
+                    }
+                    given if step > 1 => {
+                        let of_each = left * step == all && start < step && (all / given).is_multiple_of(step);
+                        if of_each { given } else { MIXED }
+                    }
+                    given => {
+                        let block = all / given;
+                        let are_whole = left.is_multiple_of(block) && start.is_multiple_of(block);
+                        if are_whole { left / block } else { MIXED }
+                    }
+                })
+            }
             _ => given,
         };
     }
     blocks
+}
+
+/// Whether all elements of a node are one number.
+fn is_of_one(graph: &Graph, node: usize) -> bool {
+    let node = &graph.nodes[node];
+    matches!(node.op, Op::Broadcast(_)) && graph.shape(node.inputs[0]).elements() == 1
 }

@@ -116,31 +116,46 @@ fn products_with_the_batch_are_of_all_shards() {
     }
 }
 
+model! {
+    struct Loop {
+        gru: GRU(2, 2, batch_first = true),
+    }
+
+    fn forward(x: [N, 3, 2]) -> [N, 3, 2] {
+        let (y, _) = gru(x);
+        y
+    }
+}
+
 /// Models of one step, which gives one result beside its loss.
 macro_rules! refused {
-    ($($test:ident: $name:ident, |$x:ident: [$($axis:tt),*]| { $($result:tt)+ };)*) => {$(
+    ($($test:ident: $name:ident $({ $field:ident: $model:ident })?, |$x:ident: [$($axis:tt),*]| { $($result:tt)+ };)*) => {$(
         model! {
             struct $name {
                 scale: Parameter([1]),
-                opt: Sgd(scale, lr = 0.1),
+                $($field: $model,)?
+                opt: Sgd((scale, $($field)?), lr = 0.1),
             }
 
             step fit($x: [$($axis),*]) -> (loss, result) {
-                let loss = ($x * scale).mean();
-                opt.minimize(loss);
                 let result = $($result)+;
+                let loss = ($x * scale).mean() + result.mean();
+                opt.minimize(loss);
             }
         }
 
         #[test]
         fn $test() {
-            let build = |shards| $name::init(1).trainer().batch(6).threads(1).shards(shards).build();
-            let error = build(2).err();
-            let Some(TrainError::Exchange(ExchangeError::Result { program, result })) = error else {
-                panic!("{error:?}")
-            };
-            assert_eq!((program, result.as_str()), ("fit", "result"));
-            assert!(build(1).is_ok());
+            let build = |rows, shards| $name::init(1).trainer().batch(rows).threads(1).shards(shards).build();
+            // One row a shard, and as many as another axis has, too.
+            for rows in [6, 2, 4, 8] {
+                let error = build(rows, 2).err();
+                let Some(TrainError::Exchange(ExchangeError::Result { program, result })) = error else {
+                    panic!("{error:?} of {rows} rows")
+                };
+                assert_eq!((program, result.as_str()), ("fit", "result"));
+                assert!(build(rows, 1).is_ok());
+            }
         }
     )*};
 }
@@ -149,7 +164,49 @@ refused! {
     rows_in_another_order_are_refused: Turned, |x: [N, 4]| { x.transpose(0, 1).reshape(-1, 2).sum(1) };
     rows_that_were_places_are_refused: Mixed, |x: [N, T, 2]| { x.transpose(0, 1).reshape(N, T, 2) * 2 };
     rows_in_blocks_are_refused: Flat, |x: [N, 3]| { x.transpose(0, 1).reshape(-1).exp() };
+    rows_of_a_square_are_refused: Square, |x: [N, 3]| { x.transpose(0, 1).reshape(N, 3) * 2 };
+    rows_that_come_twice_are_refused: Twice, |x: [N, 3]| { cat((x, x * 2)) };
+    halves_of_rows_are_refused: Half, |x: [N, 2]| { x.view(-1).slice(0, 0, N) };
+    rows_in_blocks_of_blocks_are_refused: Unsqueezed, |x: [N, 4, 4]| {
+        x.transpose(0, 1).reshape(-1, 4).transpose(0, 1).unsqueeze(-1)
+    };
+    rows_of_a_loop_are_refused: Looped { steps: Loop }, |x: [N, 3, 2]| {
+        steps(x.transpose(0, 1).reshape(N, 3, 2))
+    };
     rows_beside_others_are_refused: Longer, |x: [N, 3]| { cat((x.view(-1), zeros(3))) };
+}
+
+model! {
+    struct Blocks {
+        fc: Linear(2, 3),
+        opt: Sgd(fc, lr = 0.0),
+    }
+
+    /// Rows that were in blocks and are in order again, or are rolled within a shard.
+    step fit(x: [N, T, 2]) -> (loss, turned, half, other) {
+        let loss = fc(x).mean();
+        let turned = fc(x.transpose(0, 1).reshape(-1, 2)).transpose(0, 1).reshape(3, T, N);
+        let both = fc(cat((x, x * 2)));
+        let half = both.slice(0, 0, N);
+        let other = both.view(2, N, T, 3);
+        opt.minimize(loss);
+    }
+}
+
+type OfBlocks = (f32, ArrayD<f32>, ArrayD<f32>, ArrayD<f32>);
+
+#[test]
+fn blocks_that_are_taken_apart_are_of_all_shards() {
+    for (rows, length) in [(6, 4), (5, 3), (2, 1)] {
+        let x = numbers(&[rows, length, 2], 1);
+        let build = |shards| Blocks::init(1).trainer().batch(6).threads(1).shards(shards).build().unwrap();
+        let expected: OfBlocks = build(1).fit(&x).unwrap();
+        for shards in [2, 3, 6] {
+            let found: OfBlocks = build(shards).fit(&x).unwrap();
+            let message = format!("{rows} rows in {shards} shards");
+            assert_eq!((&found.1, &found.2, &found.3), (&expected.1, &expected.2, &expected.3), "{message}");
+        }
+    }
 }
 
 model! {
