@@ -111,6 +111,13 @@ model! {
         let quotient = x * (EPSILON * (6 / 2)) + x * (1.0 * (7 - 8)) + (-2 - -1) * x;
     }
 
+    /// A name of a number that is given another one.
+    eval again(x: [N, 3]) -> y {
+        let k = 7 / 2;
+        k = 4;
+        let y = x * k;
+    }
+
     step weighted(x: [N, 3], y: [N; i32]) -> loss {
         let loss = cross_entropy(fc(x), y, weight = tensor([0.2, 0.3, 0.5]));
         opt.minimize(loss);
@@ -254,6 +261,12 @@ fn numbers_have_signs() {
     assert_eq!(difference, k.mapv(|k| k * -10).into_dyn());
     check_all(&large, &x.mapv(|x| x * 4.0));
     check_all(&quotient, &x.mapv(|x| x * -1.4));
+}
+
+#[test]
+fn names_of_quotients_take_other_numbers() {
+    let (x, ..) = numbers();
+    check_all(&trainer().again(&x).unwrap(), &x.mapv(|x| f64::from(x) * 4.0));
 }
 
 #[test]

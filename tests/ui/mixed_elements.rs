@@ -196,4 +196,17 @@ model! {
     }
 }
 
+model! {
+    struct Renamed {
+        fc: Linear(4, 4),
+    }
+
+    fn forward(x: [N, 4]) -> [N, 4] {
+        let third = 1 / 3;
+        let more = 4 / 2;
+        more = 2 * third;
+        fc(x) * more
+    }
+}
+
 fn main() {}

@@ -9,7 +9,6 @@ use syn::{Expr, ExprLit, ExprUnary, Lit, Pat, UnOp};
 
 use super::certain::Element;
 use super::expressions::unparenthesized;
-use super::numbers::instead_of_rounded;
 use super::scope::{Binding, Scope};
 use crate::ast::Place;
 use crate::body::{Argument, Call, Holds, Number, Statement, Tensor, Value};
@@ -50,7 +49,7 @@ impl Scope<'_> {
             None => Binding::Unknown,
         };
         if let Binding::Number = binding {
-            let rounded = local.init.as_ref().and_then(|init| instead_of_rounded(&init.expr));
+            let rounded = local.init.as_ref().and_then(|init| self.instead_of(&init.expr));
             self.numbers.push((self.names.len(), rounded));
         }
         self.names.declare(&name.to_string(), binding);

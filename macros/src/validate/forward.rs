@@ -438,6 +438,7 @@ impl Scope<'_> {
                     let value = self.value(&assign.right);
                     let origin = self.origin(&assign.right);
                     self.now(left, origin);
+                    self.now_rounded(left, &assign.right);
                     self.assign(left, value?)
                 }
             },

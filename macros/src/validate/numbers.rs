@@ -99,7 +99,7 @@ fn rounded_quotient(number: &Expr) -> Option<&ExprBinary> {
 }
 
 /// What to write instead of a number with a quotient that Rust rounds.
-pub fn instead_of_rounded(number: &Expr) -> Option<String> {
+fn instead_of_rounded(number: &Expr) -> Option<String> {
     let quotient = rounded_quotient(number)?;
     let (left, right) = (whole(&quotient.left)?, whole(&quotient.right)?);
     Some(format!("write `{left}.0 / {right}.0`"))
@@ -122,6 +122,23 @@ impl Scope<'_> {
                 self.mistake(name, message)
             }
             None => Some(()),
+        }
+    }
+
+    /// What to write instead of a number that Rust rounds, also where a name in it stands for one.
+    pub fn instead_of(&self, number: &Expr) -> Option<String> {
+        instead_of_rounded(number).or_else(|| self.rounded_name(number).map(|(_, instead)| instead))
+    }
+
+    /// `name = number`: the name stands for this one from here on.
+    pub fn now_rounded(&mut self, target: &Expr, number: &Expr) {
+        let rounded = self.instead_of(number);
+        if let Expr::Path(path) = target
+            && let Some(name) = path.path.get_ident()
+            && let Some(at) = self.names.find(&name.to_string())
+            && let Some((_, of_name)) = self.numbers.iter_mut().rev().find(|(place, _)| *place == at)
+        {
+            *of_name = rounded;
         }
     }
 
