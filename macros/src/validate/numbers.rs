@@ -43,15 +43,13 @@ pub fn of_one_type(left: (&Expr, TokenStream), operator: &BinOp, right: (&Expr, 
     round(quote!({ let [#a, #b] = [#l, #r]; #left #operator #right }), first)
 }
 
-/// A whole number of the type that is needed. Where that is not known yet, a literal before `as` is an `i32`.
+/// A whole number of the type that is needed. Where that is not known yet, a literal before `as` is an `i32`; one that is
+/// no `i32` stands alone, as `as` would cut it beside one: rustc says that it is too large there, or beside a float that it
+/// is none.
 fn of_any_type(number: u128, place: Span) -> TokenStream {
-    let mut literal = match (i32::try_from(number), i64::try_from(number)) {
-        (Ok(_), _) => Literal::u128_unsuffixed(number),
-        (_, Ok(number)) => Literal::i64_suffixed(number),
-        _ => Literal::u128_suffixed(number),
-    };
+    let mut literal = Literal::u128_unsuffixed(number);
     literal.set_span(place);
-    quote!(#literal as _)
+    if i32::try_from(number).is_ok() { quote!(#literal as _) } else { quote!(#literal) }
 }
 
 /// What a number is that is computed of whole numbers that are written, of quotients such as leave nothing.
