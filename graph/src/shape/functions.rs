@@ -451,9 +451,7 @@ pub const fn part(
         return Err(ShapeError::Range { axis, start, limit: end, shape: x });
     }
     // A shard computes a part of a batch alone: what has its rows is cut behind whole samples.
-    if extent::cuts_samples(x.dim(axis), start, end) {
-        return Err(ShapeError::Batch { op, shape: x });
-    }
+    ok!(places::whole_samples(op, x, axis, start, end));
     let Some(length) = extent::minus(end, start) else {
         let rule = "nor how many elements lie between these places";
         return Err(ShapeError::Free { op, extent: if extent::is_free(start) { start } else { end }, rule });

@@ -15,6 +15,24 @@ pub const fn triangle(op: &'static str, x: Shape, diagonal: isize) -> Result<Sha
     Ok(x)
 }
 
+/// That a part of an axis from `start` to before `end` has whole samples.
+pub const fn whole_samples(
+    op: &'static str,
+    x: Shape,
+    axis: usize,
+    start: usize,
+    end: usize,
+) -> Result<(), ShapeError> {
+    if !extent::cuts_samples(x.dim(axis), start, end) {
+        return Ok(());
+    }
+    if x.dim(axis) == Shape::N {
+        return Err(ShapeError::Batch { op, shape: x });
+    }
+    let rule = "an axis that is a multiple of the batch size is cut behind whole samples alone: at multiples of `N`";
+    Err(ShapeError::Attribute { op, rule })
+}
+
 /// A shift for each of some axes.
 pub const fn roll(op: &'static str, x: Shape, shifts: &[isize], dims: &[isize]) -> Result<Shape, ShapeError> {
     if shifts.len() != dims.len() {

@@ -57,6 +57,8 @@ fn axes_count_from_both_ends() {
         assert_eq!(text(slice("slice", x, 2, start, end, 1)), format!("[N, 2, {expected}, 1]"), "{start}..{end}");
     }
     assert!(text(narrow("narrow", x, 0, 0, 1)).starts_with("narrow can neither take apart nor extend the batch axis"));
+    let twice = shape(&[extent::times(N, 2).unwrap(), 3]);
+    assert!(text(narrow("narrow", twice, 0, 0, 1)).starts_with("narrow: an axis that is a multiple of the batch size"));
 }
 
 /// `index_select` along an axis with so many indices; those along the batch axis are one for each sample.
