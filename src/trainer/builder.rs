@@ -148,7 +148,7 @@ macro_rules! setter {
         ///
         /// `build()` fails with [`TrainError::MemoryLimit`](crate::TrainError::MemoryLimit) where a step does not fit, and says with how
         /// many bytes it would. (A process takes some more: the compiled code, the model's own arrays, your data.) With
-        /// [`Self::shards`] the limit is for each shard that a process computes.
+        /// [`shards`](crate::TrainerBuilder::shards) the limit is for each shard that a process computes.
         pub fn memory_limit(mut self, bytes: usize) -> Self {
             self.settings.memory_limit = Some(bytes);
             self
