@@ -32,6 +32,8 @@
 //! is not exact, since sums over rows are added up block by block. Nor is [`row_sums`], which it runs for the same
 //! reason: scans add sums over a batch up by parts of its rows.
 //!
+//! Where memory has a limit, it asks [`recompute`] behind these for a graph in which values are computed twice.
+//!
 //! [`mix`] is not exact either, and on purpose: it makes an optimized graph of f32 one of mixed precision, where a user
 //! asks for that ([`in_precision`]); then the passes above run again.
 //!

@@ -47,7 +47,7 @@ fn axes_of(
     let longer = graph(2 * batch)?;
     let in_order = match shards {
         1 => vec![true; shape.outputs.len()],
-        _ => in_order(batch, graph).unwrap_or_else(|| vec![false; shape.outputs.len()]),
+        _ => in_order((&shape, &longer), batch, graph).unwrap_or_else(|| vec![false; shape.outputs.len()]),
     };
     let axis = |((output, of_longer), in_order): ((&Output, &Output), bool)| {
         let (found, longer) = (shape.shape(output.node), longer.shape(of_longer.node));
@@ -67,24 +67,37 @@ fn axis_of_rows(shape: Shape, longer: Shape) -> Option<usize> {
     (0..shape.rank().min(longer.rank())).find(|&axis| shape.dim(axis) != longer.dim(axis))
 }
 
-/// How many times as many rows as the batch's the graphs have that are compared: where a number of rows is also another
+/// How many times as many rows as the batch's further graphs have that are compared: where a number of rows is also another
 /// extent, or 1, a graph has no reshape or broadcast that others have, and so tells nothing.
-const TIMES: [usize; 4] = [1, 5, 7, 11];
+const TIMES: [usize; 3] = [5, 7, 11];
 
-/// For each result whether its rows are in the order of the batch's; nothing where graphs for several numbers of rows do
-/// not have the same operations.
-fn in_order(batch: usize, graph: &dyn Fn(usize) -> Result<Graph, GraphError>) -> Option<Vec<bool>> {
-    TIMES.into_iter().find_map(|times| {
-        let (graph, longer) = (graph(times * batch).ok()?, graph(2 * times * batch).ok()?);
-        let is_alike = |(node, other): (&Node, &Node)| {
-            discriminant(&node.op) == discriminant(&other.op) && node.inputs[..] == other.inputs[..]
-        };
-        if graph.nodes.len() != longer.nodes.len() || !graph.nodes.iter().zip(&longer.nodes).all(is_alike) {
-            return None;
+/// For each result whether its rows are in the order of the batch's, by the graphs of a batch and of one twice as long;
+/// nothing where graphs for several numbers of rows do not have the same operations.
+fn in_order(
+    (of_batch, longer): (&Graph, &Graph),
+    batch: usize,
+    graph: &dyn Fn(usize) -> Result<Graph, GraphError>,
+) -> Option<Vec<bool>> {
+    let mut found = by_blocks(of_batch, longer);
+    for times in TIMES {
+        if found.is_some() {
+            break;
         }
-        let blocks = blocks(&graph, &longer);
-        Some(graph.outputs.iter().map(|output| blocks[output.node.index()].unwrap_or(1) == 1).collect())
-    })
+        found = by_blocks(&graph(times * batch).ok()?, &graph(2 * times * batch).ok()?);
+    }
+    found
+}
+
+/// The same by two graphs, where they have the same operations.
+fn by_blocks(graph: &Graph, longer: &Graph) -> Option<Vec<bool>> {
+    let is_alike = |(node, other): (&Node, &Node)| {
+        discriminant(&node.op) == discriminant(&other.op) && node.inputs[..] == other.inputs[..]
+    };
+    if graph.nodes.len() != longer.nodes.len() || !graph.nodes.iter().zip(&longer.nodes).all(is_alike) {
+        return None;
+    }
+    let blocks = blocks(graph, longer);
+    Some(graph.outputs.iter().map(|output| blocks[output.node.index()].unwrap_or(1) == 1).collect())
 }
 
 /// Rows that are in no order of which something is known.
@@ -142,13 +155,8 @@ fn blocks(graph: &Graph, longer: &Graph) -> Vec<Option<usize>> {
                     given if left == all => given,
                     MIXED => MIXED,
                     // But for a few rows at the ends, as where rows are rolled.
-                    given if of_longer != 2 * left => {
-                        if given == 1 {
-                            1
-                        } else {
-                            MIXED
-                        }
-                    }
+                    1 if of_longer != 2 * left => 1,
+                    _ if of_longer != 2 * left => MIXED,
                     given if step > 1 => {
                         let of_each = left * step == all && start < step && (all / given).is_multiple_of(step);
                         if of_each { given } else { MIXED }

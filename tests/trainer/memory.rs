@@ -196,6 +196,37 @@ fn steps_have_it_too() {
 }
 
 #[test]
+fn it_goes_with_other_settings() {
+    let x =
+        Array4::from_shape_fn((8, 3, 12, 12), |(n, c, y, x)| ((n * 432 + c * 144 + y * 12 + x) as f32 * 0.37).sin());
+    let y = Array1::from_shape_fn(8, |n| n % 5);
+    type Built = kiln::TrainerBuilder<Images, CrossEntropy, Sgd>;
+    type Set = fn(Built) -> Built;
+    let settings: [(&str, Set, f32); 3] = [
+        ("bf16", |builder| builder.precision(Precision::Bf16), 2e-2),
+        ("exact", |builder| builder.exact(), 2e-5),
+        ("shards", |builder| builder.shards(2), 2e-5),
+    ];
+    for (name, set, tolerance) in settings {
+        let train = |limit: usize| {
+            let builder = Trainer::new(Images::init(3), cross_entropy(), Sgd::new(0.05)).batch(8).threads(1);
+            let mut trainer = set(builder).memory_limit(limit).build()?;
+            let losses = (0..3).map(|_| trainer.step(&x, &y)).collect::<Result<Vec<f32>, _>>()?;
+            Ok((losses, trainer.plan().peak_bytes()))
+        };
+        let (usual, bytes) = train(usize::MAX).unwrap_or_else(|error: TrainError| panic!("{name}: {error}"));
+        let least = match train(1) {
+            Err(TrainError::MemoryLimit { least, .. }) => least,
+            other => panic!("{name}: {other:?}"),
+        };
+        let (losses, fewer) = train(least).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert!(fewer <= least && least < bytes, "{name}: {fewer} bytes within {least}, usually {bytes}");
+        let near = |(a, b): (&f32, &f32)| (a - b).abs() <= tolerance * (1.0 + b.abs());
+        assert!(losses.iter().zip(&usual).all(near), "{name}: {losses:?} for {usual:?}");
+    }
+}
+
+#[test]
 fn what_does_not_fit_names_what_would() {
     let built = Trainer::new(Deep::init(0), cross_entropy(), Sgd::new(0.1)).batch(32).memory_limit(1000).build();
     let error = built.expect_err("there is no room").to_string();
