@@ -16,7 +16,8 @@ mod rearranged;
 pub use elementwise::{
     abs, addcdiv, addcmul, atan, ceil, clamp_max, clamp_min, copysign, deg2rad, div_rounded, exp2, floor_divide, fmax,
     fmin, fmod, frac, hypot, isclose, isfinite, isinf, isnan, isneginf, isposinf, lerp, log2, log10, logaddexp,
-    logaddexp2, logical_xor, logit, nan_to_num, rad2deg, remainder, same, sign, signbit, sinc, tan, trunc, xlogy,
+    logaddexp2, logical_xor, logit, nan_to_num, pow, pow_by, rad2deg, remainder, same, sign, signbit, sinc, tan, trunc,
+    xlogy,
 };
 pub use folds::{
     all, aminmax, any, bucketize, count_nonzero, cummax, cummin, diff, dist, gumbel_softmax, histc, isin, kthvalue,

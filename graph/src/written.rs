@@ -1,11 +1,15 @@
 //! What the statements of a body become, for the macros: each function here takes note of the user's line and is one
 //! short call, as a body may have thousands. Knows values; no layer.
 
+mod constant;
+
 use std::panic::Location;
 
 use crate::build::{Builder, Value};
 use crate::shape::functions::{self, Elements};
 use crate::shape::{DType, Type};
+
+pub use constant::{Constant, constant, type_of};
 
 /// The last operand of what is computed next, where the caller stands.
 #[track_caller]
@@ -45,6 +49,18 @@ pub fn alike<'g, const K: usize>(is_float: bool, operands: [(Elements, Value<'g>
         }
         // What does not fit is refused where it is computed.
         _ => operands.map(|(_, operand)| operand),
+    }
+}
+
+/// The tensors of a list, of one type where they are put together.
+#[track_caller]
+pub fn all_alike<'g>(list: &[Value<'g>]) -> Vec<Value<'g>> {
+    let types: Vec<(Elements, Type)> = list.iter().map(|value| (Elements::Alike, value.ty())).collect();
+    match functions::elements("", &types) {
+        Ok(common) => {
+            list.iter().map(|value| if value.dtype() == common { *value } else { at(*value).convert(common) }).collect()
+        }
+        Err(_) => list.to_vec(),
     }
 }
 

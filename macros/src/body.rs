@@ -11,7 +11,7 @@ use syn::{Member as Name, Visibility};
 use crate::ast::{Extents, Node, Parameter, Place, Sequence};
 use crate::layers::Method;
 use crate::losses;
-use crate::methods::{Elements, Function};
+use crate::methods::{Elements, Function, Kind};
 use crate::validate::{Element, Layer, Part};
 
 /// The body of `forward`.
@@ -205,6 +205,8 @@ pub enum Holds {
     Known(Element),
     /// A whole number is what it meets first, as in PyTorch; f32 where that is not certain.
     Met(Rc<Cell<Option<Element>>>),
+    /// It may be an array: its type says what it is.
+    Constant,
     /// What the input of a model takes that has this place among them.
     Input(Access, usize),
 }
@@ -273,9 +275,22 @@ pub struct Call {
 }
 
 impl Call {
-    /// Whether a number stands in the place of a tensor.
+    /// Of each number that has a say in the elements of the result: whether it is of a type with fractions, where the text
+    /// alone says so.
+    pub fn numbers(&self) -> impl Iterator<Item = Option<bool>> {
+        let arguments = self.arguments.iter().zip(self.function.parameters);
+        arguments.filter_map(|(argument, parameter)| match (argument, parameter.kind) {
+            (Argument::Number(number), _) => Some(number.is_float),
+            (Argument::Attribute(Attribute { fixed: Some(text), .. }), Kind::Scalar | Kind::OptionalScalar) => {
+                (text != "None").then(|| Some(text.contains(['.', 'e'])))
+            }
+            _ => None,
+        })
+    }
+
+    /// Whether there is such a number.
     pub fn has_number(&self) -> bool {
-        self.arguments.iter().any(|argument| matches!(argument, Argument::Number(_)))
+        self.numbers().next().is_some()
     }
 
     /// What a tensor may hold that takes such elements here: beside a number masks are whole numbers.
@@ -299,13 +314,15 @@ pub struct Scalar {
     pub tokens: TokenStream,
     /// Whether it is of such a type, where the text alone says so.
     pub is_float: Option<bool>,
+    /// Statements that fail, over types, where Rust rounds a quotient in it.
+    pub quotients: TokenStream,
 }
 
 impl Scalar {
     /// A number that is written so, or an extent, which is whole whatever holds it.
-    pub fn new(tokens: TokenStream, is_extent: bool) -> Scalar {
+    pub fn new(tokens: TokenStream, is_extent: bool, quotients: TokenStream) -> Scalar {
         let is_float = if is_extent { Some(false) } else { is_float(tokens.clone()) };
-        Scalar { tokens, is_float }
+        Scalar { tokens, is_float, quotients }
     }
 }
 

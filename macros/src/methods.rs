@@ -110,6 +110,10 @@ pub enum Kind {
     Number,
     /// An `f64`, or `None`.
     OptionalNumber,
+    /// As [`Kind::Number`], of a type that has a say in the elements of the result, as a number beside an operator has.
+    Scalar,
+    /// As [`Kind::Scalar`], or `None`.
+    OptionalScalar,
     /// A `bool`.
     Flag,
 }

@@ -18,6 +18,7 @@ mod names;
 mod nested;
 mod numbers;
 mod paths;
+mod rounded;
 mod scope;
 mod steps;
 mod training;

@@ -9,6 +9,9 @@ const HALF: f64 = 0.5;
 const EPSILON: f64 = 0.2;
 const WIDTH: usize = 8;
 const WHOLE: i32 = 8;
+const ROW: [f32; 3] = [0.25, -3.0, 0.5];
+const MATRIX: [[i32; 2]; 2] = [[1, -2], [3, 4]];
+const FLAGS: [bool; 2] = [true, false];
 const LARGE: i64 = 3_000_000_004;
 
 fn doubled(number: i32) -> i32 {
@@ -64,6 +67,41 @@ model! {
         let sums = k.cumsum(0);
     }
 
+    /// A bound that has a fraction makes f32 of whole numbers.
+    eval bounds(k: [N, 3; i32], m: [N, 3; bool]) -> (both, least, most, named, whole, flags, one) {
+        let both = k.clamp(-1.5, 2.0);
+        let least = k.clamp_min(0.5);
+        let most = k.clamp_max(max = 1.5);
+        let named = k.clip(max = HALF);
+        let whole = k.clip(max = WIDTH - 7);
+        let flags = m.clamp(0, 1);
+        let one = k.clamp(0, max = HALF);
+    }
+
+    eval powers(k: [N, 3; i32], m: [N, 3; bool], x: [N, 3]) -> (cube, none, root, fraction, named, each, mixed, counts, large) {
+        let cube = k.pow(3);
+        let none = k.pow(0);
+        let root = k.abs().pow(0.5);
+        let fraction = k.pow(-1);
+        let named = k.pow(WHOLE - 6);
+        let each = k.pow(k);
+        let mixed = x.pow(k.abs());
+        let counts = m.pow(2);
+        let large = k.pow(k.abs() + 30);
+    }
+
+    /// What a list holds becomes the widest, too.
+    eval listed(k: [N, 3; i32], m: [N, 3; bool], x: [N, 3]) -> (joined, stacked, masks) {
+        let both = [k, x];
+        let joined = cat(both, dim = 1);
+        let mut all = vec![];
+        all.push(m);
+        all.push(k);
+        let stacked = stack(all);
+        all[1] = !m;
+        let masks = stack(all);
+    }
+
     eval mixed(k: [N, 3; i32], m: [N, 3; bool], x: [N, 3]) -> (same, less, kept, rest, joined, masks) {
         let same = m == (k > 0);
         let less = k < x;
@@ -71,6 +109,33 @@ model! {
         let rest = 1 - m;
         let joined = cat([x, k], dim = 1);
         let masks = stack([m, !m]);
+    }
+
+    /// Constants say what they are by their types.
+    eval named(x: [N, 3]) -> (row, matrix, one, fraction, flags, scaled, sum) {
+        let row = tensor(ROW);
+        let matrix = tensor(MATRIX);
+        let one = tensor(WIDTH);
+        let fraction = tensor(HALF);
+        let flags = tensor(crate::elements::FLAGS);
+        let scaled = x * tensor(ROW);
+        let (mut sum, step, count) = (0.0, 0.5, 2);
+        for i in 0..count {
+            sum += (x * step).sum() * i;
+        }
+    }
+
+    /// A quotient that leaves something is written with fractions.
+    eval quotients(x: [N, 3], y: [N, T, 2]) -> (mean, part, counted, rounded, lengths, even) {
+        let mean = x * (1.0 / WIDTH as f64);
+        let part = x * ((WHOLE + 1) as f64 / WHOLE as f64);
+        let mut counted = x * 0;
+        for i in 0..3 {
+            counted += x * (i as f64 / 2.0);
+        }
+        let rounded = x * WIDTH.div_euclid(3);
+        let lengths = y * (1.0 / T as f64);
+        let even = x * (WIDTH / 4);
     }
 
     eval constants(x: [N, 3]) -> (row, matrix, whole, mask, number, beside) {
@@ -215,6 +280,75 @@ fn functions_of_whole_numbers_give_whole_numbers() {
     let mut expected = k.clone();
     expected.accumulate_axis_inplace(Axis(0), |before, here| *here += before);
     assert_eq!(sums, expected.into_dyn());
+}
+
+#[test]
+fn bounds_with_fractions_make_f32_of_whole_numbers() {
+    let (_, k, m) = numbers();
+    let (both, least, most, named, whole, flags, one) = trainer().bounds(&k, &m).unwrap();
+    assert_eq!(both, k.mapv(|k| (k as f32).clamp(-1.5, 2.0)).into_dyn());
+    assert_eq!(least, k.mapv(|k| (k as f32).max(0.5)).into_dyn());
+    assert_eq!(most, k.mapv(|k| (k as f32).min(1.5)).into_dyn());
+    assert_eq!(named, k.mapv(|k| (k as f32).min(0.5)).into_dyn());
+    assert_eq!(whole, k.mapv(|k| k.min(1)).into_dyn());
+    assert_eq!(flags, m.mapv(i32::from).into_dyn());
+    assert_eq!(one, k.mapv(|k| (k as f32).clamp(0.0, 0.5)).into_dyn());
+}
+
+#[test]
+fn powers_of_whole_numbers_are_whole() {
+    let (x, k, m) = numbers();
+    let (cube, none, root, fraction, named, each, mixed, counts, large) = trainer().powers(&k, &m, &x).unwrap();
+    assert_eq!(cube, k.mapv(|k| k * k * k).into_dyn());
+    assert_eq!(none, k.mapv(|_| 1).into_dyn());
+    check_all(&root, &k.mapv(|k| f64::from(k.abs()).sqrt()));
+    assert!(fraction.iter().zip(&k).all(|(found, k)| (*found - 1.0 / *k as f32).abs() < 1e-6 || *k == 0));
+    assert_eq!(named, k.mapv(|k| k * k).into_dyn());
+    let power = |k: i32, exponent: i32| match exponent {
+        0.. => k.wrapping_pow(exponent as u32),
+        _ if k.abs() == 1 => k.pow(exponent.unsigned_abs()),
+        _ => 0,
+    };
+    assert_eq!(each, k.mapv(|k| power(k, k)).into_dyn());
+    check_all(&mixed, &Zip::from(&x).and(&k).map_collect(|x, k| f64::from(*x).powi(k.abs())));
+    assert_eq!(counts, m.mapv(i32::from).into_dyn());
+    let of_small = |k: i32, found: i32| k.abs() > 1 || found == power(k, k.abs() + 30);
+    assert!(large.iter().zip(&k).all(|(found, k)| of_small(*k, *found)), "{large}");
+}
+
+#[test]
+fn lists_of_several_types_are_of_the_widest() {
+    let (x, k, m) = numbers();
+    let (joined, stacked, masks) = trainer().listed(&k, &m, &x).unwrap();
+    assert_eq!(joined, concatenate(Axis(1), &[k.mapv(|k| k as f32).view(), x.view()]).unwrap().into_dyn());
+    assert_eq!(stacked, ndarray::stack(Axis(0), &[m.mapv(i32::from).view(), k.view()]).unwrap().into_dyn());
+    assert_eq!(masks, ndarray::stack(Axis(0), &[m.view(), m.mapv(|m| !m).view()]).unwrap().into_dyn());
+}
+
+#[test]
+fn constants_are_tensors() {
+    let (x, ..) = numbers();
+    let (row, matrix, one, fraction, flags, scaled, sum) = trainer().named(&x).unwrap();
+    assert_eq!(row, arr1(&ROW).into_dyn());
+    assert_eq!(matrix, arr2(&MATRIX).into_dyn());
+    assert_eq!((arr0(one), arr0(fraction)), (arr0(8), arr0(0.5)));
+    assert_eq!(flags, arr1(&FLAGS).into_dyn());
+    assert_eq!(scaled, (&x * &arr1(&ROW)).into_dyn());
+    check(sum, x.mapv(f64::from).sum() * 0.5);
+}
+
+#[test]
+fn quotients_are_written_with_fractions() {
+    let (x, ..) = numbers();
+    let y = ndarray::Array3::from_elem((ROWS, 3, 2), 0.6f32);
+    let (mean, part, counted, rounded, lengths, even) = trainer().quotients(&x, &y).unwrap();
+    let x = x.mapv(f64::from);
+    check_all(&mean, &(&x / 8.0));
+    check_all(&part, &(&x * 1.125));
+    check_all(&counted, &(&x * 1.5));
+    check_all(&rounded, &(&x * 2.0));
+    assert!(lengths.iter().all(|y| (y - 0.2).abs() < 1e-6));
+    check_all(&even, &(&x * 2.0));
 }
 
 #[test]

@@ -123,6 +123,47 @@ pub fn clamp_max(x: Value<'_>, max: f64) -> Value<'_> {
     x.clamp(f64::NEG_INFINITY, max)
 }
 
+/// `x ^ exponent`. A whole number is multiplied with itself; where the exponent is below 0, it is 0 but for 1 and -1.
+pub fn pow_by(x: Value<'_>, exponent: f64) -> Value<'_> {
+    if x.dtype() != DType::I32 {
+        return x.pow(exponent);
+    }
+    let _function = x.graph().function("pow");
+    if exponent < 0.0 {
+        let of_one = if exponent % 2.0 == 0.0 { x.graph().scalar_of(DType::I32, 1.0) } else { x };
+        return abs(x).eq(1).select(of_one, 0);
+    }
+    let (mut rest, mut square, mut power) = (exponent as u64, x, None);
+    while rest > 0 {
+        if rest % 2 == 1 {
+            power = Some(power.map_or(square, |power: Value<'_>| power * square));
+        }
+        rest /= 2;
+        square = if rest > 0 { square * square } else { square };
+    }
+    // It has the shape of `x`, whatever that holds.
+    power.unwrap_or_else(|| x.ge(x).select(1, x))
+}
+
+/// [`pow_by`] with a tensor of exponents.
+pub fn pow<'g>(x: Value<'g>, exponent: Value<'g>) -> Value<'g> {
+    if x.dtype() != DType::I32 || exponent.dtype() != DType::I32 {
+        return x.pow(exponent);
+    }
+    let _function = x.graph().function("pow");
+    let one = x.graph().scalar_of(DType::I32, 1.0);
+    let size = abs(exponent);
+    // Beyond, no power of a number other than 0, 1 and -1 is in the range of i32, and of these it counts whether it is even.
+    let mut rest = size.gt(31).select(remainder(size, 2) + 30, size);
+    let (mut square, mut power) = (x, one);
+    for _ in 0..5 {
+        let half = floor_divide(rest, 2);
+        power = power * (rest - half * 2).gt(0).select(square, one);
+        (rest, square) = (half, square * square);
+    }
+    exponent.lt(0).select(abs(x).eq(1).select(power, 0), power)
+}
+
 /// `x`: what PyTorch's `clone`, `contiguous` and `positive` give, as values never change.
 pub fn same(x: Value<'_>) -> Value<'_> {
     x

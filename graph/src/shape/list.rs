@@ -54,9 +54,9 @@ impl List {
         shapes
     }
 
-    /// What all of them hold, for a function of this name.
-    pub const fn element(&self, function: &'static str) -> Result<DType, ShapeError> {
-        let mut all = [(Elements::Any, Type::new(DType::F32, Shape::SCALAR)); MAX_LIST];
+    /// What all of them hold, for a function of this name that takes such elements.
+    pub const fn element(&self, function: &'static str, taken: Elements) -> Result<DType, ShapeError> {
+        let mut all = [(taken, Type::new(DType::F32, Shape::SCALAR)); MAX_LIST];
         let mut position = 0;
         while position < self.count {
             all[position].1 = self.types[position];

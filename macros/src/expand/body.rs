@@ -307,6 +307,13 @@ impl Expansion<'_> {
     /// A number as a tensor without axes.
     fn number(&self, Number { number, holds, place }: &Number) -> TokenStream {
         let dtype = match holds {
+            Holds::Constant => {
+                let first = super::checks::at(place.first);
+                return match self.target {
+                    Target::Computation(_) => super::around::written(first, "constant", &emit!(g, &#number)),
+                    Target::Types(_) => call(*place, emit!(written::type_of), emit!(&#number)),
+                };
+            }
             Holds::Known(element) => element_type(*element),
             Holds::Met(element) => element_type(element.get().unwrap_or(Element::F32)),
             Holds::Input(model, position) => {

@@ -95,11 +95,10 @@ fn holds_call(number: TokenStream) -> bool {
 
 /// Whether some number of a call makes f32 of whole numbers.
 fn is_beside_float(call: &Call) -> TokenStream {
-    let is_float = call.arguments.iter().enumerate().filter_map(|(position, argument)| match argument {
-        Argument::Number(Scalar { is_float: Some(is_float), .. }) => is_float.then(|| emit!(true)),
-        _ => asked(call, position).map(|name| name.to_token_stream()),
-    });
-    is_float.reduce(|one, other| emit!(#one || #other)).unwrap_or_else(|| emit!(false))
+    let written = call.numbers().any(|is_float| is_float == Some(true)).then(|| emit!(true));
+    let asked =
+        (0..call.arguments.len()).filter_map(|position| asked(call, position).map(|name| name.to_token_stream()));
+    written.into_iter().chain(asked).reduce(|one, other| emit!(#one || #other)).unwrap_or_else(|| emit!(false))
 }
 
 /// What stands behind the model's name in the name of both functions: all that tells one way of calling from another.
@@ -163,9 +162,13 @@ fn type_of(kind: Kind) -> TokenStream {
         Kind::OptionalNumber => (emit!(f64), true),
         Kind::Flag => (emit!(bool), false),
         // A number in the place of a tensor, too.
-        Kind::Number | Kind::Operand(_) | Kind::Tensor(_) | Kind::OptionalTensor(_) | Kind::Tensors => {
-            (emit!(f64), false)
-        }
+        Kind::Number
+        | Kind::Scalar
+        | Kind::OptionalScalar
+        | Kind::Operand(_)
+        | Kind::Tensor(_)
+        | Kind::OptionalTensor(_)
+        | Kind::Tensors => (emit!(f64), false),
     };
     if optional { emit!(::core::option::Option<#of>) } else { of }
 }
@@ -196,19 +199,23 @@ pub fn compute(expansion: &Expansion<'_>, call: &Call) -> TokenStream {
 pub fn check(expansion: &Expansion<'_>, owner: &Owner, call: &Call) -> TokenStream {
     let function = owner.own_function(&format!("type_of_{}", name(call)), call.place);
     let mut arguments = vec![call.text.to_token_stream()];
+    let mut quotients = TokenStream::new();
     arguments.extend(takes_batch(call).then(|| batch().to_token_stream()));
     for (position, argument) in call.arguments.iter().enumerate() {
         match argument {
             Argument::Attribute(Attribute { tokens, fixed: None }) => arguments.push(tokens.clone()),
             Argument::Attribute(Attribute { fixed: Some(_), .. }) => {}
             // A number in the place of a tensor fits any shape.
-            Argument::Number(Scalar { tokens, .. }) => arguments.extend(asked(call, position).map(|_| asks(tokens))),
+            Argument::Number(Scalar { tokens, quotients: of_number, .. }) => {
+                arguments.extend(asked(call, position).map(|_| asks(tokens)));
+                quotients.extend(of_number.clone());
+            }
             Argument::List(list) => arguments.push(emit!(&#list)),
             Argument::Tensor(_) | Argument::Tensors(_) => arguments.extend(expansion.tensors(argument.tensors())),
         }
     }
     let arguments = quote_spanned!(at(call.place.last)=> (#(#arguments),*));
-    emit!(#function #arguments)
+    if quotients.is_empty() { emit!(#function #arguments) } else { emit!({ #quotients #function #arguments }) }
 }
 
 /// Calls `f` once for each way in which some body calls a function of the table.
@@ -281,6 +288,13 @@ pub fn computations(declaration: &Validated) -> TokenStream {
 
 /// What brings the operands of a call to one type where they may be of several.
 fn alike(call: &Call, variables: &[Vec<Ident>]) -> TokenStream {
+    if let Some(Argument::List(_)) = call.arguments.first()
+        && call.function.mixes_tensors()
+    {
+        let list = &variables[0][0];
+        let alike = written(Span::call_site(), "all_alike", &emit!(#list));
+        return emit!(let #list = &#alike;);
+    }
     if !mixes(call) {
         return TokenStream::new();
     }
@@ -318,6 +332,9 @@ fn built(call: &Call, variables: &[Vec<Ident>]) -> TokenStream {
             }
             Argument::Attribute(Attribute { tokens, fixed: Some(_) }) => tokens.clone(),
             Argument::List(_) => written(place, "all", &emit!(#(#names)*)),
+            Argument::Number(_) if parameter.kind == Kind::OptionalScalar => {
+                emit!(::core::option::Option::Some(#(#names)*))
+            }
             Argument::Number(_) | Argument::Attribute(_) => emit!(#(#names)*),
         }
     });
@@ -402,7 +419,7 @@ pub fn types(declaration: &Validated, owner: &Owner) -> TokenStream {
 fn checked(call: &Call, variables: &[Vec<Ident>]) -> TokenStream {
     let function = call.function;
     let (mut elements, mut arguments, mut list) = (Vec::new(), Vec::new(), None);
-    let several = function.gives == Gives::Several;
+    let (several, is_float) = (function.gives == Gives::Several, is_beside_float(call));
     for ((argument, parameter), names) in call.arguments.iter().zip(function.parameters).zip(variables) {
         let mut operands = Vec::new();
         if let Argument::List(_) = argument {
@@ -412,7 +429,8 @@ fn checked(call: &Call, variables: &[Vec<Ident>]) -> TokenStream {
         }
         if let Argument::Tensor(_) | Argument::Tensors(_) = argument {
             let of = match parameter.kind {
-                Kind::Tensor(of) | Kind::Operand(of) | Kind::OptionalTensor(of) => elements_of(of),
+                Kind::Tensor(of) => beside(call, of, &is_float),
+                Kind::Operand(of) | Kind::OptionalTensor(of) => elements_of(of),
                 Kind::Tensors if mixes(call) => elements_of(Elements::Alike),
                 _ => elements_of(Elements::Any),
             };
@@ -427,13 +445,18 @@ fn checked(call: &Call, variables: &[Vec<Ident>]) -> TokenStream {
             (Argument::Tensors(_), _) => emit!(&[#(#operands),*]),
             (Argument::Attribute(Attribute { tokens, fixed: Some(_) }), _) => tokens.clone(),
             (Argument::Attribute(_), _) => emit!(#(#names)*),
+            // Whatever it is.
+            (Argument::Number(_), Kind::OptionalScalar) => emit!(::core::option::Option::Some(0.0)),
             // A number fits any shape; a list stands here already.
             (Argument::Number(_) | Argument::List(_), _) => emit!(#KILN::graph::Shape::SCALAR),
         });
     }
     let name = function.name;
     let dtype = match elements.as_slice() {
-        [] if list.is_some() => emit!(#list.element(#name)),
+        [] if list.is_some() => {
+            let of = elements_of(if function.mixes_tensors() { Elements::Alike } else { Elements::Any });
+            emit!(#list.element(#name, #of))
+        }
         [one] => emit!(#KILN::graph::shape::functions::element(#name, #one)),
         several => emit!(#KILN::graph::shape::functions::elements(#name, &[#((#several)),*])),
     };
@@ -447,14 +470,16 @@ fn checked(call: &Call, variables: &[Vec<Ident>]) -> TokenStream {
     check_at(call.place, check, emit!(text, #dtype, #rule))
 }
 
+/// The elements that an operand may hold, also beside a number.
+fn beside(call: &Call, of: Elements, is_float: &TokenStream) -> TokenStream {
+    let elements = elements_of(of);
+    if of.mixes() && call.has_number() { emit!(#elements.beside(#is_float)) } else { elements }
+}
+
 /// The rule of a function whose operands broadcast.
 fn checked_elementwise(call: &Call, variables: &[Vec<Ident>]) -> TokenStream {
     let name = call.function.name;
     let is_float = is_beside_float(call);
-    let beside = |of: Elements| {
-        let elements = elements_of(of);
-        if of.mixes() && call.has_number() { emit!(#elements.beside(#is_float)) } else { elements }
-    };
     let tensors = call.arguments.iter().zip(variables).filter(|(argument, _)| !argument.tensors().is_empty());
     let (elements, names): (Vec<Elements>, Vec<&Ident>) =
         operands(call).zip(tensors.flat_map(|(_, names)| names)).map(|((of, _), name)| (of, name)).unzip();
@@ -462,7 +487,7 @@ fn checked_elementwise(call: &Call, variables: &[Vec<Ident>]) -> TokenStream {
         && let [of] | [of, _] = elements.as_slice()
         && elements.iter().all(|other| other == of)
     {
-        let of = beside(*of);
+        let of = beside(call, *of, &is_float);
         let check = if names.len() == 1 { emit!(shape::check_one) } else { emit!(shape::check_two) };
         return check_at(call.place, check, emit!(text, #name, #of, #(#names),*));
     }
@@ -470,7 +495,7 @@ fn checked_elementwise(call: &Call, variables: &[Vec<Ident>]) -> TokenStream {
         Some(gives) => emit!(::core::option::Option::Some(#gives)),
         None => emit!(::core::option::Option::None),
     };
-    let elements = elements.iter().map(|of| beside(*of));
+    let elements = elements.iter().map(|of| beside(call, *of, &is_float));
     check_at(call.place, emit!(shape::check_elementwise), emit!(text, #name, #gives, &[#((#elements, #names)),*]))
 }
 

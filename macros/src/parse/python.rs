@@ -1,5 +1,5 @@
-//! What Rust can not read and PyTorch's users write by habit: slices in brackets and `@`. Knows tokens only, and what
-//! to write instead.
+//! What Rust can not read and PyTorch's users write by habit: slices in brackets, `@`, words for operators. Knows
+//! tokens only, and what to write instead.
 
 use proc_macro2::{Delimiter, Span, TokenStream, TokenTree};
 
@@ -7,17 +7,41 @@ const SLICE: &str = "a tensor has no slices in brackets: PyTorch's `x[:, 0]` is 
                      `x.slice(1, 1, 3)`, its `x[:, 1:]` is `x.slice(1, 1)`";
 const PRODUCT: &str = "the product of matrices `a @ b` is written `a.matmul(b)`";
 
+const NEGATED: &str = "a mask, or a condition, is negated by `!`: `!mask`";
+const WORDS: &str =
+    "masks are combined by `a & b`, `a | b` and `!a`, conditions of constants by `a && b`, `a || b` and `!a`";
+const CHOICE: &str = "Python's `a if c else b` is `if c { a } else { b }` where `c` is a constant, and `where(c, a, b)` where it \
+                      is a mask";
+const ROUNDED: &str = "`//` begins a comment in Rust: a quotient that is rounded down is `a.floor_divide(b)`";
+
 /// The mistake in a body that Rust can not read: what is Python in it, if something is, else the error as it was.
 pub fn explain(body: TokenStream, error: syn::Error) -> syn::Error {
-    match python(body) {
+    let comment = || {
+        body.clone().into_iter().next().filter(|block| holds_quotient(block.span())).map(|_| (error.span(), ROUNDED))
+    };
+    match python(body.clone()).or_else(comment) {
         Some((place, message)) => syn::Error::new(place, message),
         None => error,
     }
 }
 
+/// Whether a line of the source seems to hold Python's `a // b`: something that no semicolon ends, and a word or a number.
+fn holds_quotient(place: Span) -> bool {
+    let text = place.source_text().unwrap_or_default();
+    text.lines().any(|line| {
+        let Some((before, behind)) = line.split_once("//") else { return false };
+        let ends_open =
+            before.trim_end().ends_with(|last: char| last.is_alphanumeric() || matches!(last, '_' | ')' | ']'));
+        let operand = behind.trim().trim_end_matches([';', ',', ')']);
+        let is_operand = |letter: char| letter.is_alphanumeric() || matches!(letter, '_' | '.');
+        ends_open && !operand.is_empty() && operand.chars().all(is_operand)
+    })
+}
+
 fn python(tokens: TokenStream) -> Option<(Span, &'static str)> {
     let mut indexed = false;
-    for token in tokens {
+    let mut tokens = tokens.into_iter().peekable();
+    while let Some(token) = tokens.next() {
         match &token {
             TokenTree::Group(group) => {
                 if indexed
@@ -31,17 +55,40 @@ fn python(tokens: TokenStream) -> Option<(Span, &'static str)> {
                 }
             }
             TokenTree::Punct(punct) if punct.as_char() == '@' => return Some((punct.span(), PRODUCT)),
+            TokenTree::Punct(punct) if punct.as_char() == '~' => return Some((punct.span(), NEGATED)),
+            TokenTree::Ident(word)
+                if word == "not" && matches!(tokens.peek(), Some(TokenTree::Ident(_) | TokenTree::Group(_))) =>
+            {
+                return Some((word.span(), NEGATED));
+            }
+            TokenTree::Ident(word) if indexed && (word == "and" || word == "or") => return Some((word.span(), WORDS)),
+            TokenTree::Ident(word) if indexed && word == "if" => return Some((word.span(), CHOICE)),
             _ => {}
         }
-        indexed = matches!(token, TokenTree::Ident(_) | TokenTree::Group(_));
+        indexed = match &token {
+            TokenTree::Ident(word) => word != "else" && word != "in" && word != "return",
+            TokenTree::Group(group) => group.delimiter() != Delimiter::Brace,
+            TokenTree::Literal(_) => true,
+            TokenTree::Punct(_) => false,
+        };
     }
     None
 }
 
-/// A colon by itself, not those of a path.
+/// A colon by itself, not those of a path, or three dots.
 fn colon(tokens: TokenStream) -> Option<Span> {
     let mut tokens = tokens.into_iter().peekable();
-    let is_colon = |token: &TokenTree| matches!(token, TokenTree::Punct(punct) if punct.as_char() == ':');
+    let is = |token: &TokenTree, sign| matches!(token, TokenTree::Punct(punct) if punct.as_char() == sign);
+    let is_colon = |token: &TokenTree| is(token, ':');
+    // `x[..., 0]`
+    let (mut dots, mut first) = (0, None);
+    for token in tokens.clone() {
+        dots = if is(&token, '.') { dots + 1 } else { 0 };
+        first = if dots == 1 { Some(token.span()) } else { first };
+        if dots == 3 {
+            return first;
+        }
+    }
     while let Some(token) = tokens.next() {
         if is_colon(&token) && tokens.next_if(is_colon).is_none() {
             return Some(token.span());

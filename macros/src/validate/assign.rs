@@ -3,9 +3,9 @@
 
 use std::rc::Rc;
 
-use proc_macro2::{Ident, Literal, Span, TokenStream};
-use quote::quote;
-use syn::{Expr, ExprLit, ExprUnary, Lit, Pat, UnOp};
+use proc_macro2::{Ident, Literal, Span, TokenStream, TokenTree};
+use quote::{ToTokens, quote};
+use syn::{Expr, ExprLit, ExprUnary, Lit, Pat, Stmt, UnOp};
 
 use super::certain::Element;
 use super::expressions::unparenthesized;
@@ -49,8 +49,8 @@ impl Scope<'_> {
             None => Binding::Unknown,
         };
         if let Binding::Number = binding {
-            let rounded = local.init.as_ref().and_then(|init| self.instead_of(&init.expr));
-            self.numbers.push((self.names.len(), rounded));
+            let quotient = local.init.as_ref().and_then(|init| self.quotient_in(&init.expr));
+            self.numbers.push((self.names.len(), quotient));
         }
         self.names.declare(&name.to_string(), binding);
         self.extents.push((name.to_string(), origin));
@@ -175,6 +175,54 @@ impl Scope<'_> {
     /// Whether a name of a number is from a `let`, and no parameter or counter.
     fn is_of_let(&self, name: &Ident) -> bool {
         self.names.find(&name.to_string()).is_some_and(|at| self.numbers.iter().any(|(place, _)| *place == at))
+    }
+}
+
+/// The statements with `let (a, b) = (0.0, vec![]);` as a `let` for each name, where one is given no tensor.
+pub fn one_by_one(statements: &[Stmt]) -> Option<Vec<Stmt>> {
+    let parts = |statement: &Stmt| -> Option<Vec<Stmt>> {
+        let Stmt::Local(local) = statement else { return None };
+        let (Pat::Tuple(names), Some(init)) = (&local.pat, &local.init) else { return None };
+        let Expr::Tuple(values) = unparenthesized(&init.expr) else { return None };
+        // Of several names each value was computed before any of them is given.
+        let reads =
+            |value: &Expr| names.elems.iter().any(|name| has_word(quote!(#value), &name.to_token_stream().to_string()));
+        if names.elems.len() != values.elems.len()
+            || !values.elems.iter().any(is_no_tensor)
+            || values.elems.iter().skip(1).any(reads)
+        {
+            return None;
+        }
+        let each = names.elems.iter().zip(&values.elems);
+        let each = each.filter(|(name, value)| !(matches!(name, Pat::Wild(_)) && is_no_tensor(value)));
+        Some(each.map(|(name, value)| syn::parse_quote!(let #name = #value;)).collect())
+    };
+    if !statements.iter().any(|statement| parts(statement).is_some()) {
+        return None;
+    }
+    Some(statements.iter().flat_map(|statement| parts(statement).unwrap_or_else(|| vec![statement.clone()])).collect())
+}
+
+fn has_word(tokens: TokenStream, word: &str) -> bool {
+    tokens.into_iter().any(|token| match token {
+        TokenTree::Group(group) => has_word(group.stream(), word),
+        other => other.to_string() == word,
+    })
+}
+
+/// Whether an expression is plainly a number, or a list of tensors.
+fn is_no_tensor(value: &Expr) -> bool {
+    match unparenthesized(value) {
+        Expr::Lit(_) | Expr::Cast(_) | Expr::Array(_) | Expr::Repeat(_) => true,
+        Expr::Macro(call) => call.mac.path.is_ident("vec"),
+        Expr::Unary(unary) => is_no_tensor(&unary.expr),
+        Expr::Binary(binary) => is_no_tensor(&binary.left) && is_no_tensor(&binary.right),
+        Expr::Path(path) => {
+            let last = path.path.segments.last().map(|last| last.ident.to_string()).unwrap_or_default();
+            last.len() > 1 && last.chars().all(|letter| !letter.is_lowercase())
+        }
+        Expr::MethodCall(call) => is_no_tensor(&call.receiver) || call.method == "size",
+        _ => false,
     }
 }
 

@@ -12,7 +12,7 @@ use super::names::Names;
 use super::steps::{Model, Program};
 use super::{Layer, LayerKind};
 use crate::ast::{Extents, Node, ParameterKind};
-use crate::body::{Argument, Block, Call, Holds, If, Loss, Scalar, Statement, Tensor, Value};
+use crate::body::{Argument, Block, Call, Holds, If, Loss, Statement, Tensor, Value};
 use crate::losses::Reduction;
 use crate::methods::{Elements, Gives, Kind};
 
@@ -213,7 +213,10 @@ impl Walk<'_> {
         match tensor {
             Tensor::Variable(name) => vec![self.name(&name.to_string())],
             Tensor::Parameter(_) => vec![Certain::new(Element::F32, None)],
-            Tensor::Number(number) => vec![Certain { element: self.of_number(&number.holds), scalar: Some(true) }],
+            Tensor::Number(number) => {
+                let scalar = (!matches!(number.holds, Holds::Constant)).then_some(true);
+                vec![Certain { element: self.of_number(&number.holds), scalar }]
+            }
             Tensor::Call(call) => self.call(call, count),
             Tensor::Apply(apply) => {
                 let inputs: Vec<Certain> = apply.inputs.iter().flatten().map(|tensor| self.one(tensor)).collect();
@@ -271,7 +274,7 @@ impl Walk<'_> {
         match holds {
             Holds::Known(element) => Some(*element),
             Holds::Met(element) => element.get().or((!self.meets).then_some(Element::F32)),
-            Holds::Input(..) => None,
+            Holds::Input(..) | Holds::Constant => None,
         }
     }
 
@@ -330,11 +333,7 @@ fn gives_f32(node: &Node<Layer>) -> bool {
 /// What operands become that may be of several types. What is not known is taken for no wider than what is where it is
 /// looked for what numbers `meet`.
 fn widest(call: &Call, operands: &[(Elements, Certain)], meets: bool) -> Option<Element> {
-    let numbers = call.arguments.iter().filter_map(|argument| match argument {
-        Argument::Number(Scalar { is_float, .. }) => Some(*is_float),
-        _ => None,
-    });
-    let floats = numbers.clone().any(|is_float| is_float == Some(true));
+    let floats = call.numbers().any(|is_float| is_float == Some(true));
     let known = || operands.iter().filter(|(elements, _)| elements.mixes()).map(|(_, known)| known.element);
     if floats || operands.iter().any(|(elements, _)| *elements == Elements::Real) {
         return Some(Element::F32);
@@ -342,7 +341,7 @@ fn widest(call: &Call, operands: &[(Elements, Certain)], meets: bool) -> Option<
     if known().any(|element| element == Some(Element::F32)) {
         return Some(Element::F32);
     }
-    if !meets && (numbers.clone().any(|is_float| is_float.is_none()) || known().any(|element| element.is_none())) {
+    if !meets && (call.numbers().any(|is_float| is_float.is_none()) || known().any(|element| element.is_none())) {
         return None;
     }
     let masks = known().flatten().all(|element| element == Element::Bool);

@@ -89,9 +89,9 @@ impl Scope<'_> {
 
     /// A number that stands beside tensors.
     pub fn scalar(&mut self, expression: &Expr, number: TokenStream) -> Option<Scalar> {
-        self.not_rounded(expression)?;
+        let quotients = self.not_rounded(expression)?;
         let is_extent = matches!(self.origin(expression), Origin::Extent);
-        Some(Scalar::new(self.taken_as("float", expression, number), is_extent))
+        Some(Scalar::new(self.taken_as("float", expression, number), is_extent, quotients))
     }
 
     /// Takes note of how the number came to be that a name stands for from now on.

@@ -314,13 +314,17 @@ impl Scope<'_> {
     /// The statements between braces; whether the last one without a semicolon is their value.
     pub fn block(&mut self, statements: &[Stmt], wants_value: bool) -> Block {
         let outer = self.names.len();
+        let around = std::mem::replace(&mut self.block, outer);
         let block = self.statements(statements, wants_value);
         self.names.truncate(outer);
+        self.block = around;
         block
     }
 
     /// As [`Scope::block`], but the names that the statements declare stay in scope.
     pub fn statements(&mut self, statements: &[Stmt], wants_value: bool) -> Block {
+        let separate = super::assign::one_by_one(statements);
+        let statements = separate.as_deref().unwrap_or(statements);
         let mut block = Block { statements: Vec::new(), value: None, cuts: None, evaluates: false };
         // The `let`s of numbers: the place of the name, and what was before.
         let mut numbers: Vec<(usize, usize, usize, Before)> = Vec::new();
@@ -438,7 +442,7 @@ impl Scope<'_> {
                     let value = self.value(&assign.right);
                     let origin = self.origin(&assign.right);
                     self.now(left, origin);
-                    self.now_rounded(left, &assign.right);
+                    self.now_quotient(left, &assign.right);
                     self.assign(left, value?)
                 }
             },

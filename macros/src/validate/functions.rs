@@ -147,6 +147,24 @@ impl Scope<'_> {
                 }
                 _ => self.wrong(function, parameter, first, "a number"),
             },
+            Kind::OptionalScalar if none => Some(Argument::Attribute(Attribute::none())),
+            Kind::Scalar | Kind::OptionalScalar if !fits(unparenthesized(first), Kind::Number) => {
+                self.wrong(function, parameter, first, &format!("`{}`", spaced(first)))
+            }
+            Kind::Scalar | Kind::OptionalScalar => match self.value(first)? {
+                Value::Number(_) if literal(unparenthesized(first)).is_some() => {
+                    let mut attribute = self.attribute(function, parameter, first, Kind::Number)?;
+                    if parameter.name == "exponent"
+                        && attribute.fixed.as_ref().is_some_and(|text| text.starts_with('-'))
+                    {
+                        // PyTorch refuses it of whole numbers; here it gives their fractions.
+                        attribute.fixed = attribute.fixed.map(|text| format!("{text}.0"));
+                    }
+                    Some(if kind == Kind::Scalar { Argument::Attribute(attribute) } else { some(attribute) })
+                }
+                Value::Number(number) => Some(Argument::Number(self.scalar(first, number)?)),
+                _ => self.wrong(function, parameter, first, "a tensor"),
+            },
             Kind::OptionalTensor(_) if none => Some(Argument::Attribute(Attribute::none())),
             Kind::OptionalTensor(_) => match self.value(first)? {
                 Value::Tensor(tensor) => Some(Argument::Tensor(tensor)),
@@ -240,7 +258,11 @@ impl Scope<'_> {
         let fixed = literal(plain);
         let number = match kind {
             Kind::Size | Kind::Shape => self.taken_as("extent", value, number),
-            Kind::Number => self.taken_as("float", value, number),
+            Kind::Number => {
+                let quotients = self.not_rounded(value)?;
+                let number = self.taken_as("float", value, number);
+                if quotients.is_empty() { number } else { quote!({ #quotients #number }) }
+            }
             _ => number,
         };
         let ty = match kind {
@@ -272,8 +294,8 @@ impl Scope<'_> {
             Kind::Wholes => "whole numbers, as in `[1, -1]`",
             Kind::Numbers => "numbers, as in `[1.5, 2]`",
             Kind::Text => "a text in quotation marks",
-            Kind::Number => "a number",
-            Kind::OptionalNumber => "a number or `None`",
+            Kind::Number | Kind::Scalar => "a number",
+            Kind::OptionalNumber | Kind::OptionalScalar => "a number or `None`",
             Kind::Flag => "`true` or `false`",
         };
         // PyTorch's `max` of two takes tensors.

@@ -53,7 +53,7 @@ fn of_any_type(number: u128, place: Span) -> TokenStream {
 }
 
 /// What a number is that is computed of whole numbers that are written, of quotients such as leave nothing.
-fn whole(number: &Expr) -> Option<i128> {
+pub fn whole(number: &Expr) -> Option<i128> {
     match unparenthesized(number) {
         Expr::Lit(ExprLit { lit: Lit::Int(number), .. }) if number.suffix().is_empty() => number.base10_parse().ok(),
         Expr::Unary(ExprUnary { op: UnOp::Neg(_), expr, .. }) => whole(expr)?.checked_neg(),
@@ -81,82 +81,7 @@ pub fn holds_numbers(list: &Expr) -> bool {
     }
 }
 
-/// A quotient of whole numbers that are written, which leaves something: Rust rounds it.
-fn rounded_quotient(number: &Expr) -> Option<&ExprBinary> {
-    match unparenthesized(number) {
-        Expr::Binary(quotient @ ExprBinary { left, op, right, .. }) => {
-            let inner = rounded_quotient(left).or_else(|| rounded_quotient(right));
-            inner.or_else(|| {
-                let rest = || whole(left)?.checked_rem(whole(right)?);
-                (matches!(op, BinOp::Div(_)) && rest().is_some_and(|rest| rest != 0)).then_some(quotient)
-            })
-        }
-        Expr::Unary(ExprUnary { expr, .. }) => rounded_quotient(expr),
-        _ => None,
-    }
-}
-
-/// What to write instead of a number with a quotient that Rust rounds.
-fn instead_of_rounded(number: &Expr) -> Option<String> {
-    let quotient = rounded_quotient(number)?;
-    let (left, right) = (whole(&quotient.left)?, whole(&quotient.right)?);
-    Some(format!("write `{left}.0 / {right}.0`"))
-}
-
 impl Scope<'_> {
-    /// That a number beside tensors is what it is in PyTorch.
-    pub fn not_rounded(&mut self, number: &Expr) -> Option<()> {
-        if let Some(quotient) = rounded_quotient(number) {
-            let instead = instead_of_rounded(number)?;
-            return self.mistake(
-                quotient,
-                format!("`{}` of whole numbers is rounded down in Rust: {instead}", spaced(quotient)),
-            );
-        }
-        match self.rounded_name(number) {
-            Some((name, instead)) => {
-                let message =
-                    format!("`{name}` is a quotient of whole numbers, which is rounded down in Rust: {instead}");
-                self.mistake(name, message)
-            }
-            None => Some(()),
-        }
-    }
-
-    /// What to write instead of a number that Rust rounds, also where a name in it stands for one.
-    pub fn instead_of(&self, number: &Expr) -> Option<String> {
-        instead_of_rounded(number).or_else(|| self.rounded_name(number).map(|(_, instead)| instead))
-    }
-
-    /// `name = number`: the name stands for this one from here on.
-    pub fn now_rounded(&mut self, target: &Expr, number: &Expr) {
-        let rounded = self.instead_of(number);
-        if let Expr::Path(path) = target
-            && let Some(name) = path.path.get_ident()
-            && let Some(at) = self.names.find(&name.to_string())
-            && let Some((_, of_name)) = self.numbers.iter_mut().rev().find(|(place, _)| *place == at)
-        {
-            *of_name = rounded;
-        }
-    }
-
-    /// A name in a number that stands for one which Rust rounds, with what to write instead.
-    fn rounded_name<'e>(&self, number: &'e Expr) -> Option<(&'e Ident, String)> {
-        match unparenthesized(number) {
-            Expr::Path(path) => {
-                let name = path.path.get_ident()?;
-                let at = self.names.find(&name.to_string())?;
-                let (_, rounded) = self.numbers.iter().rev().find(|(place, _)| *place == at)?;
-                Some((name, rounded.clone()?))
-            }
-            Expr::Binary(ExprBinary { left, right, .. }) => {
-                self.rounded_name(left).or_else(|| self.rounded_name(right))
-            }
-            Expr::Unary(ExprUnary { expr, .. }) => self.rounded_name(expr),
-            _ => None,
-        }
-    }
-
     /// An operator that tensors do not take, with what is written instead.
     pub fn no_operator(&mut self, binary: &ExprBinary, operator: &BinOp) -> Option<Value> {
         let ExprBinary { left, op, right, .. } = binary;
@@ -187,6 +112,11 @@ impl Scope<'_> {
             let message = "`tensor` takes numbers: `tensor([1.0, 2.0])` is of f32, and `tensor([1, 2])` of i32";
             return self.mistake(call, message);
         };
+        if matches!(unparenthesized(numbers), Expr::Path(_))
+            && let Value::Number(constant) = self.value(numbers)?
+        {
+            return Some(number_as_tensor(constant, numbers, Some(Holds::Constant)));
+        }
         let mut leaves = Vec::new();
         leaves_of(numbers, &mut leaves);
         if leaves.len() > MAX_NUMBERS {
@@ -217,7 +147,11 @@ impl Scope<'_> {
             }
             number => {
                 return match self.value(number)? {
-                    Value::Number(tokens) => Some(number_as_tensor(tokens, number, Some(Holds::Known(element)))),
+                    Value::Number(tokens) => {
+                        let quotients = self.not_rounded(number)?;
+                        let tokens = if quotients.is_empty() { tokens } else { quote!({ #quotients #tokens }) };
+                        Some(number_as_tensor(tokens, number, Some(Holds::Known(element))))
+                    }
                     Value::Tensor(_) | Value::Tuple(_) => {
                         let message = "`tensor` takes numbers; tensors are put together by `stack((a, b))`";
                         self.mistake(number, message)

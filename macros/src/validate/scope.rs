@@ -8,6 +8,7 @@ use quote::ToTokens;
 use super::Layer;
 use super::forward::Whole;
 use super::names::Names;
+use super::rounded::Quotient;
 use crate::ast::{self, Extents, Sequence};
 use crate::body::Access;
 use crate::free::{self, Origin};
@@ -60,8 +61,10 @@ pub struct Scope<'a> {
     pub given: Vec<Ident>,
     /// The names of numbers that depend on free extents, the later ones last.
     pub extents: Vec<(String, Origin)>,
-    /// The places of names that a `let` gives to numbers; of those that Rust rounds, what to write instead.
-    pub numbers: Vec<(usize, Option<String>)>,
+    /// The places of names that a `let` gives to numbers, with what is known of quotients in these.
+    pub numbers: Vec<(usize, Option<Quotient>)>,
+    /// How many names there were before the innermost block.
+    pub block: usize,
     /// The place of such a name that is to become a tensor.
     pub becomes_tensor: Option<usize>,
     /// Where the `let`s of numbers are that are tensors from the start, as they become some.
@@ -106,6 +109,7 @@ impl<'a> Scope<'a> {
             given: Vec::new(),
             extents: Vec::new(),
             numbers: Vec::new(),
+            block: 0,
             becomes_tensor: None,
             tensors: HashSet::new(),
             counted: None,

@@ -27,14 +27,14 @@ pub const FUNCTIONS: &[Function] = &[
     row("celu", &[tensor(Float), optional("alpha", Kind::Number, "1.0")], "celu"),
     row(
         "clamp",
-        &[tensor(Number), optional("min", Kind::OptionalNumber, "None"), optional("max", Kind::OptionalNumber, "None")],
+        &[tensor(Mixed), optional("min", Kind::OptionalScalar, "None"), optional("max", Kind::OptionalScalar, "None")],
         "with_bounds",
     ),
-    row("clamp_max", &[tensor(Number), required("max", Kind::Number)], "with_number"),
-    row("clamp_min", &[tensor(Number), required("min", Kind::Number)], "with_number"),
+    row("clamp_max", &[tensor(Mixed), required("max", Kind::Scalar)], "broadcast"),
+    row("clamp_min", &[tensor(Mixed), required("min", Kind::Scalar)], "broadcast"),
     row(
         "clip",
-        &[tensor(Number), optional("min", Kind::OptionalNumber, "None"), optional("max", Kind::OptionalNumber, "None")],
+        &[tensor(Mixed), optional("min", Kind::OptionalScalar, "None"), optional("max", Kind::OptionalScalar, "None")],
         "with_bounds",
     )
     .by(Builds::Function("clamp")),
@@ -146,7 +146,8 @@ pub const FUNCTIONS: &[Function] = &[
     row("negative", NUMBER, "unchanged").by(Builds::Operator("-")),
     row("not_equal", COMPARED, "broadcast").by(Builds::Value("ne")).giving(Gives::Bool).stopping(),
     row("positive", FLOAT, "unchanged").by(Builds::Function("same")),
-    row("pow", &[tensor(Float), required("exponent", Kind::Operand(Real))], "broadcast").of_value(),
+    row("pow", &[tensor(Mixed), required("exponent", Kind::Scalar)], "broadcast").by(Builds::Function("pow_by")),
+    row("pow", &[tensor(Mixed), required("exponent", Kind::Tensor(Mixed))], "broadcast"),
     row("prelu", &[tensor(Float), required("weight", Kind::Tensor(Float))], "prelu"),
     row("rad2deg", FLOAT, "unchanged"),
     unary("reciprocal"),
