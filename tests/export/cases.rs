@@ -129,6 +129,7 @@ pub fn all() -> Vec<Case> {
         case::<Pools>("pools", fixed),
         case::<Padded>("padded", &[(2, &[("L", 1)]), (1, &[("L", 3)])]),
         case::<Functions>("functions", &[(2, &[]), (4, &[])]),
+        case::<Counts>("counts", lengths),
         case::<Warped>("warped", fixed),
         case::<Running>("running", lengths),
         case::<examples::digit_net::DigitNet>("digits", fixed),

@@ -283,6 +283,18 @@ model! {
 }
 
 model! {
+    /// Whole numbers along an axis of any length.
+    pub struct Counts {
+        fc: Linear(2, 2),
+    }
+
+    fn forward(x: [N, T, 2], k: [N, T; i32]) -> ([N, T; i32], [N, T], [N, T; i32], [N, T, 2]) {
+        let places = (k > 0).cumsum(1);
+        (k.cumsum(1) * 2, k.clamp(-0.5, 1.5), k.pow(2) - k.amax(1, keepdim = true), fc(x) * places.unsqueeze(2))
+    }
+}
+
+model! {
     pub struct Warped {
         conv: Conv2d(2, 3, 3, padding = 1),
     }

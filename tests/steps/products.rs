@@ -46,6 +46,17 @@ model! {
         of_frames.minimize(loss);
     }
 
+    /// The same images without videos around them.
+    step images(x: [N, 3, 4, 4]) -> (loss, features) {
+        let features = frames(x);
+        let loss = out(features).mean();
+        of_frames.minimize(loss);
+    }
+
+    eval frames_of(x: [N, T, 3, 4, 4]) -> features {
+        let features = frames(x.view(N * T, 3, 4, 4)).view(N, T, 5);
+    }
+
     eval pairs(x: [N, T, 2]) -> (first, sums) {
         let all = x.unsqueeze(2).expand(-1, -1, T, -1).reshape(N, T * T, 2);
         let first = all.sum(2).view(N, T, T);
@@ -100,8 +111,51 @@ fn models_take_the_rows_of_products() {
     let mut trainer = Net::init(1).trainer().batch(2).build().unwrap();
     let (x, y): (ArrayD<f32>, Array1<i32>) = (numbers((2, 3, 3, 4, 4)).into_dyn(), ndarray::arr1(&[0, 1]));
     let loss = trainer.videos(&x, &y).unwrap();
-    assert!(loss > 0.0 && loss < 2.0);
     assert!(trainer.gradient("frames.0.weight").unwrap().iter().any(|slope| *slope != 0.0));
+
+    // The batch norm takes the statistics of all six images, as here.
+    let mut of_images = Net::init(1).trainer().batch(6).build().unwrap();
+    let images = x.clone().into_shape_with_order((6, 3, 4, 4)).unwrap();
+    let (_, features) = of_images.images(&images).unwrap();
+    let means = features.into_shape_with_order((2, 3, 5)).unwrap().mean_axis(Axis(1)).unwrap() * 2.0;
+    let net = Net::init(1);
+    let array = |parameter: &kiln::graph::Parameter| parameter.value.to_owned().into_dyn();
+    let (weight, bias) = (array(&net.out.weight), array(net.out.bias.as_ref().unwrap()));
+    let mut expected = 0.0;
+    for (mean, class) in means.into_dimensionality::<ndarray::Ix2>().unwrap().rows().into_iter().zip([0, 1]) {
+        let scores = [0, 1].map(|of| (0..5).map(|at| weight[[of, at]] * mean[at]).sum::<f32>() + bias[[of]]);
+        expected += ((scores[0].exp() + scores[1].exp()).ln() - scores[class]) / 2.0;
+    }
+    close(&ndarray::arr0(loss).into_dyn(), &ndarray::arr0(expected).into_dyn());
+
+    // In evaluation each image is by itself.
+    let found = trainer.frames_of(&x).unwrap();
+    for (video, features) in x.axis_iter(Axis(0)).zip(found.axis_iter(Axis(0))) {
+        let alone = video.to_owned().insert_axis(Axis(0));
+        close(&trainer.frames_of(&alone).unwrap(), &features.to_owned().insert_axis(Axis(0)));
+    }
+}
+
+/// What a step of products computes is the same where its batch has shards; batch norms then take the whole batch where they
+/// are told to.
+#[test]
+fn products_have_shards() {
+    let build = |shards: usize| Net::init(1).trainer().batch(4).shards(shards).sync_batch_norm(true).build().unwrap();
+    let (mut whole_batch, mut sharded) = (Net::init(1).trainer().batch(4).build().unwrap(), build(2));
+    for rows in [4, 3] {
+        let (x, y): (Array2<i32>, _) = (whole((rows, 5), 7, CLASSES), whole((rows, 5), 5, CLASSES));
+        let (loss, right) = whole_batch.together(&x, &y).unwrap();
+        let (of_shards, of_all) = sharded.together(&x, &y).unwrap();
+        close(&ndarray::arr0(of_shards).into_dyn(), &ndarray::arr0(loss).into_dyn());
+        assert_eq!(right, of_all);
+        let (x, y): (ArrayD<f32>, Array1<i32>) = (numbers((rows, 3, 3, 4, 4)).into_dyn(), whole(rows, 3, 2));
+        let (loss, of_shards) = (whole_batch.videos(&x, &y).unwrap(), sharded.videos(&x, &y).unwrap());
+        close(&ndarray::arr0(of_shards).into_dyn(), &ndarray::arr0(loss).into_dyn());
+        for name in ["letters.weight", "fc.bias", "frames.0.weight", "out.weight"] {
+            let gradient = |trainer: &NetTrainer| trainer.gradient(name).unwrap().to_owned().into_dyn();
+            close(&gradient(&sharded), &gradient(&whole_batch));
+        }
+    }
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Operators of Python, and constants that are no tensors.
+//! Operators and statements of Python, and constants that are no tensors.
 
 use kiln::prelude::*;
 
@@ -83,6 +83,132 @@ model! {
 
     fn forward(x: [N, 4]) -> [N, 4] {
         fc(x) * tensor(WORD)
+    }
+}
+
+model! {
+    struct Statements {
+        fc: Linear(4, 4),
+    }
+
+    fn forward(x: [N, 4]) -> [N, 4] {
+        let y = x += 1;
+        fc(y)
+    }
+}
+
+model! {
+    struct Undeclared {
+        fc: Linear(4, 4),
+    }
+
+    fn forward(x: [N, 4]) -> [N, 4] {
+        y = fc(x);
+        y
+    }
+}
+
+model! {
+    struct Typed {
+        fc: Linear(4, 4),
+    }
+
+    fn forward(x: [N, 4]) -> [N, 4] {
+        let y: Tensor = fc(x);
+        y
+    }
+}
+
+model! {
+    struct Names {
+        fc: Linear(4, 4),
+    }
+
+    fn forward(x: [N, 4]) -> [N, 4] {
+        let y, i = fc(x).max(1);
+        y
+    }
+}
+
+model! {
+    struct With {
+        fc: Linear(4, 4),
+    }
+
+    fn forward(x: [N, 4]) -> [N, 4] {
+        with no_grad() {
+            fc(x)
+        }
+    }
+}
+
+model! {
+    struct Chained {
+        fc: Linear(4, 4),
+    }
+
+    fn forward(x: [N, 4]) -> [N, 4] {
+        where(0 < x < 1, fc(x), x)
+    }
+}
+
+model! {
+    struct Cast {
+        fc: Linear(4, 4),
+    }
+
+    fn forward(x: [N, 4]) -> [N, 4] {
+        fc(x) * (x as i32)
+    }
+}
+
+model! {
+    struct Gradients {
+        fc: Linear(4, 4),
+    }
+
+    fn forward(x: [N, 4]) -> [N, 4] {
+        fc(x) * x.grad
+    }
+}
+
+model! {
+    struct Lengths {
+        fc: Linear(4, 4),
+    }
+
+    fn forward(x: [N, 4]) -> [N, 4] {
+        fc(x) / len(x)
+    }
+}
+
+model! {
+    struct Circles {
+        fc: Linear(4, 4),
+    }
+
+    fn forward(x: [N, 4]) -> [N, 4] {
+        fc(x) * pi
+    }
+}
+
+model! {
+    struct Open {
+        fc: Linear(4, 4),
+    }
+
+    fn forward(x: [N, 4]) -> [N, 4] {
+        fc(x).masked_fill(x > 0, inf)
+    }
+}
+
+model! {
+    struct Types {
+        fc: Linear(4, 4),
+    }
+
+    fn forward(x: [N, 4]) -> [N, 4] {
+        fc(x.to(float32))
     }
 }
 

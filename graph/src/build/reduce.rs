@@ -74,8 +74,8 @@ impl<'g> Value<'g> {
     pub fn cumsum(self, axis: impl Into<Axis>) -> Value<'g> {
         self.along("cumsum", axis, |axis| {
             let sums = self.running(axis, BinaryOp::Add, 0.0);
-            let float = self.dtype() == DType::F32;
-            if float { sums.known_as(Whole::RunningSum { axis }, &[Some(self)]) } else { sums }
+            let is_number = matches!(self.dtype(), DType::F32 | DType::I32);
+            if is_number { sums.known_as(Whole::RunningSum { axis }, &[Some(self)]) } else { sums }
         })
     }
 

@@ -468,9 +468,9 @@ pub mod arithmetic {
             None => {
                 let message = Message::new().text("`").number(left).text(" ").text(operator).text(" ").number(right);
                 let message =
-                    message.text("` can not be told while the model compiles: an extent is a multiple of one ");
+                    message.text("` can not be told while the model compiles: an extent is a multiple of a free ");
                 let message =
-                    message.text("free extent (up to 16384), and a number (up to 2047) more or less; let an ");
+                    message.text("one or of a product (up to 16384), and a number (up to 2047) more or less; let an ");
                 panic!("{}", message.text("input have one with which it is, as in `[N, 2 * T]`").as_str())
             }
         }

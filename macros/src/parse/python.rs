@@ -7,6 +7,9 @@ const SLICE: &str = "a tensor has no slices in brackets: PyTorch's `x[:, 0]` is 
                      `x.slice(1, 1, 3)`, its `x[:, 1:]` is `x.slice(1, 1)`";
 const PRODUCT: &str = "the product of matrices `a @ b` is written `a.matmul(b)`";
 
+const SEVERAL: &str = "several names stand in parentheses: `let (a, b) = ..;`";
+const WITH: &str = "`no_grad { .. }` is a block, and gives a value where it ends with one";
+const CHAINED: &str = "two comparisons of tensors are combined by `&`, each in parentheses: `(x > 0) & (x < 1)`";
 const NEGATED: &str = "a mask, or a condition, is negated by `!`: `!mask`";
 const WORDS: &str =
     "masks are combined by `a & b`, `a | b` and `!a`, conditions of constants by `a && b`, `a || b` and `!a`";
@@ -19,6 +22,9 @@ pub fn explain(body: TokenStream, error: syn::Error) -> syn::Error {
     let comment = || {
         body.clone().into_iter().next().filter(|block| holds_quotient(block.span())).map(|_| (error.span(), ROUNDED))
     };
+    if error.to_string().starts_with("comparison operators cannot be chained") {
+        return syn::Error::new(error.span(), CHAINED);
+    }
     match python(body.clone()).or_else(comment) {
         Some((place, message)) => syn::Error::new(place, message),
         None => error,
@@ -39,7 +45,8 @@ fn holds_quotient(place: Span) -> bool {
 }
 
 fn python(tokens: TokenStream) -> Option<(Span, &'static str)> {
-    let mut indexed = false;
+    // Whether a name may be indexed here, and whether no more than `let` and names stands before it.
+    let (mut indexed, mut in_let) = (false, false);
     let mut tokens = tokens.into_iter().peekable();
     while let Some(token) = tokens.next() {
         match &token {
@@ -55,6 +62,8 @@ fn python(tokens: TokenStream) -> Option<(Span, &'static str)> {
                 }
             }
             TokenTree::Punct(punct) if punct.as_char() == '@' => return Some((punct.span(), PRODUCT)),
+            TokenTree::Punct(comma) if in_let && comma.as_char() == ',' => return Some((comma.span(), SEVERAL)),
+            TokenTree::Ident(word) if word == "with" && !indexed => return Some((word.span(), WITH)),
             TokenTree::Punct(punct) if punct.as_char() == '~' => return Some((punct.span(), NEGATED)),
             TokenTree::Ident(word)
                 if word == "not" && matches!(tokens.peek(), Some(TokenTree::Ident(_) | TokenTree::Group(_))) =>
@@ -65,6 +74,10 @@ fn python(tokens: TokenStream) -> Option<(Span, &'static str)> {
             TokenTree::Ident(word) if indexed && word == "if" => return Some((word.span(), CHOICE)),
             _ => {}
         }
+        in_let = match &token {
+            TokenTree::Ident(word) => word == "let" || in_let,
+            _ => false,
+        };
         indexed = match &token {
             TokenTree::Ident(word) => word != "else" && word != "in" && word != "return",
             TokenTree::Group(group) => group.delimiter() != Delimiter::Brace,

@@ -12,6 +12,7 @@ use super::expressions::unparenthesized;
 use super::scope::{Binding, Scope};
 use crate::ast::Place;
 use crate::body::{Argument, Call, Holds, Number, Statement, Tensor, Value};
+use crate::expand::segment;
 use crate::free::Origin;
 use crate::methods::Function;
 
@@ -35,7 +36,14 @@ impl Scope<'_> {
         let name = match &local.pat {
             Pat::Ident(pattern) => pattern.ident.clone(),
             Pat::Tuple(pattern) => return self.unpack_new(local, pattern, value),
-            other => return self.mistake(other, "expected one name or several in parentheses: `let NAME = ..;`"),
+            other => {
+                let message = match other {
+                    Pat::Type(_) => "names have no types here, as their values say what they are: `let NAME = ..;`",
+                    _ => "expected one name or several in parentheses: `let NAME = ..;`",
+                };
+                self.declare_unknown(other);
+                return self.mistake(other, message);
+            }
         };
         let binding = match &value {
             Some(Value::Number(_)) => Binding::Number,
@@ -55,6 +63,16 @@ impl Scope<'_> {
         self.names.declare(&name.to_string(), binding);
         self.extents.push((name.to_string(), origin));
         Some(Statement::Set { declares: true, name, value: value? })
+    }
+
+    /// The names of a pattern that is wrong, so that nothing more is said of them.
+    fn declare_unknown(&mut self, pattern: &Pat) {
+        match pattern {
+            Pat::Ident(name) => self.names.declare(&name.ident.to_string(), Binding::Unknown),
+            Pat::Type(typed) => self.declare_unknown(&typed.pat),
+            Pat::Slice(slice) => slice.elems.iter().for_each(|element| self.declare_unknown(element)),
+            _ => {}
+        }
     }
 
     /// `let (a, b) = value;`
@@ -167,6 +185,13 @@ impl Scope<'_> {
             Some(Binding::Layer(_)) => format!("`{name}` is a layer, and can not be given a value"),
             Some(Binding::Optimizer(_)) => format!("`{name}` is an optimizer, and can not be given a value"),
             Some(Binding::Unknown) => return None,
+            None if name != "self"
+                && self.layers.members.iter().all(|member| segment(&member.name) != name.to_string()) =>
+            {
+                // Nothing more is said of it.
+                self.names.declare(&name.to_string(), Binding::Unknown);
+                format!("`{name}` is not in scope: a new name is declared by `let {name} = ..;`")
+            }
             None => return self.not_in_scope(name),
         };
         self.mistake(name, message)

@@ -63,6 +63,8 @@ impl Scope<'_> {
             .chain(self.helpers.iter().map(|helper| helper.name.to_string()))
             .find(|known| known.len() > 2 && one_slip(known, &text));
         let hint = match (text.as_str(), near) {
+            ("pi" | "math" | "np", _) => "; numbers of Rust have paths: `std::f64::consts::PI`".to_string(),
+            ("inf" | "nan", _) => "; numbers of Rust have paths: `f64::INFINITY`".to_string(),
             ("torch" | "nn" | "F", _) => "; functions stand alone: `relu(x)`, not `torch.relu(x)`".to_string(),
             (_, near) => near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default(),
         };
@@ -161,6 +163,13 @@ impl Scope<'_> {
                 // A constant of the user's.
                 None => number(quote!(#path)),
             },
+            Expr::Cast(cast) if self.is_tensor(&cast.expr) => {
+                let tensor = spaced(&cast.expr);
+                let message = format!(
+                    "a tensor is not cast by `as`: write `{tensor}.float()`, `{tensor}.int()` or `{tensor}.bool()`"
+                );
+                self.mistake(cast, message)
+            }
             Expr::Cast(cast) => {
                 let (mut value, ty) = (self.number(&cast.expr)?, &cast.ty);
                 if is_float(ty) {
@@ -184,6 +193,9 @@ impl Scope<'_> {
                 };
                 let (name, tensor) = name;
                 Some(self.operator(name, vec![Argument::Tensor(tensor)], expression).into())
+            }
+            Expr::Binary(binary) if compound(&binary.op).is_some() => {
+                self.mistake(expression, "this is a statement, and gives no value")
             }
             Expr::Binary(binary) => self.binary(binary).map(Meaning::Value),
             Expr::Index(index) if self.list_of(&index.expr).is_some() => {
@@ -232,6 +244,12 @@ impl Scope<'_> {
                     let message = match &field.member {
                         syn::Member::Named(name) if name == "shape" => {
                             format!("a tensor has no fields; the extent of axis 1 is `{tensor}.size(1)`")
+                        }
+                        syn::Member::Named(name) if name == "grad" => {
+                            format!("a tensor has no fields; the gradient of a loss in it is `grad(loss, {tensor})`")
+                        }
+                        syn::Member::Named(name) if name == "data" => {
+                            format!("a tensor has no fields; without its gradient it is `{tensor}.detach()`")
                         }
                         syn::Member::Named(name) if name == "T" || name == "mT" => {
                             format!("a tensor has no fields; transposed it is `{tensor}.transpose(-2, -1)`")

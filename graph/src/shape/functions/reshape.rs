@@ -12,8 +12,8 @@ pub const fn reshape(op: &'static str, x: Shape, to: &[usize]) -> Result<Shape, 
     if keeps_numbers(&x, &wanted) {
         return Ok(wanted);
     }
-    let (mut left, from) = counted(&x);
-    let (given, known) = counted(&wanted);
+    let error = Err(ShapeError::Elements { from: x, to: wanted });
+    let (Some((mut left, from)), Some((given, known))) = (counted(&x), counted(&wanted)) else { return error };
     let mut inferred = None;
     let mut axis = 0;
     while axis < to.len() {
@@ -25,7 +25,6 @@ pub const fn reshape(op: &'static str, x: Shape, to: &[usize]) -> Result<Shape, 
         }
         axis += 1;
     }
-    let error = Err(ShapeError::Elements { from: x, to: wanted });
     // Each axis without a number is one of those before, or what is left.
     let mut axis = 0;
     while axis < given.rank() {
@@ -80,19 +79,23 @@ const fn keeps_numbers(from: &Shape, to: &Shape) -> bool {
     before == after
 }
 
-/// The extents that are no numbers, each factor of a product by itself; and the product of all numbers.
-const fn counted(shape: &Shape) -> (Shape, usize) {
+/// The extents that are no numbers, each factor of a product by itself; and the product of all numbers. Nothing where these
+/// are more factors than a shape has axes.
+const fn counted(shape: &Shape) -> Option<(Shape, usize)> {
     let (mut others, mut product) = (Shape::SCALAR, 1usize);
     let mut axis = 0;
     while axis < shape.rank() {
         match shape.dim(axis) {
+            Shape::N if others.rank() == MAX_RANK => return None,
             Shape::N => others = others.insert(others.rank(), Shape::N),
             Shape::INFERRED => {}
             free if extent::is_free(free) => {
                 let (factors, number) = extent::factors(free);
                 let mut at = 0;
-                // More than any usual shape has are not counted, and are in no other shape either.
-                while at < factors.rank() && others.rank() < MAX_RANK {
+                while at < factors.rank() {
+                    if others.rank() == MAX_RANK {
+                        return None;
+                    }
                     others = others.insert(others.rank(), factors.dim(at));
                     at += 1;
                 }
@@ -102,5 +105,5 @@ const fn counted(shape: &Shape) -> (Shape, usize) {
         }
         axis += 1;
     }
-    (others, product)
+    Some((others, product))
 }

@@ -64,6 +64,15 @@ pub const fn channel_shuffle(op: &'static str, input: Shape, groups: usize) -> R
     Ok(input)
 }
 
+/// Whether a part is what is left.
+const fn has_open(sizes: &[isize]) -> bool {
+    let mut part = 0;
+    while part < sizes.len() && sizes[part] != -1 {
+        part += 1;
+    }
+    part < sizes.len()
+}
+
 /// An axis becomes several, whose extents multiply to its own; one of them may be -1, which is what is left.
 pub const fn unflatten(op: &'static str, input: Shape, dim: isize, sizes: &[isize]) -> Result<Shape, ShapeError> {
     const RULE: &str = "the parts of the axis must multiply to its extent";
@@ -84,7 +93,11 @@ pub const fn unflatten(op: &'static str, input: Shape, dim: isize, sizes: &[isiz
             -1 if open => return Err(ShapeError::Attribute { op, rule: "at most one part may be -1" }),
             -1 => open = true,
             size if extents::is_free(size as usize) => {
-                let rule = "and can not be a part of an axis: write -1 for it, or a `reshape`";
+                let rule = if has_open(sizes) {
+                    "and can not be a part of an axis beside -1: a `view` names all axes, as in `x.view(N, T, 64)`"
+                } else {
+                    "and can not be a part of an axis: write -1 for it, or a `reshape`"
+                };
                 return Err(ShapeError::Free { op, extent: size as usize, rule });
             }
             size if size < 1 => return Err(ShapeError::Attribute { op, rule: "each part must be at least 1, or -1" }),
