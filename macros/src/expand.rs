@@ -27,6 +27,7 @@ mod transfers;
 mod walk;
 
 pub use checks::declared_types;
+pub use inside::stubs;
 pub use steps::{Found, methods, parameters_stub, stub as steps_stub, trainer};
 pub use structure::structure;
 pub use walk::segment;

@@ -34,7 +34,8 @@ pub fn of_declaration(declaration: &Validated, mistakes: Mistakes) -> TokenStrea
     // What gives it arrays of the right elements is right, as far as they are known.
     let (input, output) = (expand::element_types(&declaration.inputs), expand::element_types(&declaration.outputs));
     let implementations = implementations(&declaration.name, &declaration.generics, &input, &output, mistakes);
-    quote!(#structure #programs #stub #implementations)
+    let functions = expand::stubs(declaration);
+    quote!(#structure #programs #stub #implementations #functions)
 }
 
 /// For the tokens of a `model!` that could not be read: all that matters is the name after `struct`.
@@ -96,6 +97,10 @@ fn implementations(
                 #KILN::graph::Shape::SCALAR
             };
             const OUTPUT: #KILN::graph::Shape = Self::INPUT;
+            const FIELDS: &'static [#KILN::graph::model::Field] = {
+                let _ = Self::INPUT;
+                &[]
+            };
 
             fn new(_: &mut #KILN::graph::Init) -> Self {
                 ::core::unreachable!()

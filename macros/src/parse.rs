@@ -268,7 +268,7 @@ pub fn model(input: TokenStream, mistakes: &mut Mistakes) -> syn::Result<Parsed>
             if functions::is_next(input) {
                 functions::function(input, &mut declaration, mistakes)?;
             } else if steps::is_next(input) {
-                declaration.steps.push(steps::program(input)?);
+                declaration.steps.push(steps::program(input, mistakes)?);
             } else {
                 break;
             }

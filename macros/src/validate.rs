@@ -36,7 +36,7 @@ use syn::ext::IdentExt;
 use syn::{Expr, GenericArgument, GenericParam, Type, Visibility};
 
 use crate::ast::{self, Declaration, Form, Member, Node, Parsed, Place, Sequence};
-use crate::body::{Forward, Helper};
+use crate::body::{Block, Forward, Helper};
 use crate::layers::{Applied, FUNCTIONS, INSTEAD, Known, Method};
 use crate::mistakes::{Mistakes, spaced};
 use crate::optimizers;
@@ -180,8 +180,22 @@ pub fn validate(declaration: Parsed, mistakes: &mut Mistakes) -> Validated {
     if let (Some(forward), false, true) = (&forward, has_steps, mistakes.is_empty()) {
         steps.cut.extend(untrainable(forward, &outputs, &functions, &body));
     }
-    let helpers = functions;
+    let helpers = if complete { functions } else { helpers.iter().map(unread_helper).collect() };
     Declaration { form, attributes, visibility, name, kiln, generics, inputs, outputs, body, helpers, forward, steps }
+}
+
+/// A function of a model with mistakes, for those who call it.
+fn unread_helper(helper: &ast::Helper) -> Helper {
+    let ast::Helper { visibility, name, parameters, results, .. } = helper;
+    Helper {
+        visibility: visibility.clone(),
+        name: name.clone(),
+        parameters: parameters.clone(),
+        results: results.as_ref().map_or(1, Vec::len),
+        declared: None,
+        body: Block { statements: Vec::new(), value: None, cuts: None, evaluates: false },
+        called: false,
+    }
 }
 
 /// A model without a `forward` is no layer, so that no other model holds it and calls its functions.

@@ -78,7 +78,7 @@ model! {
         let one = k.clamp(0, max = HALF);
     }
 
-    eval powers(k: [N, 3; i32], m: [N, 3; bool], x: [N, 3]) -> (cube, none, root, fraction, named, each, mixed, counts, large) {
+    eval powers(k: [N, 3; i32], m: [N, 3; bool], x: [N, 3]) -> (cube, none, root, fraction, named, each, mixed, counts, large, bases, of_base, whole) {
         let cube = k.pow(3);
         let none = k.pow(0);
         let root = k.abs().pow(0.5);
@@ -88,6 +88,9 @@ model! {
         let mixed = x.pow(k.abs());
         let counts = m.pow(2);
         let large = k.pow(k.abs() + 30);
+        let bases = pow(2.5, x) + HALF.pow(k);
+        let of_base = 2.pow(x);
+        let whole = 2.pow(k.abs());
     }
 
     /// What a list holds becomes the widest, too.
@@ -298,7 +301,8 @@ fn bounds_with_fractions_make_f32_of_whole_numbers() {
 #[test]
 fn powers_of_whole_numbers_are_whole() {
     let (x, k, m) = numbers();
-    let (cube, none, root, fraction, named, each, mixed, counts, large) = trainer().powers(&k, &m, &x).unwrap();
+    let (cube, none, root, fraction, named, each, mixed, counts, large, bases, of_base, whole) =
+        trainer().powers(&k, &m, &x).unwrap();
     assert_eq!(cube, k.mapv(|k| k * k * k).into_dyn());
     assert_eq!(none, k.mapv(|_| 1).into_dyn());
     check_all(&root, &k.mapv(|k| f64::from(k.abs()).sqrt()));
@@ -312,6 +316,9 @@ fn powers_of_whole_numbers_are_whole() {
     assert_eq!(each, k.mapv(|k| power(k, k)).into_dyn());
     check_all(&mixed, &Zip::from(&x).and(&k).map_collect(|x, k| f64::from(*x).powi(k.abs())));
     assert_eq!(counts, m.mapv(i32::from).into_dyn());
+    check_all(&bases, &Zip::from(&x).and(&k).map_collect(|x, k| 2.5f64.powf(f64::from(*x)) + 0.5f64.powi(*k)));
+    check_all(&of_base, &x.mapv(|x| f64::from(x).exp2()));
+    assert_eq!(whole, k.mapv(|k| 2i32.pow(k.unsigned_abs())).into_dyn());
     let of_small = |k: i32, found: i32| k.abs() > 1 || found == power(k, k.abs() + 30);
     assert!(large.iter().zip(&k).all(|(found, k)| of_small(*k, *found)), "{large}");
 }

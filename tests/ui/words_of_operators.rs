@@ -212,4 +212,139 @@ model! {
     }
 }
 
-fn main() {}
+model! {
+    struct Zipped {
+        fc: Linear(4, 4),
+    }
+
+    fn forward(x: [N, 4]) -> [N, 4] {
+        for a, b in zip(fc, fc) {
+            x = a(x);
+        }
+        x
+    }
+}
+
+model! {
+    struct Mixed {
+        fc: Linear(4, 4),
+    }
+
+    fn forward(x: [N, 4]) -> [N, 4] {
+        where((0 < x) & (x < 1 == x > 0), fc(x), x)
+    }
+}
+
+model! {
+    struct Fields {
+        fc: Linear(4, 4),
+    }
+
+    fn forward(x: [N, 4]) -> [N, 4] {
+        fc(x).relu
+    }
+}
+
+model! {
+    struct Places {
+        fc: Linear(4, 4),
+    }
+
+    fn forward(x: [N, 4]) -> [N, 4] {
+        fc(x) * x[x.argmax(1)]
+    }
+}
+
+model! {
+    struct Expression {
+        fc: Linear(4, 4),
+    }
+
+    fn forward(x: [N, 4]) -> [N, 4] {
+        fc(x).clamp(0).exp_()
+    }
+}
+
+model! {
+    struct Parameters {
+        fc: Linear(4, 4),
+    }
+
+    fn forward(x: [N, 4]) -> [N, 4] {
+        fc.weight = x;
+        x
+    }
+}
+
+model! {
+    struct Based {
+        fc: Linear(4, 4),
+    }
+
+    fn forward(x: [N, 4]) -> [N, 4] {
+        10 ** fc(x)
+    }
+}
+
+model! {
+    struct Losses {
+        fc: Linear(4, 4),
+    }
+
+    fn forward(x: [N, 4]) -> [N, 4] {
+        x * F.mse_loss(x, x)
+    }
+}
+
+model! {
+    struct Slopes {
+        fc: Linear(4, 4),
+    }
+
+    fn forward(x: [N, 4]) -> [N, 4] {
+        x * autograd.grad(fc(x).sum(), x)
+    }
+}
+
+// What could not be read is one mistake: the rest of a model is there.
+model! {
+    struct Held {
+        pub fc: Linear(4, 4),
+        opt: Adam(fc),
+    }
+
+    fn forward(x: [N, 4]) -> [N, 4] {
+        x @ fc(x)
+    }
+
+    pub fn twice(x: [N, 4]) -> [N, 4] {
+        fc(fc(x))
+    }
+
+    step train(x: [N, 4]) -> (loss, y) {
+        let y = fc(x) @ x;
+        let loss = y.mean();
+        opt.minimize(loss);
+    }
+}
+
+model! {
+    struct Holds {
+        held: Held,
+    }
+
+    fn forward(x: [N, 4]) -> [N, 4] {
+        held.twice(x) + held.fc.weight.mean()
+    }
+}
+
+fn used() {
+    let x = ndarray::Array2::<f32>::zeros((2, 4));
+    let mut trainer = Held::init(1).trainer().batch(2).build().unwrap();
+    let (loss, _) = trainer.train(&x).unwrap();
+    println!("{loss}");
+}
+
+fn main() {
+    used();
+}

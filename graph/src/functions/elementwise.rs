@@ -145,8 +145,9 @@ pub fn pow_by(x: Value<'_>, exponent: f64) -> Value<'_> {
     power.unwrap_or_else(|| x.ge(x).select(1, x))
 }
 
-/// [`pow_by`] with a tensor of exponents.
-pub fn pow<'g>(x: Value<'g>, exponent: Value<'g>) -> Value<'g> {
+/// [`pow_by`] with a tensor of exponents, of a tensor or a number.
+pub fn pow<'g>(x: impl Operand<'g>, exponent: Value<'g>) -> Value<'g> {
+    let x = x.into_value(exponent.graph(), exponent.dtype());
     if x.dtype() != DType::I32 || exponent.dtype() != DType::I32 {
         return x.pow(exponent);
     }

@@ -167,6 +167,46 @@ pub fn functions(declaration: &Validated) -> TokenStream {
     }
 }
 
+/// For the fallback: functions over types that others may call, of which nothing is said, as the input's constant is wrong
+/// already. Those over values are found where there are none.
+pub fn stubs(declaration: &Validated) -> TokenStream {
+    let is_public = |visibility: &Visibility| !matches!(visibility, Visibility::Inherited);
+    let helpers = declaration.helpers.iter().filter(|helper| is_public(&helper.visibility));
+    let helpers = helpers.map(|helper| (&helper.visibility, &helper.name, helper.results.max(1)));
+    let members = declaration.body.members.iter().filter(|member| is_public(&member.visibility));
+    let members = members.filter_map(|member| match &member.name {
+        syn::Member::Named(name) => Some((&member.visibility, name, 1)),
+        syn::Member::Unnamed(_) => None,
+    });
+    let mut known = std::collections::HashSet::new();
+    let each = helpers.chain(members).filter(|(_, name, _)| known.insert(name.to_string()));
+    let functions = each.map(|(visibility, name, results)| {
+        let (_, types) = names(name, at(name.span()));
+        emit! {
+            #visibility const fn #types<T: ::core::marker::Copy, const K: usize>(
+                _: usize,
+                _: [usize; K],
+                _: T,
+            ) -> [#KILN::graph::Type; #results] {
+                [#KILN::graph::Type::new(#KILN::graph::DType::F32, <Self as #KILN::graph::Model>::INPUT); #results]
+            }
+        }
+    });
+    let functions: Vec<TokenStream> = functions.collect();
+    if functions.is_empty() {
+        return TokenStream::new();
+    }
+    let name = &declaration.name;
+    let (parameters, arguments, bounds) = declaration.generics.split_for_impl();
+    emit! {
+        #[doc(hidden)]
+        #[allow(dead_code)]
+        impl #parameters #name #arguments #bounds {
+            #(#functions)*
+        }
+    }
+}
+
 fn of_helper(helper: &Helper, declaration: &Validated) -> TokenStream {
     let Helper { visibility, name, parameters, results, .. } = helper;
     let (owner, batch, place) = (Owner::of(declaration), batch(), Place::of(name));

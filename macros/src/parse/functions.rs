@@ -3,7 +3,7 @@
 
 use proc_macro2::{Delimiter, Group, Punct, Spacing, TokenStream, TokenTree};
 use syn::parse::{Parse, ParseStream};
-use syn::{Attribute, Expr, Ident, Token, Visibility, bracketed, parenthesized, token};
+use syn::{Attribute, Expr, Ident, Stmt, Token, Visibility, bracketed, parenthesized, token};
 
 use super::python;
 use crate::ast::{Extents, Forward, Helper, Parameter, ParameterKind, Parsed, Place};
@@ -95,6 +95,26 @@ pub fn is_next(input: ParseStream) -> bool {
     ahead.call(Attribute::parse_outer).is_ok() && ahead.parse::<Visibility>().is_ok() && ahead.peek(Token![fn])
 }
 
+/// What stands between braces. Where Rust can not read it, that is a mistake, and nothing more is said of the body: the
+/// declaration around it is as it would be.
+pub fn body(input: ParseStream, mistakes: &mut Mistakes) -> syn::Result<syn::Block> {
+    if !input.peek(token::Brace) {
+        return input.parse();
+    }
+    let group: Group = input.parse()?;
+    let place = group.span();
+    let tokens = TokenStream::from(TokenTree::Group(group));
+    syn::parse2(tokens.clone()).or_else(|error| {
+        mistakes.add(python::explain(place, tokens, error));
+        syn::parse2(TokenTree::Group(Group::new(Delimiter::Brace, TokenStream::new())).into()).map(
+            |block: syn::Block| {
+                let unread = Stmt::Expr(Expr::Verbatim(TokenStream::new()), None);
+                syn::Block { stmts: vec![unread], ..block }
+            },
+        )
+    })
+}
+
 /// `fn forward(x: [N, 10]) -> [N, 10] { .. }`, or another function.
 pub fn function(input: ParseStream, declaration: &mut Parsed, mistakes: &mut Mistakes) -> syn::Result<()> {
     for attribute in input.call(Attribute::parse_outer)? {
@@ -107,8 +127,7 @@ pub fn function(input: ParseStream, declaration: &mut Parsed, mistakes: &mut Mis
     let name: Ident = input.parse()?;
     let parameters = parameters(input)?;
     let results = if input.peek(Token![->]) { Some(results(input)?) } else { None };
-    let tokens = input.fork();
-    let body = input.parse().map_err(|error| python::explain(tokens.parse().unwrap_or_default(), error))?;
+    let body = body(input, mistakes)?;
     if name == "forward" {
         return forward(name, parameters, results, body, declaration, mistakes);
     }

@@ -7,9 +7,11 @@ const SLICE: &str = "a tensor has no slices in brackets: PyTorch's `x[:, 0]` is 
                      `x.slice(1, 1, 3)`, its `x[:, 1:]` is `x.slice(1, 1)`";
 const PRODUCT: &str = "the product of matrices `a @ b` is written `a.matmul(b)`";
 
-const SEVERAL: &str = "several names stand in parentheses: `let (a, b) = ..;`";
+const SEVERAL: &str =
+    "several names stand in parentheses: `let (a, b) = ..;`, `for (a, b) in list.iter().zip(&others) { .. }`";
 const WITH: &str = "`no_grad { .. }` is a block, and gives a value where it ends with one";
-const CHAINED: &str = "two comparisons of tensors are combined by `&`, each in parentheses: `(x > 0) & (x < 1)`";
+const CHAINED: &str =
+    "comparisons stand in parentheses beside others: `(0 < x) & (x < 1)` of tensors, `(x < 1) == mask`";
 const NEGATED: &str = "a mask, or a condition, is negated by `!`: `!mask`";
 const WORDS: &str =
     "masks are combined by `a & b`, `a | b` and `!a`, conditions of constants by `a && b`, `a || b` and `!a`";
@@ -18,14 +20,12 @@ const CHOICE: &str = "Python's `a if c else b` is `if c { a } else { b }` where 
 const ROUNDED: &str = "`//` begins a comment in Rust: a quotient that is rounded down is `a.floor_divide(b)`";
 
 /// The mistake in a body that Rust can not read: what is Python in it, if something is, else the error as it was.
-pub fn explain(body: TokenStream, error: syn::Error) -> syn::Error {
-    let comment = || {
-        body.clone().into_iter().next().filter(|block| holds_quotient(block.span())).map(|_| (error.span(), ROUNDED))
-    };
+pub fn explain(place: Span, body: TokenStream, error: syn::Error) -> syn::Error {
+    let comment = || holds_quotient(place).then(|| (error.span(), ROUNDED));
     if error.to_string().starts_with("comparison operators cannot be chained") {
         return syn::Error::new(error.span(), CHAINED);
     }
-    match python(body.clone()).or_else(comment) {
+    match python(body).or_else(comment) {
         Some((place, message)) => syn::Error::new(place, message),
         None => error,
     }
@@ -75,7 +75,7 @@ fn python(tokens: TokenStream) -> Option<(Span, &'static str)> {
             _ => {}
         }
         in_let = match &token {
-            TokenTree::Ident(word) => word == "let" || in_let,
+            TokenTree::Ident(word) => word == "let" || word == "for" || in_let,
             _ => false,
         };
         indexed = match &token {

@@ -1,10 +1,11 @@
 //! From tokens to the `step` and `eval` programs of `model!`. Knows no layer, loss or optimizer by name.
 
 use syn::parse::ParseStream;
-use syn::{Attribute, Ident, Token, braced, parenthesized, token};
+use syn::{Attribute, Ident, Token, parenthesized, token};
 
 use super::functions::{extents, rows_in_front};
 use crate::ast::{Input, Mode, Program};
+use crate::mistakes::Mistakes;
 
 /// Whether a program comes next.
 pub fn is_next(input: ParseStream) -> bool {
@@ -18,7 +19,7 @@ pub fn is_next(input: ParseStream) -> bool {
 }
 
 /// `step update(x: [N, 10], labels: [N; i32]) -> (loss, scores) { .. }`
-pub fn program(input: ParseStream) -> syn::Result<Program> {
+pub fn program(input: ParseStream, mistakes: &mut Mistakes) -> syn::Result<Program> {
     let attributes = input.call(Attribute::parse_outer)?;
     let keyword: Ident = input.parse()?;
     let mode = if keyword == "step" { Mode::Train } else { Mode::Eval };
@@ -39,11 +40,7 @@ pub fn program(input: ParseStream) -> syn::Result<Program> {
     if !input.peek(token::Brace) {
         return Err(input.error(format!("expected the body of `{name}`: `{keyword} {name}(..) -> result {{ .. }}`")));
     }
-    let content;
-    braced!(content in input);
-    let tokens = content.fork();
-    let explained = |error| super::python::explain(tokens.parse().unwrap_or_default(), error);
-    let statements = content.call(syn::Block::parse_within).map_err(explained)?;
+    let statements = super::functions::body(input, mistakes)?.stmts;
     Ok(Program { mode, attributes, keyword, name, inputs, results, statements })
 }
 

@@ -165,7 +165,14 @@ impl Scope<'_> {
             _ => None,
         };
         let Some(name) = name else {
-            return self.mistake(target, "values are immutable: only a name can be given a new value, as in `x = ..`");
+            let message = match target {
+                Expr::Field(_) => {
+                    "values are immutable: only a name can be given a new value, as in `x = ..`; a parameter takes that of \
+                     another in a `step`, `target.copy_from(source);`, `target.lerp_from(source, 0.005);`"
+                }
+                _ => "values are immutable: only a name can be given a new value, as in `x = ..`",
+            };
+            return self.mistake(target, message);
         };
         let message = match self.find(name) {
             Some(Binding::Tensor) if tensor => return Some(name.clone()),
@@ -185,9 +192,7 @@ impl Scope<'_> {
             Some(Binding::Layer(_)) => format!("`{name}` is a layer, and can not be given a value"),
             Some(Binding::Optimizer(_)) => format!("`{name}` is an optimizer, and can not be given a value"),
             Some(Binding::Unknown) => return None,
-            None if name != "self"
-                && self.layers.members.iter().all(|member| segment(&member.name) != name.to_string()) =>
-            {
+            None if name != "self" && self.layers.members.iter().all(|member| *name != segment(&member.name)) => {
                 // Nothing more is said of it.
                 self.names.declare(&name.to_string(), Binding::Unknown);
                 format!("`{name}` is not in scope: a new name is declared by `let {name} = ..;`")

@@ -196,7 +196,9 @@ impl Scope<'_> {
     fn foreign(&mut self, call: &ExprCall) -> Option<Meaning> {
         let Some(numbers) = self.numbers(&call.args)? else {
             let last = if let Expr::Path(path) = &*call.func { path.path.segments.last() } else { None };
-            let alone = last.map(|last| last.ident.to_string()).filter(|name| Function::find(name).is_some());
+            let alone = last
+                .map(|last| last.ident.to_string())
+                .filter(|name| Function::find(name).is_some() || losses::Known::find(name).is_some());
             let message = match alone {
                 Some(name) => format!("functions of tensors stand alone: `{name}(..)`"),
                 None => "only a layer of this model, a function of it, or a function of tensors such as `relu(x)` can \
@@ -333,10 +335,16 @@ impl Scope<'_> {
                 }
             },
             Meaning::Value(Value::Number(number)) => {
+                if name == "pow" && args.iter().any(|argument| self.is_tensor(argument)) {
+                    // `2.pow(x)`
+                    let all = [&**receiver].into_iter().chain(args).cloned().collect();
+                    let function = self.overload(name, false, &all)?;
+                    return self.table(function, None, method, &all, &Expr::MethodCall(call.clone()));
+                }
                 let Some(arguments) = self.numbers(args)? else {
                     // `F.relu(x)`: a name in capitals is taken for a constant.
                     let alone = match &**receiver {
-                        Expr::Path(_) if Function::find(name).is_some() => {
+                        Expr::Path(_) if Function::find(name).is_some() || losses::Known::find(name).is_some() => {
                             format!("; functions of tensors stand alone: `{name}(..)`")
                         }
                         _ => String::new(),

@@ -14,7 +14,7 @@ use crate::ast::{Node, Place};
 use crate::body::{Access, Argument, Call, Inside, LayerParameter, Step, Tensor, Value};
 use crate::free::{self, Origin};
 use crate::layers::one_slip;
-use crate::methods::Function;
+use crate::methods::{Form, Function};
 use crate::mistakes::spaced;
 
 /// What an expression stands for.
@@ -64,6 +64,7 @@ impl Scope<'_> {
             .find(|known| known.len() > 2 && one_slip(known, &text));
         let hint = match (text.as_str(), near) {
             ("pi" | "math" | "np", _) => "; numbers of Rust have paths: `std::f64::consts::PI`".to_string(),
+            ("autograd", _) => "; the gradient of a loss in `x` is `grad(loss, x)`".to_string(),
             ("inf" | "nan", _) => "; numbers of Rust have paths: `f64::INFINITY`".to_string(),
             ("torch" | "nn" | "F", _) => "; functions stand alone: `relu(x)`, not `torch.relu(x)`".to_string(),
             (_, near) => near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default(),
@@ -251,6 +252,11 @@ impl Scope<'_> {
                         syn::Member::Named(name) if name == "data" => {
                             format!("a tensor has no fields; without its gradient it is `{tensor}.detach()`")
                         }
+                        syn::Member::Named(name)
+                            if Function::find(&name.to_string()).is_some_and(|known| known.form != Form::Function) =>
+                        {
+                            format!("a tensor has no fields; a method is called: `{tensor}.{name}(..)`")
+                        }
                         syn::Member::Named(name) if name == "T" || name == "mT" => {
                             format!("a tensor has no fields; transposed it is `{tensor}.transpose(-2, -1)`")
                         }
@@ -307,6 +313,11 @@ impl Scope<'_> {
                 let message = "a function of the model's own stands beside `forward`: `fn name(x) { .. }`";
                 self.mistake(expression, message)
             }
+            // What could not be read, which is said.
+            Expr::Verbatim(tokens) if tokens.is_empty() => {
+                self.complete = false;
+                None
+            }
             other => {
                 let message = format!(
                     "this is not part of the language of `{}`: it takes `let`, assignments, `for`, `if`, arithmetic, \
@@ -332,6 +343,11 @@ impl Scope<'_> {
     fn index_of_tensor<T>(&mut self, index: &syn::ExprIndex) -> Option<T> {
         let tensor = spaced(&index.expr);
         let message = match unparenthesized(&index.index) {
+            at if self.is_tensor(at) => format!(
+                "a tensor is not indexed in brackets: the elements of an axis at places that a tensor holds are \
+                 `{tensor}.index_select(0, {0})`, or `{tensor}.gather(1, {0})` of each row",
+                spaced(at)
+            ),
             Expr::Range(_) => format!(
                 "a tensor is not indexed, as its first axis is the batch: take a part of an axis with `{tensor}.slice(1, \
                  START, END)`"
@@ -427,7 +443,11 @@ impl Scope<'_> {
         let ExprBinary { left, op, right, .. } = binary;
         if let (BinOp::Mul(_), Expr::Unary(syn::ExprUnary { op: UnOp::Deref(_), expr, .. })) = (op, &**right) {
             let (base, power) = (spaced(left), spaced(expr));
-            return self.mistake(binary, format!("a power `{base} ** {power}` is written `{base}.pow({power})`"));
+            let written = match unparenthesized(left) {
+                Expr::Lit(_) => format!("pow({base}, {power})"),
+                _ => format!("{base}.pow({power})"),
+            };
+            return self.mistake(binary, format!("a power `{base} ** {power}` is written `{written}`"));
         }
         let (l, r) = (self.value(left), self.value(right));
         let plain = compound(op).unwrap_or(*op);

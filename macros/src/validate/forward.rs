@@ -484,7 +484,12 @@ impl Scope<'_> {
     pub fn in_place<T>(&mut self, call: &ExprMethodCall) -> Option<T> {
         let (tensor, method) = (spaced(&call.receiver), call.method.to_string());
         let argument = (!call.args.is_empty()).then(|| spaced(&call.args));
+        let is_name = matches!(&*call.receiver, Expr::Path(_));
         let message = match methods::instead(&method, &tensor, argument.as_deref()) {
+            Some(instead) if !is_name => {
+                let value = instead.split_once(" = ").map_or(instead.as_str(), |(_, value)| value);
+                format!("values are immutable, and `{method}` writes in place: write `{value}`")
+            }
             Some(instead) => format!("values are immutable, and `{method}` writes in place: write `{instead}`"),
             None => {
                 format!("values are immutable, and `{method}` writes in place: compute a new value, `{tensor} = ..`")

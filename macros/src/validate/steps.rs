@@ -510,7 +510,13 @@ fn program(program: ast::Program, optimizers: &[Optimizer], model: Model<'_>, mi
     }
     let inputs = distinct;
     (scope.names, scope.function, scope.updates) = (Names::of(names), name.to_string(), mode == Mode::Train);
+    // A body that could not be read is a mistake already, and so are its results.
+    let is_unread = matches!(statements.first(), Some(Stmt::Expr(Expr::Verbatim(_), _)));
     let body = match statements.split_last() {
+        _ if is_unread => {
+            scope.complete = false;
+            scope.statements(&[], false)
+        }
         Some((Stmt::Expr(last, None), before)) if !matches!(last, Expr::ForLoop(_) | Expr::If(_) | Expr::Block(_)) => {
             let message = format!(
                 "a program gives values by their names: `let result = ..;` and `{keyword} {name}(..) -> result`"
@@ -530,6 +536,7 @@ fn program(program: ast::Program, optimizers: &[Optimizer], model: Model<'_>, mi
             }
             Some(Binding::Tensor) => {}
             Some(Binding::Unknown) => {}
+            None if is_unread => {}
             Some(Binding::Number) => {
                 scope.mistake::<()>(&result, format!("`{result}` is a constant number: a result is a tensor"));
             }

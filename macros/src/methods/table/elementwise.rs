@@ -147,7 +147,7 @@ pub const FUNCTIONS: &[Function] = &[
     row("not_equal", COMPARED, "broadcast").by(Builds::Value("ne")).giving(Gives::Bool).stopping(),
     row("positive", FLOAT, "unchanged").by(Builds::Function("same")),
     row("pow", &[tensor(Mixed), required("exponent", Kind::Scalar)], "broadcast").by(Builds::Function("pow_by")),
-    row("pow", &[tensor(Mixed), required("exponent", Kind::Tensor(Mixed))], "broadcast"),
+    row("pow", &[required("input", Kind::Operand(Mixed)), required("exponent", Kind::Tensor(Mixed))], "broadcast"),
     row("prelu", &[tensor(Float), required("weight", Kind::Tensor(Float))], "prelu"),
     row("rad2deg", FLOAT, "unchanged"),
     unary("reciprocal"),
