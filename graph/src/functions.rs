@@ -21,8 +21,8 @@ pub use elementwise::{
 };
 pub use folds::{
     all, aminmax, any, bucketize, count_nonzero, cummax, cummin, diff, dist, gumbel_softmax, histc, isin, kthvalue,
-    logcumsumexp, median, median_of_all, nanmean, nansum, normalize, quantile, renorm, searchsorted, std_mean,
-    var_mean,
+    logcumsumexp, median, median_of_all, nanmean, nansum, normalize, quantile, quantile_of_all, renorm, searchsorted,
+    std_mean, var_mean,
 };
 pub use layers::{
     batch_norm, conv_transpose1d, conv_transpose2d, conv_transpose3d, conv1d, conv1d_by_word, conv2d, conv2d_by_word,
@@ -290,7 +290,14 @@ pub fn cosine_similarity<'g>(x1: Value<'g>, x2: Value<'g>, dim: isize, eps: f64)
     ruled(x1, rule, |shape| {
         let axis = if dim < 0 { dim } else { dim - (shape.rank() as isize + 1) };
         let (x1, x2) = (at_least(x1, shape.rank() + 1), at_least(x2, shape.rank() + 1));
-        (unit(x1, axis) * unit(x2, axis)).sum(axis).reshape(shape)
+        // Vectors of one length: a single number is repeated before its norm is taken.
+        let along = positions(x1, &[axis])[0];
+        let extent = x1.shape().dim(along).max(x2.shape().dim(along));
+        let vectors = |x: Value<'g>| match x.shape().dim(along) == extent {
+            true => x,
+            false => x.broadcast_to(x.shape().with(along, extent)),
+        };
+        (unit(vectors(x1), axis) * unit(vectors(x2), axis)).sum(axis).reshape(shape)
     })
 }
 
@@ -311,10 +318,9 @@ fn root_of_sum<'g>(sum: Value<'g>, root: impl FnOnce(Value<'g>) -> Value<'g>) ->
     none.select(0.0, root(none.select(1.0, sum)))
 }
 
-/// `log(sum(exp(x)))` along an axis; no intermediate overflows.
-pub fn logsumexp(x: Value<'_>, dim: isize, keepdim: bool) -> Value<'_> {
-    let rule = rules::reduce_one("logsumexp", x.shape(), Some(dim), keepdim);
-    ruled(x, rule, |shape| x.logsumexp(dim).reshape(shape))
+/// `log(sum(exp(x)))` over axes; no intermediate overflows.
+pub fn logsumexp<'g>(x: Value<'g>, dim: &[isize], keepdim: bool) -> Value<'g> {
+    ruled(x, rules::reduce_axes("logsumexp", x.shape(), dim, keepdim), |shape| x.logsumexp(dim).reshape(shape))
 }
 
 /// The i32 index of the first largest element along an axis; in row-major order without `dim`.
@@ -371,7 +377,7 @@ pub fn gelu<'g>(x: Value<'g>, approximate: &str) -> Value<'g> {
     })
 }
 
-/// `value` where the mask holds, else `x`.
+/// `value` where the mask holds, else `x`; the two are broadcast.
 pub fn masked_fill<'g>(x: Value<'g>, mask: Value<'g>, value: f64) -> Value<'g> {
     ruled(x, rules::masked_fill("masked_fill", x.shape(), mask.shape(), value), |_| mask.select(value, x))
 }

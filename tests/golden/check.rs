@@ -50,7 +50,7 @@ pub fn check(case: &Case) -> Outcome {
 /// Whether every expected tensor was computed. (An optimizer is given its gradients.)
 fn agree(case: &Case, results: &BTreeMap<String, Array>) -> Result<(), String> {
     let takes_gradients = case.op != "program" && case.with_prefix("param_after.").next().is_some();
-    let expected = ["output.", "param_after.", "state_after.", "grad."];
+    let expected = ["output.", "param_after.", "state_after.", "grad.", "grad2."];
     let expected = if takes_gradients { &expected[..3] } else { &expected[..] };
     for (name, array) in case.tensors.iter().filter(|(name, _)| expected.iter().any(|prefix| name.starts_with(prefix)))
     {

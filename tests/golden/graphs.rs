@@ -102,8 +102,21 @@ fn graph(case: &Case, compute: Compute) -> Result<Graph, Refusal> {
     let leaves: Vec<&str> = case.with_prefix("grad.").map(|(leaf, _)| leaf).collect();
     if !leaves.is_empty() {
         let values: Vec<Value> = leaves.iter().map(|leaf| given.get(leaf)).collect::<Result<_, _>>()?;
-        for (leaf, gradient) in leaves.iter().zip(g.gradients_of(loss, &values)?) {
+        let gradients = g.gradients_of(loss, &values)?;
+        for (leaf, &gradient) in leaves.iter().zip(&gradients) {
             g.output(&format!("grad.{leaf}"), gradient);
+        }
+        // Of second order: those of sum(gradient * second).
+        let mut sum = g.scalar(0.0);
+        for (leaf, gradient) in leaves.iter().zip(gradients) {
+            if let Some((name, array)) = case.tensors.get_key_value(&format!("second.{leaf}")) {
+                sum = sum + (gradient * g.input_of(name, type_of(array))).sum(..);
+            }
+        }
+        if case.with_prefix("second.").next().is_some() {
+            for (leaf, gradient) in leaves.iter().zip(g.gradients_of(sum, &values)?) {
+                g.output(&format!("grad2.{leaf}"), gradient);
+            }
         }
     }
     Ok(g.finish()?)

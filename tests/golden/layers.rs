@@ -44,6 +44,10 @@ pub fn compute<'g>(op: &str, attributes: &Attributes, given: &Given<'g>) -> Resu
         let (dim, eps) = (attributes.int("dim").unwrap_or(1), attributes.f64("eps").unwrap_or(1e-8));
         return Ok(vec![functions::cosine_similarity(x, given.get("input.1")?, dim, eps)]);
     }
+    if op == "Bilinear" {
+        let (weight, bias) = (given.get("param.weight")?, given.find("param.bias"));
+        return Ok(vec![functions::bilinear(x, given.get("input.1")?, weight, bias)]);
+    }
     if op == "PairwiseDistance" {
         let (p, eps) = (attributes.f64("p").unwrap_or(2.0), attributes.f64("eps").unwrap_or(1e-6));
         let (y, keepdim) = (given.get("input.1")?, attributes.flag("keepdim"));

@@ -85,7 +85,7 @@ fn reduction<'g>(op: &str, x: Value<'g>, attributes: &Attributes) -> Option<Valu
             None => return None,
         },
         "cumsum" => x.cumsum(attributes.int("dim")?),
-        "logsumexp" => functions::logsumexp(x, attributes.int("dim")?, keepdim),
+        "logsumexp" => functions::logsumexp(x, dim?, keepdim),
         "argmax" => functions::argmax(x, attributes.int("dim"), keepdim),
         "argmin" => functions::argmin(x, attributes.int("dim"), keepdim),
         _ => return None,

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use kiln_graph::optimizers::{
-    Adagrad, Adam, AdamW, Adamax, NAdam, Optimizer, RAdam, RMSprop, Sgd, clip_grad_norm, clip_grad_value,
+    ASGD, Adadelta, Adafactor, Adagrad, Adam, AdamW, Adamax, NAdam, Optimizer, RAdam, RMSprop, Rprop, Sgd,
+    clip_grad_norm, clip_grad_value,
 };
 use kiln_graph::{Builder, Shape, Value};
 use ndarray::{ArrayD, Axis, stack};
@@ -15,8 +16,11 @@ use crate::graphs::{Given, type_of};
 /// An optimizer of PyTorch's name and arguments.
 pub fn optimizer(op: &str, attributes: &Attributes) -> Result<Box<dyn Optimizer>, Refusal> {
     let number = |name: &str, default: f64| attributes.f64(name).unwrap_or(default);
-    let betas = attributes.get("betas").and_then(|betas| betas.as_array());
-    let beta = |index: usize, default: f64| betas.and_then(|betas| betas[index].as_f64()).unwrap_or(default);
+    let part = |name: &str, index: usize, default: f64| {
+        let pair = attributes.get(name).and_then(|pair| pair.as_array());
+        pair.and_then(|pair| pair[index].as_f64()).unwrap_or(default)
+    };
+    let beta = |index: usize, default: f64| part("betas", index, default);
     Ok(match op {
         "SGD" => Box::new(
             Sgd::new(number("lr", 1e-3))
@@ -58,6 +62,35 @@ pub fn optimizer(op: &str, attributes: &Attributes) -> Result<Box<dyn Optimizer>
                 .weight_decay(number("weight_decay", 0.0))
                 .initial_accumulator_value(number("initial_accumulator_value", 0.0))
                 .eps(number("eps", 1e-10))
+                .maximize(attributes.flag("maximize")),
+        ),
+        "Adadelta" => Box::new(
+            Adadelta::new(number("lr", 1.0))
+                .rho(number("rho", 0.9))
+                .eps(number("eps", 1e-6))
+                .weight_decay(number("weight_decay", 0.0))
+                .maximize(attributes.flag("maximize")),
+        ),
+        "Adafactor" => Box::new(
+            Adafactor::new(number("lr", 1e-2))
+                .beta2_decay(number("beta2_decay", -0.8))
+                .eps(part("eps", 0, f64::from(f32::EPSILON)), part("eps", 1, 1e-3))
+                .d(number("d", 1.0))
+                .weight_decay(number("weight_decay", 0.0))
+                .maximize(attributes.flag("maximize")),
+        ),
+        "ASGD" => Box::new(
+            ASGD::new(number("lr", 1e-2))
+                .lambd(number("lambd", 1e-4))
+                .alpha(number("alpha", 0.75))
+                .t0(number("t0", 1e6))
+                .weight_decay(number("weight_decay", 0.0))
+                .maximize(attributes.flag("maximize")),
+        ),
+        "Rprop" => Box::new(
+            Rprop::new(number("lr", 1e-2))
+                .etas(part("etas", 0, 0.5), part("etas", 1, 1.2))
+                .step_sizes(part("step_sizes", 0, 1e-6), part("step_sizes", 1, 50.0))
                 .maximize(attributes.flag("maximize")),
         ),
         "Adamax" => Box::new(

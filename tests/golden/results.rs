@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::case::{Array, Case, Refusal};
 use crate::engine::Engine;
-use crate::{graphs, layers, losses, ops, optim, programs, sched};
+use crate::{functions, graphs, layers, losses, ops, optim, programs, sched};
 
 /// The results of a case by name.
 pub fn results(case: &Case, engine: Engine) -> Result<BTreeMap<String, Array>, Refusal> {
@@ -13,6 +13,7 @@ pub fn results(case: &Case, engine: Engine) -> Result<BTreeMap<String, Array>, R
         op if op.starts_with("clip_grad_") => graphs::results(case, optim::clip, engine),
         _ if sched::is_schedule(case) => sched::results(case),
         op if op.ends_with("Loss") => graphs::results(case, losses::compute, engine),
+        op if op.starts_with("torch.") => graphs::results(case, functions::compute, engine),
         op if op.starts_with(|c: char| c.is_lowercase()) => graphs::results(case, ops::compute, engine),
         _ if case.with_prefix("param_after.").next().is_some() => optim::results(case, engine),
         _ => graphs::results(case, layers::compute, engine),

@@ -3,17 +3,21 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use kiln_graph::InvalidSetting;
 use kiln_graph::schedules::{
-    Anneal, ConstantLR, CosineAnnealingLR, CosineAnnealingWarmRestarts, ExponentialLR, LinearLR, MultiStepLR,
-    OneCycleLR, PlateauMode, PolynomialLR, ReduceLROnPlateau, Schedule, Scheduler, StepLR, ThresholdMode,
+    Anneal, ChainedScheduler, ConstantLR, CosineAnnealingLR, CosineAnnealingWarmRestarts, CyclicLR, CyclicMode,
+    ExponentialLR, LinearLR, MultiStepLR, OneCycleLR, PlateauMode, PolynomialLR, ReduceLROnPlateau, Schedule,
+    Scheduler, SequentialLR, StepLR, ThresholdMode,
 };
 use ndarray::Array1;
+use serde_json::Value as Json;
 
 use crate::case::{Array, Attributes, Case, Refusal};
 
 /// Whether a case is one of a schedule.
 pub fn is_schedule(case: &Case) -> bool {
-    case.op.ends_with("LR") || ["CosineAnnealingWarmRestarts", "ReduceLROnPlateau"].contains(&case.op.as_str())
+    case.op.ends_with("LR")
+        || ["ChainedScheduler", "CosineAnnealingWarmRestarts", "ReduceLROnPlateau"].contains(&case.op.as_str())
 }
 
 /// A schedule of PyTorch's name and arguments, defaults filled in.
@@ -40,6 +44,34 @@ fn schedule(op: &str, attributes: &Attributes) -> Result<Arc<dyn Schedule>, Refu
         "CosineAnnealingWarmRestarts" => {
             let restarts = CosineAnnealingWarmRestarts::new(count("T_0")?);
             Arc::new(restarts.t_mult(count("T_mult")?).eta_min(number("eta_min")?))
+        }
+        "CyclicLR" => {
+            let mut cycle = CyclicLR::new(number("base_lr")?, number("max_lr")?)
+                .step_size_up(count("step_size_up")?)
+                .cycle_momentum(attributes.flag("cycle_momentum"))
+                .base_momentum(number("base_momentum")?)
+                .max_momentum(number("max_momentum")?)
+                .mode(match attributes.text("mode") {
+                    Some("triangular2") => CyclicMode::Triangular2,
+                    Some("exp_range") => CyclicMode::ExpRange { gamma: number("gamma")? },
+                    _ => CyclicMode::Triangular,
+                });
+            if attributes.get("step_size_down").is_some() {
+                cycle = cycle.step_size_down(count("step_size_down")?);
+            }
+            Arc::new(cycle)
+        }
+        "ChainedScheduler" => {
+            let mut parts = parts(attributes)?.into_iter();
+            let first = ChainedScheduler::new(Part(parts.next().ok_or_else(|| Refusal::Case("no parts".into()))?));
+            Arc::new(parts.fold(first, |chain, part| chain.and(Part(part))))
+        }
+        "SequentialLR" => {
+            let mut parts = parts(attributes)?.into_iter();
+            let first = SequentialLR::new(Part(parts.next().ok_or_else(|| Refusal::Case("no parts".into()))?));
+            let milestones = attributes.ints("milestones").unwrap_or_default();
+            let parts = milestones.into_iter().zip(parts);
+            Arc::new(parts.fold(first, |row, (milestone, part)| row.then(milestone as u64, Part(part))))
         }
         "OneCycleLR" => {
             let total = match attributes.get("total_steps") {
@@ -76,6 +108,38 @@ fn schedule(op: &str, attributes: &Attributes) -> Result<Arc<dyn Schedule>, Refu
         }
         _ => return Err(Refusal::later(op)),
     })
+}
+
+/// The schedules that one is composed of: `[[name, arguments], ..]`.
+fn parts(attributes: &Attributes) -> Result<Vec<Arc<dyn Schedule>>, Refusal> {
+    let absent = || Refusal::Case("no parts".into());
+    let part = |part: &Json| {
+        let arguments = part.get(1).and_then(Json::as_object).ok_or_else(absent)?;
+        schedule(part.get(0).and_then(Json::as_str).ok_or_else(absent)?, &Attributes(arguments.clone()))
+    };
+    attributes.get("parts").and_then(Json::as_array).ok_or_else(absent)?.iter().map(part).collect()
+}
+
+/// A schedule whose type is not known.
+#[derive(Clone, Debug)]
+struct Part(Arc<dyn Schedule>);
+
+impl Schedule for Part {
+    fn rate(&self, step: u64, lr: f64) -> f64 {
+        self.0.rate(step, lr)
+    }
+
+    fn momentum(&self, step: u64) -> Option<f64> {
+        self.0.momentum(step)
+    }
+
+    fn plateau(&self) -> Option<&ReduceLROnPlateau> {
+        self.0.plateau()
+    }
+
+    fn check(&self) -> Result<(), InvalidSetting> {
+        self.0.check()
+    }
 }
 
 /// The first rate, and that after each step, as an optimizer is given them; beside them the momenta.

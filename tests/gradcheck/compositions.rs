@@ -3,9 +3,10 @@
 
 use kiln_graph::build::Value;
 use kiln_graph::functions::{self, cdist, diag_embed, diagonal};
+use kiln_graph::losses::{self, Reduction};
 
-use crate::Case;
-use crate::rows::{any, apart, positive, row};
+use crate::rows::{any, apart, positive, row, these};
+use crate::{Case, Operand};
 
 /// The sum of all results.
 fn sum<'g>(results: Vec<Value<'g>>) -> Value<'g> {
@@ -58,5 +59,22 @@ pub fn compositions() -> Vec<Case> {
         }),
         row("embedding", [any(&[3, 2])], |g, v| functions::embedding(g.iota([2, 2], 0), v[0], Some(-1)).square()),
         row("pdist", [apart(&[3, 2])], |_, v| functions::pdist(v[0], 3.0)),
+        row("logsumexp", [any(&[2, 3, 2])], |_, v| functions::logsumexp(v[0], &[0, 2], false).square()),
+        // Smooth, where a formula of theirs by an absolute value or a maximum is not.
+        row("logsigmoid at 0", [ZERO], |_, v| functions::logsigmoid(v[0])),
+        row("logaddexp of equals", [ZERO, ZERO], |_, v| functions::logaddexp(v[0], v[1])),
+        row("logaddexp2 of equals", [ZERO, ZERO], |_, v| functions::logaddexp2(v[0], v[1])),
+        row("logcumsumexp of equals", [these(&[2, 3], &[1.0, 1.0, 1.0, 0.0, 0.5, 0.0])], |_, v| {
+            functions::logcumsumexp(v[0], 1)
+        }),
+        row("bce_with_logits at 0", [ZERO], |g, v| {
+            losses::binary_cross_entropy_with_logits(v[0], g.full([3], 0.25), None, None, Reduction::None)
+        }),
+        row("soft_margin at 0", [ZERO], |g, v| losses::soft_margin_loss(v[0], g.full([3], 1.0), Reduction::None)),
+        row("multilabel_soft_margin at 0", [these(&[1, 3], &[0.0, 0.5, 0.0])], |g, v| {
+            losses::multilabel_soft_margin_loss(v[0], g.full([1, 3], 1.0), None, Reduction::None)
+        }),
     ]
 }
+
+const ZERO: Operand = these(&[3], &[0.0, 0.5, 0.0]);

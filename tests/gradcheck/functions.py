@@ -291,6 +291,18 @@ CASES |= {
     for mode in ("bilinear", "nearest", "bicubic") for padding in ("zeros", "border", "reflection") for corners in (0, 1)
 }
 
+CASES |= {
+    "cosine_similarity, a number beside vectors": (lambda x, y: F.cosine_similarity(x, y, -2), rand(1, 2, 3), rand(2, 1, 3)),
+    "cosine_similarity of other ranks": (lambda x, y: F.cosine_similarity(x, y, 1), rand(2, 3, 2), rand(3, 1)),
+    "pad circular, cut": (lambda x: F.pad(x, (-1, 1, 1, -2), mode="circular"), image),
+    "addmm(beta = 0)": (lambda x, a, b: x.addmm(a, b, beta=0), torch.tensor([nan, 1.0]).double(), m, rand(4, 2)),
+    "addr(beta = 0)": (lambda x, a, b: x.addr(a, b, beta=0), torch.tensor([nan, inf]).double(), rand(3), rand(2)),
+    "quantile of all": (lambda x: x.quantile(0.3), m),
+    "logsumexp((0, -1))": (lambda x: x.logsumexp((0, -1)), cube),
+    "logsumexp((1, 2), keepdim)": (lambda x: x.logsumexp((1, 2), True), cube),
+    "hypot of infinity": (lambda x, y: x.hypot(y).detach(), torch.tensor([nan, inf, -inf, nan]).double(), torch.tensor([-inf, nan, 2, 3]).double()),
+}
+
 
 def line(name, tensor):
     kind = "f32" if tensor.is_floating_point() else "i32"

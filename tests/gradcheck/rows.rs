@@ -26,7 +26,7 @@ pub fn apart(extents: &'static [usize]) -> Operand {
     Operand { extents, elements: Elements::Apart }
 }
 
-pub fn these(extents: &'static [usize], values: &'static [f64]) -> Operand {
+pub const fn these(extents: &'static [usize], values: &'static [f64]) -> Operand {
     Operand { extents, elements: Elements::These(values) }
 }
 

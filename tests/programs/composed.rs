@@ -319,7 +319,7 @@ fn of_words<'g>(
         "mean" => functions::mean(h, Some(&dim), false),
         "sum" => functions::sum(h, Some(&dim), false),
         "amax" => functions::amax(h, Some(&dim), false),
-        "logsumexp" => functions::logsumexp(h, 1, false),
+        "logsumexp" => functions::logsumexp(h, &[1], false),
         "last" => functions::select(h, 1, -1),
         _ => functions::sum(h * words.gt(2).convert(DType::F32).unsqueeze(2), Some(&dim), false),
     }
@@ -378,7 +378,7 @@ fn plain<'g>(call: &Call, x: Value<'g>, b: Value<'g>) -> Value<'g> {
                 "amin" => functions::amin(x, Some(&dim), true),
                 "var" => functions::var(x, Some(&dim), 1.0, true),
                 "std" => functions::std(x, Some(&dim), 1.0, true),
-                _ => functions::logsumexp(x, dim[0], true),
+                _ => functions::logsumexp(x, &dim, true),
             }
         }
         Call::Along { name, axis } => match *name {

@@ -111,15 +111,15 @@ impl<'g> Value<'g> {
         self.along("argmin", axis, |axis| self.graph().apply(Op::ArgReduce { op: ArgOp::Min, axis }, &[self]))
     }
 
-    /// `log(sum(exp(x)))` along an axis, which is removed; no intermediate overflows.
-    pub fn logsumexp(self, axis: impl Into<Axis>) -> Value<'g> {
-        self.along("logsumexp", axis, |axis| {
-            let largest = self.detach().amax_keep(axis);
+    /// `log(sum(exp(x)))` over axes, which are removed; no intermediate overflows.
+    pub fn logsumexp(self, axes: impl Into<AxisList>) -> Value<'g> {
+        self.over("logsumexp", axes, |axes| {
+            let largest = self.detach().reduce(ReduceOp::Max, axes).restore(self, axes);
             // An infinite shift would give inf - inf.
             let shift = largest.abs().eq(f64::INFINITY).select(0.0, largest);
-            let y = (self - shift).exp().sum(axis).log() + shift.reshape(self.shape().remove(axis));
-            let whole = Whole::Fold { fold: Fold::LogSumExp, axes: Axes::new([axis]), keep: false };
-            y.known_as(whole, &[Some(self)])
+            let logarithm = (self - shift).exp().reduce(ReduceOp::Sum, axes).log();
+            let y = logarithm + shift.reshape(logarithm.shape());
+            y.known_as(Whole::Fold { fold: Fold::LogSumExp, axes, keep: false }, &[Some(self)])
         })
     }
 

@@ -190,10 +190,13 @@ functions_of_two! {
     };
     /// `log(e^a + e^b)`; no intermediate overflows.
     logaddexp |a, b| {
+        // Which is the larger one has no part in derivatives: where they are equal, those of second order are right, too.
+        let first = a.ge(b);
+        let (large, small) = (first.select(a, b), first.select(b, a));
         // Equal ones may be infinite.
-        let equal = a.eq(b);
-        let distance = equal.select(0.0, a - b).abs();
-        equal.select((a + b) * 0.5 + std::f64::consts::LN_2, a.maximum(b) + (-distance).exp().log1p())
+        let infinite = a.eq(b) & a.abs().eq(f64::INFINITY);
+        let bend = infinite.select(0.0, small - large).exp().log1p();
+        infinite.select((a + b) * 0.5, large + bend)
     };
     /// `log2(2^a + 2^b)`; no intermediate overflows.
     logaddexp2 |a, b| logaddexp(a * std::f64::consts::LN_2, b * std::f64::consts::LN_2) * std::f64::consts::LOG2_E;
@@ -204,7 +207,10 @@ functions_of_two! {
         let scale = plain.select(1.0, largest);
         let sum = (a / scale).square() + (b / scale).square();
         let none = sum.eq(0.0);
-        none.select(0.0, none.select(1.0, sum).sqrt() * scale)
+        let root = none.select(0.0, none.select(1.0, sum).sqrt() * scale);
+        // An infinite one decides, whatever the other is.
+        let infinite = a.abs().eq(f64::INFINITY) | b.abs().eq(f64::INFINITY);
+        (infinite & root.ne(root)).select(f64::INFINITY, root)
     };
     /// `|a|` with the sign of `b`, which 0 may have.
     copysign |a, b| a.abs() * signbit(b).select(-1.0, 1.0);

@@ -157,6 +157,13 @@ fn taken<'g>(x: Value<'g>, place: Value<'g>, dim: isize, keepdim: bool) -> Vec<V
     if keepdim { vec![values, place] } else { vec![values.squeeze(dim), place.squeeze(dim)] }
 }
 
+/// The number below which the part `q` of all elements lies; see [`quantile`].
+pub fn quantile_of_all(x: Value<'_>, q: f64) -> Value<'_> {
+    ruled(x, rules::quantile_of_all("quantile", x.shape(), q), |_| {
+        quantile(x.reshape([x.shape().elements()]), q, 0, false)
+    })
+}
+
 /// The number below which the part `q` of the elements along an axis lies, between two of them in proportion; NaN if one of
 /// them is.
 pub fn quantile(x: Value<'_>, q: f64, dim: isize, keepdim: bool) -> Value<'_> {

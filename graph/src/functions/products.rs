@@ -16,11 +16,16 @@ pub fn bmm<'g>(input: Value<'g>, mat2: Value<'g>) -> Value<'g> {
 /// `beta * input + alpha * (batch1 @ batch2)`, the products of the matrices of two batches.
 pub fn baddbmm<'g>(input: Value<'g>, batch1: Value<'g>, batch2: Value<'g>, beta: f64, alpha: f64) -> Value<'g> {
     let rule = rules::baddbmm("baddbmm", input.shape(), batch1.shape(), batch2.shape(), beta, alpha);
-    ruled(input, rule, |shape| weighted(input, beta).broadcast_to(shape) + weighted(batch1.matmul(batch2), alpha))
+    ruled(input, rule, |shape| added_to(input, beta).broadcast_to(shape) + weighted(batch1.matmul(batch2), alpha))
 }
 
 fn weighted(x: Value<'_>, weight: f64) -> Value<'_> {
     if weight == 1.0 { x } else { x * weight }
+}
+
+/// What products are added to: with the weight 0 it has no part in the sum, not even where it is NaN.
+fn added_to(input: Value<'_>, beta: f64) -> Value<'_> {
+    if beta == 0.0 { super::zeros_like(input) } else { weighted(input, beta) }
 }
 
 /// The product of each element of a vector with each of another one: `[n]` with `[m]` is `[n, m]`.
@@ -216,26 +221,26 @@ pub fn inner<'g>(input: Value<'g>, other: Value<'g>) -> Value<'g> {
 /// `beta * input + alpha * (mat1 @ mat2)`.
 pub fn addmm<'g>(input: Value<'g>, mat1: Value<'g>, mat2: Value<'g>, beta: f64, alpha: f64) -> Value<'g> {
     let rule = rules::addmm("addmm", input.shape(), mat1.shape(), mat2.shape(), beta, alpha);
-    ruled(input, rule, |shape| weighted(input, beta).broadcast_to(shape) + weighted(mat1.matmul(mat2), alpha))
+    ruled(input, rule, |shape| added_to(input, beta).broadcast_to(shape) + weighted(mat1.matmul(mat2), alpha))
 }
 
 /// `beta * input + alpha * (mat @ vec)`.
 pub fn addmv<'g>(input: Value<'g>, mat: Value<'g>, vec: Value<'g>, beta: f64, alpha: f64) -> Value<'g> {
     let rule = rules::addmv("addmv", input.shape(), mat.shape(), vec.shape(), beta, alpha);
-    ruled(input, rule, |shape| weighted(input, beta).broadcast_to(shape) + weighted(mat.matmul(vec), alpha))
+    ruled(input, rule, |shape| added_to(input, beta).broadcast_to(shape) + weighted(mat.matmul(vec), alpha))
 }
 
 /// `beta * input + alpha * outer(vec1, vec2)`.
 pub fn addr<'g>(input: Value<'g>, vec1: Value<'g>, vec2: Value<'g>, beta: f64, alpha: f64) -> Value<'g> {
     let rule = rules::addr("addr", input.shape(), vec1.shape(), vec2.shape(), beta, alpha);
-    ruled(input, rule, |shape| weighted(input, beta).broadcast_to(shape) + weighted(outer(vec1, vec2), alpha))
+    ruled(input, rule, |shape| added_to(input, beta).broadcast_to(shape) + weighted(outer(vec1, vec2), alpha))
 }
 
 /// `beta * input + alpha * the sum over the batch of (batch1 @ batch2)`.
 pub fn addbmm<'g>(input: Value<'g>, batch1: Value<'g>, batch2: Value<'g>, beta: f64, alpha: f64) -> Value<'g> {
     let rule = rules::addbmm("addbmm", input.shape(), batch1.shape(), batch2.shape(), beta, alpha);
     ruled(input, rule, |shape| {
-        weighted(input, beta).broadcast_to(shape) + weighted(batch1.matmul(batch2).sum(0), alpha)
+        added_to(input, beta).broadcast_to(shape) + weighted(batch1.matmul(batch2).sum(0), alpha)
     })
 }
 

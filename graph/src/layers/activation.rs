@@ -65,9 +65,11 @@ pub fn softplus(x: Value<'_>, beta: f64, threshold: f64) -> Value<'_> {
 
 /// `log(sigmoid(x))`, which is `min(x, 0) - log(1 + e^-|x|)`: it does not overflow, and keeps its digits.
 pub fn log_sigmoid(x: Value<'_>) -> Value<'_> {
+    // By the side of 0 that x is on: an absolute value has no second derivative at 0, where this is smooth.
+    let below = x.lt(0.0);
     // Added up from the last to the first, the parts of the gradient cancel without a rounding.
-    let bend = (-x.abs()).exp().log1p();
-    x.minimum(0.0) - bend
+    let bend = below.select(x, -x).exp().log1p();
+    below.select(x, 0.0) - bend
 }
 
 /// `x tanh(softplus(x))`.

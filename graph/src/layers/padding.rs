@@ -67,6 +67,19 @@ pub fn pad_last<'g>(x: Value<'g>, sides: &[(isize, isize)], mode: PaddingMode, v
         }
     };
     let first = shape.rank() - sides.len();
+    if mode == PaddingMode::Circular && sides.iter().any(|&(before, after)| before.min(after) < 0) {
+        // What is cut off does not come back at the other end.
+        let cut = (first..shape.rank()).fold(x, |x, axis| {
+            let (before, after) = sides[axis - first];
+            let (before, after) = (before.min(0).unsigned_abs(), after.min(0).unsigned_abs());
+            if before + after == 0 { x } else { x.slice(axis, before..x.shape().dim(axis) - after, 1) }
+        });
+        let mut more = [(0, 0); MAX_RANK];
+        for (more, &(before, after)) in more.iter_mut().zip(sides) {
+            *more = (before.max(0), after.max(0));
+        }
+        return pad_last(cut, &more[..sides.len()], mode, value);
+    }
     let (mut low, mut high) = ([0; MAX_RANK], [0; MAX_RANK]);
     for (number, (before, after)) in sides.iter().enumerate() {
         (low[first + number], high[first + number]) = (before.max(&0).unsigned_abs(), after.max(&0).unsigned_abs());

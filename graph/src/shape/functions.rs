@@ -23,7 +23,7 @@ mod several;
 pub use einsum::{Equation, Labels, MAX_OPERANDS, einsum, equation};
 pub use folds::{
     all_known, along_known, aminmax, bucketize, count, diff, dist, gumbel_softmax, histc, isin, kthvalue, moments,
-    normalize, quantile, renorm, running_extreme, searchsorted,
+    normalize, quantile, quantile_of_all, reduce_axes, renorm, running_extreme, searchsorted,
 };
 pub use images::{interpolate, pad};
 pub use layers::{
@@ -201,14 +201,10 @@ pub const fn broadcast_three(op: &'static str, a: Shape, b: Shape, c: Shape) -> 
     rules::broadcast(op, ok!(rules::broadcast(op, a, b)), c)
 }
 
-/// The second operand is repeated to the shape of the first one, whatever number comes with it.
+/// As [`broadcast`], whatever number comes with it.
 pub const fn masked_fill(op: &'static str, x: Shape, mask: Shape, value: f64) -> Result<Shape, ShapeError> {
     let _ = value;
-    if ok!(rules::broadcast(op, x, mask)).same(&x) {
-        Ok(x)
-    } else {
-        Err(ShapeError::Mismatch { op, left: x, right: mask })
-    }
+    rules::broadcast(op, x, mask)
 }
 
 /// Repeated to another shape, in which [`Shape::INFERRED`] stands for the extent that is there.

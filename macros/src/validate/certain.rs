@@ -378,16 +378,16 @@ fn has_no_axes(call: &Call, operands: &[(Elements, Certain)]) -> Option<bool> {
     };
     let of = |operand: usize| operands.get(operand).and_then(|(_, known)| known.scalar);
     match function.rule {
-        "unchanged" | "dropout" | "hardtanh" | "masked_fill" | "nan_to_num" | "softplus" | "with_bounds"
-        | "with_factor" | "with_number" => of(0),
-        "broadcast" | "broadcast_three" => {
+        "unchanged" | "dropout" | "hardtanh" | "nan_to_num" | "softplus" | "with_bounds" | "with_factor"
+        | "with_number" => of(0),
+        "broadcast" | "broadcast_three" | "masked_fill" => {
             let mut scalars = operands.iter().map(|(_, known)| known.scalar);
             if scalars.clone().any(|scalar| scalar == Some(false)) {
                 return Some(false);
             }
             scalars.all(|scalar| scalar == Some(true)).then_some(true)
         }
-        "extreme" | "reduce" | "reduce_one" | "reduce_one_axis" | "variance" if attribute("keepdim", "true") => of(0),
+        "extreme" | "reduce" | "reduce_axes" | "reduce_one" | "variance" if attribute("keepdim", "true") => of(0),
         // Without an axis everything is reduced.
         "reduce" | "reduce_one" | "variance" if attribute("dim", "None") && attribute("keepdim", "false") => Some(true),
         // They name an axis, which stays, or add one.

@@ -300,6 +300,15 @@ pub fn function(name: &str) -> Option<Function> {
         "places of FractionalMaxPool3d" => {
             |x| vec![fractional_max_pool(x[0], [2, 2, 2], [3, 2, 4], functions::float(x[1]) / 16.0).1]
         }
+        "cosine_similarity, a number beside vectors" => |x| vec![functions::cosine_similarity(x[0], x[1], -2, 1e-8)],
+        "cosine_similarity of other ranks" => |x| vec![functions::cosine_similarity(x[0], x[1], 1, 1e-8)],
+        "pad circular, cut" => |x| vec![functions::pad(x[0], &[-1, 1, 1, -2], "circular", None)],
+        "addmm(beta = 0)" => |x| vec![functions::addmm(x[0], x[1], x[2], 0.0, 1.0)],
+        "addr(beta = 0)" => |x| vec![functions::addr(x[0], x[1], x[2], 0.0, 1.0)],
+        "quantile of all" => |x| vec![functions::quantile_of_all(x[0], 0.3)],
+        "logsumexp((0, -1))" => |x| vec![functions::logsumexp(x[0], &[0, -1], false)],
+        "logsumexp((1, 2), keepdim)" => |x| vec![functions::logsumexp(x[0], &[1, 2], true)],
+        "hypot of infinity" => |x| vec![functions::hypot(x[0], x[1])],
         _ => return None,
     };
     Some(found)

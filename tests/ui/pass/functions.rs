@@ -125,7 +125,7 @@ model! {
         let shapes = y.transpose(1, 2).permute(0, 2, 1).unsqueeze(1).squeeze(1).flatten(1).view([N, 3, 4]).flip(1);
         let parts = stack((shapes, y), dim = 1).select(1, 0) + y.slice(2, 0, 4, step = 1) + y.narrow(dim = 2, start = 0, length = 4);
         let sums = y.sum(2, keepdim = true) + y.mean((1, 2), true) + y.amax(dim = 2, keepdim = true) + y.amin(-1, true) + y.prod(2, true);
-        let spread = y.var(2, keepdim = true) + y.std(2, correction = 0, keepdim = true) + y.logsumexp(2, keepdim = true) + y.norm(dim = 2, keepdim = true);
+        let spread = y.var(2, keepdim = true) + y.std(2, correction = 0, keepdim = true) + y.logsumexp(2, keepdim = true) + y.logsumexp((1, 2), true) + y.narrow(1, 0, 1).masked_fill(y > 0.0, 0.5) + y.norm(dim = 2, keepdim = true);
         let soft = softmax(y, dim = 2) + y.log_softmax(2) + leaky_relu(y, 0.2) + y.leaky_relu() + y.clamp(-1, 1) + y.clamp(min = 0.5);
         soft += y.silu() + gelu(y) + y.elu(alpha = 0.5) + y.selu() + softplus(y, beta = 2) + y.mish() + y.hardtanh(0, 1) + relu6(y) + y.hardswish() + dropout(y, 0.1) + y.cumsum(2);
         soft += y.celu(2) + hardshrink(y, lambd = 1) + y.hardsigmoid() + y.logsigmoid() + y.prelu(x.mean(0).narrow(0, 0, 3)) + softshrink(y) + y.softsign() + y.tanhshrink();
@@ -160,7 +160,7 @@ model! {
         let rounded = y.floor_divide(2) + y.div(x, rounding_mode = "floor") + div(y, 2.0, rounding_mode = "trunc");
         let sums = addcmul(y, x, x, value = 2) + y.addcdiv(x, x) + y.renorm(2, 0, 1.5) + normalize(y, dim = 2) + y.logcumsumexp(2) + gumbel_softmax(y, tau = 0.5, hard = true);
         let mask = y.isclose(x) | y.greater(x) | y.less_equal(0) | y.not_equal(x) | y.signbit() | y.isposinf();
-        let folds = any(mask, 2, true).float() + mask.all(dim = 2, keepdim = true).float() + y.nansum(2, true) + y.nanmean(2, true) + y.quantile(0.25, 2, true);
+        let folds = any(mask, 2, true).float() + mask.all(dim = 2, keepdim = true).float() + y.nansum(2, true) + y.nanmean(2, true) + y.quantile(0.25, 2, true) + x.mean(0).quantile(0.5);
         let (spread, middle) = y.std_mean(2, keepdim = true);
         let (_, centre) = var_mean(y, (1, 2), keepdim = true);
         let (least, most) = y.aminmax(dim = 2, keepdim = true);

@@ -63,10 +63,27 @@ pub const fn all_known(op: &'static str, x: Shape) -> Result<Shape, ShapeError> 
     if rules::has_batch(&x) { Err(ShapeError::Batch { op, shape: x }) } else { Ok(Shape::SCALAR) }
 }
 
+/// Axes that must be given are folded.
+pub const fn reduce_axes(op: &'static str, x: Shape, dim: &[isize], keepdim: bool) -> Result<Shape, ShapeError> {
+    reduce(op, x, Some(dim), keepdim)
+}
+
+/// A part of all elements lies below.
+pub const fn quantile_of_all(op: &'static str, x: Shape, q: f64) -> Result<Shape, ShapeError> {
+    let all = ok!(all_known(op, x));
+    if !(q >= 0.0 && q <= 1.0) {
+        return Err(ShapeError::Attribute { op, rule: PART });
+    }
+    Ok(all)
+}
+
+/// What a quantile is of.
+const PART: &str = "`q` must be at least 0 and at most 1";
+
 /// A part of the elements along an axis lies below.
 pub const fn quantile(op: &'static str, x: Shape, q: f64, dim: isize, keepdim: bool) -> Result<Shape, ShapeError> {
     if !(q >= 0.0 && q <= 1.0) {
-        return Err(ShapeError::Attribute { op, rule: "`q` must be at least 0 and at most 1" });
+        return Err(ShapeError::Attribute { op, rule: PART });
     }
     reduce_one_axis(op, x, dim, keepdim)
 }

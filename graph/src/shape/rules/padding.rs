@@ -38,7 +38,9 @@ pub const fn padding(input: Shape, sides: &[(isize, isize)], mode: PaddingMode) 
                 rule: "a reflection must be less than the extent of its axis",
             });
         }
-        if matches!(mode, PaddingMode::Circular) && larger > extent as isize {
+        let smaller = if before > after { after } else { before };
+        let left = if smaller < 0 { (extent as isize).saturating_add(smaller) } else { extent as isize };
+        if matches!(mode, PaddingMode::Circular) && larger > 0 && larger > left {
             return Err(ShapeError::Attribute {
                 op: OP,
                 rule: "circular padding must be at most the extent of its axis",

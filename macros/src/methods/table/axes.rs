@@ -61,7 +61,7 @@ pub const FUNCTIONS: &[Function] = &[
         .with_places(),
     row("log_softmax", ONE_AXIS, "along").of_value(),
     row("logcumsumexp", ONE_AXIS, "along_known"),
-    row("logsumexp", EXTREME, "reduce_one_axis"),
+    row("logsumexp", &[tensor(Float), required("dim", Kind::Axes), KEEP], "reduce_axes"),
     row("max", EXTREME, "extreme").giving(Gives::Several).with_places(),
     row("max", MIXED, "broadcast").by(Builds::Value("maximum")),
     row("max", FOLD_ORDERED, "reduce").by(Builds::Function("amax")),
@@ -87,7 +87,9 @@ pub const FUNCTIONS: &[Function] = &[
     )
     .only(Form::Function),
     row("prod", FOLD, "reduce"),
-    row("quantile", &[tensor(Float), required("q", Kind::Number), LAST, KEEP], "quantile"),
+    row("quantile", &[tensor(Float), required("q", Kind::Number), required("dim", Kind::Axis), KEEP], "quantile"),
+    row("quantile", &[tensor(Float), required("q", Kind::Number)], "quantile_of_all")
+        .by(Builds::Function("quantile_of_all")),
     row(
         "renorm",
         &[tensor(Float), required("p", Kind::Number), required("dim", Kind::Axis), required("maxnorm", Kind::Number)],
