@@ -17,6 +17,8 @@ mod errors;
 mod files;
 #[path = "../../tests/common/folder.rs"]
 mod folder;
+#[path = "../../tests/golden/functions.rs"]
+mod functions;
 #[path = "../../tests/golden/graphs.rs"]
 mod graphs;
 #[path = "../../tests/golden/layers.rs"]

@@ -23,6 +23,8 @@ mod contractions;
 mod engine;
 #[path = "../common/files.rs"]
 mod files;
+#[path = "../golden/functions.rs"]
+mod functions;
 #[path = "../golden/graphs.rs"]
 mod graphs;
 #[path = "../golden/layers.rs"]
