@@ -27,7 +27,7 @@ use crate::data::TrainingData;
 use crate::history::History;
 use crate::logs::Log;
 use crate::metrics::{IntoMetrics, MetricError, Metrics};
-use crate::trainer::{BatchTargets, TrainError, Trainer};
+use crate::trainer::{BatchTargets, StepLoss, TrainError, Trainer};
 use crate::training::Training;
 
 type Validate<'t, T> = Box<dyn FnMut(&mut T, &mut Metrics) -> Result<Vec<(String, f64)>, FitError> + 't>;
@@ -41,7 +41,7 @@ struct Evaluated<'t, T> {
 }
 
 /// The step of a [`Trainer`], which gives its loss.
-pub type OfTrainer<T, B> = fn(&mut T, &B) -> Result<f32, TrainError>;
+pub type OfTrainer<T, B> = fn(&mut T, &B) -> Result<StepLoss, TrainError>;
 
 type Hook<'t, T> = Box<dyn FnMut(&mut Epoch<'_, T>) + 't>;
 
@@ -106,12 +106,14 @@ impl<M: Model, L: Criterion<M::Output>, O: Optimizer> Trainer<M, L, O> {
         for<'x> &'x X: Inputs<M::Input>,
         for<'y> &'y Y: BatchTargets<L::Target>,
     {
-        Fit { shares: true, ..fit(self, data, |trainer, (x, y)| trainer.step(x, y)) }
+        Fit { shares: true, ..fit(self, data, |trainer, (x, y)| trainer.step_of_epoch(x, y)) }
     }
 }
 
 /// Trains by steps of one's own: those of a model with `step` programs, or several trainers' (a tuple is no training; let the
-/// closure own the others). `step` is called with each batch, and gives a loss, or several figures with their names.
+/// closure own the others). `step` is called with each batch, and gives a loss, or several figures with their names. The figure
+/// of an epoch, `train.loss`, is the mean of those of its batches, by samples: what else a loss divides by, such as the
+/// labels that are not ignored, such a step does not say. ([`Trainer::fit`] knows it.)
 ///
 /// ```
 /// use kiln::fit::Progress;

@@ -32,11 +32,15 @@ pub struct Curve {
 /// | name | at | |
 /// | --- | --- | --- |
 /// | `step.loss` | each step | the loss of a batch; of more than 10,000 an even part is kept |
-/// | `train.loss` | each epoch | the mean loss of the batches of the epoch, by samples |
+/// | `train.loss` | each epoch | the mean loss of the epoch's rows, see below |
 /// | `valid.loss`, `valid.accuracy`, `valid.` and a metric's name | each epoch | with data to validate with |
 /// | `learning_rate` | each epoch | that of the next step |
 /// | `seconds` | each epoch | how long it took, with its validation |
 /// | `samples_per_second` | each epoch | how many samples its steps took in a second, without its validation |
+///
+/// `train.loss` divides as an evaluation does, by what counts of all batches: labels that are ignored do not, others by the
+/// weights of their classes. Where nothing counts it is NaN. Of steps of one's own ([`kiln::fit`](crate::fit())), and where
+/// batches have shards, it is the mean of the batches' losses by samples.
 ///
 /// Where a metric counts one, the confusion matrix of the last validation is there, too.
 ///

@@ -18,6 +18,7 @@ mod schedulers;
 mod shards;
 mod sizes;
 mod statistics;
+mod step_loss;
 mod targets;
 
 use std::fmt;
@@ -65,6 +66,7 @@ pub(crate) use shards::{Exchange, Shards, Timeline};
 pub(crate) use sizes::Extents;
 pub(crate) use sizes::differs;
 pub(crate) use statistics::{update_bn, update_bn_batches};
+pub use step_loss::StepLoss;
 pub use targets::{Label, TargetElement, Targets};
 pub(crate) use targets::{Rules, check_finite};
 
@@ -208,6 +210,15 @@ impl<M: Model, L: Criterion<M::Output>, O: Optimizer> Trainer<M, L, O> {
     /// `check_numerics` [`TrainError::Numerics`]; the model is then as it was. With `distributed`
     /// [`TrainError::Exchange`].
     pub fn step(&mut self, x: impl Inputs<M::Input>, y: impl BatchTargets<L::Target>) -> Result<f32, TrainError> {
+        Ok(self.step_of_epoch(x, y)?.loss())
+    }
+
+    /// [`Trainer::step`], with what its loss weighs among those of an epoch.
+    pub(crate) fn step_of_epoch(
+        &mut self,
+        x: impl Inputs<M::Input>,
+        y: impl BatchTargets<L::Target>,
+    ) -> Result<StepLoss, TrainError> {
         let sizes = inputs::check::<M>(&x, &self.settings)?;
         let rows = sizes.batch();
         if rows > self.settings.batch {
@@ -224,7 +235,7 @@ impl<M: Model, L: Criterion<M::Output>, O: Optimizer> Trainer<M, L, O> {
         schedulers.hand_over(&[0], programs.states_mut())?;
         let program = programs.run_step((TRAIN, Mode::Train), sizes, &mut graph)?;
         schedulers.advance(&[0]);
-        Ok(program.session().scalar(0))
+        Ok(StepLoss::of(program.session()))
     }
 
     /// The mean loss, and for class labels the accuracy, of any number of samples; the model does not change. They are taken in

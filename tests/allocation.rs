@@ -293,6 +293,28 @@ impl kiln::data::TrainingData for Batches {
     }
 }
 
+/// A batch again and again.
+struct Same(u64, ndarray::ArcArray2<f32>, ndarray::ArcArray1<i32>);
+
+impl kiln::data::TrainingData for Same {
+    type Batch = (ndarray::ArcArray2<f32>, ndarray::ArcArray1<i32>);
+
+    fn epoch(
+        &self,
+        request: kiln::data::EpochRequest,
+    ) -> impl Iterator<Item = Result<(Self::Batch, usize), kiln::data::DataError>> {
+        (request.first..self.0).map(|_| Ok(((self.1.clone(), self.2.clone()), 4)))
+    }
+
+    fn batches_of(&self, _: kiln::data::EpochRequest) -> u64 {
+        self.0
+    }
+
+    fn samples(&self) -> usize {
+        4 * self.0 as usize
+    }
+}
+
 /// The loop of `fit`: more steps take no more allocations, but those by which the history's curve grows to twice its length.
 fn check_fit() {
     let mut trainer =
@@ -307,6 +329,15 @@ fn check_fit() {
     count(10);
     let (few, many) = (count(256), count(2048));
     assert_eq!(many, few + 3, "2048 steps of fit, and 256");
+    let (x, y) = (x.into_shared(), Array1::from(y.to_vec()).into_shared());
+    let mut count = |steps| {
+        let before = COUNT.load(Ordering::Relaxed);
+        trainer.fit(Same(steps, x.clone(), y.clone())).progress(kiln::fit::Progress::Silent).run().unwrap();
+        COUNT.load(Ordering::Relaxed) - before
+    };
+    count(10);
+    let (few, many) = (count(256), count(2048));
+    assert_eq!(many, few + 3, "2048 steps of a trainer's fit, and 256");
 }
 
 /// Several inputs, one of them indices.

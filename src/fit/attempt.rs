@@ -1,6 +1,7 @@
 //! A training from where it stands to its end: epochs of steps, what is measured after each, and what is saved. It
 //! calls what is public, as a loop of a user's own would.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -154,10 +155,10 @@ where
         let (start, mut count) = (Instant::now(), 0);
         run.figures.insert(SAMPLES.to_owned(), self.data.samples() as f64);
         run.figures.insert(SIZE.to_owned(), self.trainer.batch() as f64);
-        run.figures.entry(COUNT.to_owned()).or_default();
         let request = self.request(run);
         // The names of figures, so that a step makes no text.
-        let mut names: Vec<[String; 3]> = Vec::new();
+        let mut names: Vec<[String; 2]> = Vec::new();
+        let mut parts: Vec<(String, [String; 2])> = Vec::new();
         let Fit { trainer, data, step, checkpoints, .. } = self;
         for batch in data.epoch(request) {
             let at = |error| FitError::Step { epoch: run.epoch, batch: run.batch, source: Box::new(error) };
@@ -165,20 +166,28 @@ where
             let figures = step(trainer, &batch).map_err(at)?;
             run.end_batch();
             count += samples;
-            if let Some(count) = run.figures.get_mut(COUNT) {
-                *count += samples as f64;
-            }
             figures.each(&mut |name, value| {
-                let known = names.iter().position(|[known, ..]| known == name).unwrap_or_else(|| {
-                    names.push([name.to_owned(), format!("step.{name}"), format!("{SUM}{name}")]);
+                let known = names.iter().position(|[known, _]| known == name).unwrap_or_else(|| {
+                    names.push([name.to_owned(), format!("step.{name}")]);
                     names.len() - 1
                 });
-                let [_, of_step, sum] = &names[known];
-                run.history.push(of_step, run.step, value.into());
-                match run.figures.get_mut(sum) {
-                    Some(sum) => *sum += f64::from(value) * samples as f64,
-                    None => _ = run.figures.insert(sum.clone(), f64::from(value) * samples as f64),
+                run.history.push(&names[known][1], run.step, value.into());
+            });
+            let mut part = 0;
+            figures.each_part(samples, &mut |name, sum, divisor| {
+                // A step gives the same parts each time, in the same order.
+                if parts.get(part).is_none_or(|(known, _)| known != name) {
+                    parts.truncate(part);
+                    let number = parts.iter().filter(|(known, _)| known == name).count();
+                    parts.push((name.to_owned(), [SUM, DIVISOR].map(|of| format!("{of}{number}.{name}"))));
                 }
+                for (key, number) in parts[part].1.iter().zip([sum, divisor]) {
+                    match run.figures.get_mut(key) {
+                        Some(all) => *all += number,
+                        None => _ = run.figures.insert(key.clone(), number),
+                    }
+                }
+                part += 1;
             });
             shown.step(run, samples);
             logging.step(run, shown);
@@ -204,12 +213,17 @@ where
     /// Measures an epoch.
     fn measure(&mut self, run: &mut Run, metrics: &mut Metrics, shown: &Shown) -> Result<(), FitError> {
         let step = run.step;
-        let count = run.figures.remove(COUNT).unwrap_or_default();
-        let sums: Vec<String> = run.figures.keys().filter(|name| name.starts_with(SUM)).cloned().collect();
-        for name in sums {
-            let sum = run.figures.remove(&name).unwrap_or_default();
-            run.history.push(&format!("train.{}", &name[SUM.len()..]), step, sum / count);
+        let mut all: BTreeMap<&str, f64> = BTreeMap::new();
+        for (key, sum) in &run.figures {
+            let Some((part, name)) = key.strip_prefix(SUM).and_then(|part| part.split_once('.')) else { continue };
+            // Of an epoch in which nothing counts it is NaN.
+            let divisor = run.figures.get(&format!("{DIVISOR}{part}.{name}")).copied().unwrap_or_default();
+            *all.entry(name).or_default() += sum / divisor;
         }
+        for (name, figure) in all {
+            run.history.push(&format!("train.{name}"), step, figure);
+        }
+        run.figures.retain(|key, _| !key.starts_with(SUM) && !key.starts_with(DIVISOR));
         for Evaluated { group, measures, evaluate } in &mut self.validations {
             shown.validating();
             metrics.reset();
@@ -279,8 +293,10 @@ type Unsaved = Option<crate::checkpoint::CheckpointError>;
 /// What a checkpoint remembers of the data, and of the epoch that is not done.
 const SAMPLES: &str = "samples";
 const SIZE: &str = "samples in a batch";
-const COUNT: &str = "epoch.samples";
+/// What the names of sums over the epoch begin with, and of what they are divided by; the number of a figure's part and the
+/// figure's name follow.
 const SUM: &str = "epoch.sum.";
+const DIVISOR: &str = "epoch.divisor.";
 /// The name of learning rates; of several optimizers their names follow.
 const RATE: &str = "learning_rate";
 

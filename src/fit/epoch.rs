@@ -11,13 +11,30 @@ use crate::checkpoints::Run;
 use crate::data::{Dataset, Loader, Sample, Samples, Source};
 use crate::history::History;
 use crate::metrics::Metrics;
-use crate::trainer::{BatchTargets, Evaluation, Trainer};
+use crate::trainer::{BatchTargets, Evaluation, StepLoss, Trainer};
 use crate::training::Training;
 
 /// What a step gives: a loss, `f32`, or several figures with names, `[("d", d), ("g", g)]`.
 pub trait Figures {
     /// Calls `f` with each figure and its name.
     fn each(&self, f: &mut dyn FnMut(&str, f32));
+
+    /// Calls `f` with the name, the sum and the divisor of each part of a figure, of a batch of so many samples. The figure of an
+    /// epoch is the sum of its parts, each the sum of sums over that of divisors. Default: a figure is a mean over the samples.
+    #[doc(hidden)]
+    fn each_part(&self, samples: usize, f: &mut dyn FnMut(&str, f64, f64)) {
+        self.each(&mut |name, figure| f(name, f64::from(figure) * samples as f64, samples as f64));
+    }
+}
+
+impl Figures for StepLoss {
+    fn each(&self, f: &mut dyn FnMut(&str, f32)) {
+        self.loss().each(f);
+    }
+
+    fn each_part(&self, samples: usize, f: &mut dyn FnMut(&str, f64, f64)) {
+        self.loss().each(&mut |name, _| StepLoss::each_part(self, samples, &mut |sum, divisor| f(name, sum, divisor)));
+    }
 }
 
 impl Figures for f32 {

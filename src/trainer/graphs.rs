@@ -1,7 +1,7 @@
 //! The graphs that trainers compile: a training step, an evaluation. They end in the same way: numbers that a function
 //! does not take are counted. It knows models, losses and optimizers, and no compiler.
 
-use kiln_graph::losses::{Criterion, TargetRule, Total};
+use kiln_graph::losses::{Counted, Criterion, TargetRule, Total, Weight};
 use kiln_graph::optimizers::{Optimization, Optimizer};
 use kiln_graph::shape::Sizes;
 use kiln_graph::{Builder, Graph, Layer, Mode, Model, Shape, Type, Value};
@@ -17,6 +17,17 @@ use super::shards::Sharding;
 const TARGET: &str = "y";
 /// Its name where the model has an input of that name.
 const OTHER_TARGET: &str = "loss.target";
+
+/// The output of what a step minimizes.
+const LOSS: &str = "loss";
+/// What the names of its parts begin with.
+pub const PART: &str = "loss.";
+/// What the names of parts end with: of sums over samples, of means and what they divide by, of what is left, a mean over the
+/// samples.
+pub const OF_SUM: &str = ".sum";
+pub const OF_MEAN: &str = ".mean";
+pub const OF_DIVISOR: &str = ".divisor";
+pub const OF_SAMPLES: &str = "samples";
 
 /// The optimizer of all parameters of a model.
 pub fn optimization<'a>(model: &'a impl Layer, rule: &'a impl Optimizer) -> Optimization<'a> {
@@ -137,37 +148,76 @@ pub fn train_graph<M: Model, L: Criterion<M::Output>>(
     sizes: impl Into<Sizes>,
     seed: u64,
 ) -> Result<Graph, TrainError> {
-    step_graph(model, loss, optimizer, sizes, (seed, None))
+    let g = Builder::new(TRAIN);
+    minimize(&g, (model, loss, optimizer), sizes.into(), (seed, None))?;
+    guard(&g, &|_| false);
+    Ok(g.finish()?)
 }
 
-/// As [`train_graph`], of one shard of a batch where batches have shards.
+/// As [`train_graph`], of one shard of a batch where batches have shards, with what [`StepLoss`](super::StepLoss) takes.
 pub(crate) fn step_graph<M: Model, L: Criterion<M::Output>>(
     model: &M,
     loss: &L,
     optimizer: &impl Optimizer,
-    sizes: impl Into<Sizes>,
+    sizes: Sizes,
     (seed, sharding): (u64, Option<Sharding>),
 ) -> Result<Graph, TrainError> {
     let g = Builder::new(TRAIN);
-    shard(&g, sharding);
-    g.set_mode(Mode::Train);
-    g.set_seed(seed);
-    let outputs = forward(&g, model, sizes.into());
-    let targets = targets(&g, &target_rules(loss, &outputs), &outputs, M::INPUT_NAMES)?;
-    let names = output_names::<M>();
-    let words: Vec<&str> = names.iter().map(String::as_str).collect();
-    let losses = loss.losses(&g, &words, &outputs, &targets);
-    minimize(&g, losses, &optimization(model, optimizer));
+    let losses = minimize(&g, (model, loss, optimizer), sizes, (seed, sharding))?;
+    // The loss of shards is the mean of theirs.
+    if sharding.is_none() {
+        give_parts(&g, &losses, sizes.has_free());
+    }
+    guard(&g, &|_| false);
     Ok(g.finish()?)
 }
 
-/// Ends a training step: the losses together are the output `loss`.
-fn minimize<'g>(g: &'g Builder, losses: Vec<Value<'g>>, optimization: &Optimization<'_>) {
+/// A training step, whose losses together are the output `loss`; the losses.
+fn minimize<'g, M: Model, L: Criterion<M::Output>>(
+    g: &'g Builder,
+    (model, loss, optimizer): (&M, &L, &impl Optimizer),
+    sizes: Sizes,
+    (seed, sharding): (u64, Option<Sharding>),
+) -> Result<Vec<Counted<'g>>, TrainError> {
+    shard(g, sharding);
+    g.set_mode(Mode::Train);
+    g.set_seed(seed);
+    let outputs = forward(g, model, sizes);
+    let targets = targets(g, &target_rules(loss, &outputs), &outputs, M::INPUT_NAMES)?;
+    let names = output_names::<M>();
+    let words: Vec<&str> = names.iter().map(String::as_str).collect();
+    let losses = loss.losses(g, &words, &outputs, &targets);
+    let each = losses.iter().map(|counted| counted.loss);
     // Where there is none, an error was recorded.
-    let value = losses.into_iter().reduce(|all, loss| all + loss).unwrap_or_else(|| g.scalar(f64::NAN));
-    optimization.minimize(g, value);
-    g.output("loss", value);
-    guard(g, &|_| false);
+    let value = each.reduce(|all, loss| all + loss).unwrap_or_else(|| g.scalar(f64::NAN));
+    optimization(model, optimizer).minimize(g, value);
+    g.output(LOSS, value);
+    Ok(losses)
+}
+
+/// Makes outputs of what [`StepLoss`](super::StepLoss) takes of a step: of means over the samples nothing. Where samples have
+/// free extents, batches may differ in these, too.
+fn give_parts<'g>(g: &'g Builder, losses: &[Counted<'g>], has_free: bool) {
+    let is_by_samples = |counted: &&Counted<'g>| matches!(counted.weight, Weight::Count(_)) && !has_free;
+    let by_samples = losses.iter().filter(is_by_samples).map(|counted| counted.loss).reduce(|all, loss| all + loss);
+    for (number, counted) in losses.iter().enumerate().filter(|(_, counted)| !is_by_samples(counted)) {
+        let divisor = match counted.weight {
+            Weight::Sum => {
+                g.output(&format!("{PART}{number}{OF_SUM}"), counted.loss);
+                continue;
+            }
+            Weight::Count(count) => g.scalar(count as f64),
+            Weight::Divisor(divisor) => divisor,
+        };
+        // Of an only loss it is the output that is there.
+        if losses.len() > 1 {
+            g.output(&format!("{PART}{number}{OF_MEAN}"), counted.loss);
+        }
+        g.output(&format!("{PART}{number}{OF_DIVISOR}"), divisor);
+    }
+    if let Some(loss) = by_samples.filter(|_| !losses.iter().all(|counted| is_by_samples(&counted))) {
+        g.output(&format!("{PART}{OF_SAMPLES}"), loss);
+    }
 }
 
 /// Lets a program compute one shard of a batch, where batches have shards.

@@ -4,6 +4,7 @@
 use std::cell::Cell;
 
 use kiln::checkpoints::{Every, Goal};
+use kiln::data::{DataError, EpochRequest};
 use kiln::fit::Progress;
 use kiln::prelude::*;
 use ndarray::{ArcArray1, ArcArray2, Array1, Array2, ArrayD};
@@ -306,4 +307,124 @@ fn steps_of_ones_own_go_on_too() {
         run(Some(&name), part, 2);
         assert_eq!(run(Some(&name), 5, 1), whole, "broken after {part} epochs");
     }
+}
+
+model! {
+    struct Scores { fc: Linear(6, 3) }
+
+    fn forward(x: [N, 6]) -> [N, 3] {
+        fc(x)
+    }
+}
+
+model! {
+    struct Both { fc: Linear(6, 3), out: Linear(6, 2) }
+
+    fn forward(x: [N, 6]) -> ([N, 3], [N, 2]) {
+        (fc(x), out(x))
+    }
+}
+
+model! {
+    struct Frames { fc: Linear(2, 3) }
+
+    fn forward(x: [N, T, 2]) -> [N, T, 3] {
+        fc(x)
+    }
+}
+
+/// `train.loss` of an epoch in which nothing changes, for some batch sizes, is the loss of an evaluation of the same rows.
+fn measures<M, L, X, Y>(name: &str, (model, loss): (fn(u64) -> M, &dyn Fn() -> L), data: &Dataset<X, Y>)
+where
+    M: Model,
+    L: kiln::losses::Criterion<M::Output>,
+    X: kiln::data::Samples,
+    Y: kiln::data::Samples,
+    for<'x> &'x X: kiln::Inputs<M::Input>,
+    for<'y> &'y Y: kiln::BatchTargets<L::Target>,
+    for<'x> &'x X::Batch: kiln::Inputs<M::Input>,
+    for<'y> &'y Y::Batch: kiln::BatchTargets<L::Target>,
+{
+    for batch in [1, 2, 3, 7] {
+        let mut trainer = Trainer::new(model(1), loss(), Sgd::new(0.0)).batch(batch).threads(1).build().unwrap();
+        let expected = f64::from(trainer.evaluate(data.inputs(), data.targets()).unwrap().loss);
+        let history = trainer.fit(data).epochs(2).progress(Progress::Silent).run().unwrap();
+        for found in history.curve("train.loss") {
+            // Sums of some dozens of f32.
+            let near = (found.value - expected).abs() <= 2e-6 * expected.abs();
+            assert!(near || found.value.is_nan() && expected.is_nan(), "{name}, {batch}: {found:?}, not {expected}");
+        }
+    }
+}
+
+#[test]
+fn the_loss_of_an_epoch_is_that_of_its_rows() {
+    let x = data(7).inputs().clone();
+    let labelled = |labels: [i64; 7]| Dataset::new(x.clone(), Array1::from(labels.to_vec())).unwrap();
+    let some = labelled([0, 1, -100, -100, 2, 0, -100]);
+    let all = labelled([0, 1, 2, 2, 1, 0, 1]);
+    let none = labelled([-100; 7]);
+    let weights = [1.0, 5.0, 0.5];
+    measures("all count", (Scores::init, &cross_entropy), &all);
+    measures("some count", (Scores::init, &cross_entropy), &some);
+    measures("none counts", (Scores::init, &cross_entropy), &none);
+    measures("weights", (Scores::init, &|| cross_entropy().weight(&weights)), &some);
+    measures("smoothing", (Scores::init, &|| cross_entropy().weight(&weights).label_smoothing(0.2)), &some);
+    measures("nll", (Scores::init, &|| nll().weight(&weights).ignore_index(1)), &all);
+    measures("weighted", (Scores::init, &|| cross_entropy().weight(&weights).weighted(0.3)), &some);
+    measures("sums", (Scores::init, &|| cross_entropy().reduction(Reduction::Sum)), &some);
+    let numbers = Array2::from_shape_fn((7, 3), |(i, j)| ((i * 5 + j) as f32).cos());
+    let values = Dataset::new(x.clone(), numbers).unwrap();
+    measures("mse", (Scores::init, &mse), &values);
+    measures("sums of squares", (Scores::init, &|| mse().reduction(Reduction::Sum)), &values);
+    measures("a function", (Scores::init, &|| loss_fn(|x, t| (x - t).square())), &values);
+    let points = Array2::from_shape_fn((7, 2), |(i, j)| ((i * 3 + j) as f32).cos());
+    let labels = some.targets().clone();
+    let both = Dataset::new(x.clone(), (labels.clone(), points.clone())).unwrap();
+    measures("two outputs", (Both::init, &|| (cross_entropy(), mse().weighted(0.5))), &both);
+    measures("two of one kind", (Both::init, &|| (cross_entropy(), mse().reduction(Reduction::Sum))), &both);
+    let first = Dataset::new(x, (labels, Array1::from(vec![0i64, 1, 1, -100, -100, 0, 1]))).unwrap();
+    measures("two with labels", (Both::init, &|| (cross_entropy(), cross_entropy().weight(&[1.0, 3.0]))), &first);
+}
+
+/// Batches of several lengths.
+struct Lengths(Vec<(ndarray::Array3<f32>, ndarray::Array3<f32>)>);
+
+impl kiln::data::TrainingData for Lengths {
+    type Batch = (ndarray::Array3<f32>, ndarray::Array3<f32>);
+
+    fn epoch(&self, _: EpochRequest) -> impl Iterator<Item = Result<(Self::Batch, usize), DataError>> {
+        self.0.iter().map(|(x, y)| Ok(((x.clone(), y.clone()), x.shape()[0])))
+    }
+
+    fn batches_of(&self, _: EpochRequest) -> u64 {
+        self.0.len() as u64
+    }
+
+    fn samples(&self) -> usize {
+        self.0.iter().map(|(x, _)| x.shape()[0]).sum()
+    }
+}
+
+/// Rows of several lengths count by their steps.
+#[test]
+fn the_loss_of_an_epoch_counts_free_extents() {
+    let mut trainer =
+        Trainer::new(Frames::init(1), mse(), Sgd::new(0.0)).batch(2).threads(1).extent("T", 4).build().unwrap();
+    let (mut sum, mut count) = (0.0, 0.0);
+    let batch = |length: usize| {
+        let x = ndarray::Array3::from_shape_fn((2, length, 2), |(i, j, k)| ((i * 7 + j * 3 + k) as f32).sin());
+        let y = ndarray::Array3::from_shape_fn((2, length, 3), |(i, j, k)| ((i + j + k * 5) as f32).cos());
+        (x, y)
+    };
+    for length in [4, 9] {
+        let (x, y) = batch(length);
+        let weight = (2 * length * 3) as f64;
+        sum += f64::from(trainer.evaluate(&x, &y).unwrap().loss) * weight;
+        count += weight;
+    }
+    let batches = Lengths([4, 9].map(batch).to_vec());
+    let history = trainer.fit(&batches).progress(Progress::Silent).run().unwrap();
+    let found = history.last("train.loss").unwrap().value;
+    assert!((found - sum / count).abs() < 1e-6, "{found}, not {}", sum / count);
 }

@@ -3,7 +3,7 @@
 
 use ndarray::ArrayD;
 
-use super::{Loss, Total};
+use super::{Counted, Loss, Total};
 use crate::build::{Builder, Value};
 use crate::graph::Type;
 use crate::shape::Shape;
@@ -49,14 +49,15 @@ pub trait Criterion<Outputs> {
     /// For each loss the position of the output that it is of; none where it is of all of them.
     fn parts(&self) -> Vec<Option<usize>>;
 
-    /// The losses, in this order, which add up to what is minimized. `names` are those of the outputs.
+    /// The losses, in this order, which add up to what is minimized, each with its weight among batches. `names` are those of
+    /// the outputs.
     fn losses<'g>(
         &self,
         g: &'g Builder,
         names: &[&str],
         outputs: &[Value<'g>],
         targets: &[Option<Value<'g>>],
-    ) -> Vec<Value<'g>>;
+    ) -> Vec<Counted<'g>>;
 
     /// The same losses as an evaluation adds them up over batches.
     fn totals<'g>(
@@ -136,9 +137,9 @@ impl<L: Loss> Criterion<f32> for L {
         _: &[&str],
         outputs: &[Value<'g>],
         targets: &[Option<Value<'g>>],
-    ) -> Vec<Value<'g>> {
+    ) -> Vec<Counted<'g>> {
         let given = outputs.first().zip(targets.first().copied().flatten());
-        given.map(|(output, target)| self.loss(g, *output, target)).into_iter().collect()
+        given.map(|(output, target)| self.counted(g, *output, target)).into_iter().collect()
     }
 
     fn totals<'g>(
@@ -183,11 +184,11 @@ macro_rules! several {
                 names: &[&str],
                 outputs: &[Value<'g>],
                 targets: &[Option<Value<'g>>],
-            ) -> Vec<Value<'g>> {
+            ) -> Vec<Counted<'g>> {
                 let mut parts = Vec::new();
                 $(if let (Some(loss), Some(target)) = (self.$place.as_loss(), targets[$place]) {
                     let _scope = g.enter(&path(names[$place]));
-                    parts.push(loss.loss(g, outputs[$place], target));
+                    parts.push(loss.counted(g, outputs[$place], target));
                 })*
                 parts
             }

@@ -6,8 +6,7 @@ use std::marker::PhantomData;
 use ndarray::ArrayD;
 
 use super::criterion::{Criterion, TargetRule};
-use super::total::Losses;
-use super::{Reduction, Total};
+use super::{Counted, Total};
 use crate::build::{Builder, GraphError, Value};
 use crate::graph::Type;
 use crate::model::{ElementTypes, OfCount};
@@ -169,12 +168,12 @@ where
         _: &[&str],
         outputs: &[Value<'g>],
         targets: &[Option<Value<'g>>],
-    ) -> Vec<Value<'g>> {
-        let Some((result, _)) = self.result(g, outputs, targets) else { return Vec::new() };
+    ) -> Vec<Counted<'g>> {
+        let Some((result, first)) = self.result(g, outputs, targets) else { return Vec::new() };
         if result.dtype() != DType::F32 {
             g.fail(GraphError::LossType { found: result.ty() });
         }
-        vec![Losses::equal(result).reduce(Reduction::Mean)]
+        vec![Counted::of_result(result, first)]
     }
 
     fn totals<'g>(
