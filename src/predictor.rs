@@ -182,10 +182,11 @@ impl<M: Model> Predictor<M> {
     ///
     /// # Errors
     /// [`TrainError::InputShape`] (of several inputs [`TrainError::NamedInputShape`] and [`TrainError::InputBatch`]),
-    /// [`TrainError::Empty`], and with `check_finite` [`TrainError::NotFinite`].
+    /// [`TrainError::Empty`], [`TrainError::OutOfMemory`], and with `check_finite` [`TrainError::NotFinite`].
     pub fn predict(&self, x: impl Inputs<M::Input>) -> Result<<M::Output as OutputTypes>::Arrays, TrainError> {
         let sizes = check_inputs::<M>(&x, &self.settings)?;
-        let mut result = M::Output::arrays(&|output| sizes.shape(M::OUTPUTS[output].shape));
+        let mut result =
+            M::Output::arrays(&|output| sizes.shape(M::OUTPUTS[output].shape)).map_err(TrainError::outputs)?;
         self.predict_to(x, sizes, &mut result)?;
         Ok(result)
     }

@@ -366,7 +366,8 @@ impl<M: Model, L: Criterion<M::Output>, O: Optimizer> Trainer<M, L, O> {
     /// [`Trainer::evaluate`].
     ///
     /// # Errors
-    /// [`TrainError::InputShape`] (as for [`Trainer::step`]), [`TrainError::Empty`], and with `check_finite` [`TrainError::NotFinite`].
+    /// [`TrainError::InputShape`] (as for [`Trainer::step`]), [`TrainError::Empty`],
+    /// [`TrainError::OutOfMemory`], and with `check_finite` [`TrainError::NotFinite`].
     pub fn predict(&mut self, x: impl Inputs<M::Input>) -> Result<<M::Output as OutputTypes>::Arrays, TrainError> {
         predict(&mut self.programs, &*self.model, &self.settings, x)
     }

@@ -19,7 +19,7 @@ pub use fields::{Field, Holds, check_field};
 pub use init::Init;
 use init::tensor;
 pub use inputs::{ElementTypes, InputArray, Inputs, TakenFrom};
-pub use outputs::{ElementsMut, OfCount, OutputTypes};
+pub use outputs::{ElementsMut, NoRoom, OfCount, OutputTypes, reserve};
 
 /// Whether an optimizer changes a parameter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -45,7 +45,7 @@ pub fn of_run(error: OnnxRunError) -> PyErr {
 pub fn of_training(error: TrainError) -> PyErr {
     let text = error.to_string();
     match error {
-        TrainError::Memory { .. } => PyMemoryError::new_err(text),
+        TrainError::Memory { .. } | TrainError::OutOfMemory { .. } => PyMemoryError::new_err(text),
         TrainError::Compile(_) | TrainError::Numerics(_) | TrainError::Unexplained { .. } => {
             PyRuntimeError::new_err(text)
         }

@@ -1,6 +1,7 @@
 //! What can go wrong when a model is compiled, trained or asked for predictions.
 
 use kiln_graph::indices::IndexError;
+use kiln_graph::model::NoRoom;
 use kiln_graph::shape::Sizes;
 use kiln_graph::{GraphError, ParameterError, Shape, Type};
 use kiln_jit::{CompileError, RunError, StateError};
@@ -188,6 +189,18 @@ pub enum TrainError {
         /// The same, and the free extents.
         sizes: Sizes,
         /// What the program needs beside parameters and optimizer states.
+        bytes: usize,
+    },
+    /// Rows for whose outputs or targets, of all batches together, the system gives no memory.
+    #[error(
+        "the {what} {shape} take {bytes} bytes of memory, which the system does not give: give fewer rows at a time"
+    )]
+    OutOfMemory {
+        /// `outputs` or `targets`.
+        what: &'static str,
+        /// Their shape.
+        shape: Shape,
+        /// What they take.
         bytes: usize,
     },
     /// A program that does not get along with [`memory_limit`](crate::TrainerBuilder::memory_limit).
@@ -395,6 +408,16 @@ pub enum TrainError {
 }
 
 impl TrainError {
+    /// Of outputs.
+    pub(crate) fn outputs(NoRoom { shape, bytes }: NoRoom) -> TrainError {
+        TrainError::OutOfMemory { what: "outputs", shape, bytes }
+    }
+
+    /// Of targets.
+    pub(crate) fn targets(NoRoom { shape, bytes }: NoRoom) -> TrainError {
+        TrainError::OutOfMemory { what: "targets", shape, bytes }
+    }
+
     /// As an error of one input, where there are several.
     pub(crate) fn of_input(self, input: &'static str, inputs: usize) -> TrainError {
         if inputs > 1 { TrainError::Input { input, error: Box::new(self) } } else { self }

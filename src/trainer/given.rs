@@ -7,6 +7,7 @@ use std::ops::Range;
 #[cfg(feature = "onnx")]
 use kiln_graph::Elements;
 use kiln_graph::losses::TargetRule;
+use kiln_graph::model::reserve;
 use kiln_graph::{DType, Shape};
 
 use super::error::TrainError;
@@ -79,7 +80,8 @@ pub fn write_targets(
 pub trait OneTarget {
     fn shape(&self) -> Vec<usize>;
     fn has_shape(&self, shape: &[usize]) -> bool;
-    fn read(&self, rules: Rules, to: &mut Buffer) -> Result<(), TrainError>;
+    /// Checks elements of this shape and copies them.
+    fn read(&self, rules: Rules, shape: Shape, to: &mut Buffer) -> Result<(), TrainError>;
 }
 
 /// Targets with elements of type `T`.
@@ -94,8 +96,11 @@ impl<T: TargetElement, Y: Targets<T> + ?Sized> OneTarget for Of<'_, T, Y> {
         self.0.has_shape(shape)
     }
 
-    fn read(&self, rules: Rules, to: &mut Buffer) -> Result<(), TrainError> {
-        self.0.read(rules, T::kept(to))
+    fn read(&self, rules: Rules, shape: Shape, to: &mut Buffer) -> Result<(), TrainError> {
+        let kept = T::kept(to);
+        kept.clear();
+        reserve(kept, shape).map_err(TrainError::targets)?;
+        self.0.read(rules, kept)
     }
 }
 
@@ -160,7 +165,7 @@ pub fn read(given: &dyn OneTarget, rule: TargetRule, finite: bool, to: &mut Buff
     if !given.has_shape(expected.dims()) {
         return Err(TrainError::TargetShape { expected, found: given.shape() });
     }
-    given.read(Rules { classes: rule.classes, ignored: rule.ignored, finite }, to)?;
+    given.read(Rules { classes: rule.classes, ignored: rule.ignored, finite }, expected, to)?;
     to.rule = Some(rule);
     Ok(())
 }

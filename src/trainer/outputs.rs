@@ -23,7 +23,7 @@ pub fn predict<M: Model>(
 ) -> Result<<M::Output as OutputTypes>::Arrays, TrainError> {
     let sizes = inputs::check::<M>(&x, settings)?;
     let rows = sizes.batch();
-    let mut result = M::Output::arrays(&|output| sizes.shape(M::OUTPUTS[output].shape));
+    let mut result = M::Output::arrays(&|output| sizes.shape(M::OUTPUTS[output].shape)).map_err(TrainError::outputs)?;
     for start in (0..rows).step_by(settings.batch) {
         let part = start..rows.min(start + settings.batch);
         let count = part.len();

@@ -8,7 +8,7 @@ use std::{fs, io};
 
 use kiln_graph::{DType, Shape, Type, counter};
 use ndarray::ArrayD;
-use safetensors::tensor::{Dtype, SafeTensors, View};
+use safetensors::tensor::{Dtype, SafeTensors, TensorView, View};
 
 use super::programs::{OwnValues, Programs};
 use super::schedulers::Schedulers;
@@ -184,6 +184,44 @@ pub(crate) fn load_bytes(
     Ok(notes)
 }
 
+/// What the names of an optimizer's own states have, such as its count of steps.
+const OF_OPTIMIZER: &str = "optimizer.";
+
+/// What is wrong with a number that can not be what it is in the file, if something is: counts are whole numbers from 0 on, and
+/// an optimizer's rates are numbers. (Parameters, moments and averages may be any, as in a model's file: those of a training
+/// that has gone astray are saved, too.)
+fn wrong_number(path: &Path, name: &str, dtype: Dtype, bytes: &[u8]) -> Option<CheckpointError> {
+    let count = |found: String, is_right: bool| {
+        (!is_right).then(|| CheckpointError::Count { path: path.into(), name: name.to_owned(), found })
+    };
+    let is_whole = |number: f64| number >= 0.0 && number.is_finite() && number.fract() == 0.0;
+    match dtype {
+        Dtype::I64 => {
+            let found = i64::from_le_bytes(*bytes.first_chunk()?);
+            count(found.to_string(), found >= 0)
+        }
+        // How often a schedule was called stands first.
+        Dtype::F64 => {
+            let found = f64::from_le_bytes(*bytes.first_chunk()?);
+            count(found.to_string(), is_whole(found))
+        }
+        Dtype::F32 => {
+            let (before, own) = name.rsplit_once(OF_OPTIMIZER)?;
+            let is_own = before.is_empty() || before.ends_with('.');
+            let number = f32::from_le_bytes(bytes.try_into().ok().filter(|_| is_own)?);
+            if ["step", "batches", "n_averaged"].contains(&own) {
+                return count(number.to_string(), is_whole(number.into()));
+            }
+            number.is_nan().then(|| CheckpointError::Foreign {
+                path: path.into(),
+                format: "checkpoint",
+                reason: format!("{} is NaN", shown(name)),
+            })
+        }
+        _ => None,
+    }
+}
+
 /// That a file holds the states of the programs and the numbers of the schedules, and nothing else.
 fn check(
     path: &Path,
@@ -198,20 +236,22 @@ fn check(
         // A further shard's value is as that of the first one, where the name is not a state's own.
         None => states.ty(name).or_else(|| states.ty(of_shard(name)?.0)).map(stored_type),
     };
-    let mut differences = Vec::new();
+    let (mut differences, mut numbers_of) = (Vec::new(), Vec::new());
     for name in states.names().chain(schedules.keys().map(String::as_str)) {
         let Some((dtype, shape)) = wanted(name) else { continue };
         let name_shown = shown(name);
         match file.tensor(name) {
             Err(_) => differences.push(format!("{name_shown} is not in the file")),
             // Counters were stored as their digits once, which are the same bytes.
-            Ok(tensor) if dtype == Dtype::I64 && (tensor.dtype(), tensor.shape()) == (Dtype::I32, &[2]) => {}
+            Ok(tensor) if dtype == Dtype::I64 && (tensor.dtype(), tensor.shape()) == (Dtype::I32, &[2]) => {
+                numbers_of.push((name, dtype, tensor));
+            }
             Ok(tensor) if tensor.dtype() != dtype || tensor.shape() != shape.dims() => differences.push(format!(
                 "{name_shown} is {dtype} {shape} here and {} {} in the file",
                 tensor.dtype(),
                 numbers(tensor.shape()),
             )),
-            Ok(_) => {}
+            Ok(tensor) => numbers_of.push((name, dtype, tensor)),
         }
     }
     let is_known = |name: &str| {
@@ -225,10 +265,13 @@ fn check(
         differences.push(format!("the seed is {} here and {} in the file", programs.seed(), shown(seed)));
     }
     if differences.is_empty() {
-        return Ok(());
+        let wrong =
+            |(name, dtype, tensor): (&str, Dtype, TensorView<'_>)| wrong_number(path, name, dtype, tensor.data());
+        return numbers_of.into_iter().find_map(wrong).map_or(Ok(()), Err);
     }
-    // Every training is saved with its seed.
-    Err(match notes.contains_key(SEED) {
+    // Every training is saved with its seed, and a file that others have written again without it has what a model has not.
+    let is_training = file.names().into_iter().any(|name| wanted(name).is_some() && name.contains(OF_OPTIMIZER));
+    Err(match is_training || notes.contains_key(SEED) {
         true => CheckpointError::Differs { path: path.into(), differences },
         false => CheckpointError::NoTraining { path: path.into() },
     })

@@ -11,6 +11,7 @@ use kiln::checkpoints::{Every, Run};
 use kiln::fit::Progress;
 use kiln::prelude::*;
 use ndarray::{Array1, Array2};
+use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
 
 use crate::folder::Folder;
 use crate::small_disk::{on_small_disk, small_disk};
@@ -358,5 +359,77 @@ fn a_full_disk_spoils_nothing() {
     let folder = Folder::new("full");
     if let Some(text) = on_small_disk(&folder, 64 << 10, "folders::child_on_a_full_disk") {
         assert!(text.contains("full at step"), "{text}");
+    }
+}
+
+/// A file of a training that others have written again, without checksums, with one tensor changed: an error that names it,
+/// and nothing changes.
+#[test]
+fn what_a_training_can_not_hold_is_refused() {
+    let folder = Folder::new("tampered");
+    let (path, changed) = (folder.path("run.safetensors"), folder.path("changed.safetensors"));
+    let mut trained = trainer();
+    let (x, y) = (data().inputs().clone(), data().targets().clone());
+    trained.step(&x.slice(ndarray::s![..4, ..]), &y.slice(ndarray::s![..4])).unwrap();
+    trained.save(&path).unwrap();
+    type Tensors = std::collections::BTreeMap<String, (Dtype, Vec<usize>, Vec<u8>)>;
+    let bytes = fs::read(&path).unwrap();
+    let tensors: Tensors = SafeTensors::deserialize(&bytes)
+        .unwrap()
+        .tensors()
+        .into_iter()
+        .map(|(name, tensor)| (name, (tensor.dtype(), tensor.shape().to_vec(), tensor.data().to_vec())))
+        .collect();
+    let load = |change: &dyn Fn(&mut Tensors)| {
+        let mut tensors = tensors.clone();
+        change(&mut tensors);
+        let views = tensors
+            .iter()
+            .map(|(name, (dtype, shape, bytes))| (name, TensorView::new(*dtype, shape.clone(), bytes).unwrap()));
+        fs::write(&changed, serialize(views, None).unwrap()).unwrap();
+        let mut trainer = trainer();
+        let before = bits(&mut trainer);
+        let result = trainer.load(&changed);
+        assert_eq!(bits(&mut trainer) == before, result.is_err(), "{result:?}");
+        result.map_err(|error| error.to_string())
+    };
+    load(&|_| ()).unwrap();
+    let set = |name: &'static str, bytes: Vec<u8>| {
+        move |tensors: &mut Tensors| tensors.get_mut(name).unwrap_or_else(|| panic!("{name}")).2 = bytes.clone()
+    };
+    let count = "norm.num_batches_tracked";
+    load(&set(count, 7i64.to_le_bytes().into())).unwrap();
+    // Moments are taken as parameters are.
+    load(&set("fc2.bias.exp_avg", [f32::NAN; 2].map(f32::to_le_bytes).concat())).unwrap();
+    let f32 = |number: f32| number.to_le_bytes().to_vec();
+    type Change<'c> = Box<dyn Fn(&mut Tensors) + 'c>;
+    let cases: Vec<(Change<'_>, &str)> = vec![
+        (Box::new(set(count, (-1i64).to_le_bytes().into())), "norm.num_batches_tracked is -1, expected a whole number"),
+        (
+            Box::new(set(count, i64::MIN.to_le_bytes().into())),
+            "norm.num_batches_tracked is -9223372036854775808, expected",
+        ),
+        (Box::new(set("optimizer.step", f32(-1.0))), "optimizer.step is -1, expected a whole number"),
+        (Box::new(set("optimizer.step", f32(0.5))), "optimizer.step is 0.5, expected"),
+        (Box::new(set("optimizer.step", f32(f32::NAN))), "optimizer.step is NaN, expected"),
+        (Box::new(set("optimizer.lr", f32(f32::NAN))), "optimizer.lr is NaN"),
+        (Box::new(|tensors| _ = tensors.remove("fc1.weight.exp_avg")), "fc1.weight.exp_avg is not in the file"),
+        (Box::new(|tensors| _ = tensors.remove("fc1.bias")), "fc1.bias is not in the file"),
+        (
+            Box::new(|tensors| _ = tensors.insert("more".to_owned(), (Dtype::F32, vec![], vec![0; 4]))),
+            "more is in the file alone",
+        ),
+        (
+            Box::new(|tensors| _ = tensors.insert("fc2.bias".to_owned(), (Dtype::F32, vec![1], vec![0; 4]))),
+            "fc2.bias is F32 [2] here and F32 [1] in the file",
+        ),
+        (
+            Box::new(|tensors| _ = tensors.insert("fc2.bias".to_owned(), (Dtype::F16, vec![2], vec![0; 4]))),
+            "fc2.bias is F32 [2] here and F16 [2] in the file",
+        ),
+    ];
+    for (change, expected) in cases {
+        let error = load(&change).unwrap_err();
+        assert!(error.contains(expected), "{error}, not {expected}");
     }
 }

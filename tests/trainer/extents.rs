@@ -323,6 +323,42 @@ struct Long {
 }
 
 #[test]
+fn rows_beyond_memory_are_an_error() {
+    // Outputs of 2^47 bytes and more, and targets: no system gives that much.
+    let (row, labels, text) =
+        (ndarray::Array2::<f32>::ones((1, 3)), ndarray::arr1(&[0]), |error: TrainError| error.to_string());
+    let predictor = Predictor::new(Wide::init(0)).batch(2).build().unwrap();
+    let mut trainer = Trainer::new(Wide::init(0), mse(), Sgd::new(0.1)).batch(2).build().unwrap();
+    let mut classes = Trainer::new(Wide::init(0), cross_entropy(), Sgd::new(0.1)).batch(2).build().unwrap();
+    for rows in [1 << 43, 1 << 59] {
+        let (x, y) = (row.broadcast((rows, 3)).unwrap(), ndarray::Array2::<f32>::ones((1, 4)));
+        let (y, labels) = (y.broadcast((rows, 4)).unwrap(), labels.broadcast(rows).unwrap());
+        let errors = [
+            ("outputs", text(predictor.predict(&x).unwrap_err())),
+            ("outputs", text(trainer.predict(&x).unwrap_err())),
+            ("targets", text(trainer.evaluate(&x, &y).unwrap_err())),
+        ];
+        for (what, error) in errors {
+            let expected = format!("the {what} [{rows}, 4] take {} bytes of memory, which", 16 * rows as u64);
+            assert!(error.starts_with(&expected), "{error}");
+        }
+        let error = classes.evaluate(&x, &labels).unwrap_err();
+        assert!(matches!(error, TrainError::OutOfMemory { what: "targets", .. }), "{error}");
+    }
+    // All goes on.
+    assert_eq!(predictor.predict(&row).unwrap().shape(), [1, 4]);
+    trainer.evaluate(&row, &ndarray::Array2::ones((1, 4))).unwrap();
+}
+
+model! {
+    struct Wide { fc: Linear(3, 4) }
+
+    fn forward(x: [N, 3]) -> [N, 4] {
+        fc(x)
+    }
+}
+
+#[test]
 fn sizes_beyond_memory_are_an_error_at_once() {
     // The second is a prime number.
     for (batch, length) in [(1 << 30, 16384), ((1 << 30) - 35, 16384), (16384, (1 << 30) - 35)] {

@@ -6,6 +6,37 @@ use ndarray::{ArrayD, ArrayViewMutD};
 use super::{Element, ElementTypes};
 use crate::shape::Shape;
 
+/// A tensor of a user's for which the system does not give the memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoRoom {
+    /// The tensor's shape.
+    pub shape: Shape,
+    /// The bytes that it needs.
+    pub bytes: usize,
+}
+
+/// Makes room for a tensor of this shape, behind what is there. All that grows with the rows that users give does so here.
+///
+/// # Errors
+/// [`NoRoom`], where others would end the process.
+pub fn reserve<T>(to: &mut Vec<T>, shape: Shape) -> Result<(), NoRoom> {
+    let count = shape.dims().iter().try_fold(1usize, |count, &extent| count.checked_mul(extent));
+    match count {
+        Some(count) if to.try_reserve(count).is_ok() => Ok(()),
+        _ => Err(NoRoom { shape, bytes: count.unwrap_or(usize::MAX).saturating_mul(size_of::<T>()) }),
+    }
+}
+
+/// An array of zeros.
+fn zeros<T: Element>(shape: Shape) -> Result<ArrayD<T>, NoRoom> {
+    // Asked for and given back, and then asked for by who gets zeros from the system without writing them; the box keeps the
+    // compiler from leaving out both.
+    let mut room = Vec::<T>::new();
+    reserve(&mut room, shape)?;
+    drop(std::hint::black_box(room));
+    Ok(ArrayD::from_elem(shape.dims(), T::default()))
+}
+
 /// Elements of a tensor that can be written, of any type.
 #[derive(Debug)]
 #[allow(missing_docs)]
@@ -21,7 +52,10 @@ pub trait OutputTypes: ElementTypes {
     type Arrays;
 
     /// Arrays of the shapes that `shape` gives for each position, full of zeros.
-    fn arrays(shape: &dyn Fn(usize) -> Shape) -> Self::Arrays;
+    ///
+    /// # Errors
+    /// [`NoRoom`].
+    fn arrays(shape: &dyn Fn(usize) -> Shape) -> Result<Self::Arrays, NoRoom>;
 
     /// Calls `f` with each array and its position.
     fn each(arrays: &mut Self::Arrays, f: &mut dyn FnMut(usize, ElementsMut<'_>));
@@ -39,8 +73,8 @@ pub trait OfCount<const K: usize> {}
 impl<T: Element> OutputTypes for T {
     type Arrays = ArrayD<T>;
 
-    fn arrays(shape: &dyn Fn(usize) -> Shape) -> ArrayD<T> {
-        ArrayD::from_elem(shape(0).dims(), T::default())
+    fn arrays(shape: &dyn Fn(usize) -> Shape) -> Result<ArrayD<T>, NoRoom> {
+        zeros(shape(0))
     }
 
     fn each(arrays: &mut ArrayD<T>, f: &mut dyn FnMut(usize, ElementsMut<'_>)) {
@@ -58,8 +92,8 @@ macro_rules! several {
         impl<$($element: Element),*> OutputTypes for ($($element,)*) {
             type Arrays = ($(ArrayD<$element>,)*);
 
-            fn arrays(shape: &dyn Fn(usize) -> Shape) -> Self::Arrays {
-                ($(ArrayD::from_elem(shape($place).dims(), $element::default()),)*)
+            fn arrays(shape: &dyn Fn(usize) -> Shape) -> Result<Self::Arrays, NoRoom> {
+                Ok(($(zeros::<$element>(shape($place))?,)*))
             }
 
             fn each(arrays: &mut Self::Arrays, f: &mut dyn FnMut(usize, ElementsMut<'_>)) {
