@@ -121,9 +121,11 @@ pub mod plan {
     pub use kiln_jit::plan::{Argument, Call, Contracted, Location, Part, Plan, Slot};
 }
 
-/// The graphs that trainers and predictors compile, for `kiln-build` and the tests of the compiler: no promise to users.
+/// The graphs that trainers and predictors compile, and how files are written, for `kiln-build` and the tests of the
+/// compiler: no promise to users.
 #[doc(hidden)]
 pub mod compiled {
+    pub use crate::files::replace_file;
     pub use crate::trainer::{OUTSIDE, evaluate_graph, initial_states, predict_graph, train_graph};
 }
 

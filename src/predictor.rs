@@ -10,7 +10,7 @@ use std::path::Path;
 
 use kiln_graph::model::{ElementsMut, Inputs, OutputTypes};
 use kiln_graph::shape::{Sizes, check_rows};
-use kiln_graph::{Graph, Model};
+use kiln_graph::{Graph, Model, Parameters};
 use kiln_jit::{Plan, States};
 
 use crate::report::{CachedPrograms, DrawError, Drawing, Profile, Summary, Tuning};
@@ -141,6 +141,7 @@ impl<M: Model> PredictorBuilder<M> {
         calibration: impl Inputs<M::Input>,
         options: QuantizeOptions,
     ) -> Result<Self, TrainError> {
+        self.model.check_shapes()?;
         self.quantized = Some(calibrate(&*self.model, self.settings, &calibration, &options)?);
         Ok(self)
     }

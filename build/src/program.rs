@@ -327,7 +327,7 @@ impl Program {
         }
         for (name, bytes) in files {
             let path = folder.join(name);
-            fs::write(&path, bytes).map_err(|error| failed(&path, error))?;
+            compiled::replace_file(&path, bytes).map_err(|error| failed(&path, error))?;
         }
         Ok(())
     }

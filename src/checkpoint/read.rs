@@ -30,13 +30,16 @@ pub fn decode(
     let mut sources = sources(file, path, options)?;
     let layers: HashSet<String> = sources.keys().map(|name| layer(name).to_owned()).collect();
     let (mut contents, mut keys) = (HashMap::new(), IncompatibleKeys::default());
-    let mut result = Ok(());
+    let (mut result, mut counters) = (Ok(()), HashSet::new());
     model.each_parameter(&mut |name, parameter| {
         let Some(in_file) = sources.remove(name) else {
             // PyTorch's files had no counters before version 2 of the layer's state.
             if parameter.kind == Kind::Counter && layers.contains(layer(name)) {
                 contents.insert(name.to_owned(), Content::Count(0));
             } else {
+                if parameter.kind == Kind::Counter {
+                    counters.insert(name.to_owned());
+                }
                 keys.missing_keys.push(name.to_owned());
             }
             return;
@@ -49,7 +52,13 @@ pub fn decode(
     keys.unexpected_keys = sources.into_values().collect();
     keys.unexpected_keys.sort();
     if options.strict && !keys.missing_keys.is_empty() {
-        let (names, unexpected) = (keys.missing_keys, keys.unexpected_keys);
+        let (mut names, unexpected) = (keys.missing_keys, keys.unexpected_keys);
+        // A file of other names that has no counters at all, as those before version 2, does not lack them.
+        let last = |name: &str| name.rsplit('.').next().unwrap_or_default().to_owned();
+        let is_counted = |name: &String| unexpected.iter().any(|other| last(other) == last(name));
+        if names.len() > counters.len() {
+            names.retain(|name| !counters.contains(name) || is_counted(name));
+        }
         return Err(CheckpointError::Missing { path: path.into(), names, unexpected });
     }
     if options.strict && !keys.unexpected_keys.is_empty() {

@@ -292,6 +292,12 @@ fn counters_are_whole_numbers_of_64_bits() {
     }
     let two = Some((Dtype::I64, vec![2], vec![0; 16]));
     assert_eq!(load(two), Err("FILE: num_batches_tracked has the shape [2], expected []".to_owned()));
+    // A file of other names that has no counters does not lack them.
+    for (counted, expected) in [(true, 9), (false, 8)] {
+        let wrapped = |name: &str| (counted || !name.ends_with("tracked")).then(|| format!("wrapped.{name}"));
+        let error = Net::init(1).load(renamed(&folder, &Net::init(1), wrapped)).unwrap_err();
+        assert!(matches!(&error, CheckpointError::Missing { names, .. } if names.len() == expected), "{error}");
+    }
     // Of a file that lacks a counter and a weight only the weight is missing.
     write(&path, &[("bias".to_owned(), Dtype::F32, vec![4], vec![0; 16])]);
     let error = Net::init(1).backbone.bn.load(&path).unwrap_err();

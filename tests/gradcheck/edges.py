@@ -28,6 +28,7 @@ ROWS = [(0, 0, 0, 0), (-0.0, -0.0, -0.0, -0.0), (2, 2, 2, 2), (1e-20, 1e-20, 1e-
         (-inf, 0, 1, 2), (-inf, -inf, -inf, 0), (inf, 0, 1, 2), (inf, inf, 0, 1), (-inf, inf, 0, 1), (nan, 0, 1, 2), (0, nan, 1, 2),
         (nan, nan, nan, nan), (1e4, 1, 1, 1), (-200, 0, 200, 1), (-1e30, 1e30, 0, 0), (1e-30, 0, 0, 0), (20, 0, 0, 0), (100, 0, 0, 0),
         (1e10, 1, 1, 1), (88, 89, 90, 91)]
+BOUNDS = [nan, -inf, -1, -0.0, 0, 0.1, 0.12499999, 0.125, 0.12500001, 0.25, 0.5, 0.75, 0.75000006, 0.87499994, 0.875, 0.87500006, 1, 2, inf]
 UPSTREAM = (1.0, 0.5, -1.0, 2.0)
 
 
@@ -142,6 +143,7 @@ ALONG = {
     "cosine_embedding(target = 1)": cosine_embedding(1), "cosine_embedding(target = -1, margin = 0.25)": cosine_embedding(-1, 0.25),
     "triplet_margin": triplet_margin(), "triplet_margin(swap)": triplet_margin(swap=True, margin=2.0),
     "triplet_margin(p = 1)": triplet_margin(p=1.0),
+    "lp_pool1d(1)": lambda x: F.lp_pool1d(x.unsqueeze(1), 1.0, 2).flatten(1).repeat(1, 2),
     "cross_entropy(weight)": cross_entropy(weight=[1.0, 0.0, 2.0, 3.0]), "cross_entropy(label_smoothing = 0.1)": cross_entropy(label_smoothing=0.1),
 }
 
@@ -191,6 +193,7 @@ def f32(x):
 
 print("# Made by edges.py with torch", torch.__version__.split("+")[0], "on a CPU; see there.")
 table("one", ONE, [f32(UNARY)])
+table("bounded", {"logit(eps = 0.125)": lambda x: x.logit(0.125), "logit(eps = 0.25)": lambda x: x.logit(0.25)}, [f32(BOUNDS)])
 table("two", TWO, list(f32(PAIRS).unbind(1)))
 table("logistic", LOGISTIC, list(f32(LOGITS).unbind(1)))
 table("probable", PROBABLES, list(f32(PROBABLE).unbind(1)))

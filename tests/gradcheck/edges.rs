@@ -184,6 +184,8 @@ fn function(table: &str, name: &str) -> Option<Function> {
         ("one", "nan_to_num") => |_, x, _| functions::nan_to_num(x, 0.0, None, None),
         ("one", "logit") => |_, x, _| functions::logit(x, None),
         ("one", "logit(eps = 0.125)") => |_, x, _| functions::logit(x, Some(0.125)),
+        ("bounded", "logit(eps = 0.125)") => |_, x, _| functions::logit(x, Some(0.125)),
+        ("bounded", "logit(eps = 0.25)") => |_, x, _| functions::logit(x, Some(0.25)),
         ("one", "sinc") => |_, x, _| functions::sinc(x),
         ("one", "soft_margin(target = -1)") => |_, x, _| soft_margin_loss(x, -functions::ones_like(x), Reduction::None),
         ("one", "soft_margin(target = 1)") => |_, x, _| soft_margin_loss(x, functions::ones_like(x), Reduction::None),
@@ -263,6 +265,10 @@ fn function(table: &str, name: &str) -> Option<Function> {
         ("along", "cumsum") => |_, x, _| x.cumsum(-1),
         ("along", "softmin") => |_, x, _| functions::softmin(x, -1),
         ("along", "glu") => |_, x, _| functions::cat(&[functions::glu(x, -1); 2], -1),
+        ("along", "lp_pool1d(1)") => |_, x, _| {
+            let sums = functions::lp_pool1d(x.unsqueeze(1), 1.0, &[2], &[], false).squeeze(1);
+            functions::cat(&[sums; 2], 1)
+        },
         ("along", "prelu") => |g, x, _| functions::prelu(x, row(g, UPSTREAM.map(f64::from))),
         ("along", "layer_norm") => |_, x, _| layer_norm(x, Shape::new(&[4]), None, None, 1e-5),
         ("along", "nll") => |g, x, _| each_class(g, x, |x, class| nll_loss(x, class, None, -100, Reduction::None)),

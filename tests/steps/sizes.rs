@@ -186,6 +186,7 @@ fn parameters_of_other_shapes_are_refused_by_name() {
         );
         let errors = [
             Predictor::new(model()).build().err().map(|error| error.to_string()),
+            Predictor::new(model()).quantize(&images(4, 0)).err().map(|error| error.to_string()),
             Trainer::new(model(), cross_entropy(), Sgd::new(0.1)).build().err().map(|error| error.to_string()),
             model().save("is not written.safetensors").err().map(|error| error.to_string()),
         ];

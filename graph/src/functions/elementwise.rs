@@ -92,7 +92,12 @@ pub fn nan_to_num(x: Value<'_>, nan: f64, posinf: Option<f64>, neginf: Option<f6
 pub fn logit(x: Value<'_>, eps: Option<f64>) -> Value<'_> {
     let _function = x.graph().function("logit");
     match eps {
-        Some(eps) => logarithm_of_odds(x.clamp(eps, 1.0 - eps)),
+        // The bounds belong to what has a gradient; those of `clamp` do not.
+        Some(eps) => {
+            let (low, high) = (eps, 1.0 - eps);
+            let bound = x.detach().maximum(low).minimum(high);
+            logarithm_of_odds((x.ge(low) & x.le(high)).select(x, bound))
+        }
         // The derivative of a logarithm is a number for negative ones, too.
         None => logarithm_of_odds(x) * (x.lt(0.0) | x.gt(1.0)).select(f64::NAN, x.graph().scalar(1.0)),
     }

@@ -30,7 +30,8 @@ pub fn lp_pool(x: Value<'_>, p: f64, window: Window) -> Value<'_> {
     let full = window.kernel.iter().product::<usize>() as f64;
     let sum = if count.shape().rank() == 0 { sum } else { sum / count * full };
     if p == 1.0 {
-        return sum;
+        // PyTorch has no slope at 0 with this power, either, nor at NaN.
+        return sum.abs().gt(0.0).select(sum, sum.detach());
     }
     // The slope of the root is infinite at 0, where that of the powers is 0.
     let none = sum.eq(0.0);
