@@ -101,9 +101,10 @@ pub fn body(input: ParseStream, mistakes: &mut Mistakes) -> syn::Result<syn::Blo
     if !input.peek(token::Brace) {
         return input.parse();
     }
-    let group: Group = input.parse()?;
-    let place = group.span();
-    let tokens = TokenStream::from(TokenTree::Group(group));
+    // Not as a `Group`: what a macro by example gives as `$body:block` stands in a group without delimiters.
+    let braced: TokenTree = input.parse()?;
+    let place = braced.span();
+    let tokens = TokenStream::from(braced);
     syn::parse2(tokens.clone()).or_else(|error| {
         mistakes.add(python::explain(place, tokens, error));
         syn::parse2(TokenTree::Group(Group::new(Delimiter::Brace, TokenStream::new())).into()).map(
