@@ -42,7 +42,7 @@ pub(crate) use given::Buffer;
 #[cfg(feature = "onnx")]
 pub(crate) use given::read_elements as read_target;
 use given::write_targets;
-use graphs::optimization;
+use graphs::{PART, optimization};
 pub use graphs::{evaluate_graph, train_graph};
 pub(crate) use graphs::{guard, shard, step_graph};
 pub(crate) use inputs::{check as check_inputs, has_rows, write as write_inputs};
@@ -490,7 +490,7 @@ impl<M: Model, L: Criterion<M::Output>, O: Optimizer> Trainer<M, L, O> {
     /// # Errors
     /// [`DrawError::Write`].
     pub fn graph_html(&self, path: impl AsRef<Path>) -> Result<(), DrawError> {
-        let graph = self.graph()?;
+        let graph = self.drawn()?;
         Drawing::new(&graph).plan(self.plan()).layers("", &*self.model).save_html(path)
     }
 
@@ -499,7 +499,7 @@ impl<M: Model, L: Criterion<M::Output>, O: Optimizer> Trainer<M, L, O> {
     /// # Errors
     /// [`DrawError::Write`].
     pub fn graph_dot(&self, path: impl AsRef<Path>) -> Result<(), DrawError> {
-        let graph = self.graph()?;
+        let graph = self.drawn()?;
         Drawing::new(&graph).layers("", &*self.model).save_dot(path)
     }
 
@@ -549,6 +549,13 @@ impl<M: Model, L: Criterion<M::Output>, O: Optimizer> Trainer<M, L, O> {
     fn graph(&self) -> Result<Graph, TrainError> {
         let (seed, sharding) = (self.settings.seed, self.settings.sharding);
         step_graph(&*self.model, &self.loss, &self.optimizer, self.step_sizes(), (seed, sharding))
+    }
+
+    /// The same as it is drawn, without the outputs that epochs add up.
+    fn drawn(&self) -> Result<Graph, TrainError> {
+        let mut graph = self.graph()?;
+        graph.outputs.retain(|output| !output.name.starts_with(PART));
+        Ok(graph)
     }
 
     /// A table of the layers, their output shapes, parameters and FLOPs, and the planned memory for training and

@@ -11,7 +11,7 @@ use crate::files::is_temporary;
 #[derive(Debug)]
 pub struct Folder {
     pub path: PathBuf,
-    _lock: File,
+    lock: File,
 }
 
 /// The file whose lock says that a folder is in use.
@@ -19,6 +19,14 @@ const LOCK: &str = ".lock";
 /// What files are called: `step-000000120.safetensors`.
 const BEFORE: &str = "step-";
 const AFTER: &str = ".safetensors";
+
+/// A process that another thread starts at this moment holds the file, too, until it runs its program: so closing it does
+/// not do.
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = self.lock.unlock();
+    }
+}
 
 impl Folder {
     /// Makes the folder, if there is none, and locks it; removes what a killed process has left half written.
@@ -38,7 +46,7 @@ impl Folder {
                 let _ = fs::remove_file(entry.path());
             }
         }
-        Ok(Folder { path: path.into(), _lock: lock })
+        Ok(Folder { path: path.into(), lock })
     }
 
     /// The file of a step.
@@ -85,4 +93,22 @@ pub fn newest_first(folder: &Path) -> io::Result<Vec<PathBuf>> {
     }
     files.sort_unstable_by(|a, b| b.cmp(a));
     Ok(files.into_iter().map(|(_, path)| path).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As a process has it that is being started.
+    #[test]
+    fn a_folder_is_free_while_another_holds_its_lock_file_open() {
+        let path = std::env::temp_dir().join(format!("kiln-folder-{}", std::process::id()));
+        let folder = Folder::open(&path).unwrap();
+        let held = folder.lock.try_clone().unwrap();
+        assert!(matches!(Folder::open(&path), Err(CheckpointError::InUse { .. })));
+        drop(folder);
+        assert!(Folder::open(&path).is_ok());
+        drop(held);
+        fs::remove_dir_all(&path).unwrap();
+    }
 }

@@ -11,15 +11,20 @@ use crate::{Reals, check};
 const MODES: [PaddingMode; 4] =
     [PaddingMode::Zeros, PaddingMode::Reflect, PaddingMode::Replicate, PaddingMode::Circular];
 
-/// The place in an axis that a place in the padded axis shows; none for a number of the padding.
-fn shown(place: isize, extent: isize, mode: PaddingMode) -> Option<usize> {
+/// The place in an axis that a place in the padded axis shows, counted from the first of the axis; none for a number of the
+/// padding.
+fn shown(place: isize, extent: isize, (before, after): (isize, isize), mode: PaddingMode) -> Option<usize> {
     let inside = match mode {
         PaddingMode::Zeros => return (0..extent).contains(&place).then_some(place as usize),
         PaddingMode::Reflect if place < 0 => -place,
         PaddingMode::Reflect if place >= extent => 2 * (extent - 1) - place,
         PaddingMode::Reflect => place,
         PaddingMode::Replicate => place.clamp(0, extent - 1),
-        PaddingMode::Circular => place.rem_euclid(extent),
+        // What negative sides leave goes round, as in PyTorch.
+        PaddingMode::Circular => {
+            let (first, end) = ((-before).max(0), extent + after.min(0));
+            first + (place - first).rem_euclid(end - first)
+        }
     };
     Some(inside as usize)
 }
@@ -31,7 +36,8 @@ fn padded(x: &Reals, sides: &[(isize, isize)], mode: PaddingMode, value: f64) ->
         extents.iter().zip(sides).map(|(&extent, (before, after))| (extent as isize + before + after) as usize);
     let shape: Vec<usize> = x.shape.dims()[..2].iter().copied().chain(larger).collect();
     Reals::of(Shape::from(&shape[..]), |index| {
-        let along = |axis: usize| shown(index[2 + axis] as isize - sides[axis].0, extents[axis] as isize, mode);
+        let along =
+            |axis: usize| shown(index[2 + axis] as isize - sides[axis].0, extents[axis] as isize, sides[axis], mode);
         let place: Option<Vec<usize>> = (0..extents.len()).map(along).collect();
         place.map_or(value, |place| x.at(&[&index[..2], &place].concat()))
     })
