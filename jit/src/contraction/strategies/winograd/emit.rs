@@ -58,11 +58,10 @@ impl Winograd {
         //       results = A' sums A                   to the epilogue
         let &[left, weights, patches, sums] = buffers else { unreachable!("four buffers") };
         let (tiles, blocks) = (self.tiles(), &self.blocks);
-        let tasks = blocks.tasks.map(|tasks| grid(kernel, tasks));
-        let task = blocks.task(&tasks);
+        let (share, [image, row]) = tiles.share(kernel, [blocks.tasks[0], blocks.tasks[1]]);
+        let task = blocks.task(&[image, row, grid(kernel, blocks.tasks[2])]);
         let own = side(patches, &task, blocks.filtering.elements() * blocks.patches);
         let sums = side(sums, &task, blocks.filtering.elements() * blocks.sums);
-        let share = tiles.share([blocks.tasks[0], blocks.tasks[1]], [&tasks[0], &tasks[1]]);
         tiles.blocks(kernel, &share, &mut |kernel, block| {
             tiles.patches(kernel, block, left, own.buffer, &own.start);
             each(kernel, blocks.count[1], 1, &mut |kernel, features, _| {
@@ -82,11 +81,12 @@ impl Winograd {
         let task = grid(kernel, blocks.tasks[2]);
         let own = side(weights, &task, blocks.filtering.elements() * blocks.weights);
         let sums = side(sums, &task, blocks.filtering.elements() * blocks.sums);
+        let (all, _) = tiles.share(kernel, [1, 1]);
         let share = blocks.count[1] / blocks.tasks[2];
         each(kernel, share, 1, &mut |kernel, number, _| {
             let features = times(&task, share).plus_index(number, 1);
             self.weights(kernel, &features, right, &own);
-            tiles.blocks(kernel, &tiles.all(), &mut |kernel, block| {
+            tiles.blocks(kernel, &all, &mut |kernel, block| {
                 let patches = side(patches, &block.number, blocks.filtering.elements() * blocks.patches);
                 self.results(kernel, block, &features, [&patches, &own, &sums], epilogue);
             });
@@ -99,9 +99,9 @@ impl Winograd {
         //     for block of tiles: sums, results       patches and weights are there
         let &[patches, weights, sums] = buffers else { unreachable!("three buffers") };
         let (tiles, blocks) = (self.tiles(), &self.blocks);
-        let tasks = blocks.tasks.map(|tasks| grid(kernel, tasks));
+        let (tile_share, [image, row]) = tiles.share(kernel, [blocks.tasks[0], blocks.tasks[1]]);
+        let tasks = [image, row, grid(kernel, blocks.tasks[2])];
         let sums = side(sums, &blocks.task(&tasks), blocks.filtering.elements() * blocks.sums);
-        let tile_share = tiles.share([blocks.tasks[0], blocks.tasks[1]], [&tasks[0], &tasks[1]]);
         let share = blocks.count[1] / blocks.tasks[2];
         each(kernel, share, 1, &mut |kernel, number, _| {
             let features = times(&tasks[2], share).plus_index(number, 1);

@@ -106,7 +106,7 @@ fn choose(filtering: Filtering, sliding: &Sliding, once: [f64; 2], products: &Pr
         for size in tile_blocks(filtering, [images, height, width]) {
             for shared in [Shared::Tiles, Shared::Features, Shared::Blocks] {
                 // A first look with a guessed panel and an ideal product.
-                let blocks = Blocks::new(filtering, sliding, shared, size, features, PANEL * target.lanes);
+                let blocks = Blocks::new(filtering, sliding, shared, size, features, PANEL * target.lanes, target);
                 let elements = filtering.elements() * size.0 * size.1 * width.div_ceil(filtering.tile()) * features;
                 let ideal = (elements * (sliding.channels / IDEAL.0 + IDEAL.1)) as f64 / target.lanes as f64;
                 candidates.push((blocks.estimate(sliding, ideal, once, target), blocks));
@@ -127,7 +127,7 @@ fn choose(filtering: Filtering, sliding: &Sliding, once: [f64; 2], products: &Pr
         let sizes = Sizes { elements, element, rows, features, depth };
         let Product { tiling: product, panel, cycles } = products.of(sizes)?;
         let size = (blocks.images, blocks.rows);
-        let blocks = Blocks::new(filtering, sliding, blocks.shared, size, features, panel);
+        let blocks = Blocks::new(filtering, sliding, blocks.shared, size, features, panel, target);
         let cycles = blocks.estimate(sliding, cycles, once, target);
         Some((Winograd { sliding: sliding.clone(), blocks, product }, cycles))
     });

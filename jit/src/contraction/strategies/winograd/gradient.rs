@@ -1,7 +1,7 @@
 //! The weight gradient by the same transforms, `dW = G' [sum over tiles of (B' d B) * (A dy A')] G`: matrix products
 //! with sums over tiles. This file chooses blocks and estimates cycles; `gradient_kernels.rs` writes the kernels.
 
-use super::blocks::{cycles, feature_blocks, passing, scattered, tile_blocks, tile_tasks};
+use super::blocks::{cycles, feature_blocks, most_among, passing, scattered, tile_blocks, tile_tasks};
 use super::product::{Product, Products, Sizes, apart, panels};
 use super::sliding::{Correlation, grid};
 use super::transform::Filtering;
@@ -141,7 +141,7 @@ impl Gradient {
         for (shared, block, sums) in by_tiles.chain(by_features) {
             // As for `Winograd`: all candidates by an ideal product, then a few of them with the tiles that it really
             // takes.
-            let blocks = GradientBlocks::new(filtering, correlation, shared, block, sums, PANEL * target.lanes);
+            let blocks = GradientBlocks::new(filtering, correlation, shared, block, sums, (PANEL * target.lanes, target));
             let [channels, features] = sums;
             let vectors = filtering.elements() * channels * features.div_ceil(target.lanes);
             let ideal = vectors * (blocks.tiles / IDEAL.0 + IDEAL.1);
@@ -159,7 +159,7 @@ impl Gradient {
             let sizes = Sizes { elements, element, rows: (channels, 1), features, depth: (tiles, all_channels) };
             let Product { tiling: product, panel, cycles } = products.of(sizes)?;
             let blocks =
-                GradientBlocks::new(filtering, correlation, shared, (images, rows), [channels, features], panel);
+                GradientBlocks::new(filtering, correlation, shared, (images, rows), [channels, features], (panel, target));
             let cycles = blocks.estimate(correlation, cycles, target);
             Some((Gradient { correlation: correlation.clone(), blocks, product, ahead }, cycles))
         });
@@ -222,15 +222,19 @@ impl GradientBlocks {
         shared: SharedAmong,
         (images, rows): (usize, usize),
         [channels, features]: [usize; 2],
-        panel: usize,
+        (panel, target): (usize, &Target),
     ) -> GradientBlocks {
         let [all_channels, all_features] = correlation.kept;
         let extent = grid(correlation.reduced, correlation.dilation);
         let tiles = images * rows * extent[2].div_ceil(filtering.tile());
-        let grids = correlation.dilation[0] * correlation.dilation[1];
         let count = all_features / features;
+        let (patches, gradients) = (apart(tiles * all_channels), panels(tiles, features, panel));
+        let sums = apart(channels * features);
         let tasks = match shared {
-            SharedAmong::Tiles => tile_tasks(filtering, extent, grids, (images, rows), TASKS),
+            SharedAmong::Tiles => {
+                let among = most_among(filtering.elements() * (patches + count * gradients + sums), target);
+                tile_tasks(filtering, correlation.reduced, correlation.dilation, (images, rows), [TASKS, among])
+            }
             SharedAmong::Features => [divisor(count, TASKS), 1],
         };
         GradientBlocks {
@@ -243,9 +247,9 @@ impl GradientBlocks {
             features,
             count,
             panel,
-            patches: apart(tiles * all_channels),
-            gradients: panels(tiles, features, panel),
-            sums: apart(channels * features),
+            patches,
+            gradients,
+            sums,
         }
     }
 

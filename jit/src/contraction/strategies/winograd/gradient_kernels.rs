@@ -52,9 +52,8 @@ impl Gradient {
         let tiles = self.geometry();
         // Whole images for each task, so that its first tile's number is known.
         let tasks = divisor(tiles.extent[0], TRANSFORMS);
-        let task = grid(kernel, tasks);
+        let (share, [task, _]) = tiles.share(kernel, [tasks, 1]);
         let first = times(&task, self.blocks.tiles / tasks);
-        let share = tiles.share([tasks, 1], [&task, &Index::default()]);
         tiles.patches(kernel, &share, left, patches, &times(&first, tiles.channels));
         self.gradients(kernel, &share, right, gradients, &times(&first, self.blocks.panel));
     }
@@ -63,7 +62,7 @@ impl Gradient {
     fn parts(&self, kernel: &mut KernelBuilder, buffers: &[BufferId]) {
         let &[left, right, patches, gradients, sums] = buffers else { unreachable!("five buffers") };
         let tiles = self.geometry();
-        let tasks = self.blocks.tasks.map(|tasks| grid(kernel, tasks));
+        let (share, tasks) = tiles.share(kernel, self.blocks.tasks);
         let task = times(&tasks[0], self.blocks.tasks[1]).plus_index(&tasks[1], 1);
         let patches = side(patches, &task, self.blocks.filtering.elements() * self.blocks.patches);
         let gradients = side(gradients, &task, self.blocks.filtering.elements() * self.blocks.gradients);
@@ -73,7 +72,7 @@ impl Gradient {
         //   patches, gradients                transformed, in the task's scratch
         //   sums += patches' * gradients      for each element a sum over the block's tiles
         fill(kernel, sums.buffer, sums.start.clone(), self.blocks.filtering.elements() * self.blocks.sums);
-        tiles.blocks(kernel, &tiles.share(self.blocks.tasks, [&tasks[0], &tasks[1]]), &mut |kernel, block| {
+        tiles.blocks(kernel, &share, &mut |kernel, block| {
             tiles.patches(kernel, block, left, patches.buffer, &patches.start);
             self.gradients(kernel, block, right, gradients.buffer, &gradients.start);
             self.product(kernel, [&patches, &gradients, &sums], true);

@@ -1,7 +1,7 @@
 //! Images cut into square tiles of results, in blocks of some images or of some rows of tiles: the loops over them, and
 //! the patches of inputs that the tiles need. It knows no weights.
 
-use super::blocks::tile_tasks;
+use super::blocks::{grid_tasks, tile_tasks};
 use super::sliding::grid as grid_extent;
 use super::transform::Filtering;
 use crate::contraction::strategies::emit::times;
@@ -36,8 +36,10 @@ pub struct Block {
     /// Its first image.
     pub image: Index,
     images: usize,
-    /// The first row and column of its grid.
+    /// The first row and column of its grid; of a share those of its first grid.
     grid: [Index; 2],
+    /// Of a share, the rows and columns in which its grids begin.
+    grids: [usize; 2],
     /// Its first row and its rows, and the columns of its grid.
     row: Index,
     height: usize,
@@ -94,17 +96,30 @@ pub fn grid(kernel: &mut KernelBuilder, tasks: usize) -> Index {
 }
 
 impl Tiles {
-    /// A task's share of the tiles: of as many tasks along images and along rows.
-    pub fn share(&self, tasks: [usize; 2], task: [&Index; 2]) -> Block {
+    /// A task's share of the tiles, with the task's numbers: of as many tasks along images, and along rows or among grids
+    /// ([`tile_tasks`]).
+    pub fn share(&self, kernel: &mut KernelBuilder, tasks: [usize; 2]) -> (Block, [Index; 2]) {
         let [all_images, all_rows, width] = grid_extent(self.extent, self.dilation);
-        // The number of tasks divides both.
-        let [images, height] = [all_images / tasks[0], all_rows / tasks[1]];
-        let (image, row) = (times(task[0], images), times(task[1], height));
+        let image_task = grid(kernel, tasks[0]);
+        let images = all_images / tasks[0];
+        let image = times(&image_task, images);
         // Blocks are numbered by images, within these by grids, within these from top to bottom.
-        let along = images.div_ceil(self.block[0]) * self.grids() * self.below();
-        let number =
-            times(task[0], along).plus_index(task[1], height.div_ceil(self.filtering.tile() * self.block[1]) as i64);
-        Block { number, image, images, grid: Default::default(), row, height, width }
+        let number = times(&image_task, images.div_ceil(self.block[0]) * self.grids() * self.below());
+        if self.grids() > 1 {
+            let among = grid_tasks(self.extent, self.dilation, tasks[1]);
+            let task = among.map(|tasks| grid(kernel, tasks));
+            let grids = [0, 1].map(|axis| self.dilation[axis] / among[axis]);
+            let first = [0, 1].map(|axis| times(&task[axis], grids[axis]));
+            let share =
+                Block { number, image, images, grid: first, grids, row: Index::default(), height: all_rows, width };
+            return (share, [image_task, times(&task[0], among[1]).plus_index(&task[1], 1)]);
+        }
+        // The number of tasks divides both.
+        let (row_task, height) = (grid(kernel, tasks[1]), all_rows / tasks[1]);
+        let number = number.plus_index(&row_task, height.div_ceil(self.filtering.tile() * self.block[1]) as i64);
+        let row = times(&row_task, height);
+        let share = Block { number, image, images, grid: Default::default(), grids: [1, 1], row, height, width };
+        (share, [image_task, row_task])
     }
 
     /// The blocks below one another in a grid of an image.
@@ -116,13 +131,17 @@ impl Tiles {
         self.dilation[0] * self.dilation[1]
     }
 
-    /// The grids. Where a distance does not divide an extent, the first ones have one row or column more.
-    fn each_grid(&self, kernel: &mut KernelBuilder, body: &mut dyn FnMut(&mut KernelBuilder, &Grid)) {
+    /// The grids of a share. Where a distance does not divide an extent, the first ones have one row or column more.
+    fn each_grid(&self, kernel: &mut KernelBuilder, share: &Block, body: &mut dyn FnMut(&mut KernelBuilder, &Grid)) {
         // 7 rows at a distance of 2 are a grid of 4 and one of 3. Of each kind: the first grid, how many there are, and
         // how many rows or columns these have.
         let alike = |axis: usize| -> Vec<[usize; 3]> {
             let (extent, apart) = (self.extent[1 + axis], self.dilation[axis]);
             let (rest, whole) = (extent % apart, extent / apart);
+            // Those along which tasks share are all alike.
+            if share.grids[axis] < apart {
+                return vec![[0, share.grids[axis], whole]];
+            }
             let kinds = [[0, rest, whole + 1], [rest, apart - rest, whole]];
             kinds.into_iter().filter(|&[_, count, extent]| count * extent > 0).collect()
         };
@@ -131,6 +150,7 @@ impl Tiles {
                 each(kernel, rows, 1, &mut |kernel, row, _| {
                     each(kernel, columns, 1, &mut |kernel, column, _| {
                         let first = [row.clone().shifted(top as i64), column.clone().shifted(left as i64)];
+                        let first = [0, 1].map(|axis| share.grid[axis].clone().plus_index(&first[axis], 1));
                         let number = times(&first[0], self.dilation[1]).plus_index(&first[1], 1);
                         body(kernel, &Grid { number, first, extent: [height, width] });
                     });
@@ -139,16 +159,11 @@ impl Tiles {
         }
     }
 
-    /// All tiles.
-    pub fn all(&self) -> Block {
-        self.share([1, 1], [&Index::default(); 2])
-    }
-
     /// The blocks of a share.
     pub fn blocks(&self, kernel: &mut KernelBuilder, share: &Block, body: &mut dyn FnMut(&mut KernelBuilder, &Block)) {
         let [images, height] = [self.block[0], self.filtering.tile() * self.block[1]];
         let (below, grids) = (self.below(), self.grids());
-        self.each_grid(kernel, &mut |kernel, grid| {
+        self.each_grid(kernel, share, &mut |kernel, grid| {
             // Rows are shared out where there is one grid alone.
             let rows = if grids > 1 { grid.extent[0] } else { share.height };
             let first = share.number.clone().plus_index(&grid.number, below as i64);
@@ -158,7 +173,8 @@ impl Tiles {
                     let image = share.image.clone().plus_index(along, images as i64);
                     let row = share.row.clone().plus_index(down, height as i64);
                     let (grid, width) = (grid.first.clone(), grid.extent[1]);
-                    body(kernel, &Block { number, image, images: count, grid, row, height: rest, width });
+                    let grids = [1, 1];
+                    body(kernel, &Block { number, image, images: count, grid, grids, row, height: rest, width });
                 });
             });
         });
@@ -188,10 +204,10 @@ impl Tiles {
 
     /// The patches of all blocks, one after the other, shared out in whole blocks.
     pub fn all_patches(&self, kernel: &mut KernelBuilder, from: BufferId, to: BufferId) {
-        let extent = grid_extent(self.extent, self.dilation);
-        let tasks = tile_tasks(self.filtering, extent, self.grids(), (self.block[0], self.block[1]), TRANSFORMS);
-        let task = tasks.map(|tasks| grid(kernel, tasks));
-        self.blocks(kernel, &self.share(tasks, [&task[0], &task[1]]), &mut |kernel, block| {
+        let block = (self.block[0], self.block[1]);
+        let tasks = tile_tasks(self.filtering, self.extent, self.dilation, block, [TRANSFORMS; 2]);
+        let (share, _) = self.share(kernel, tasks);
+        self.blocks(kernel, &share, &mut |kernel, block| {
             self.patches(kernel, block, from, to, &times(&block.number, self.filtering.elements() * self.patches));
         });
     }
@@ -233,7 +249,7 @@ impl Tiles {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::{Access, Element, interpret};
+    use crate::kernel::{Access, Element, Origin, interpret};
 
     /// Adds 1 at a place.
     fn count(kernel: &mut KernelBuilder, buffer: BufferId, index: Index) {
@@ -243,44 +259,57 @@ mod tests {
         kernel.store(buffer, index, 1, 1, sum);
     }
 
-    /// Whatever the dilation, the blocks hold each result once, in a tile of a number that no other tile of theirs has.
+    /// Whatever the dilation, the blocks of all tasks hold each result once, in a tile of a number that no other tile of
+    /// theirs has; and no two tasks have one in common.
     #[test]
     fn tiles_hold_every_result_once() {
         for filtering in [Filtering::F23, Filtering::F43] {
-            for extent in [[1, 2, 2], [2, 5, 7], [3, 4, 9], [2, 12, 1]] {
-                for dilation in [[1, 1], [2, 2], [3, 1], [1, 4], [5, 3], [13, 13]] {
-                    let [images, rows, columns] = extent;
-                    let [_, high, wide] = grid_extent(extent, dilation).map(|extent| extent.div_ceil(filtering.tile()));
+            for extent in [[1, 2, 2], [2, 5, 7], [3, 4, 9], [2, 12, 1], [1, 12, 8], [4, 6, 5]] {
+                for dilation in [[1, 1], [2, 2], [3, 1], [1, 4], [5, 3], [6, 4], [13, 13]] {
+                    let [images, _, _] = extent;
+                    let [_, high, _] = grid_extent(extent, dilation).map(|extent| extent.div_ceil(filtering.tile()));
                     for block in [[1, 1], [1, 2], [images, high]] {
                         let tiles =
                             Tiles { filtering, extent, dilation, left: (0, [0; 3]), channels: 1, block, patches: 1 };
-                        let of_block = block[0] * block[1] * wide;
-                        let blocks = images.div_ceil(block[0]) * high.div_ceil(block[1]) * dilation[0] * dilation[1];
-                        let mut kernel = KernelBuilder::new("tiles", 4);
-                        let mut buffer =
-                            |name: &str, elements| kernel.buffer(name, Element::F32, elements, Access::ReadWrite);
-                        let results = buffer("results", images * rows * columns);
-                        let numbers = buffer("numbers", blocks * of_block);
-                        tiles.blocks(&mut kernel, &tiles.all(), &mut |kernel, block| {
-                            tiles.tiles(kernel, block, &mut |kernel, tile| {
-                                count(kernel, numbers, times(&block.number, of_block).plus_index(&tile.number, 1));
-                                let first = times(&tile.image, rows * columns).plus_index(&tile.column, 1);
-                                let first = first.plus_index(&tile.row, columns as i64);
-                                for (down, across) in
-                                    (0..tile.size[0]).flat_map(|d| (0..tile.size[1]).map(move |a| (d, a)))
-                                {
-                                    let by = down * dilation[0] * columns + across * dilation[1];
-                                    count(kernel, results, first.clone().shifted(by as i64));
-                                }
-                            });
-                        });
-                        let (mut found, mut given) = (vec![0.0; images * rows * columns], vec![0.0; blocks * of_block]);
-                        interpret(&kernel.finish(), &mut [(&mut found[..]).into(), (&mut given[..]).into()]);
-                        assert!(found.iter().all(|&count| count == 1.0), "{tiles:?}: {found:?}");
-                        assert!(given.iter().all(|&count| count <= 1.0), "{tiles:?}: {given:?}");
+                        for most in [1, 3, 8, 64] {
+                            let tasks = tile_tasks(filtering, extent, dilation, (block[0], block[1]), [most; 2]);
+                            assert!(tasks[0] * tasks[1] <= most);
+                            hold_every_result_once(&tiles, tasks);
+                        }
                     }
                 }
             }
         }
+    }
+
+    fn hold_every_result_once(tiles: &Tiles, tasks: [usize; 2]) {
+        let Tiles { filtering, extent: [images, rows, columns], dilation, block, .. } = *tiles;
+        let [_, high, wide] = grid_extent(tiles.extent, dilation).map(|extent| extent.div_ceil(filtering.tile()));
+        let of_block = block[0] * block[1] * wide;
+        let blocks = images.div_ceil(block[0]) * high.div_ceil(block[1]) * dilation[0] * dilation[1];
+        let mut kernel = KernelBuilder::new("tiles", 4);
+        let mut buffer = |name: &str, elements| kernel.buffer(name, Element::F32, elements, Access::ReadWrite);
+        let results = buffer("results", images * rows * columns);
+        let numbers = buffer("numbers", blocks * of_block);
+        let (share, _) = tiles.share(&mut kernel, tasks);
+        tiles.blocks(&mut kernel, &share, &mut |kernel, block| {
+            tiles.tiles(kernel, block, &mut |kernel, tile| {
+                count(kernel, numbers, times(&block.number, of_block).plus_index(&tile.number, 1));
+                let first = times(&tile.image, rows * columns).plus_index(&tile.column, 1);
+                let first = first.plus_index(&tile.row, columns as i64);
+                for (down, across) in (0..tile.size[0]).flat_map(|d| (0..tile.size[1]).map(move |a| (d, a))) {
+                    let by = down * dilation[0] * columns + across * dilation[1];
+                    count(kernel, results, first.clone().shifted(by as i64));
+                }
+            });
+        });
+        let (mut found, mut given) = (vec![0.0; images * rows * columns], vec![0.0; blocks * of_block]);
+        let kernel = kernel.finish();
+        assert_eq!(kernel.grid.iter().product::<usize>(), tasks[0] * tasks[1]);
+        let origins = [0, 1].map(|memory| Origin { memory, byte: 0 });
+        assert_eq!(kernel.disjoint(&origins), Ok(()), "{tiles:?}, {tasks:?}");
+        interpret(&kernel, &mut [(&mut found[..]).into(), (&mut given[..]).into()]);
+        assert!(found.iter().all(|&count| count == 1.0), "{tiles:?}, {tasks:?}: {found:?}");
+        assert!(given.iter().all(|&count| count <= 1.0), "{tiles:?}, {tasks:?}: {given:?}");
     }
 }
