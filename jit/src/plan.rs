@@ -133,25 +133,27 @@ pub fn plan_by(
     };
     let graph = row_sums(&blocked, row_parts);
     let graph = prepare(&graph);
-    let planned = |graph: &Graph, times: &[u32]| {
+    let planned = |graph: &Graph, times: &[u32], lean: bool| {
         let states = graph.inputs.iter().filter(|input| input.role == Role::State);
         let given = states.filter_map(|input| Some((input.node, *given.get(input.name.as_str())?))).collect();
         let invariant = invariant::nodes(graph);
-        let mut recipes = Recipes::new(target, choices, exact);
+        let mut recipes = Recipes::new(target, choices, exact, lean);
         let exchanges = split::exchanges(graph);
         let mut steps = drafts(graph, &given, &invariant, (&exchanges, times), 1, target, &mut recipes);
         let scratch = std::mem::take(&mut steps.scratch);
         (schedule(graph, steps, &exchanges, recipes, target), scratch)
     };
+    let plan = planned(&graph, &[], false).0;
+    let Some(limit) = memory_limit.filter(|&limit| plan.peak_bytes() > limit) else { return Ok(plan) };
+    // Two plans at once would be the most memory that this takes.
+    drop(plan);
+    // Less scratch memory first: it takes no time, but from more than a few threads.
+    let planned = |graph: &Graph, times: &[u32]| planned(graph, times, true);
     let (plan, scratch) = planned(&graph, &[]);
     let bytes = plan.peak_bytes();
-    match memory_limit.filter(|&limit| bytes > limit) {
-        None => Ok(plan),
-        Some(limit) => {
-            // Two plans at once would be the most memory that this takes.
-            drop(plan);
-            recompute::within(&graph, (bytes, scratch), limit, planned)
-                .map_err(|least| PlanError::Memory { limit, least })
-        }
+    if bytes <= limit {
+        return Ok(plan);
     }
+    drop(plan);
+    recompute::within(&graph, (bytes, scratch), limit, planned).map_err(|least| PlanError::Memory { limit, least })
 }

@@ -340,6 +340,31 @@ impl Recipe {
         (recipe, cut)
     }
 
+    /// The same with at most so many tasks in those of Winograd's stages whose tasks have scratch memory of their own:
+    /// less memory, which fewer threads share.
+    pub fn with_fewer_tasks(&self, most: usize) -> Recipe {
+        let mut recipe = self.clone();
+        for stage in &mut recipe.stages {
+            let own = match &mut stage.work {
+                Work::Winograd(winograd, step) => {
+                    winograd.take_fewer_tasks(most);
+                    winograd.own(*step)
+                }
+                Work::WinogradGradient(gradient, step) => {
+                    gradient.take_fewer_tasks(most);
+                    gradient.own(*step)
+                }
+                _ => continue,
+            };
+            for (&(source, _), elements) in stage.buffers.iter().rev().zip(own) {
+                if let Source::Scratch(number) = source {
+                    recipe.scratch[number] = elements;
+                }
+            }
+        }
+        recipe
+    }
+
     /// The stages in words, with the rows and the width of their tiles: `packed B, tiles of 6x16`.
     pub fn words(&self) -> String {
         let stages: Vec<String> = self.stages.iter().map(Stage::words).collect();

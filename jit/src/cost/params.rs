@@ -76,6 +76,9 @@ pub mod recompute {
     pub const STEPS: u64 = 16;
     /// The most plans that are made until one is within the limit. Unit: plans. A guess, 2026-11-30.
     pub const ROUNDS: usize = 12;
+    /// Tasks, at most, that have scratch memory of their own, where memory is limited: so many threads share them. A
+    /// convolution of 512 channels takes 4 MB for 4 tasks, 8 MB for 8. Unit: tasks. 2026-12-01.
+    pub const LEAN_TASKS: usize = 4;
 }
 
 /// What is computed in blocks of rows (`kiln_graph::passes::row_blocks`).

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use crate::contraction::{Problem, Recipe};
+use crate::cost::params::recompute::LEAN_TASKS;
 use crate::target::Target;
 
 /// Which recipes compute which contractions on one machine, as measured: by the text of a [`Problem`]. A choice whose
@@ -80,14 +81,16 @@ pub struct Recipes<'a> {
     choices: &'a Choices,
     /// Whether only recipes are taken whose error is that of the definition.
     pub exact: bool,
+    /// Whether recipes take little scratch memory rather than as many threads as they can.
+    lean: bool,
     known: FxHashMap<Problem, usize>,
     found: Vec<Contracted>,
 }
 
 impl<'a> Recipes<'a> {
     /// None yet.
-    pub fn new(target: &'a Target, choices: &'a Choices, exact: bool) -> Recipes<'a> {
-        Recipes { target, choices, exact, known: FxHashMap::default(), found: Vec::new() }
+    pub fn new(target: &'a Target, choices: &'a Choices, exact: bool, lean: bool) -> Recipes<'a> {
+        Recipes { target, choices, exact, lean, known: FxHashMap::default(), found: Vec::new() }
     }
 
     /// How a contraction is computed.
@@ -96,7 +99,10 @@ impl<'a> Recipes<'a> {
     /// If the operation is none.
     pub fn get(&mut self, problem: &Problem) -> Arc<Recipe> {
         let known = self.known.get(problem).copied().unwrap_or_else(|| {
-            let (recipe, chosen) = recipe(problem, self.choices, self.target);
+            let (mut recipe, chosen) = recipe(problem, self.choices, self.target);
+            if self.lean {
+                recipe = recipe.with_fewer_tasks(LEAN_TASKS);
+            }
             let (problem, recipe, number) = (problem.clone(), recipe.into(), self.found.len());
             self.known.insert(problem.clone(), number);
             self.found.push(Contracted { problem, recipe, uses: 0, label: String::new(), chosen });

@@ -208,6 +208,18 @@ impl Blocks {
         self.images * self.rows * sliding.grid()[2].div_ceil(self.filtering.tile())
     }
 
+    /// See [`Winograd::take_fewer_tasks`](super::Winograd::take_fewer_tasks).
+    pub fn take_fewer_tasks(&mut self, most: usize, grids: usize) {
+        match self.shared {
+            Shared::Tiles if grids == 1 => {
+                let along = divisor(self.tasks[0], most);
+                (self.tasks[0], self.tasks[1]) = (along, divisor(self.tasks[1], most / along));
+            }
+            Shared::Features => self.tasks[2] = divisor(self.tasks[2], most),
+            Shared::Tiles | Shared::Blocks => {}
+        }
+    }
+
     /// The number of all tasks.
     fn all_tasks(&self) -> usize {
         self.tasks.iter().product()

@@ -54,6 +54,22 @@ impl Winograd {
         [self.blocks.images, self.blocks.rows, self.blocks.features]
     }
 
+    /// Takes at most so many tasks where each transforms an operand of its own.
+    pub fn take_fewer_tasks(&mut self, most: usize) {
+        self.blocks.take_fewer_tasks(most, self.sliding.grids());
+    }
+
+    /// Lengths of the buffers of a step's tasks, the last one first.
+    pub fn own(&self, step: Step) -> Vec<usize> {
+        let [patches, weights, sums] = self.blocks.scratch();
+        match (step, self.blocks.shared) {
+            (Step::Patches | Step::Weights, _) => Vec::new(),
+            (Step::Results, Shared::Tiles) => vec![sums, patches],
+            (Step::Results, Shared::Features) => vec![sums, weights],
+            (Step::Results, Shared::Blocks) => vec![sums],
+        }
+    }
+
     /// The stages that compute the results from the operands as they lie; `scratch` gives memory of some length.
     pub fn stages(&self, scratch: impl FnMut(usize) -> Source, [left, right]: [Source; 2]) -> Vec<StageOf<Step>> {
         let flops = self.sliding.flops(self.blocks.filtering.kernel());

@@ -141,7 +141,8 @@ impl Gradient {
         for (shared, block, sums) in by_tiles.chain(by_features) {
             // As for `Winograd`: all candidates by an ideal product, then a few of them with the tiles that it really
             // takes.
-            let blocks = GradientBlocks::new(filtering, correlation, shared, block, sums, (PANEL * target.lanes, target));
+            let blocks =
+                GradientBlocks::new(filtering, correlation, shared, block, sums, (PANEL * target.lanes, target));
             let [channels, features] = sums;
             let vectors = filtering.elements() * channels * features.div_ceil(target.lanes);
             let ideal = vectors * (blocks.tiles / IDEAL.0 + IDEAL.1);
@@ -158,8 +159,14 @@ impl Gradient {
             let (elements, element) = (filtering.elements(), blocks.patches);
             let sizes = Sizes { elements, element, rows: (channels, 1), features, depth: (tiles, all_channels) };
             let Product { tiling: product, panel, cycles } = products.of(sizes)?;
-            let blocks =
-                GradientBlocks::new(filtering, correlation, shared, (images, rows), [channels, features], (panel, target));
+            let blocks = GradientBlocks::new(
+                filtering,
+                correlation,
+                shared,
+                (images, rows),
+                [channels, features],
+                (panel, target),
+            );
             let cycles = blocks.estimate(correlation, cycles, target);
             Some((Gradient { correlation: correlation.clone(), blocks, product, ahead }, cycles))
         });
@@ -171,6 +178,26 @@ impl Gradient {
         let GradientBlocks { block: [images, rows], channels, features, .. } = self.blocks;
         let some = (channels < self.correlation.kept[0]).then_some(channels);
         [images, rows].into_iter().chain(some).chain([features]).collect()
+    }
+
+    /// Takes at most so many tasks, each of which has sums of its own. Where they share out tiles, results are sums in
+    /// another order then.
+    pub fn take_fewer_tasks(&mut self, most: usize) {
+        let [along, down] = self.blocks.tasks;
+        if self.correlation.dilation == [1, 1] {
+            let along = divisor(along, most);
+            self.blocks.tasks = [along, divisor(down, most / along)];
+        }
+    }
+
+    /// Lengths of the buffers of a step's tasks, the last one first.
+    pub fn own(&self, step: GradientStep) -> Vec<usize> {
+        let [patches, gradients, sums] = self.blocks.scratch();
+        match step {
+            GradientStep::Parts => vec![sums, gradients, patches],
+            GradientStep::Results => vec![sums],
+            GradientStep::Transform | GradientStep::Sum => Vec::new(),
+        }
     }
 
     /// The stages that compute the results from the operands as they lie; `scratch` gives memory of some length.
