@@ -58,7 +58,7 @@ pub(crate) use prediction::{forward, output_names};
 #[cfg(feature = "onnx")]
 pub(crate) use programs::EVALUATE;
 pub use programs::OUTSIDE;
-pub(crate) use programs::{Compiled, OwnValues, PREDICT, Programs, TRAIN};
+pub(crate) use programs::{Compiled, OfGraph, OwnValues, PREDICT, Programs, TRAIN};
 pub(crate) use saved::{encode, load, load_bytes, save};
 pub(crate) use schedulers::Schedulers;
 pub(crate) use shards::{Exchange, Shards, Timeline};
@@ -479,7 +479,8 @@ impl<M: Model, L: Criterion<M::Output>, O: Optimizer> Trainer<M, L, O> {
         *self.model
     }
 
-    /// The plan of the training step of a full batch: kernels, memory and FLOPs; it prints.
+    /// The plan of the training step of a full batch: kernels, memory and FLOPs; it prints. Of kernels it has names, buffers and
+    /// grids: what they compute went when there was code ([`Plan::for_running`]).
     pub fn plan(&self) -> &Plan {
         self.programs.plan(TRAIN, self.step_sizes()).expect("build() compiles this program")
     }

@@ -511,6 +511,19 @@ fn check_repeated() {
     assert!(grown <= 1024 && mapped <= 4, "{grown} bytes and {mapped} mappings more after 10 programs of each kind");
 }
 
+/// A program keeps little beside its memory: what kernels compute goes when there is code for it.
+fn check_kept() {
+    let build = || Trainer::new(Net::init(1), cross_entropy(), Adam::default()).batch(32).threads(1).build().unwrap();
+    // What the process keeps once, for all programs.
+    drop(build());
+    let before = LIVE.load(Ordering::Relaxed);
+    let trainer = build();
+    let (plan, kept) = (trainer.plan(), LIVE.load(Ordering::Relaxed) - before);
+    let beside = kept.saturating_sub(plan.peak_bytes());
+    // With their bodies kernels took 20 to 40 KB each.
+    assert!(beside <= 8192 * plan.kernels.len(), "{beside} bytes for {} kernels", plan.kernels.len());
+}
+
 fn check_all_sizes() {
     let images = |rows| Array4::<f32>::ones((rows, 1, 12, 12));
     let model = || Net::init(1);
@@ -547,6 +560,7 @@ fn check_all_sizes() {
 fn a_step_allocates_nothing_and_sizes_share_their_memory() {
     files::check();
     check_repeated();
+    check_kept();
     check_all_sizes();
     check_schedules();
     check_shards(Precision::F32);

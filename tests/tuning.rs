@@ -70,6 +70,10 @@ fn losses(trainer: &mut SmallTrainer) -> Vec<f32> {
     (0..4).map(|_| trainer.step(&x, &y).unwrap()).collect()
 }
 
+fn code_bytes(trainer: &SmallTrainer) -> Vec<usize> {
+    trainer.cached_programs().programs.iter().map(|program| program.code_bytes).collect()
+}
+
 fn bits(trainer: &mut SmallTrainer) -> Vec<u32> {
     let mut all: Vec<u32> = Vec::new();
     trainer.model().each_parameter(&mut |_, parameter| all.extend(parameter.value.iter().map(|value| value.to_bits())));
@@ -114,6 +118,8 @@ fn the_second_build_measures_nothing_and_gives_the_same_bits() {
             assert_eq!(report.programs[0].rows.len(), tuning(&first).programs[0].rows.len());
             assert_eq!(again.plan().to_string(), first.plan().to_string());
             assert!(again.plan().kernels == first.plan().kernels);
+            // What kernels compute went when there was code, of which there is as much.
+            assert_eq!(code_bytes(&again), code_bytes(&first));
             assert_eq!(losses(&mut again), expected);
             assert_eq!(bits(&mut again), bits(&mut first));
         }

@@ -12,6 +12,7 @@ use std::fmt::{self, Display};
 use std::sync::Arc;
 
 use kiln_graph::Graph;
+use kiln_rt::buffer::give_back_free_memory;
 
 pub use arena::Arena;
 pub use session::{LevelStates, RunError, Session};
@@ -86,7 +87,11 @@ impl Plan {
     ///
     /// # Errors
     /// The first such call's kernel, and why.
+    ///
+    /// # Panics
+    /// For the plan of a program that was compiled [for running](Plan::for_running) alone.
     pub fn disjoint(&self) -> Result<(), Dependence> {
+        self.check_whole();
         self.calls.iter().enumerate().try_for_each(|(number, call)| {
             let kernel = &self.kernels[call.kernel];
             let iterations =
@@ -110,9 +115,17 @@ impl Program {
     }
 
     /// Emits the kernels of a plan.
-    pub fn from_plan(plan: Plan) -> Result<Program, CompileError> {
+    ///
+    /// # Panics
+    /// For the plan of a program that was compiled [for running](Plan::for_running) alone.
+    pub fn from_plan(mut plan: Plan) -> Result<Program, CompileError> {
+        plan.check_whole();
         let in_rows: Vec<usize> = plan.calls.iter().filter_map(|call| call.in_rows).collect();
         let code = Arc::new(Code::with_rows(&plan.kernels, &in_rows, plan.emitter)?);
+        if plan.has_code() {
+            // What planning and emitting took is not needed again for long: the largest program's memory comes next.
+            give_back_free_memory();
+        }
         Ok(Program { plan, code })
     }
 

@@ -426,7 +426,8 @@ impl OnnxTrainer {
         load(path.as_ref(), &mut self.programs, &mut self.schedulers).map(|_| ())
     }
 
-    /// The plan of the training step of a full batch: kernels, memory and FLOPs; it prints.
+    /// The plan of the training step of a full batch: kernels, memory and FLOPs; it prints. Of kernels it has names, buffers and
+    /// grids: what they compute went when there was code ([`Plan::for_running`]).
     pub fn plan(&self) -> &Plan {
         let sizes = Sizes::of_batch(self.settings.batch);
         self.programs.plan(TRAIN, sizes).expect("build() compiles this program")

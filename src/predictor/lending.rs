@@ -15,7 +15,7 @@ use kiln_rt::threads::processors;
 
 use super::quantization::widened;
 use crate::report::{CachedPrograms, Profile, Tuning};
-use crate::trainer::{Compiled, PREDICT, Settings, TrainError, keeps, layouts, plan_graph, read_parameters};
+use crate::trainer::{Compiled, OfGraph, PREDICT, Settings, TrainError, keeps, layouts, plan_graph, read_parameters};
 use crate::tuning::Tuner;
 
 /// How many calls compute at once for each processor where nothing was said. With 1 the late ones of short calls are
@@ -105,11 +105,16 @@ impl Lender {
     ) -> Result<Lender, TrainError> {
         let (mut tuner, sizes) = (settings.tuner(1)?, settings.usual(inputs));
         let graph = settings.at(&sizes, graph(sizes))?;
-        let graph = in_precision(&graph, settings.precision);
-        let plan = plan_graph(&graph, sizes, layouts(&graph, &states), &settings, tuner.as_mut())?;
+        let (plan, of_graph) = {
+            let graph = in_precision(&graph, settings.precision);
+            let plan = plan_graph(&graph, sizes, layouts(&graph, &states), &settings, tuner.as_mut())?;
+            (plan, OfGraph::new(&graph, &sizes, &settings))
+        };
+        // What comes next is the program's memory.
+        drop(graph);
         // What follows from the parameters alone is there once, however many calls there are.
         let session = Session::of_plan::<TrainError>(plan, &mut states, Arena::new(), true, pool.clone())?;
-        let (usual, arena) = Kept::new(sizes, &graph, session, &settings);
+        let (usual, arena) = Kept::new(sizes, of_graph, session, &settings);
         let chosen = Chosen::default();
         chosen.add(tuner.as_ref().map(Tuner::report));
         let shelf =
@@ -178,6 +183,7 @@ impl Lender {
             layouts(&graph, &states)
         };
         let plan = plan_graph(&graph, sizes, layouts, &self.settings, tuner.as_mut())?;
+        let of_graph = OfGraph::new(&graph, &sizes, &self.settings);
         self.chosen.add(tuner.as_ref().map(Tuner::report));
         let keeps = {
             let shelf = held(self.shelf.lock());
@@ -199,7 +205,7 @@ impl Lender {
                 bound?
             }
         };
-        let (kept, _) = Kept::new(sizes, &graph, session, &self.settings);
+        let (kept, _) = Kept::new(sizes, of_graph, session, &self.settings);
         let mut shelf = held(self.shelf.lock());
         shelf.forget_one(&self.settings);
         shelf.programs.insert(0, (kept.clone(), Vec::new()));
@@ -240,14 +246,14 @@ impl Lender {
 
 impl Kept {
     /// With the arena that the session has.
-    fn new(sizes: Sizes, graph: &Graph, mut session: Session, settings: &Settings) -> (Arc<Kept>, Arena) {
+    fn new(sizes: Sizes, of_graph: OfGraph, mut session: Session, settings: &Settings) -> (Arc<Kept>, Arena) {
         session.set_flush_denormal(settings.flush_denormal);
         if !settings.are_usual(&sizes) {
             // Users see the plans of the usual sizes alone.
             session.forget_calls();
         }
         let arena = session.detach();
-        let program = Compiled::new(PREDICT, sizes, graph, session, settings);
+        let program = Compiled::new(PREDICT, sizes, of_graph, session);
         (Arc::new(Kept { program, uses: AtomicU64::new(0) }), arena)
     }
 }

@@ -15,7 +15,7 @@ use kiln_graph::indices::{IndexRule, index_rule};
 use kiln_graph::optimizers::Optimization;
 use kiln_graph::passes::in_precision;
 use kiln_graph::shape::Sizes;
-use kiln_graph::{Element, Elements, Graph, Parameters, Role, Shape};
+use kiln_graph::{Element, Elements, Graph, Input, Parameters, Role, Shape};
 use kiln_jit::plan::{Argument, EXCHANGE};
 use kiln_jit::{Arena, Plan, Session, States};
 use kiln_rt::Pool;
@@ -71,19 +71,30 @@ pub struct Compiled {
     checked: Option<Box<Checked>>,
 }
 
+/// What a compiled program knows of its graph, which need not be there any more when the program gets its memory.
+pub(crate) struct OfGraph {
+    /// For each input by its name what indices in it must obey.
+    rules: Vec<(String, Option<IndexRule>)>,
+    checked: Option<Box<Checked>>,
+}
+
+impl OfGraph {
+    pub(crate) fn new(graph: &Graph, sizes: &Sizes, settings: &Settings) -> OfGraph {
+        let rule = |input: &Input| (input.name.clone(), index_rule(graph, input.node));
+        let checked = || Box::new(Checked::new(graph, sizes.batch(), settings.flush_denormal));
+        let rules = graph.inputs.iter().filter(|input| input.role == Role::Data).map(rule).collect();
+        OfGraph { rules, checked: settings.check_numerics.then(checked) }
+    }
+}
+
 impl Compiled {
-    pub(crate) fn new(
-        name: &'static str,
-        sizes: Sizes,
-        graph: &Graph,
-        session: Session,
-        settings: &Settings,
-    ) -> Compiled {
+    pub(crate) fn new(name: &'static str, sizes: Sizes, of_graph: OfGraph, session: Session) -> Compiled {
+        let OfGraph { rules, checked } = of_graph;
         let inputs = session.program().plan().inputs.iter().enumerate();
         let is_given = |input: &Argument| input.role == Role::Data && !is_of_shards(&input.name);
         let data = inputs.filter(|(_, input)| is_given(input)).map(|(position, input)| {
-            let node = graph.inputs.iter().find(|of_graph| of_graph.name == input.name).map(|of_graph| of_graph.node);
-            (position, node.and_then(|node| index_rule(graph, node)))
+            let rule = rules.iter().find(|(name, _)| *name == input.name);
+            (position, rule.and_then(|(_, rule)| rule.clone()))
         });
         let outputs = session.program().plan().outputs.iter().enumerate();
         let outside = outputs.filter_map(|(position, output)| {
@@ -99,9 +110,7 @@ impl Compiled {
             inputs: data.collect(),
             flags: Vec::new(),
             outside: outside.collect(),
-            checked: settings
-                .check_numerics
-                .then(|| Box::new(Checked::new(graph, sizes.batch(), settings.flush_denormal))),
+            checked,
             session,
         }
     }
@@ -330,13 +339,13 @@ impl Programs {
             Some(place) => place,
             None if averaged => {
                 let graph = self.settings.at(&sizes, graph(sizes))?;
-                self.add(name, sizes, &self.averages.of(&graph))?;
+                self.add(name, sizes, self.averages.of(&graph))?;
                 self.compiled[0].averaged = true;
                 0
             }
             None => {
                 let graph = self.settings.at(&sizes, graph(sizes))?;
-                self.add(name, sizes, &graph)?;
+                self.add(name, sizes, graph)?;
                 0
             }
         };
@@ -348,9 +357,8 @@ impl Programs {
         Ok((&mut self.compiled[0], &mut self.states))
     }
 
-    fn add(&mut self, name: &'static str, sizes: Sizes, graph: &Graph) -> Result<(), TrainError> {
-        let graph = &*in_precision(graph, self.settings.precision);
-        let plan = self.planned(sizes, graph)?;
+    fn add(&mut self, name: &'static str, sizes: Sizes, graph: Graph) -> Result<(), TrainError> {
+        let (plan, of_graph) = self.planned(sizes, graph)?;
         let arena = self.take_arena();
         self.forget_one(&sizes);
         let keeps = self.keeps(&plan, &sizes);
@@ -359,17 +367,22 @@ impl Programs {
             // Users see the plans of the usual sizes alone.
             session.forget_calls();
         }
-        self.compiled.insert(0, Compiled::new(name, sizes, graph, session, &self.settings));
+        self.compiled.insert(0, Compiled::new(name, sizes, of_graph, session));
         Ok(())
     }
 
-    fn planned(&mut self, sizes: Sizes, graph: &Graph) -> Result<Plan, TrainError> {
+    /// The plan of a graph. It takes the graph: that of a large network is some MiB, and what comes next is the program's
+    /// memory.
+    fn planned(&mut self, sizes: Sizes, graph: Graph) -> Result<(Plan, OfGraph), TrainError> {
+        let graph = &*in_precision(&graph, self.settings.precision);
         let layouts = layouts(graph, &self.states);
-        plan_graph(graph, sizes, layouts, &self.settings, self.tuner.as_mut())
+        let plan = plan_graph(graph, sizes, layouts, &self.settings, self.tuner.as_mut())?;
+        Ok((plan, OfGraph::new(graph, &sizes, &self.settings)))
     }
 
     fn session(&mut self, plan: Plan, arena: Arena, keeps: bool) -> Result<Session, TrainError> {
-        let mut session = Session::of_plan::<TrainError>(plan, &mut self.states, arena, keeps, self.pool.clone())?;
+        let (plan, pool) = (plan.for_running(), self.pool.clone());
+        let mut session = Session::of_plan::<TrainError>(plan, &mut self.states, arena, keeps, pool)?;
         session.set_flush_denormal(self.settings.flush_denormal);
         Ok(session)
     }

@@ -54,9 +54,47 @@ pub struct Plan {
     pub inputs: Vec<Argument>,
     /// The graph's outputs, in its order.
     pub outputs: Vec<Argument>,
+    /// How long kernels say what they compute.
+    pub(crate) bodies: Bodies,
+}
+
+/// See [`Plan::for_running`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Bodies {
+    /// As long as there is the plan.
+    Kept,
+    /// Until there is code.
+    UntilCode,
+    /// No longer.
+    Gone,
 }
 
 impl Plan {
+    /// The same for a program that is run and reported, but never compiled again: once there is code, the plan's kernels
+    /// keep their names, buffers and grids, and what they compute goes, which is nearly all of a plan's memory.
+    pub fn for_running(mut self) -> Plan {
+        self.bodies = Bodies::UntilCode;
+        self
+    }
+
+    /// There is code by now; whether that lets something go.
+    pub(crate) fn has_code(&mut self) -> bool {
+        let goes = self.bodies == Bodies::UntilCode;
+        if goes {
+            self.bodies = Bodies::Gone;
+            for kernel in &mut self.kernels {
+                (kernel.body, kernel.values) = (Vec::new(), Vec::new());
+            }
+        }
+        goes
+    }
+
+    /// # Panics
+    /// Where the kernels do not say any more what they compute.
+    pub(crate) fn check_whole(&self) {
+        assert!(self.bodies != Bodies::Gone, "the kernels of plan {} were let go: see `Plan::for_running`", self.name);
+    }
+
     /// Lets go of the kernels, the calls and how contractions are computed: nearly all of a plan's memory, of which
     /// nobody but a reader has need once the code is there and bound.
     pub(crate) fn forget_calls(&mut self) {

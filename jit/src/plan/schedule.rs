@@ -11,7 +11,7 @@ use rustc_hash::{FxBuildHasher, FxHashMap};
 
 use super::arena::{intervals, keep_apart, offsets, share_memory, touched};
 use super::choices::Recipes;
-use super::data::{Argument, Call, Exchange, Location, Loop, Plan, Slot};
+use super::data::{Argument, Bodies, Call, Exchange, Location, Loop, Plan, Slot};
 use super::drafts::{Draft, Drafts, Looped};
 use super::pieces::{Piece, Purpose};
 use super::split::{Exchanged, OfShard, of_shard};
@@ -78,6 +78,7 @@ pub fn schedule(graph: &Graph, drafts: Drafts, exchanges: &[Exchanged], recipes:
         arena_bytes: 0,
         inputs: graph.inputs.iter().map(|input| argument(&input.name, input.role, input.node)).collect(),
         outputs: graph.outputs.iter().map(|output| argument(&output.name, Role::Data, output.node)).collect(),
+        bodies: Bodies::Kept,
     };
     let mut kernels = Distinct::default();
     let mut in_rows = Vec::new();

@@ -3,7 +3,6 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use kiln_graph::passes::in_precision;
 use kiln_graph::shape::Sizes;
 use kiln_graph::{Graph, Mode, print};
 use kiln_jit::{RunError, Session};
@@ -137,10 +136,8 @@ impl Programs {
             }
             None => {
                 let graph = self.settings.at(&sizes, graph(sizes))?;
-                let graph = &*in_precision(&graph, self.settings.precision);
-                let plan = self.planned(sizes, graph)?;
-                let session = self.session(plan, arena, false)?;
-                Compiled::new(name, sizes, graph, session, &self.settings)
+                let (plan, of_graph) = self.planned(sizes, graph)?;
+                Compiled::new(name, sizes, of_graph, self.session(plan, arena, false)?)
             }
         };
         let settings = self.settings;
