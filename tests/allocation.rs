@@ -519,7 +519,9 @@ fn check_kept() {
     let before = LIVE.load(Ordering::Relaxed);
     let trainer = build();
     let (plan, kept) = (trainer.plan(), LIVE.load(Ordering::Relaxed) - before);
-    let beside = kept.saturating_sub(plan.peak_bytes());
+    // What a debug build puts around each buffer: three pages.
+    let guards = if cfg!(debug_assertions) { 3 * 4096 * (plan.inputs.len() + 1) } else { 0 };
+    let beside = kept.saturating_sub(plan.peak_bytes() + guards);
     // With their bodies kernels took 20 to 40 KB each.
     assert!(beside <= 8192 * plan.kernels.len(), "{beside} bytes for {} kernels", plan.kernels.len());
 }
