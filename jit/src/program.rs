@@ -8,7 +8,6 @@ mod session;
 mod states;
 
 use std::collections::HashMap;
-use std::fmt::{self, Display};
 use std::sync::Arc;
 
 use kiln_graph::Graph;
@@ -147,17 +146,6 @@ impl Program {
     /// Bytes of machine code.
     pub fn code_bytes(&self) -> usize {
         self.code.bytes()
-    }
-
-    /// The kernels as text.
-    pub fn ir(&self) -> impl Display + '_ {
-        struct Kernels<'a>(&'a Plan);
-        impl Display for Kernels<'_> {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                self.0.kernels.iter().try_for_each(|kernel| write!(f, "{kernel}"))
-            }
-        }
-        Kernels(&self.plan)
     }
 }
 

@@ -143,6 +143,8 @@ macro_rules! setter {
         /// taken in another order. What is computed again is marked in the plan that prints. A step that fits takes no
         /// longer than without a limit.
         ///
+        /// Convolutions have scratch memory for four tasks then, so that they take longer on more threads.
+        ///
         /// The limit is for each program by itself. All of them compute in one arena, the largest one's, so that an evaluation
         /// of more samples than a step has may add to what a trainer holds, and fails by itself where it takes more.
         ///

@@ -339,7 +339,9 @@ impl Programs {
             Some(place) => place,
             None if averaged => {
                 let graph = self.settings.at(&sizes, graph(sizes))?;
-                self.add(name, sizes, self.averages.of(&graph))?;
+                let averaged = self.averages.of(&graph);
+                drop(graph);
+                self.add(name, sizes, averaged)?;
                 self.compiled[0].averaged = true;
                 0
             }
@@ -362,7 +364,7 @@ impl Programs {
         let arena = self.take_arena();
         self.forget_one(&sizes);
         let keeps = self.keeps(&plan, &sizes);
-        let mut session = self.session(plan, arena, keeps)?;
+        let mut session = self.session(plan, &sizes, arena, keeps)?;
         if !self.settings.are_usual(&sizes) {
             // Users see the plans of the usual sizes alone.
             session.forget_calls();
@@ -380,8 +382,10 @@ impl Programs {
         Ok((plan, OfGraph::new(graph, &sizes, &self.settings)))
     }
 
-    fn session(&mut self, plan: Plan, arena: Arena, keeps: bool) -> Result<Session, TrainError> {
-        let (plan, pool) = (plan.for_running(), self.pool.clone());
+    fn session(&mut self, plan: Plan, sizes: &Sizes, arena: Arena, keeps: bool) -> Result<Session, TrainError> {
+        // Other sizes come in the midst of a training, where giving memory back would take time and gain nothing.
+        let plan = if self.settings.are_usual(sizes) { plan.for_running() } else { plan };
+        let pool = self.pool.clone();
         let mut session = Session::of_plan::<TrainError>(plan, &mut self.states, arena, keeps, pool)?;
         session.set_flush_denormal(self.settings.flush_denormal);
         Ok(session)

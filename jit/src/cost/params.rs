@@ -76,8 +76,8 @@ pub mod recompute {
     pub const STEPS: u64 = 16;
     /// The most plans that are made until one is within the limit. Unit: plans. A guess, 2026-11-30.
     pub const ROUNDS: usize = 12;
-    /// Tasks, at most, that have scratch memory of their own, where memory is limited: so many threads share them. A
-    /// convolution of 512 channels takes 4 MB for 4 tasks, 8 MB for 8. Unit: tasks. 2026-12-01.
+    /// Tasks, at most, that have scratch memory of their own, where memory is limited; more threads wait. Unit: tasks. As
+    /// fast on one to four threads of an Emerald Rapids, 2026-12-01: 512 channels take 4 MB for 4 tasks, 8 MB for 8.
     pub const LEAN_TASKS: usize = 4;
 }
 

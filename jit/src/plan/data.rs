@@ -71,7 +71,8 @@ pub(crate) enum Bodies {
 
 impl Plan {
     /// The same for a program that is run and reported, but never compiled again: once there is code, the plan's kernels
-    /// keep their names, buffers and grids, and what they compute goes, which is nearly all of a plan's memory.
+    /// keep their names, buffers and grids, and what they compute goes, which is nearly all of a plan's memory. Binding
+    /// proves tasks apart by what the code keeps of its kernels, not by these.
     pub fn for_running(mut self) -> Plan {
         self.bodies = Bodies::UntilCode;
         self

@@ -106,6 +106,7 @@ impl Tiles {
         // Blocks are numbered by images, within these by grids, within these from top to bottom.
         let number = times(&image_task, images.div_ceil(self.block[0]) * self.grids() * self.below());
         if self.grids() > 1 {
+            // The pair whose product [`tile_tasks`] gave: grids are shared out in no other number.
             let among = grid_tasks(self.extent, self.dilation, tasks[1]);
             let task = among.map(|tasks| grid(kernel, tasks));
             let grids = [0, 1].map(|axis| self.dilation[axis] / among[axis]);
