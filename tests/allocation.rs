@@ -4,6 +4,8 @@
 
 #[path = "allocation/files.rs"]
 mod files;
+#[path = "allocation/fit.rs"]
+mod fit;
 #[path = "common/folder.rs"]
 mod folder;
 
@@ -271,75 +273,6 @@ fn check_loops(batch: usize, threads: usize) {
     assert_eq!(COUNT.load(Ordering::Relaxed) - before, 0, "loops over {batch} rows with {threads} threads");
 }
 
-/// Batches that are there already.
-struct Batches(u64);
-
-impl kiln::data::TrainingData for Batches {
-    type Batch = u64;
-
-    fn epoch(
-        &self,
-        request: kiln::data::EpochRequest,
-    ) -> impl Iterator<Item = Result<(u64, usize), kiln::data::DataError>> {
-        (request.first..self.0).map(|number| Ok((number, 4)))
-    }
-
-    fn batches_of(&self, _: kiln::data::EpochRequest) -> u64 {
-        self.0
-    }
-
-    fn samples(&self) -> usize {
-        4 * self.0 as usize
-    }
-}
-
-/// A batch again and again.
-struct Same(u64, ndarray::ArcArray2<f32>, ndarray::ArcArray1<i32>);
-
-impl kiln::data::TrainingData for Same {
-    type Batch = (ndarray::ArcArray2<f32>, ndarray::ArcArray1<i32>);
-
-    fn epoch(
-        &self,
-        request: kiln::data::EpochRequest,
-    ) -> impl Iterator<Item = Result<(Self::Batch, usize), kiln::data::DataError>> {
-        (request.first..self.0).map(|_| Ok(((self.1.clone(), self.2.clone()), 4)))
-    }
-
-    fn batches_of(&self, _: kiln::data::EpochRequest) -> u64 {
-        self.0
-    }
-
-    fn samples(&self) -> usize {
-        4 * self.0 as usize
-    }
-}
-
-/// The loop of `fit`: more steps take no more allocations, but those by which the history's curve grows to twice its length.
-fn check_fit() {
-    let mut trainer =
-        Trainer::new(Small::init(1), cross_entropy(), Adam::default()).batch(4).threads(1).build().unwrap();
-    let (x, y) = (Array2::<f32>::ones((4, 8)), [0, 1, 2, 3]);
-    let mut count = |steps| {
-        let before = COUNT.load(Ordering::Relaxed);
-        let fit = kiln::fit(&mut trainer, Batches(steps), |trainer, _| trainer.step(&x, &y));
-        fit.progress(kiln::fit::Progress::Silent).run().unwrap();
-        COUNT.load(Ordering::Relaxed) - before
-    };
-    count(10);
-    let (few, many) = (count(256), count(2048));
-    assert_eq!(many, few + 3, "2048 steps of fit, and 256");
-    let (x, y) = (x.into_shared(), Array1::from(y.to_vec()).into_shared());
-    let mut count = |steps| {
-        let before = COUNT.load(Ordering::Relaxed);
-        trainer.fit(Same(steps, x.clone(), y.clone())).progress(kiln::fit::Progress::Silent).run().unwrap();
-        COUNT.load(Ordering::Relaxed) - before
-    };
-    count(10);
-    let (few, many) = (count(256), count(2048));
-    assert_eq!(many, few + 3, "2048 steps of a trainer's fit, and 256");
-}
-
 /// Several inputs, one of them indices.
 fn check_inputs(threads: usize) {
     let model = Trainer::new(Described::init(1), mse(), Adam::default()).batch(4).threads(threads);
@@ -568,7 +501,7 @@ fn a_step_allocates_nothing_and_sizes_share_their_memory() {
     check_shards(Precision::F32);
     check_shards(Precision::Bf16);
     check_transfers();
-    check_fit();
+    fit::check();
     (0..3).for_each(check_loader);
     for threads in [1, 2] {
         check_predictions(threads);
