@@ -334,7 +334,7 @@ model! {
 }
 
 /// `train.loss` of an epoch in which nothing changes, for some batch sizes, is the loss of an evaluation of the same rows.
-fn measures<M, L, X, Y>(name: &str, (model, loss): (fn(u64) -> M, &dyn Fn() -> L), data: &Dataset<X, Y>)
+fn measures<M, L, X, Y>(name: &str, model: fn(u64) -> M, loss: &dyn Fn() -> L, data: &Dataset<X, Y>)
 where
     M: Model,
     L: kiln::losses::Criterion<M::Output>,
@@ -365,26 +365,26 @@ fn the_loss_of_an_epoch_is_that_of_its_rows() {
     let all = labelled([0, 1, 2, 2, 1, 0, 1]);
     let none = labelled([-100; 7]);
     let weights = [1.0, 5.0, 0.5];
-    measures("all count", (Scores::init, &cross_entropy), &all);
-    measures("some count", (Scores::init, &cross_entropy), &some);
-    measures("none counts", (Scores::init, &cross_entropy), &none);
-    measures("weights", (Scores::init, &|| cross_entropy().weight(&weights)), &some);
-    measures("smoothing", (Scores::init, &|| cross_entropy().weight(&weights).label_smoothing(0.2)), &some);
-    measures("nll", (Scores::init, &|| nll().weight(&weights).ignore_index(1)), &all);
-    measures("weighted", (Scores::init, &|| cross_entropy().weight(&weights).weighted(0.3)), &some);
-    measures("sums", (Scores::init, &|| cross_entropy().reduction(Reduction::Sum)), &some);
+    measures("all count", Scores::init, &cross_entropy, &all);
+    measures("some count", Scores::init, &cross_entropy, &some);
+    measures("none counts", Scores::init, &cross_entropy, &none);
+    measures("weights", Scores::init, &|| cross_entropy().weight(&weights), &some);
+    measures("smoothing", Scores::init, &|| cross_entropy().weight(&weights).label_smoothing(0.2), &some);
+    measures("nll", Scores::init, &|| nll().weight(&weights).ignore_index(1), &all);
+    measures("weighted", Scores::init, &|| cross_entropy().weight(&weights).weighted(0.3), &some);
+    measures("sums", Scores::init, &|| cross_entropy().reduction(Reduction::Sum), &some);
     let numbers = Array2::from_shape_fn((7, 3), |(i, j)| ((i * 5 + j) as f32).cos());
     let values = Dataset::new(x.clone(), numbers).unwrap();
-    measures("mse", (Scores::init, &mse), &values);
-    measures("sums of squares", (Scores::init, &|| mse().reduction(Reduction::Sum)), &values);
-    measures("a function", (Scores::init, &|| loss_fn(|x, t| (x - t).square())), &values);
+    measures("mse", Scores::init, &mse, &values);
+    measures("sums of squares", Scores::init, &|| mse().reduction(Reduction::Sum), &values);
+    measures("a function", Scores::init, &|| loss_fn(|x, t| (x - t).square()), &values);
     let points = Array2::from_shape_fn((7, 2), |(i, j)| ((i * 3 + j) as f32).cos());
     let labels = some.targets().clone();
     let both = Dataset::new(x.clone(), (labels.clone(), points.clone())).unwrap();
-    measures("two outputs", (Both::init, &|| (cross_entropy(), mse().weighted(0.5))), &both);
-    measures("two of one kind", (Both::init, &|| (cross_entropy(), mse().reduction(Reduction::Sum))), &both);
+    measures("two outputs", Both::init, &|| (cross_entropy(), mse().weighted(0.5)), &both);
+    measures("two of one kind", Both::init, &|| (cross_entropy(), mse().reduction(Reduction::Sum)), &both);
     let first = Dataset::new(x, (labels, Array1::from(vec![0i64, 1, 1, -100, -100, 0, 1]))).unwrap();
-    measures("two with labels", (Both::init, &|| (cross_entropy(), cross_entropy().weight(&[1.0, 3.0]))), &first);
+    measures("two with labels", Both::init, &|| (cross_entropy(), cross_entropy().weight(&[1.0, 3.0])), &first);
 }
 
 /// Batches of several lengths.
