@@ -128,6 +128,15 @@ model! {
         }
     }
 
+    /// What a name stands for is what `tensor` takes.
+    eval named_again(x: [N, 3], y: [N, T, 2]) -> (counted, length) {
+        let mut counted = x * 0;
+        for i in 0..3 {
+            counted += x * tensor(i);
+        }
+        let length = y.sum(1) * 0.0 + tensor(T);
+    }
+
     /// A quotient that leaves something is written with fractions.
     eval quotients(x: [N, 3], y: [N, T, 2]) -> (mean, part, counted, rounded, lengths, even) {
         let mean = x * (1.0 / WIDTH as f64);
@@ -330,6 +339,14 @@ fn lists_of_several_types_are_of_the_widest() {
     assert_eq!(joined, concatenate(Axis(1), &[k.mapv(|k| k as f32).view(), x.view()]).unwrap().into_dyn());
     assert_eq!(stacked, ndarray::stack(Axis(0), &[m.mapv(i32::from).view(), k.view()]).unwrap().into_dyn());
     assert_eq!(masks, ndarray::stack(Axis(0), &[m.view(), m.mapv(|m| !m).view()]).unwrap().into_dyn());
+}
+
+#[test]
+fn names_stand_for_what_they_stood_for() {
+    let (x, ..) = numbers();
+    let (counted, length) = trainer().named_again(&x, &ndarray::Array3::<f32>::ones((x.nrows(), 5, 2))).unwrap();
+    assert_eq!(counted, (&x * 3.0).into_dyn());
+    assert!(length.iter().all(|&length| length == 5.0), "{length}");
 }
 
 #[test]

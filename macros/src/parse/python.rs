@@ -44,6 +44,19 @@ fn holds_quotient(place: Span) -> bool {
     })
 }
 
+/// Whether `if` begins Python's `a if c else b`: an `else` comes before a block or the statement's end.
+fn is_choice(rest: impl Iterator<Item = TokenTree>) -> bool {
+    for token in rest {
+        match token {
+            TokenTree::Ident(word) if word == "else" => return true,
+            TokenTree::Group(group) if group.delimiter() == Delimiter::Brace => return false,
+            TokenTree::Punct(sign) if sign.as_char() == ';' => return false,
+            _ => {}
+        }
+    }
+    false
+}
+
 fn python(tokens: TokenStream) -> Option<(Span, &'static str)> {
     // Whether a name may be indexed here, and whether no more than `let` and names stands before it.
     let (mut indexed, mut in_let) = (false, false);
@@ -71,7 +84,9 @@ fn python(tokens: TokenStream) -> Option<(Span, &'static str)> {
                 return Some((word.span(), NEGATED));
             }
             TokenTree::Ident(word) if indexed && (word == "and" || word == "or") => return Some((word.span(), WORDS)),
-            TokenTree::Ident(word) if indexed && word == "if" => return Some((word.span(), CHOICE)),
+            TokenTree::Ident(word) if indexed && word == "if" && is_choice(tokens.clone()) => {
+                return Some((word.span(), CHOICE));
+            }
             _ => {}
         }
         in_let = match &token {

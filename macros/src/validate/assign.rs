@@ -4,7 +4,7 @@
 use std::rc::Rc;
 
 use proc_macro2::{Ident, Literal, Span, TokenStream, TokenTree};
-use quote::{ToTokens, quote};
+use quote::quote;
 use syn::{Expr, ExprLit, ExprUnary, Lit, Pat, Stmt, UnOp};
 
 use super::certain::Element;
@@ -214,9 +214,20 @@ pub fn one_by_one(statements: &[Stmt]) -> Option<Vec<Stmt>> {
         let Stmt::Local(local) = statement else { return None };
         let (Pat::Tuple(names), Some(init)) = (&local.pat, &local.init) else { return None };
         let Expr::Tuple(values) = unparenthesized(&init.expr) else { return None };
+        let is_plain = |name: &Pat| match name {
+            Pat::Ident(name) => name.by_ref.is_none() && name.subpat.is_none(),
+            name => matches!(name, Pat::Wild(_)),
+        };
         // Of several names each value was computed before any of them is given.
-        let reads =
-            |value: &Expr| names.elems.iter().any(|name| has_word(quote!(#value), &name.to_token_stream().to_string()));
+        let reads = |value: &Expr| {
+            names
+                .elems
+                .iter()
+                .any(|name| matches!(name, Pat::Ident(name) if has_word(quote!(#value), &name.ident.to_string())))
+        };
+        if !names.elems.iter().all(is_plain) {
+            return None;
+        }
         if names.elems.len() != values.elems.len()
             || !values.elems.iter().any(is_no_tensor)
             || values.elems.iter().skip(1).any(reads)
