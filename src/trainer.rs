@@ -42,7 +42,7 @@ pub(crate) use given::Buffer;
 #[cfg(feature = "onnx")]
 pub(crate) use given::read_elements as read_target;
 use given::write_targets;
-use graphs::{PART, optimization};
+use graphs::optimization;
 pub use graphs::{evaluate_graph, train_graph};
 pub(crate) use graphs::{guard, shard, step_graph};
 pub(crate) use inputs::{check as check_inputs, has_rows, write as write_inputs};
@@ -58,7 +58,7 @@ pub(crate) use prediction::{forward, output_names};
 #[cfg(feature = "onnx")]
 pub(crate) use programs::EVALUATE;
 pub use programs::OUTSIDE;
-pub(crate) use programs::{Compiled, OfGraph, OwnValues, PREDICT, Programs, TRAIN};
+pub(crate) use programs::{Compiled, OfGraph, OwnValues, PART, PREDICT, Programs, TRAIN};
 pub(crate) use saved::{encode, load, load_bytes, save};
 pub(crate) use schedulers::Schedulers;
 pub(crate) use shards::{Exchange, Shards, Timeline};
@@ -235,7 +235,7 @@ impl<M: Model, L: Criterion<M::Output>, O: Optimizer> Trainer<M, L, O> {
         schedulers.hand_over(&[0], programs.states_mut())?;
         let program = programs.run_step((TRAIN, Mode::Train), sizes, &mut graph)?;
         schedulers.advance(&[0]);
-        Ok(StepLoss::of(program.session()))
+        Ok(StepLoss::of(program))
     }
 
     /// The mean loss, and for class labels the accuracy, of any number of samples; the model does not change. They are taken in

@@ -42,7 +42,7 @@ pub use regression::{
     mean_squared_error, mse,
 };
 pub use robust::{Huber, SmoothL1, huber, huber_loss, smooth_l1, smooth_l1_loss};
-pub use total::{Counted, Total, Weight};
+pub use total::Total;
 pub use weighted::Weighted;
 
 use crate::build::{Builder, Value};
@@ -94,20 +94,6 @@ pub trait Loss {
     /// of targets that are not ignored, says so here; its [`Loss::loss`] then is [`Total::mean`].
     fn total<'g>(&self, g: &'g Builder, prediction: Value<'g>, target: Value<'g>) -> Total<'g> {
         Total::of_samples(self.loss(g, prediction, target), total::samples(prediction), self.averages())
-    }
-
-    /// The loss as a training step has it, with its weight in the mean over the steps of an epoch.
-    ///
-    /// Default: what [`Loss::total`] divides by.
-    #[doc(hidden)]
-    fn counted<'g>(&self, g: &'g Builder, prediction: Value<'g>, target: Value<'g>) -> Counted<'g> {
-        let loss = self.loss(g, prediction, target);
-        let divisor = self.total(g, prediction, target).divisor;
-        match (self.averages(), divisor.ty() == Type::f32(Shape::SCALAR)) {
-            (true, true) => Counted { loss, weight: Weight::Divisor(divisor) },
-            // A total that is none is an error of evaluations.
-            (averages, _) => Counted::of_samples(loss, total::samples(prediction), averages),
-        }
     }
 
     /// The states that the loss reads (such as class weights), with their values.

@@ -11,7 +11,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use kiln_graph::Graph;
-use kiln_rt::buffer::give_back_free_memory;
 
 pub use arena::Arena;
 pub use session::{LevelStates, RunError, Session};
@@ -121,10 +120,7 @@ impl Program {
         plan.check_whole();
         let in_rows: Vec<usize> = plan.calls.iter().filter_map(|call| call.in_rows).collect();
         let code = Arc::new(Code::with_rows(&plan.kernels, &in_rows, plan.emitter)?);
-        if plan.has_code() {
-            // What planning and emitting took is not needed again for long: the largest program's memory comes next.
-            give_back_free_memory();
-        }
+        plan.forget_bodies();
         Ok(Program { plan, code })
     }
 

@@ -177,13 +177,16 @@ impl Lender {
             return Ok(kept);
         }
         let graph = self.settings.at(&sizes, graph())?;
-        let graph = in_precision(&graph, self.settings.precision);
-        let layouts = {
-            let states = held(self.states.read());
-            layouts(&graph, &states)
+        let (plan, of_graph) = {
+            let graph = in_precision(&graph, self.settings.precision);
+            let layouts = {
+                let states = held(self.states.read());
+                layouts(&graph, &states)
+            };
+            let plan = plan_graph(&graph, sizes, layouts, &self.settings, tuner.as_mut())?;
+            (plan, OfGraph::new(&graph, &sizes, &self.settings))
         };
-        let plan = plan_graph(&graph, sizes, layouts, &self.settings, tuner.as_mut())?;
-        let of_graph = OfGraph::new(&graph, &sizes, &self.settings);
+        drop(graph);
         self.chosen.add(tuner.as_ref().map(Tuner::report));
         let keeps = {
             let shelf = held(self.shelf.lock());

@@ -1,7 +1,7 @@
 //! The graphs that trainers compile: a training step, an evaluation. They end in the same way: numbers that a function
 //! does not take are counted. It knows models, losses and optimizers, and no compiler.
 
-use kiln_graph::losses::{Counted, Criterion, TargetRule, Total, Weight};
+use kiln_graph::losses::{Criterion, TargetRule, Total};
 use kiln_graph::optimizers::{Optimization, Optimizer};
 use kiln_graph::shape::Sizes;
 use kiln_graph::{Builder, Graph, Layer, Mode, Model, Shape, Type, Value};
@@ -10,7 +10,7 @@ use super::error::TrainError;
 use super::evaluation::compared;
 use super::metric::Metric;
 use super::prediction::{forward, output_names};
-use super::programs::{EVALUATE, OUTSIDE, TRAIN};
+use super::programs::{EVALUATE, OUTSIDE, PART, TRAIN};
 use super::shards::Sharding;
 
 /// The name of the data input of targets.
@@ -20,14 +20,6 @@ const OTHER_TARGET: &str = "loss.target";
 
 /// The output of what a step minimizes.
 const LOSS: &str = "loss";
-/// What the names of its parts begin with.
-pub const PART: &str = "loss.";
-/// What the names of parts end with: of sums over samples, of means and what they divide by, of what is left, a mean over the
-/// samples.
-pub const OF_SUM: &str = ".sum";
-pub const OF_MEAN: &str = ".mean";
-pub const OF_DIVISOR: &str = ".divisor";
-pub const OF_SAMPLES: &str = "samples";
 
 /// The optimizer of all parameters of a model.
 pub fn optimization<'a>(model: &'a impl Layer, rule: &'a impl Optimizer) -> Optimization<'a> {
@@ -154,7 +146,7 @@ pub fn train_graph<M: Model, L: Criterion<M::Output>>(
     Ok(g.finish()?)
 }
 
-/// As [`train_graph`], of one shard of a batch where batches have shards, with what [`StepLoss`](super::StepLoss) takes.
+/// As [`train_graph`], of one shard of a batch where batches have shards, with what epochs add up.
 pub(crate) fn step_graph<M: Model, L: Criterion<M::Output>>(
     model: &M,
     loss: &L,
@@ -163,22 +155,45 @@ pub(crate) fn step_graph<M: Model, L: Criterion<M::Output>>(
     (seed, sharding): (u64, Option<Sharding>),
 ) -> Result<Graph, TrainError> {
     let g = Builder::new(TRAIN);
-    let losses = minimize(&g, (model, loss, optimizer), sizes, (seed, sharding))?;
+    let (outputs, targets) = minimize(&g, (model, loss, optimizer), sizes, (seed, sharding))?;
     // The loss of shards is the mean of theirs.
     if sharding.is_none() {
-        give_parts(&g, &losses, sizes.has_free());
+        let names = output_names::<M>();
+        let words: Vec<&str> = names.iter().map(String::as_str).collect();
+        let totals = loss.totals(&g, &words, &outputs, &targets);
+        if !are_by_samples(&totals, &loss.averages(), sizes) {
+            for (number, total) in totals.into_iter().enumerate() {
+                g.output(&format!("{PART}{number}.mean"), total.mean());
+                g.output(&format!("{PART}{number}.divisor"), total.divisor);
+            }
+        }
     }
     guard(&g, &|_| false);
     Ok(g.finish()?)
 }
 
-/// A training step, whose losses together are the output `loss`; the losses.
+/// Whether the losses of batches count by their samples. Where samples have free extents, batches may differ in these, too.
+/// A total that is none is an error of evaluations alone.
+fn are_by_samples(totals: &[Total<'_>], averages: &[bool], sizes: Sizes) -> bool {
+    let is_none = |value: Value<'_>| value.ty() != Type::f32(Shape::SCALAR);
+    if totals.iter().any(|total| is_none(total.sum) || is_none(total.divisor)) {
+        return true;
+    }
+    !sizes.has_free()
+        && averages.iter().all(|&averages| averages)
+        && totals.iter().all(|total| total.divisor.is_constant())
+}
+
+/// What the model gives, and with what it is compared.
+type Compared<'g> = (Vec<Value<'g>>, Vec<Option<Value<'g>>>);
+
+/// A training step, whose losses together are the output `loss`.
 fn minimize<'g, M: Model, L: Criterion<M::Output>>(
     g: &'g Builder,
     (model, loss, optimizer): (&M, &L, &impl Optimizer),
     sizes: Sizes,
     (seed, sharding): (u64, Option<Sharding>),
-) -> Result<Vec<Counted<'g>>, TrainError> {
+) -> Result<Compared<'g>, TrainError> {
     shard(g, sharding);
     g.set_mode(Mode::Train);
     g.set_seed(seed);
@@ -187,37 +202,11 @@ fn minimize<'g, M: Model, L: Criterion<M::Output>>(
     let names = output_names::<M>();
     let words: Vec<&str> = names.iter().map(String::as_str).collect();
     let losses = loss.losses(g, &words, &outputs, &targets);
-    let each = losses.iter().map(|counted| counted.loss);
     // Where there is none, an error was recorded.
-    let value = each.reduce(|all, loss| all + loss).unwrap_or_else(|| g.scalar(f64::NAN));
+    let value = losses.into_iter().reduce(|all, loss| all + loss).unwrap_or_else(|| g.scalar(f64::NAN));
     optimization(model, optimizer).minimize(g, value);
     g.output(LOSS, value);
-    Ok(losses)
-}
-
-/// Makes outputs of what [`StepLoss`](super::StepLoss) takes of a step: of means over the samples nothing. Where samples have
-/// free extents, batches may differ in these, too.
-fn give_parts<'g>(g: &'g Builder, losses: &[Counted<'g>], has_free: bool) {
-    let is_by_samples = |counted: &&Counted<'g>| matches!(counted.weight, Weight::Count(_)) && !has_free;
-    let by_samples = losses.iter().filter(is_by_samples).map(|counted| counted.loss).reduce(|all, loss| all + loss);
-    for (number, counted) in losses.iter().enumerate().filter(|(_, counted)| !is_by_samples(counted)) {
-        let divisor = match counted.weight {
-            Weight::Sum => {
-                g.output(&format!("{PART}{number}{OF_SUM}"), counted.loss);
-                continue;
-            }
-            Weight::Count(count) => g.scalar(count as f64),
-            Weight::Divisor(divisor) => divisor,
-        };
-        // Of an only loss it is the output that is there.
-        if losses.len() > 1 {
-            g.output(&format!("{PART}{number}{OF_MEAN}"), counted.loss);
-        }
-        g.output(&format!("{PART}{number}{OF_DIVISOR}"), divisor);
-    }
-    if let Some(loss) = by_samples.filter(|_| !losses.iter().all(|counted| is_by_samples(&counted))) {
-        g.output(&format!("{PART}{OF_SAMPLES}"), loss);
-    }
+    Ok((outputs, targets))
 }
 
 /// Lets a program compute one shard of a batch, where batches have shards.

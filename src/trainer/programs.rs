@@ -40,6 +40,9 @@ pub const PREDICT: &str = "predict";
 /// The outputs that count the numbers which a function does not take: `outside.0.bce.0..1`.
 pub const OUTSIDE: &str = "outside.";
 
+/// The outputs that are the mean and its divisor of each loss of a step: `loss.0.mean`.
+pub const PART: &str = "loss.";
+
 /// What builds a program's graph for some sizes. Not a type of its own for each model: programs are then looked up and
 /// compiled by the same code, which is compiled once and not in the user's crate.
 pub type GraphOf<'a> = &'a mut dyn FnMut(Sizes) -> Result<Graph, TrainError>;
@@ -67,6 +70,8 @@ pub struct Compiled {
     flags: Vec<i32>,
     /// The outputs that count numbers which a function does not take, each with the function and what it takes.
     outside: Vec<(usize, String, String)>,
+    /// See [`Compiled::parts`].
+    parts: usize,
     /// Where results are looked at.
     checked: Option<Box<Checked>>,
 }
@@ -96,8 +101,10 @@ impl Compiled {
             let rule = rules.iter().find(|(name, _)| *name == input.name);
             (position, rule.and_then(|(_, rule)| rule.clone()))
         });
-        let outputs = session.program().plan().outputs.iter().enumerate();
-        let outside = outputs.filter_map(|(position, output)| {
+        let outputs = &session.program().plan().outputs;
+        // Each has a mean and a divisor.
+        let parts = outputs.iter().filter(|output| output.name.starts_with(PART)).count() / 2;
+        let outside = outputs.iter().enumerate().filter_map(|(position, output)| {
             let (_, said) = output.name.strip_prefix(OUTSIDE)?.split_once('.')?;
             let (function, range) = said.split_once('.')?;
             Some((position, function.to_owned(), range.replace("..", " to ")))
@@ -110,6 +117,7 @@ impl Compiled {
             inputs: data.collect(),
             flags: Vec::new(),
             outside: outside.collect(),
+            parts,
             checked,
             session,
         }
@@ -228,6 +236,11 @@ impl Compiled {
     /// Its memory, which holds the results of the last run.
     pub fn session(&self) -> &Session {
         &self.session
+    }
+
+    /// The losses of which a trainer's step gives mean and divisor, behind its loss.
+    pub(super) fn parts(&self) -> usize {
+        self.parts
     }
 
     /// The same, to give it an arena and to take it.
@@ -364,7 +377,7 @@ impl Programs {
         let arena = self.take_arena();
         self.forget_one(&sizes);
         let keeps = self.keeps(&plan, &sizes);
-        let mut session = self.session(plan, &sizes, arena, keeps)?;
+        let mut session = self.session(plan, arena, keeps)?;
         if !self.settings.are_usual(&sizes) {
             // Users see the plans of the usual sizes alone.
             session.forget_calls();
@@ -382,10 +395,8 @@ impl Programs {
         Ok((plan, OfGraph::new(graph, &sizes, &self.settings)))
     }
 
-    fn session(&mut self, plan: Plan, sizes: &Sizes, arena: Arena, keeps: bool) -> Result<Session, TrainError> {
-        // Other sizes come in the midst of a training, where giving memory back would take time and gain nothing.
-        let plan = if self.settings.are_usual(sizes) { plan.for_running() } else { plan };
-        let pool = self.pool.clone();
+    fn session(&mut self, plan: Plan, arena: Arena, keeps: bool) -> Result<Session, TrainError> {
+        let (plan, pool) = (plan.for_running(), self.pool.clone());
         let mut session = Session::of_plan::<TrainError>(plan, &mut self.states, arena, keeps, pool)?;
         session.set_flush_denormal(self.settings.flush_denormal);
         Ok(session)

@@ -1,56 +1,29 @@
-//! The loss of a step as epochs add it up: its parts, each with what it divides by. Knows the outputs of a training
-//! step's program, which `graphs.rs` names.
+//! The loss of a step as epochs add it up: means, and what they divide by. Knows the outputs of a training step's
+//! program, which `graphs.rs` gives: the loss, and then these.
 
-use kiln_jit::Session;
-
-use super::graphs::{OF_DIVISOR, OF_MEAN, OF_SAMPLES, OF_SUM, PART};
+use super::programs::Compiled;
 
 /// The most losses of one step: those of a model's outputs.
 const MOST: usize = 8;
-
-/// A part of the loss of a step.
-#[derive(Clone, Copy, Debug)]
-enum Part {
-    /// A mean over the samples of the batch.
-    Samples(f32),
-    /// A sum over them.
-    Sum(f32),
-    /// A mean that divides by a number.
-    Mean { mean: f32, divisor: f32 },
-}
 
 /// The loss of a step, with what it weighs among the steps of an epoch: for [`Trainer::fit`](crate::Trainer::fit).
 #[derive(Clone, Copy, Debug)]
 pub struct StepLoss {
     loss: f32,
-    parts: [Part; MOST],
+    /// The mean and its divisor of each loss; none where the loss is a mean over the samples.
+    parts: [[f32; 2]; MOST],
     count: usize,
 }
 
 impl StepLoss {
     /// That of the step that has run.
-    pub(super) fn of(session: &Session) -> StepLoss {
-        let loss = session.scalar(0);
-        let mut all = StepLoss { loss, parts: [Part::Samples(loss); MOST], count: 0 };
-        let mut mean = loss;
-        for (place, output) in session.program().plan().outputs.iter().enumerate() {
-            let Some(part) = output.name.strip_prefix(PART) else { continue };
-            let part = match part {
-                _ if part.ends_with(OF_MEAN) => {
-                    mean = session.scalar(place);
-                    continue;
-                }
-                _ if part.ends_with(OF_DIVISOR) => Part::Mean { mean, divisor: session.scalar(place) },
-                _ if part.ends_with(OF_SUM) => Part::Sum(session.scalar(place)),
-                OF_SAMPLES => Part::Samples(session.scalar(place)),
-                _ => continue,
-            };
-            if let Some(to) = all.parts.get_mut(all.count) {
-                *to = part;
-                all.count += 1;
-            }
+    pub(super) fn of(program: &Compiled) -> StepLoss {
+        let session = program.session();
+        let mut all = StepLoss { loss: session.scalar(0), parts: [[0.0; 2]; MOST], count: 0 };
+        all.count = program.parts();
+        for (number, part) in all.parts[..all.count].iter_mut().enumerate() {
+            *part = [1, 2].map(|place| session.scalar(2 * number + place));
         }
-        all.count = all.count.max(1);
         all
     }
 
@@ -59,17 +32,15 @@ impl StepLoss {
         self.loss
     }
 
-    /// Calls `f` with the sum and the divisor of each part, of a batch of so many samples. A part of which nothing counts adds
-    /// nothing.
+    /// Calls `f` with the sum and the divisor of each loss, of a batch of so many samples. A loss of which nothing counts, whose
+    /// mean is NaN, adds nothing.
     pub fn each_part(&self, samples: usize, f: &mut dyn FnMut(f64, f64)) {
-        for part in &self.parts[..self.count] {
-            let samples = samples as f64;
-            match *part {
-                Part::Samples(mean) => f(f64::from(mean) * samples, samples),
-                Part::Sum(sum) => f(sum.into(), samples),
-                Part::Mean { divisor: 0.0, .. } => f(0.0, 0.0),
-                Part::Mean { mean, divisor } => f(f64::from(mean) * f64::from(divisor), divisor.into()),
-            }
+        if self.count == 0 {
+            f(f64::from(self.loss) * samples as f64, samples as f64);
+        }
+        for &[mean, divisor] in &self.parts[..self.count] {
+            let sum = if divisor == 0.0 { 0.0 } else { f64::from(mean) * f64::from(divisor) };
+            f(sum, divisor.into());
         }
     }
 }

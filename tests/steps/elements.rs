@@ -13,6 +13,7 @@ const ROW: [f32; 3] = [0.25, -3.0, 0.5];
 const MATRIX: [[i32; 2]; 2] = [[1, -2], [3, 4]];
 const FLAGS: [bool; 2] = [true, false];
 const LARGE: i64 = 3_000_000_004;
+const BIG: u64 = 10_000_000_000;
 
 fn doubled(number: i32) -> i32 {
     2 * number
@@ -138,7 +139,7 @@ model! {
     }
 
     /// A quotient that leaves something is written with fractions.
-    eval quotients(x: [N, 3], y: [N, T, 2]) -> (mean, part, counted, rounded, lengths, even) {
+    eval quotients(x: [N, 3], y: [N, T, 2]) -> (mean, part, counted, rounded, lengths, even, sized) {
         let mean = x * (1.0 / WIDTH as f64);
         let part = x * ((WHOLE + 1) as f64 / WHOLE as f64);
         let mut counted = x * 0;
@@ -147,7 +148,9 @@ model! {
         }
         let rounded = x * WIDTH.div_euclid(3);
         let lengths = y * (1.0 / T as f64);
-        let even = x * (WIDTH / 4);
+        let even = x * (WIDTH / 4) * (BIG / 5_000_000_000) / 2;
+        // A size is whole.
+        let sized = x.narrow(1, WIDTH / 5, 1);
     }
 
     eval constants(x: [N, 3]) -> (row, matrix, whole, mask, number, beside) {
@@ -365,7 +368,7 @@ fn constants_are_tensors() {
 fn quotients_are_written_with_fractions() {
     let (x, ..) = numbers();
     let y = ndarray::Array3::from_elem((ROWS, 3, 2), 0.6f32);
-    let (mean, part, counted, rounded, lengths, even) = trainer().quotients(&x, &y).unwrap();
+    let (mean, part, counted, rounded, lengths, even, sized) = trainer().quotients(&x, &y).unwrap();
     let x = x.mapv(f64::from);
     check_all(&mean, &(&x / 8.0));
     check_all(&part, &(&x * 1.125));
@@ -373,6 +376,7 @@ fn quotients_are_written_with_fractions() {
     check_all(&rounded, &(&x * 2.0));
     assert!(lengths.iter().all(|y| (y - 0.2).abs() < 1e-6));
     check_all(&even, &(&x * 2.0));
+    check_all(&sized, &x.slice(ndarray::s![.., 1..2]).to_owned());
 }
 
 #[test]

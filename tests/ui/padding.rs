@@ -10,6 +10,8 @@ struct Images {
     mirror: ReflectionPad2d,
     #[model(padding = (0, 0, 5, 0))]
     round: CircularPad2d,
+    #[model(padding = (3, -2, 0, 0))]
+    cut: CircularPad2d,
     #[model(padding = -2)]
     nothing: ReplicationPad2d,
     #[model(padding = 1)]

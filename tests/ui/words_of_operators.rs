@@ -306,6 +306,32 @@ model! {
     }
 }
 
+// A semicolon that is forgotten is no Python, and a comment may be none, either.
+model! {
+    struct Forgotten {
+        fc: Linear(4, 4),
+    }
+
+    fn forward(x: [N, 4]) -> [N, 4] {
+        let mut y = fc(x)
+        if 4 > 3 {
+            y = y.relu();
+        }
+        y
+    }
+}
+
+model! {
+    struct Commented {
+        fc: Linear(4, 4),
+    }
+
+    fn forward(x: [N, 4]) -> [N, 4] {
+        let y = fc(x) // residual
+        x + y
+    }
+}
+
 // What could not be read is one mistake: the rest of a model is there.
 model! {
     struct Held {

@@ -3,6 +3,7 @@
 
 use super::{Builder, GraphError, Slope};
 use crate::graph::{NodeId, Type};
+use crate::op::Op;
 use crate::shape::{DType, Shape, ShapeError, rules};
 
 /// A value of a graph that is being built. Copies stand for the same value; values never change.
@@ -43,6 +44,11 @@ impl<'g> Value<'g> {
     /// The element type.
     pub fn dtype(self) -> DType {
         self.ty().dtype
+    }
+
+    /// Whether it is a number that is known as the graph is built.
+    pub fn is_constant(self) -> bool {
+        matches!(self.graph.graph.borrow().node(self.id).op, Op::Constant(_))
     }
 
     /// The extent of an axis, which may count from the end: PyTorch's `x.size(1)`. 0, with the error recorded, if there is

@@ -150,7 +150,8 @@ pub fn pow_by(x: Value<'_>, exponent: f64) -> Value<'_> {
     power.unwrap_or_else(|| x.ge(x).select(1, x))
 }
 
-/// [`pow_by`] with a tensor of exponents, of a tensor or a number.
+/// [`pow_by`] with a tensor of exponents, of a tensor or a number. A power of whole numbers beyond the range of i32 is
+/// another number.
 pub fn pow<'g>(x: impl Operand<'g>, exponent: Value<'g>) -> Value<'g> {
     let x = x.into_value(exponent.graph(), exponent.dtype());
     if x.dtype() != DType::I32 || exponent.dtype() != DType::I32 {

@@ -3,7 +3,7 @@
 
 use ndarray::ArrayD;
 
-use super::{Counted, Loss, Total};
+use super::{Loss, Total};
 use crate::build::{Builder, Value};
 use crate::graph::Type;
 use crate::shape::Shape;
@@ -49,15 +49,14 @@ pub trait Criterion<Outputs> {
     /// For each loss the position of the output that it is of; none where it is of all of them.
     fn parts(&self) -> Vec<Option<usize>>;
 
-    /// The losses, in this order, which add up to what is minimized, each with its weight among batches. `names` are those of
-    /// the outputs.
+    /// The losses, in this order, which add up to what is minimized. `names` are those of the outputs.
     fn losses<'g>(
         &self,
         g: &'g Builder,
         names: &[&str],
         outputs: &[Value<'g>],
         targets: &[Option<Value<'g>>],
-    ) -> Vec<Counted<'g>>;
+    ) -> Vec<Value<'g>>;
 
     /// The same losses as an evaluation adds them up over batches.
     fn totals<'g>(
@@ -67,6 +66,9 @@ pub trait Criterion<Outputs> {
         outputs: &[Value<'g>],
         targets: &[Option<Value<'g>>],
     ) -> Vec<Total<'g>>;
+
+    /// For each loss whether it is a mean, not a sum.
+    fn averages(&self) -> Vec<bool>;
 
     /// The states that the losses read, with their values.
     fn states(&self, names: &[&str]) -> Vec<(String, ArrayD<f32>)>;
@@ -137,9 +139,9 @@ impl<L: Loss> Criterion<f32> for L {
         _: &[&str],
         outputs: &[Value<'g>],
         targets: &[Option<Value<'g>>],
-    ) -> Vec<Counted<'g>> {
+    ) -> Vec<Value<'g>> {
         let given = outputs.first().zip(targets.first().copied().flatten());
-        given.map(|(output, target)| self.counted(g, *output, target)).into_iter().collect()
+        given.map(|(output, target)| self.loss(g, *output, target)).into_iter().collect()
     }
 
     fn totals<'g>(
@@ -151,6 +153,10 @@ impl<L: Loss> Criterion<f32> for L {
     ) -> Vec<Total<'g>> {
         let given = outputs.first().zip(targets.first().copied().flatten());
         given.map(|(output, target)| self.total(g, *output, target)).into_iter().collect()
+    }
+
+    fn averages(&self) -> Vec<bool> {
+        vec![Loss::averages(self)]
     }
 
     fn states(&self, _: &[&str]) -> Vec<(String, ArrayD<f32>)> {
@@ -184,11 +190,11 @@ macro_rules! several {
                 names: &[&str],
                 outputs: &[Value<'g>],
                 targets: &[Option<Value<'g>>],
-            ) -> Vec<Counted<'g>> {
+            ) -> Vec<Value<'g>> {
                 let mut parts = Vec::new();
                 $(if let (Some(loss), Some(target)) = (self.$place.as_loss(), targets[$place]) {
                     let _scope = g.enter(&path(names[$place]));
-                    parts.push(loss.counted(g, outputs[$place], target));
+                    parts.push(loss.loss(g, outputs[$place], target));
                 })*
                 parts
             }
@@ -205,6 +211,12 @@ macro_rules! several {
                     let _scope = g.enter(&path(names[$place]));
                     parts.push(loss.total(g, outputs[$place], target));
                 })*
+                parts
+            }
+
+            fn averages(&self) -> Vec<bool> {
+                let mut parts = Vec::new();
+                $(parts.extend(self.$place.as_loss().map(|loss| loss.averages()));)*
                 parts
             }
 

@@ -4,7 +4,7 @@
 use ndarray::{Array1, ArrayD};
 
 use super::total::{Losses, samples};
-use super::{Counted, Loss, Reduction, Total, weight_state};
+use super::{Loss, Reduction, Total, weight_state};
 use crate::build::{Builder, Classes, GraphError, Value};
 use crate::graph::Type;
 use crate::setting::InvalidSetting;
@@ -245,12 +245,6 @@ impl Loss for CrossEntropy {
         losses.evaluated(self.settings.reduction, samples(prediction))
     }
 
-    fn counted<'g>(&self, g: &'g Builder, prediction: Value<'g>, target: Value<'g>) -> Counted<'g> {
-        let _function = g.function(FUNCTION);
-        let losses = class_losses(prediction, target, weight_state(g, WEIGHT, &self.weight), self.settings);
-        losses.counted(self.settings.reduction, samples(prediction))
-    }
-
     fn states(&self) -> Vec<(String, ArrayD<f32>)> {
         self.weight.iter().map(|weight| (WEIGHT.to_owned(), weight.clone())).collect()
     }
@@ -326,12 +320,6 @@ impl Loss for SoftCrossEntropy {
         let _function = g.function(FUNCTION);
         let losses = soft_losses(prediction, target, weight_state(g, WEIGHT, &self.weight), self.label_smoothing);
         losses.evaluated(self.reduction, samples(prediction))
-    }
-
-    fn counted<'g>(&self, g: &'g Builder, prediction: Value<'g>, target: Value<'g>) -> Counted<'g> {
-        let _function = g.function(FUNCTION);
-        let losses = soft_losses(prediction, target, weight_state(g, WEIGHT, &self.weight), self.label_smoothing);
-        losses.counted(self.reduction, samples(prediction))
     }
 
     fn averages(&self) -> bool {

@@ -3,7 +3,8 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use super::{Counted, Loss, Total};
+use super::total::Losses;
+use super::{Loss, Reduction, Total};
 use crate::build::{Builder, GraphError, Value};
 use crate::graph::Type;
 use crate::model::Element;
@@ -97,16 +98,12 @@ where
     }
 
     fn loss<'g>(&self, g: &'g Builder, prediction: Value<'g>, target: Value<'g>) -> Value<'g> {
-        self.counted(g, prediction, target).loss
-    }
-
-    fn counted<'g>(&self, g: &'g Builder, prediction: Value<'g>, target: Value<'g>) -> Counted<'g> {
         let _function = g.function("loss");
         let result = (self.function)(prediction, target);
         if result.dtype() != DType::F32 {
             g.fail(GraphError::LossType { found: result.ty() });
         }
-        Counted::of_result(result, prediction)
+        Losses::equal(result).reduce(Reduction::Mean)
     }
 
     fn total<'g>(&self, g: &'g Builder, prediction: Value<'g>, target: Value<'g>) -> Total<'g> {

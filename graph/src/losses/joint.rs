@@ -6,7 +6,8 @@ use std::marker::PhantomData;
 use ndarray::ArrayD;
 
 use super::criterion::{Criterion, TargetRule};
-use super::{Counted, Total};
+use super::total::Losses;
+use super::{Reduction, Total};
 use crate::build::{Builder, GraphError, Value};
 use crate::graph::Type;
 use crate::model::{ElementTypes, OfCount};
@@ -168,12 +169,12 @@ where
         _: &[&str],
         outputs: &[Value<'g>],
         targets: &[Option<Value<'g>>],
-    ) -> Vec<Counted<'g>> {
-        let Some((result, first)) = self.result(g, outputs, targets) else { return Vec::new() };
+    ) -> Vec<Value<'g>> {
+        let Some((result, _)) = self.result(g, outputs, targets) else { return Vec::new() };
         if result.dtype() != DType::F32 {
             g.fail(GraphError::LossType { found: result.ty() });
         }
-        vec![Counted::of_result(result, first)]
+        vec![Losses::equal(result).reduce(Reduction::Mean)]
     }
 
     fn totals<'g>(
@@ -185,6 +186,10 @@ where
     ) -> Vec<Total<'g>> {
         let result = self.result(g, outputs, targets);
         result.map(|(result, first)| Total::of_result(result, first)).into_iter().collect()
+    }
+
+    fn averages(&self) -> Vec<bool> {
+        vec![true]
     }
 
     fn states(&self, _: &[&str]) -> Vec<(String, ArrayD<f32>)> {

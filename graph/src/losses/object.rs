@@ -81,11 +81,6 @@ macro_rules! losses {
                 self.losses(g, prediction, target).evaluated(self.reduction, samples(prediction))
             }
 
-            fn counted<'g>(&self, g: &'g Builder, prediction: Value<'g>, target: Value<'g>) -> $crate::losses::Counted<'g> {
-                let _function = g.function(stringify!($constructor));
-                self.losses(g, prediction, target).counted(self.reduction, samples(prediction))
-            }
-
             fn averages(&self) -> bool {
                 self.reduction.averages()
             }

@@ -5,7 +5,7 @@ use ndarray::ArrayD;
 
 use super::cross_entropy::expect;
 use super::total::{Losses, broadcasts, samples, weighted};
-use super::{Counted, Loss, Reduction, Total, weight_state};
+use super::{Loss, Reduction, Total, weight_state};
 use crate::build::{Builder, Value};
 use crate::graph::Type;
 use crate::layers::activation::log_sigmoid;
@@ -111,11 +111,6 @@ macro_rules! distances {
                 $losses(prediction, target).evaluated(self.reduction, samples(prediction))
             }
 
-            fn counted<'g>(&self, g: &'g Builder, prediction: Value<'g>, target: Value<'g>) -> Counted<'g> {
-                let _function = g.function(stringify!($function));
-                $losses(prediction, target).counted(self.reduction, samples(prediction))
-            }
-
             fn averages(&self) -> bool {
                 self.reduction.averages()
             }
@@ -192,12 +187,6 @@ impl Loss for BceWithLogits {
         let _function = g.function("bce_with_logits");
         let [weight, pos_weight] = self.weights().map(|(name, values)| weight_state(g, name, values));
         binary_losses(prediction, target, weight, pos_weight).evaluated(self.reduction, samples(prediction))
-    }
-
-    fn counted<'g>(&self, g: &'g Builder, prediction: Value<'g>, target: Value<'g>) -> Counted<'g> {
-        let _function = g.function("bce_with_logits");
-        let [weight, pos_weight] = self.weights().map(|(name, values)| weight_state(g, name, values));
-        binary_losses(prediction, target, weight, pos_weight).counted(self.reduction, samples(prediction))
     }
 
     fn averages(&self) -> bool {

@@ -47,44 +47,6 @@ impl<'g> Total<'g> {
     }
 }
 
-/// The loss of a batch, and its weight in that of several batches: what [`Total`] is to evaluations, for a training step,
-/// which has the loss anyway.
-#[derive(Clone, Copy, Debug)]
-pub struct Counted<'g> {
-    /// The loss.
-    pub loss: Value<'g>,
-    /// What makes the loss of all of it from those of batches.
-    pub weight: Weight<'g>,
-}
-
-/// What makes the loss of several batches from the loss of each.
-#[derive(Clone, Copy, Debug)]
-pub enum Weight<'g> {
-    /// Each is a mean over so many elements.
-    Count(usize),
-    /// Each is a sum; their mean is over the samples.
-    Sum,
-    /// Each is a mean that divides by this number, an f32 scalar; NaN where it is 0, which then counts for nothing.
-    Divisor(Value<'g>),
-}
-
-impl<'g> Counted<'g> {
-    /// The mean of what a function of a prediction gives, as [`Total::of_result`] takes it.
-    pub(super) fn of_result(result: Value<'g>, prediction: Value<'g>) -> Counted<'g> {
-        let counted = Losses::equal(result).counted(Reduction::Mean, samples(prediction));
-        if result.shape() == Shape::SCALAR {
-            return Counted::of_samples(counted.loss, samples(prediction), true);
-        }
-        counted
-    }
-
-    /// A loss of which no more is known than its value for `samples` samples: their mean if it `averages`, else the sum of
-    /// their losses.
-    pub fn of_samples(loss: Value<'g>, samples: usize, averages: bool) -> Counted<'g> {
-        Counted { loss, weight: if averages { Weight::Count(samples) } else { Weight::Sum } }
-    }
-}
-
 /// The losses of the single elements, those that do not count being 0.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Losses<'g> {
@@ -116,20 +78,6 @@ impl<'g> Losses<'g> {
             Reduction::BatchMean => self.each.sum(..) / samples(self.each) as f64,
             Reduction::Sum => self.each.sum(..),
         }
-    }
-
-    /// What the reduction makes of them, with its weight among several batches; [`Losses::evaluated`] of all of them is the same.
-    pub fn counted(self, reduction: Reduction, samples: usize) -> Counted<'g> {
-        let weight = match reduction {
-            Reduction::Mean if self.weights.is_some() => {
-                let total = self.total();
-                return Counted { loss: total.mean(), weight: Weight::Divisor(total.divisor) };
-            }
-            Reduction::Mean => Weight::Count(self.each.shape().elements()),
-            Reduction::BatchMean => Weight::Count(samples),
-            Reduction::Sum | Reduction::None => Weight::Sum,
-        };
-        Counted { loss: self.reduce(reduction), weight }
     }
 
     /// What an evaluation adds up over parts of the data: for a mean over elements its two parts, else the sum of all losses

@@ -2,7 +2,7 @@
 
 use ndarray::ArrayD;
 
-use super::{Counted, Loss, Total};
+use super::{Loss, Total};
 use crate::build::{Builder, Value};
 use crate::graph::Type;
 use crate::shape::Shape;
@@ -28,11 +28,6 @@ impl<L: Loss> Loss for Weighted<L> {
     fn total<'g>(&self, g: &'g Builder, prediction: Value<'g>, target: Value<'g>) -> Total<'g> {
         let total = self.loss.total(g, prediction, target);
         Total { sum: total.sum * self.weight, ..total }
-    }
-
-    fn counted<'g>(&self, g: &'g Builder, prediction: Value<'g>, target: Value<'g>) -> Counted<'g> {
-        let counted = self.loss.counted(g, prediction, target);
-        Counted { loss: counted.loss * self.weight, ..counted }
     }
 
     fn states(&self) -> Vec<(String, ArrayD<f32>)> {

@@ -78,16 +78,14 @@ impl Plan {
         self
     }
 
-    /// There is code by now; whether that lets something go.
-    pub(crate) fn has_code(&mut self) -> bool {
-        let goes = self.bodies == Bodies::UntilCode;
-        if goes {
+    /// There is code by now.
+    pub(crate) fn forget_bodies(&mut self) {
+        if self.bodies == Bodies::UntilCode {
             self.bodies = Bodies::Gone;
             for kernel in &mut self.kernels {
                 (kernel.body, kernel.values) = (Vec::new(), Vec::new());
             }
         }
-        goes
     }
 
     /// # Panics

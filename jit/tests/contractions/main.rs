@@ -489,7 +489,7 @@ fn tiles_of_converted_rows() {
 /// The cases mean nothing for a kind of stage that none of them reaches.
 #[test]
 fn the_cases_reach_every_kind_of_stage() {
-    let mut reached = BTreeSet::new();
+    let (mut reached, mut with_fewer) = (BTreeSet::new(), BTreeSet::new());
     for (op, shapes, output) in all() {
         let [left, right, _] = preferred_layouts(&op, shapes[0], shapes[1], output).expect("a contraction");
         for layouts in [[left, right], shapes.map(row_major), shapes.map(cases::reversed)] {
@@ -498,7 +498,12 @@ fn the_cases_reach_every_kind_of_stage() {
                 let recipes = recipes(&op, &operands[0], &operands[1], output, &target).expect("a contraction");
                 // What `check` runs.
                 let run = recipes.iter().enumerate().filter(|(at, recipe)| *at == 0 || is_for_larger_ones(recipe));
-                reached.extend(run.flat_map(|(_, recipe)| recipe.stages.iter().map(|stage| stage.kind())));
+                for (_, recipe) in run {
+                    reached.extend(recipe.stages.iter().map(|stage| stage.kind()));
+                    let fewer = recipe.with_fewer_tasks(2).stages;
+                    let differ = fewer.iter().zip(&recipe.stages).filter(|(fewer, stage)| fewer != stage);
+                    with_fewer.extend(differ.map(|(stage, _)| stage.kind()));
+                }
             }
         }
     }
@@ -517,6 +522,7 @@ fn the_cases_reach_every_kind_of_stage() {
     ];
     let kinds: BTreeSet<&str> = kinds.into_iter().chain(winograd::KINDS).collect();
     assert_eq!(reached, kinds);
+    assert_eq!(with_fewer, BTreeSet::from(winograd::WITH_FEWER_TASKS));
 }
 
 #[test]

@@ -25,6 +25,20 @@ pub const KINDS: [&str; 15] = [
     "winograd sum",
 ];
 
+/// Those of which some have fewer tasks where memory is limited.
+pub const WITH_FEWER_TASKS: [&str; 10] = [
+    "weights",
+    "winograd",
+    "winograd F(2,5)",
+    "winograd F(2,5) parts",
+    "winograd F(2,5) sum",
+    "winograd F(4,3)",
+    "winograd F(4,3) parts",
+    "winograd F(4,3) sum",
+    "winograd parts",
+    "winograd sum",
+];
+
 /// How many drawn convolutions are looked at.
 const DRAWN: usize = 9;
 

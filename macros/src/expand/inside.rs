@@ -154,6 +154,11 @@ pub fn functions(declaration: &Validated) -> TokenStream {
             None => of_no_layer(name, member),
         });
     }
+    hidden(declaration, &functions)
+}
+
+/// Functions of the model's type that are no part of what users see.
+fn hidden(declaration: &Validated, functions: &[TokenStream]) -> TokenStream {
     if functions.is_empty() {
         return TokenStream::new();
     }
@@ -161,6 +166,7 @@ pub fn functions(declaration: &Validated) -> TokenStream {
     let (parameters, arguments, bounds) = declaration.generics.split_for_impl();
     emit! {
         #[doc(hidden)]
+        #[allow(dead_code)]
         impl #parameters #name #arguments #bounds {
             #(#functions)*
         }
@@ -193,18 +199,7 @@ pub fn stubs(declaration: &Validated) -> TokenStream {
         }
     });
     let functions: Vec<TokenStream> = functions.collect();
-    if functions.is_empty() {
-        return TokenStream::new();
-    }
-    let name = &declaration.name;
-    let (parameters, arguments, bounds) = declaration.generics.split_for_impl();
-    emit! {
-        #[doc(hidden)]
-        #[allow(dead_code)]
-        impl #parameters #name #arguments #bounds {
-            #(#functions)*
-        }
-    }
+    hidden(declaration, &functions)
 }
 
 fn of_helper(helper: &Helper, declaration: &Validated) -> TokenStream {

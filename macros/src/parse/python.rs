@@ -21,12 +21,13 @@ const ROUNDED: &str = "`//` begins a comment in Rust: a quotient that is rounded
 
 /// The mistake in a body that Rust can not read: what is Python in it, if something is, else the error as it was.
 pub fn explain(place: Span, body: TokenStream, error: syn::Error) -> syn::Error {
-    let comment = || holds_quotient(place).then(|| (error.span(), ROUNDED));
     if error.to_string().starts_with("comparison operators cannot be chained") {
         return syn::Error::new(error.span(), CHAINED);
     }
-    match python(body).or_else(comment) {
+    match python(body) {
         Some((place, message)) => syn::Error::new(place, message),
+        // It may be a comment, and something else be wrong.
+        None if holds_quotient(place) => syn::Error::new(error.span(), format!("{error} ({ROUNDED})")),
         None => error,
     }
 }

@@ -77,8 +77,11 @@ fn check(quotient: &ExprBinary, instead: &str, origin: Origin, left: &TokenStrea
     let (function, sides) = match origin {
         Origin::Extent => ("check_quotient_of_extents", quote!([#left, #right])),
         Origin::Constant | Origin::Made => {
-            let is_float = quote!(#KILN::graph::written::is_float);
-            ("check_quotient", quote!([#left as i128, #right as i128], #is_float(#left) || #is_float(#right)))
+            // What is written is whole, and may be too large for the i32 that rustc would take it for.
+            let sides = [(&quotient.left, left), (&quotient.right, right)];
+            let named = sides.into_iter().filter(|(side, _)| whole(side).is_none());
+            let asked = named.map(|(_, side)| quote!(#KILN::graph::written::is_float(#side)));
+            ("check_quotient", quote!([#left as i128, #right as i128], false #(|| #asked)*))
         }
     };
     let function = Ident::new(function, first);

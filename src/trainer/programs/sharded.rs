@@ -137,7 +137,7 @@ impl Programs {
             None => {
                 let graph = self.settings.at(&sizes, graph(sizes))?;
                 let (plan, of_graph) = self.planned(sizes, graph)?;
-                Compiled::new(name, sizes, of_graph, self.session(plan, &sizes, arena, false)?)
+                Compiled::new(name, sizes, of_graph, self.session(plan, arena, false)?)
             }
         };
         let settings = self.settings;

@@ -39,12 +39,20 @@ pub const fn padding(input: Shape, sides: &[(isize, isize)], mode: PaddingMode) 
             });
         }
         let smaller = if before > after { after } else { before };
-        let left = if smaller < 0 { (extent as isize).saturating_add(smaller) } else { extent as isize };
-        if matches!(mode, PaddingMode::Circular) && larger > 0 && larger > left {
-            return Err(ShapeError::Attribute {
-                op: OP,
-                rule: "circular padding must be at most the extent of its axis",
-            });
+        if matches!(mode, PaddingMode::Circular) {
+            if larger > extent as isize {
+                return Err(ShapeError::Attribute {
+                    op: OP,
+                    rule: "circular padding must be at most the extent of its axis",
+                });
+            }
+            // A negative side takes away what would go round.
+            if smaller < 0 && larger > 0 && larger > (extent as isize).saturating_add(smaller) {
+                return Err(ShapeError::Attribute {
+                    op: OP,
+                    rule: "circular padding must be at most what the other side leaves of its axis",
+                });
+            }
         }
         let padded = (extent as isize).saturating_add(before).saturating_add(after);
         if before < -(extent as isize) || after < -(extent as isize) || padded <= 0 {

@@ -208,7 +208,8 @@ impl Blocks {
         self.images * self.rows * sliding.grid()[2].div_ceil(self.filtering.tile())
     }
 
-    /// See [`Winograd::take_fewer_tasks`](super::Winograd::take_fewer_tasks).
+    /// See [`Winograd::take_fewer_tasks`](super::Winograd::take_fewer_tasks). Tasks among several grids stay: there are
+    /// no others than those of [`grid_tasks`].
     pub fn take_fewer_tasks(&mut self, most: usize, grids: usize) {
         match self.shared {
             Shared::Tiles if grids == 1 => {

@@ -184,6 +184,7 @@ impl Gradient {
     /// another order then.
     pub fn take_fewer_tasks(&mut self, most: usize) {
         let [along, down] = self.blocks.tasks;
+        // Tasks among several grids stay: there are no others than those of `grid_tasks`.
         if self.correlation.dilation == [1, 1] {
             let along = divisor(along, most);
             self.blocks.tasks = [along, divisor(down, most / along)];

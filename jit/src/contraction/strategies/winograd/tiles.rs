@@ -292,7 +292,9 @@ mod tests {
         let mut buffer = |name: &str, elements| kernel.buffer(name, Element::F32, elements, Access::ReadWrite);
         let results = buffer("results", images * rows * columns);
         let numbers = buffer("numbers", blocks * of_block);
-        let (share, _) = tiles.share(&mut kernel, tasks);
+        let done = buffer("done", tasks[0] * tasks[1]);
+        let (share, task) = tiles.share(&mut kernel, tasks);
+        count(&mut kernel, done, times(&task[0], tasks[1]).plus_index(&task[1], 1));
         tiles.blocks(&mut kernel, &share, &mut |kernel, block| {
             tiles.tiles(kernel, block, &mut |kernel, tile| {
                 count(kernel, numbers, times(&block.number, of_block).plus_index(&tile.number, 1));
@@ -307,9 +309,11 @@ mod tests {
         let (mut found, mut given) = (vec![0.0; images * rows * columns], vec![0.0; blocks * of_block]);
         let kernel = kernel.finish();
         assert_eq!(kernel.grid.iter().product::<usize>(), tasks[0] * tasks[1]);
-        let origins = [0, 1].map(|memory| Origin { memory, byte: 0 });
+        let origins = [0, 1, 2].map(|memory| Origin { memory, byte: 0 });
         assert_eq!(kernel.disjoint(&origins), Ok(()), "{tiles:?}, {tasks:?}");
-        interpret(&kernel, &mut [(&mut found[..]).into(), (&mut given[..]).into()]);
+        let mut done = vec![0.0; tasks[0] * tasks[1]];
+        interpret(&kernel, &mut [(&mut found[..]).into(), (&mut given[..]).into(), (&mut done[..]).into()]);
+        assert!(done.iter().all(|&count| count == 1.0), "{tiles:?}, {tasks:?}: the tasks' numbers, {done:?}");
         assert!(found.iter().all(|&count| count == 1.0), "{tiles:?}, {tasks:?}: {found:?}");
         assert!(given.iter().all(|&count| count <= 1.0), "{tiles:?}, {tasks:?}: {given:?}");
     }
