@@ -45,6 +45,8 @@ use given::write_targets;
 use graphs::optimization;
 pub use graphs::{evaluate_graph, train_graph};
 pub(crate) use graphs::{guard, shard, step_graph};
+#[cfg(feature = "onnx")]
+pub(crate) use inputs::write_part;
 pub(crate) use inputs::{check as check_inputs, has_rows, write as write_inputs};
 use metric::Metric;
 use outputs::predict;

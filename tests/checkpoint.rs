@@ -11,6 +11,9 @@ mod folders;
 mod formats;
 #[path = "../fuzz/entries/files.rs"]
 mod fuzzed;
+#[cfg(unix)]
+#[path = "checkpoint/killed.rs"]
+mod killed;
 #[path = "checkpoint/loading.rs"]
 mod loading;
 #[path = "common/mutants.rs"]

@@ -110,6 +110,20 @@ model! {
     }
 }
 
+model! {
+    /// ALiBi as BLOOM has it: what is added to scores grows with the key's place, far beyond the scores.
+    struct Slopes {
+        qkv: Linear(16, 48),
+    }
+
+    fn forward(x: [N, 1000, 16]) -> [N, 1000, 16] {
+        let (q, k, v) = qkv(x).chunk(3, dim = -1);
+        let scores = q.matmul(k.transpose(1, 2)) * 0.25 + arange(1000).float() * 0.5;
+        let place = arange(1000);
+        scores.masked_fill(place.unsqueeze(0) > place.unsqueeze(1), f64::NEG_INFINITY).softmax(2).matmul(v)
+    }
+}
+
 /// A batch that is the same each time.
 fn batch<M: Model>(rows: usize) -> (ArrayD<f32>, Array1<i32>) {
     let shape = IxDyn(M::INPUTS[0].shape.with(0, rows).dims());
@@ -163,6 +177,17 @@ fn norms_and_residuals_are_near_f32() {
 #[test]
 fn attention_is_near_f32() {
     check::<Transformer>();
+}
+
+#[test]
+fn what_is_added_to_scores_is_not_rounded_with_them() {
+    let (x, _) = batch::<Slopes>(2);
+    let outputs =
+        |precision| Predictor::new(Slopes::init(1)).precision(precision).batch(2).build().unwrap().predict(&x).unwrap();
+    let (exact, mixed) = (outputs(Precision::F32), outputs(Precision::Bf16));
+    let largest = |x: &ArrayD<f32>| x.iter().fold(0.0, |most: f32, number| most.max(number.abs()));
+    let error = largest(&(&exact - &mixed)) / largest(&exact);
+    assert!(error <= NEAR, "{error}");
 }
 
 #[test]

@@ -148,7 +148,7 @@ fn bad_batches_are_refused() {
 #[test]
 fn labels_out_of_range_are_refused() {
     let check = |label: i64| {
-        let expected = format!("label {label} at position 5 is out of range: the model has 3 classes, 0 to 2");
+        let expected = format!("label {label} at [5] is out of range: the model has 3 classes, 0 to 2");
         let error = refused(
             |t| {
                 let mut y = labels(8).mapv(i64::from);
@@ -157,7 +157,9 @@ fn labels_out_of_range_are_refused() {
             },
             &expected,
         );
-        assert!(matches!(error, TrainError::Label { position: 5, found, classes: 3 } if found == i128::from(label)));
+        assert!(
+            matches!(error, TrainError::Label { place, found, classes: 3 } if place == [5] && found == i128::from(label))
+        );
     };
     check(3);
     check(-1);
@@ -165,7 +167,7 @@ fn labels_out_of_range_are_refused() {
     check(i64::MIN);
     refused(
         |t| t.evaluate(&images(20), &vec![9u8; 20]).map(|e| e.loss),
-        "label 9 at position 0 is out of range: the model has 3 classes, 0 to 2",
+        "label 9 at [0] is out of range: the model has 3 classes, 0 to 2",
     );
 }
 

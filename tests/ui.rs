@@ -38,12 +38,14 @@ mod pass {
     mod lenet;
     mod lists;
     mod losses;
+    mod more_functions;
     mod norms;
     mod numbers_as_tensors;
     mod outputs;
     mod packed;
     mod padding;
     mod pools;
+    mod quotients;
     mod raw_names;
     mod rearrange;
     mod recurrent;

@@ -27,7 +27,7 @@ fn graph(length: usize, is_causal: bool, dropout: f64) -> Graph {
     g.set_mode(Mode::Train);
     let shape = [1, 8, length, 64];
     let [q, k, v, upstream] = ["q", "k", "v", "upstream"].map(|name| g.input(name, shape));
-    let y = scaled_dot_product_attention(q, k, v, None, dropout, is_causal, None);
+    let y = scaled_dot_product_attention(q, k, v, None, dropout, is_causal, None, false);
     let loss = (y * upstream).sum([0, 1, 2, 3]);
     g.output("y", y);
     for (name, gradient) in ["dq", "dk", "dv"].into_iter().zip(g.gradients(loss, [q, k, v]).expect("gradients")) {

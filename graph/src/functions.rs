@@ -12,17 +12,19 @@ mod places;
 mod pooling;
 mod products;
 mod rearranged;
+mod scatters;
+mod special;
+mod statistics;
 
 pub use elementwise::{
-    abs, addcdiv, addcmul, atan, ceil, clamp_max, clamp_min, copysign, deg2rad, div_rounded, exp2, floor_divide, fmax,
-    fmin, fmod, frac, hypot, isclose, isfinite, isinf, isnan, isneginf, isposinf, lerp, log2, log10, logaddexp,
-    logaddexp2, logical_xor, logit, nan_to_num, pow, pow_by, rad2deg, remainder, same, sign, signbit, sinc, tan, trunc,
-    xlogy,
+    abs, addcdiv, addcmul, allclose, atan, ceil, clamp_by, clamp_max, clamp_min, copysign, deg2rad, div_rounded, exp2,
+    floor_divide, fmax, fmin, fmod, frac, heaviside, hypot, isclose, isfinite, isinf, isnan, isneginf, isposinf, ldexp,
+    lerp, log2, log10, logaddexp, logaddexp2, logical_and, logical_not, logical_or, logical_xor, logit, nan_to_num,
+    pow, pow_by, rad2deg, remainder, same, sign, signbit, sinc, tan, trunc, xlogy,
 };
 pub use folds::{
     all, aminmax, any, bucketize, count_nonzero, cummax, cummin, diff, dist, gumbel_softmax, histc, isin, kthvalue,
-    logcumsumexp, median, median_of_all, nanmean, nansum, normalize, quantile, quantile_of_all, renorm, searchsorted,
-    std_mean, var_mean,
+    logcumsumexp, nanmean, nansum, normalize, prod, renorm, searchsorted, searchsorted_at, std_mean, var_mean,
 };
 pub use layers::{
     batch_norm, conv_transpose1d, conv_transpose2d, conv_transpose3d, conv1d, conv1d_by_word, conv2d, conv2d_by_word,
@@ -30,22 +32,31 @@ pub use layers::{
     layer_norm, local_response_norm, lp_pool1d, lp_pool2d, lp_pool3d, rms_norm,
 };
 pub use made::{
-    arange, arange_to, bernoulli, eye, eye_of, full, linspace, one_hot, ones, rand, rand_like, randn, randn_like,
-    tril_indices, triu_indices, zeros,
+    arange, arange_to, bernoulli, eye, eye_of, full, linspace, logspace, one_hot, ones, rand, rand_like, randn,
+    randn_like, tril_indices, triu_indices, zeros,
 };
 pub use order::{argsort, sort, topk};
-pub use places::{index_add, repeat, repeat_interleave, roll, scatter, scatter_add, tril, triu};
+pub use places::{repeat, repeat_interleave, repeat_interleave_all, roll, roll_all, tril, triu};
 pub use pooling::{
     adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d, adaptive_max_pool1d, adaptive_max_pool2d,
     adaptive_max_pool3d, avg_pool1d, avg_pool2d, avg_pool3d, max_pool1d, max_pool2d, max_pool3d,
 };
 pub use products::{
     addbmm, addmm, addmv, addr, baddbmm, bmm, cdist, cross, dot, einsum, inner, kron, mm, mv, outer, pdist,
-    scaled_dot_product_attention,
+    scaled_dot_product_attention, tensordot, tensordot_by, vecdot,
 };
 pub use rearranged::{
-    diag, diag_embed, diagonal, expand_as, fliplr, flipud, hstack, index_fill, meshgrid, movedim, ravel, rot90, t,
-    tile, trace, unbind, view_as,
+    atleast_1d, atleast_2d, atleast_3d, column_stack, diag, diag_embed, diagonal, dstack, expand_as, fliplr, flipud,
+    hstack, index_fill, meshgrid, movedim, ravel, rot90, select_scatter, slice_scatter, t, tensor_split, tile, trace,
+    unbind, view_as, vstack,
+};
+pub use scatters::{
+    index_add, index_copy, index_reduce, scatter, scatter_add, scatter_reduce, scatter_with, take, take_along_dim,
+};
+pub use special::{digamma, entr, erfc, erfinv, lgamma, mvlgamma, ndtr, polygamma, xlog1py};
+pub use statistics::{
+    corrcoef, cov, cumulative_trapezoid, cumulative_trapezoid_over, median, median_of_all, nanmedian, nanmedian_of_all,
+    nanquantile, nanquantile_by, nanquantiles, quantile, quantile_by, quantiles, trapezoid, trapezoid_over,
 };
 
 use crate::build::{AxisList, Operand, Value};
@@ -78,6 +89,11 @@ use crate::shape::{DType, Shape, ShapeError};
 /// What is built for the shape that a rule gives; with the error recorded, a stand-in where it gives none.
 fn ruled<'g>(x: Value<'g>, rule: Result<Shape, ShapeError>, build: impl FnOnce(Shape) -> Value<'g>) -> Value<'g> {
     rule.map(build).unwrap_or_else(|error| refused(x, error))
+}
+
+/// 0, as a number of a value's dtype.
+fn zero(x: Value<'_>) -> Value<'_> {
+    x.graph().scalar_of(x.dtype(), 0.0)
 }
 
 fn refused(x: Value<'_>, error: ShapeError) -> Value<'_> {
@@ -223,8 +239,6 @@ macro_rules! reductions {
 reductions! {
     /// The mean over axes (all without `dim`), which stay with extent 1 for `keepdim`.
     mean,
-    /// The product over axes (all without `dim`), which stay with extent 1 for `keepdim`.
-    prod,
     /// The largest element over axes (all without `dim`), which stay with extent 1 for `keepdim`; ties share the gradient.
     amax,
     /// The smallest element over axes (all without `dim`), which stay with extent 1 for `keepdim`; ties share the gradient.

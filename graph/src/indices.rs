@@ -14,6 +14,16 @@ pub fn at(place: &[usize]) -> String {
     if place.is_empty() { String::new() } else { format!(" at {place:?}") }
 }
 
+/// The indices along the axes of the element at a position in row-major order.
+pub fn place(position: usize, shape: &[usize]) -> Vec<usize> {
+    let mut place = vec![0; shape.len()];
+    let mut rest = position;
+    for (index, &extent) in place.iter_mut().zip(shape).rev() {
+        (*index, rest) = (rest % extent, rest / extent);
+    }
+    place
+}
+
 /// An index that points at nothing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("index {found}{} is out of range: there are {below} rows, 0 to {}", at(place), below - 1)]

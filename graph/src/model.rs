@@ -2,6 +2,7 @@
 //! parameters. Knows no particular layer.
 
 mod fields;
+mod given;
 mod init;
 mod inputs;
 mod outputs;
@@ -16,6 +17,7 @@ use crate::build::{Builder, Value};
 use crate::counter;
 use crate::shape::{DType, Shape, ShapeError, Sizes, Type};
 pub use fields::{Field, Holds, check_field};
+pub use given::{Argument, Given, Tensor, given_number};
 pub use init::Init;
 use init::tensor;
 pub use inputs::{ElementTypes, InputArray, Inputs, TakenFrom};

@@ -33,6 +33,16 @@ pub fn listed(names: &[String]) -> String {
     if names.len() > NAMES { format!("{first}, .. ({} names)", names.len()) } else { first }
 }
 
+/// What differs, each as a sentence about a name, with semicolons between them; of many the first, and how many there are.
+pub fn differences(sentences: &[String]) -> String {
+    match sentences.get(..NAMES) {
+        Some(first) if sentences.len() > NAMES => {
+            format!("{}; .. ({} differences)", first.join("; "), sentences.len())
+        }
+        _ => sentences.join("; "),
+    }
+}
+
 /// Numbers, such as extents, as a list; of many the first, and how many there are.
 pub fn numbers(numbers: &[usize]) -> String {
     match numbers.get(..NAMES) {
@@ -63,6 +73,8 @@ mod tests {
         let many: Vec<String> = (0..1000).map(|number| number.to_string()).collect();
         assert_eq!(listed(&many), "0, 1, 2, 3, 4, 5, 6, 7, 8, 9, .. (1000 names)");
         assert_eq!(listed(&many[..2]), "0, 1");
+        assert_eq!(differences(&many), "0; 1; 2; 3; 4; 5; 6; 7; 8; 9; .. (1000 differences)");
+        assert_eq!(differences(&many[..2]), "0; 1");
         assert_eq!(line("`a\nb` is no name"), "`a\\nb` is no name");
         assert!(line(&"n".repeat(70_000)).len() < 1100);
         assert_eq!(numbers(&[3; 2]), "[3, 3]");

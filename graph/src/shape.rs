@@ -24,7 +24,10 @@ pub use checks::{
 pub use error::ShapeError;
 pub use list::{List, MAX_LIST, Shapes, check_element, check_list, check_push, check_put, check_repeated};
 pub use message::Message;
-pub use numbers::{check_number, check_quotient, check_quotient_of_extents, check_step, element_of, steps};
+pub use numbers::{
+    Rounded, check_number, check_quotient, check_quotient_of_extents, check_quotient_of_name, check_step, element_of,
+    quotient, quotient_of_extents, steps,
+};
 pub use sizes::{MAX_FREE, Misfit, Sizes};
 
 /// The largest extent of an axis: an i32 is to index it.

@@ -9,7 +9,7 @@ use crate::build::{Builder, Value};
 use crate::shape::functions::{self, Elements};
 use crate::shape::{DType, Type};
 
-pub use constant::{Constant, constant, type_of};
+pub use constant::{Constant, Numbers, Taken, constant, taken, type_of};
 
 /// The last operand of what is computed next, where the caller stands.
 #[track_caller]
@@ -68,14 +68,52 @@ pub fn all_alike<'g>(list: &[Value<'g>]) -> Vec<Value<'g>> {
 pub trait Number: Copy {
     /// Whether it may have a fraction.
     const IS_FLOAT: bool;
+
+    /// Itself with its fraction.
+    fn real(self) -> f64;
+
+    /// Itself as a whole number.
+    fn whole(self) -> i128;
+
+    /// The number of this type which is this one, with its fraction or whole.
+    fn of(real: f64, whole: i128) -> Self;
 }
 
 macro_rules! numbers {
     ($is_float:literal: $($number:ty)*) => {$(
         impl Number for $number {
             const IS_FLOAT: bool = $is_float;
+
+            fn real(self) -> f64 {
+                self as f64
+            }
+
+            fn whole(self) -> i128 {
+                self as i128
+            }
+
+            fn of(real: f64, whole: i128) -> $number {
+                if $is_float { real as $number } else { whole as $number }
+            }
         }
     )*};
+}
+
+/// A condition, which counts as 0 or 1.
+impl Number for bool {
+    const IS_FLOAT: bool = false;
+
+    fn real(self) -> f64 {
+        f64::from(u8::from(self))
+    }
+
+    fn whole(self) -> i128 {
+        i128::from(self)
+    }
+
+    fn of(_: f64, whole: i128) -> bool {
+        whole != 0
+    }
 }
 
 numbers! { true: f32 f64 }

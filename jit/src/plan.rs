@@ -53,7 +53,7 @@ use std::collections::HashMap;
 use kiln_graph::passes::{optimize, prepare, row_blocks, row_sums};
 use kiln_graph::{Graph, Role, Type};
 
-use crate::cost::params::row_blocks::ROW_BLOCKS;
+use crate::cost::params::row_blocks::blocks;
 use crate::cost::sharing::row_parts;
 use crate::layout::Layout;
 use crate::target::Target;
@@ -126,7 +126,7 @@ pub fn plan_by(
         given.insert(input.name.as_str(), layout);
     }
     let graph = split::split(graph);
-    let blocked = match row_blocks(&graph, ROW_BLOCKS) {
+    let blocked = match row_blocks(&graph, blocks(target.lanes)) {
         Cow::Borrowed(graph) => Cow::Borrowed(graph),
         // What is cut out of values and put together again often says the same in fewer words.
         Cow::Owned(blocked) => Cow::Owned(optimize(&blocked)),

@@ -53,6 +53,8 @@ pub enum Statement {
         declares: bool,
         name: Ident,
         value: Value,
+        /// What the name of a number holds beside it, if it is read.
+        rounded: Option<Rounded>,
     },
     /// `let (a, b) = value;` or `(a, b) = value;`: a name for each, none for `_`.
     Unpack {
@@ -87,6 +89,14 @@ pub enum Statement {
         name: Ident,
         change: Change,
     },
+}
+
+/// What rustc finds of the quotients in the number that a name stands for, for where the name stands beside tensors.
+pub struct Rounded {
+    /// The variable that holds it.
+    pub name: Ident,
+    /// That of each quotient.
+    pub found: Vec<TokenStream>,
 }
 
 /// `center.copy_from(x.mean(0))`, or `center.lerp_from(x.mean(0), 0.1)`: a parameter of the model takes a value.
@@ -293,8 +303,18 @@ impl Call {
         self.numbers().next().is_some()
     }
 
-    /// What a tensor may hold that takes such elements here: beside a number masks are whole numbers.
+    /// What a tensor may hold that takes such elements here: beside a number masks are whole numbers, and these have no
+    /// powers below 0.
     pub fn taken(&self, elements: Elements) -> Elements {
+        let is_below = |argument: &Argument| match argument {
+            Argument::Attribute(Attribute { fixed: Some(text), .. }) => {
+                text.starts_with('-') && !text.contains(['.', 'e'])
+            }
+            _ => false,
+        };
+        if self.function.name == "pow" && self.arguments.iter().any(is_below) {
+            return Elements::Float;
+        }
         if elements == Elements::Alike && self.has_number() { Elements::Compared } else { elements }
     }
 }
@@ -319,9 +339,9 @@ pub struct Scalar {
 }
 
 impl Scalar {
-    /// A number that is written so, or an extent, which is whole whatever holds it.
-    pub fn new(tokens: TokenStream, is_extent: bool, quotients: TokenStream) -> Scalar {
-        let is_float = if is_extent { Some(false) } else { is_float(tokens.clone()) };
+    /// A number that is written so, if it is not known of which type: an extent is whole whatever holds it.
+    pub fn new(tokens: TokenStream, known: Option<bool>, quotients: TokenStream) -> Scalar {
+        let is_float = known.or_else(|| is_float(tokens.clone()));
         Scalar { tokens, is_float, quotients }
     }
 }

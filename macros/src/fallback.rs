@@ -44,8 +44,11 @@ pub fn of_tokens(tokens: TokenStream, mistakes: Mistakes) -> TokenStream {
     match after.nth(1) {
         Some(TokenTree::Ident(name)) => {
             let numbers = quote!(::core::primitive::f32);
+            // Of what its programs would be, nothing more is said: the type is wrong already.
+            let mistaken = mistakes.as_number();
+            let trainer = quote!(impl #name { pub fn trainer(self) -> [(); #mistaken] { ::core::unreachable!() } });
             let implementations = implementations(&name, &Generics::default(), &numbers, &numbers, mistakes);
-            quote!(pub struct #name; #implementations)
+            quote!(pub struct #name; #trainer #implementations)
         }
         _ => mistakes.into_compile_errors(),
     }

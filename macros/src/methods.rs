@@ -102,6 +102,8 @@ pub enum Kind {
     OptionalWhole,
     /// As [`Kind::Whole`]: one, or several in brackets or one after the other.
     Wholes,
+    /// Axes of two tensors, as many of each: `([1], [0])`.
+    PairOfAxes,
     /// `f64`s: one, or several in brackets or one after the other.
     Numbers,
     /// A text.
@@ -144,7 +146,7 @@ impl Elements {
 mod lacking;
 mod table;
 
-pub use lacking::advice;
+pub use lacking::{advice, no_argument};
 use table::TABLE;
 
 /// Every function.
@@ -165,7 +167,7 @@ impl Function {
 
     /// Whether the tensors that it puts together may hold elements of several types.
     pub fn mixes_tensors(&self) -> bool {
-        matches!(self.rule, "cat" | "stack" | "hstack")
+        matches!(self.rule, "cat" | "stack" | "hstack" | "vstack" | "dstack" | "column_stack")
     }
 
     /// The parameter that stands before the point in a call of the method.

@@ -77,14 +77,23 @@ pub fn set(said: Option<&syn::Path>) -> Result<Known, &'static str> {
             Name { leading: path.leading_colon.is_some(), segments }
         }
         None => match env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from).and_then(|folder| read(&folder)) {
-            Some(found) => Name::of_crate(&found.ok_or(MESSAGE)?),
+            Some(found) => {
+                let name = found.ok_or(MESSAGE)?;
+                // Where nobody gives it another name, it has its library's.
+                Name::of_crate(if name == PACKAGE { LIBRARY } else { &name })
+            }
             // Something else than cargo compiles it.
-            None => Name::of_crate("kiln"),
+            None => Name::of_crate(LIBRARY),
         },
     };
     NAME.set(name);
     Ok(Known)
 }
+
+/// The package whose types and traits the macros name, as manifests call it, and its library; CONTRIBUTING says who publishes
+/// it under another name, and what is to be changed then.
+const PACKAGE: &str = "kiln";
+const LIBRARY: &str = "kiln";
 
 const MESSAGE: &str = "what this expands to uses the crate `kiln`, which the Cargo.toml of this crate names nowhere: add it \
                        (under any name: `nn = { package = \"kiln\", .. }`), or, where another crate hands it on, say where \
@@ -100,7 +109,7 @@ fn read(folder: &Path) -> Option<Option<String>> {
         let texts = folder.ancestors().filter_map(|folder| fs::read_to_string(folder.join("Cargo.toml")).ok());
         texts.into_iter().find(|text| Manifest::read(text).is_workspace())
     };
-    Some(manifest.name_of("kiln", || workspace().map(|text| Manifest::read(&text))))
+    Some(manifest.name_of(PACKAGE, || workspace().map(|text| Manifest::read(&text))))
 }
 
 #[cfg(test)]

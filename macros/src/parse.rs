@@ -6,6 +6,7 @@ mod python;
 mod steps;
 
 pub use functions::{EVAL, NO_GRAD};
+pub use python::quotient_in;
 
 use proc_macro2::TokenStream;
 use syn::ext::IdentExt;
@@ -432,7 +433,12 @@ fn node(input: ParseStream, mistakes: &mut Mistakes) -> syn::Result<Node<Layer>>
         return Ok(Node::Sequence(positional(input, mistakes)?));
     }
     let first = input.cursor().span();
-    let path: syn::Path = input.parse()?;
+    let mut path: syn::Path = input.parse()?;
+    while input.peek(Token![.]) && path.get_ident().is_some_and(|name| name == "nn" || name == "torch") {
+        mistakes.at(path, "layers stand without `nn.`: `Linear(64, 10)`");
+        input.parse::<Token![.]>()?;
+        path = input.parse()?;
+    }
     if path.is_ident("Sequential") {
         if input.peek(token::Brace) {
             return Ok(Node::Sequence(named(input, mistakes)?));
@@ -441,10 +447,6 @@ fn node(input: ParseStream, mistakes: &mut Mistakes) -> syn::Result<Node<Layer>>
             return Ok(Node::Sequence(positional(input, mistakes)?));
         }
         let message = "`Sequential` needs its layers: `Sequential(LAYER, ..)` or `Sequential { name: LAYER, .. }`";
-        return Err(syn::Error::new_spanned(path, message));
-    }
-    if input.peek(Token![.]) && path.get_ident().is_some_and(|name| name == "nn" || name == "torch") {
-        let message = "layers stand without `nn.`: `Linear(64, 10)`";
         return Err(syn::Error::new_spanned(path, message));
     }
     let (path, generics) = without_generics(path);
@@ -456,5 +458,19 @@ fn node(input: ParseStream, mistakes: &mut Mistakes) -> syn::Result<Node<Layer>>
         Vec::new()
     };
     let place = Place { first, last: input.cursor().prev_span() };
+    // `Adam(fc).clip_grad_norm(1.0)`, as of Rust's builders.
+    while input.peek(Token![.]) {
+        input.parse::<Token![.]>()?;
+        let (method, layer) = (input.parse::<Ident>()?, spaced(&path));
+        let given;
+        parenthesized!(given in input);
+        let (given, option) = (given.parse::<TokenStream>()?, method.to_string());
+        let message = format!(
+            "what is said of a layer or an optimizer stands between its parentheses: `{layer}(.., {} = {})`",
+            option.trim_end_matches('_'),
+            if given.is_empty() { "..".to_string() } else { spaced(given) }
+        );
+        mistakes.at(method, message);
+    }
     Ok(Node::Layer(Layer { path, generics, arguments: given, place }))
 }

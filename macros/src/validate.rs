@@ -6,10 +6,12 @@ mod arguments;
 mod assign;
 mod calls;
 mod certain;
+mod comments;
 mod expressions;
 mod extents;
 mod flow;
 mod forward;
+mod fractions;
 mod functions;
 mod inside;
 mod lists;
@@ -144,8 +146,16 @@ pub fn validate(declaration: Parsed, mistakes: &mut Mistakes) -> Validated {
     let types = forward::Types { inputs: &inputs, free: &free };
     let mut unread = Vec::new();
     let bodies = forward.iter().map(|forward| &forward.body).chain(helpers.iter().map(|helper| &helper.body));
-    bodies.for_each(|body| unread::warnings(&body.stmts, &[], &mut unread));
-    steps.iter().for_each(|program| unread::warnings(&program.statements, &program.results, &mut unread));
+    bodies.for_each(|body| {
+        unread::warnings(&body.stmts, &[], &mut unread);
+        let statements = &body.stmts;
+        comments::warnings(body.brace_token.span.join(), quote!(#(#statements)*), &mut unread);
+    });
+    steps.iter().for_each(|program| {
+        unread::warnings(&program.statements, &program.results, &mut unread);
+        let statements = &program.statements;
+        comments::warnings_of_statements(quote!(#(#statements)*), &mut unread);
+    });
     let resolved = forward::functions(forward, types, &helpers, whole.as_ref(), &steps, &body, mistakes);
     let forward::Functions { forward, helpers: mut functions, mut used, complete } = resolved;
     let has_steps = !steps.is_empty();

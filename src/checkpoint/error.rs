@@ -155,7 +155,7 @@ pub enum CheckpointError {
         what: String,
     },
     /// The file holds the training of another model, or one with other settings.
-    #[error("{} holds another training: {}", path.display(), differences.join("; "))]
+    #[error("{} holds another training: {}", path.display(), kiln_graph::names::differences(differences))]
     Differs {
         /// The file.
         path: PathBuf,

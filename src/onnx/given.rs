@@ -5,7 +5,7 @@ use std::ops::Range;
 use kiln_graph::{Elements, Shape, Type};
 
 use super::predictor::OnnxRunError;
-use crate::trainer::{Compiled, TrainError};
+use crate::trainer::{Compiled, TrainError, has_rows, write_part};
 
 /// The values of a call's inputs, as far as they were given.
 pub struct Given<'p> {
@@ -76,8 +76,7 @@ impl<'p> Given<'p> {
     ) -> Result<(), TrainError> {
         for (position, (value, (_, ty))) in self.values.iter().flatten().zip(inputs).enumerate() {
             let value = value.clone();
-            let has_rows = ty.shape.dims().first() == Some(&Shape::N);
-            program.write_elements(position, if has_rows { value.samples(rows.clone()) } else { value })?;
+            write_part(program, position, value, has_rows(ty.shape).then(|| rows.clone()))?;
         }
         Ok(())
     }

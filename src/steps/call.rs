@@ -129,7 +129,7 @@ impl<'t, M: Steps> Call<'t, M> {
         let found = x.number();
         let Ok(number) = i32::try_from(found) else {
             let inputs = &M::PROGRAMS[self.program].inputs;
-            let error = TrainError::WholeNumber { position: 0, found };
+            let error = TrainError::WholeNumber { place: Vec::new(), found };
             return Err(error.of_input(inputs[self.given].name, inputs.len()));
         };
         self.number(number)

@@ -384,10 +384,11 @@ impl Settings {
         sizes.batch() == self.batch && self.extents.are_usual(sizes)
     }
 
-    /// What was built for some sizes, whose error names them where they are more than a number of samples.
+    /// What was built for some sizes, whose error names them where it has to do with them and they are more than a number of
+    /// samples.
     pub fn at<T>(&self, sizes: &Sizes, built: Result<T, TrainError>) -> Result<T, TrainError> {
         built.map_err(|error| match error {
-            TrainError::Graph(error) if sizes.has_free() => {
+            TrainError::Graph(error) if sizes.has_free() && error.is_of_extents() => {
                 TrainError::Sizes { sizes: sizes.to_string(), usual: self.are_usual(sizes), error }
             }
             other => other,

@@ -227,10 +227,14 @@ pub enum TrainError {
         found: Vec<usize>,
     },
     /// A class label that the model has no output for.
-    #[error("label {found} at position {position} is out of range: the model has {classes} classes, 0 to {}", classes.saturating_sub(1))]
+    #[error(
+        "label {found}{} is out of range: the model has {classes} classes, 0 to {}",
+        kiln_graph::indices::at(place),
+        classes.saturating_sub(1)
+    )]
     Label {
-        /// Where it stands among the labels given, in row-major order.
-        position: usize,
+        /// Where it stands among the labels given.
+        place: Vec<usize>,
         /// The label.
         found: i128,
         /// The number of classes; labels lie below it.
@@ -238,13 +242,14 @@ pub enum TrainError {
     },
     /// A whole number that is neither a label nor an index: programs compute with i32.
     #[error(
-        "the number {found} at position {position} is out of range: whole numbers are i32, {} to {}",
+        "the number {found}{} is out of range: whole numbers are i32, {} to {}",
+        kiln_graph::indices::at(place),
         i32::MIN,
         i32::MAX
     )]
     WholeNumber {
-        /// Where it stands among the numbers given, in row-major order.
-        position: usize,
+        /// Where it stands among the numbers given.
+        place: Vec<usize>,
         /// The number.
         found: i128,
     },

@@ -76,8 +76,30 @@ pub fn write<M: Model>(
     part: Range<usize>,
 ) -> Result<(), TrainError> {
     x.each(|position, given| {
-        let given = if has_rows(M::INPUTS[position].shape) { given.samples(part.clone()) } else { given };
-        let written = program.write_elements(position, given);
+        let part = has_rows(M::INPUTS[position].shape).then(|| part.clone());
+        let written = write_part(program, position, given, part);
         written.map_err(|error| error.of_input(M::INPUT_NAMES[position], M::INPUTS.len()))
+    })
+}
+
+/// Sets an input of a program to a part of what is given for it, or to all of it.
+///
+/// # Errors
+/// [`TrainError::Index`] for an index that points at nothing, at its place among all that is given.
+pub fn write_part(
+    program: &mut Compiled,
+    input: usize,
+    given: Elements<'_>,
+    part: Option<Range<usize>>,
+) -> Result<(), TrainError> {
+    let Some(part) = part else { return program.write_elements(input, given) };
+    program.write_elements(input, given.samples(part.clone())).map_err(|error| match error {
+        TrainError::Index(mut error) => {
+            if let Some(row) = error.place.first_mut() {
+                *row += part.start;
+            }
+            TrainError::Index(error)
+        }
+        other => other,
     })
 }

@@ -75,15 +75,22 @@ macro_rules! labels {
 
 labels!(u8, u16, u32, u64, usize, i8, i16, i32, i64, isize);
 
-fn read_labels<T: Label>(labels: impl Iterator<Item = T>, rules: Rules, to: &mut Vec<i32>) -> Result<(), TrainError> {
+/// Labels of the given shape, in row-major order.
+fn read_labels<T: Label>(
+    labels: impl Iterator<Item = T>,
+    shape: &[usize],
+    rules: Rules,
+    to: &mut Vec<i32>,
+) -> Result<(), TrainError> {
+    let place = |position| kiln_graph::indices::place(position, shape);
     to.clear();
     for (position, label) in labels.enumerate() {
         let found = label.number();
         let named = rules.classes.is_none_or(|classes| (0..classes as i128).contains(&found));
         match (i32::try_from(found), rules.classes) {
             (Ok(label), _) if named || rules.ignored == Some(label) => to.push(label),
-            (_, Some(classes)) => return Err(TrainError::Label { position, found, classes }),
-            (_, None) => return Err(TrainError::WholeNumber { position, found }),
+            (_, Some(classes)) => return Err(TrainError::Label { place: place(position), found, classes }),
+            (_, None) => return Err(TrainError::WholeNumber { place: place(position), found }),
         }
     }
     Ok(())
@@ -106,7 +113,7 @@ where
     }
 
     fn read(&self, rules: Rules, to: &mut Vec<i32>) -> Result<(), TrainError> {
-        read_labels(self.iter().copied(), rules, to)
+        read_labels(self.iter().copied(), (**self).shape(), rules, to)
     }
 }
 
@@ -150,7 +157,7 @@ impl<T: Label> Targets<i32> for [T] {
     }
 
     fn read(&self, rules: Rules, to: &mut Vec<i32>) -> Result<(), TrainError> {
-        read_labels(self.iter().copied(), rules, to)
+        read_labels(self.iter().copied(), &[self.len()], rules, to)
     }
 }
 

@@ -40,7 +40,9 @@ fn one(path: &FilePath, prefix: &str) -> Result<Vec<f32>, String> {
             assert_eq!(net.fc.weight.value, before);
             let text = error.to_string();
             assert!(text.len() < 1000 && !text.contains('\n'), "{text}");
-            Err(text.replace(&path.parent().unwrap().display().to_string(), "FOLDER"))
+            // Windows' separator follows the folder.
+            let text = text.replace(&path.parent().unwrap().display().to_string(), "FOLDER");
+            Err(text.replace("FOLDER\\", "FOLDER/"))
         }
     }
 }

@@ -21,13 +21,13 @@ warnings.simplefilter("ignore")
 torch.set_num_threads(1)
 
 # What each function takes, in order: `?` stands before tensors that are named and may be left out, `*` before what is
-# given by name only.
-ONE = """abs acos acosh asin asinh atan atanh ceil cos cosh deg2rad erf exp exp2 expm1 floor frac isfinite isinf isnan
+# given by name only (`?*`: both).
+ONE = """lgamma digamma erfc erfinv special.ndtr corrcoef logical_not abs acos acosh asin asinh atan atanh ceil cos cosh deg2rad erf exp exp2 expm1 floor frac isfinite isinf isnan
 isneginf isposinf log log10 log1p log2 neg rad2deg reciprocal round rsqrt sigmoid sign signbit sin sinc sinh sqrt square
 tan tanh trunc fliplr flipud ravel t trace""".split()
 ACTIVATIONS = "hardsigmoid hardswish logsigmoid mish relu relu6 selu silu softsign tanhshrink".split()
 TWO = """atan2 copysign eq floor_divide fmax fmin fmod ge gt hypot le logaddexp logaddexp2 lt maximum minimum mul ne
-remainder true_divide xlogy inner kron view_as expand_as""".split()
+remainder true_divide xlogy heaviside ldexp special.xlog1py logical_and logical_or logical_xor inner kron view_as expand_as""".split()
 FOLDS = "all amax amin any".split()
 MEANS = "mean nanmean nansum prod sum".split()
 SPREADS = "std std_mean var var_mean".split()
@@ -36,6 +36,11 @@ TAKES |= {name: "input other" for name in TWO} | {name: "input dim keepdim" for 
 TAKES |= {name: "input dim keepdim *dtype" for name in MEANS} | {name: "input dim *unbiased keepdim *correction" for name in SPREADS}
 TAKES |= {
     "add": "input other *alpha", "sub": "input other *alpha", "div": "input other *rounding_mode", "pow": "input exponent",
+    "polygamma": "input n", "mvlgamma": "input p", "cov": "input *correction ?*fweights ?*aweights", "tensordot": "input b *dims",
+    "linalg.vecdot": "input y *dim", "take_along_dim": "input indices dim", "scatter_reduce": "input dim index src reduce *include_self",
+    "index_copy": "input dim index source", "nanmedian": "input dim keepdim", "nanquantile": "input q dim keepdim *interpolation",
+    "trapezoid": "input x *dx dim", "trapz": "input x *dx dim", "cumulative_trapezoid": "input x *dx dim",
+    "vstack": "tensors", "dstack": "tensors", "column_stack": "tensors",
     "isclose": "input other rtol atol equal_nan", "clamp": "input min max", "where": "input condition other",
     "addcdiv": "input tensor1 tensor2 *value", "addcmul": "input tensor1 tensor2 *value", "lerp": "input end weight",
     "logit": "input eps", "masked_fill": "input mask value", "nan_to_num": "input nan posinf neginf",
@@ -47,8 +52,8 @@ TAKES |= {
     "sort": "input dim descending", "topk": "input k dim largest sorted", "kthvalue": "input k dim keepdim",
     "max": "input dim keepdim", "min": "input dim keepdim", "median": "input dim keepdim", "quantile": "input q dim keepdim *interpolation",
     "count_nonzero": "input dim", "cummax": "input dim", "cummin": "input dim", "cumprod": "input dim *dtype", "cumsum": "input dim *dtype",
-    "diff": "input n dim", "dist": "input other p", "histc": "input bins min max", "isin": "elements test_elements",
-    "bucketize": "input boundaries *right", "searchsorted": "sorted_sequence input *right",
+    "diff": "input n dim ?prepend ?append", "dist": "input other p", "histc": "input bins min max", "isin": "elements test_elements",
+    "bucketize": "input boundaries *right", "searchsorted": "sorted_sequence input *right *side ?*sorter",
     "log_softmax": "input dim *dtype", "softmax": "input dim *dtype", "logcumsumexp": "input dim", "logsumexp": "input dim keepdim",
     "linalg.vector_norm": "input ord dim keepdim *dtype", "renorm": "input p dim maxnorm",
     "broadcast_to": "input size", "cat": "tensors dim", "chunk": "input chunks dim", "diag": "input diagonal",
@@ -138,7 +143,7 @@ def arguments(name, sample):
         given = [sample.args[0], sample.input]
     if name == "meshgrid" and torch.is_tensor(given[0]):
         given = [given]
-    placed = [each.lstrip("?") for each in names if not each.startswith("*")]
+    placed = [each.lstrip("?") for each in names if "*" not in each]
     if len(given) > len(placed):
         raise Unsuited("more arguments")
     found = dict(zip(placed, given))
@@ -168,7 +173,7 @@ def case(op, name, sample, number, only_first=False):
             if value is not None:
                 attributes[each.lstrip("?*")] = as_json(value)
         elif each.startswith("?"):
-            given[each[1:]] = value
+            given[each.lstrip("?*")] = value
         else:
             given |= {str(place + index): tensor for index, tensor in enumerate(tensors)}
             place += len(tensors)

@@ -208,5 +208,5 @@ fn attention<'g>(inputs: &[Value<'g>], attributes: &Attributes) -> Value<'g> {
     // A mask is 0 and 1 there.
     let mask = inputs.get(3).map(|&mask| if mask.dtype() == DType::F32 { mask } else { mask.ne(0) });
     let (is_causal, scale) = (attributes.flag("is_causal"), attributes.f64("scale"));
-    functions::scaled_dot_product_attention(inputs[0], inputs[1], inputs[2], mask, 0.0, is_causal, scale)
+    functions::scaled_dot_product_attention(inputs[0], inputs[1], inputs[2], mask, 0.0, is_causal, scale, false)
 }

@@ -29,9 +29,9 @@ pub fn compositions() -> Vec<Case> {
         row("var_mean", [any(&[2, 3])], |_, v| sum(functions::var_mean(v[0], Some(&[1]), 1.0, false)).square()),
         row("cummax", [apart(&[2, 5])], |_, v| functions::cummax(v[0], 1)[0].square()),
         row("logcumsumexp", [any(&[2, 5])], |_, v| functions::logcumsumexp(v[0], 1).square()),
-        row("diff", [any(&[2, 5])], |_, v| functions::diff(v[0], 2, 1).square()),
+        row("diff", [any(&[2, 5])], |_, v| functions::diff(v[0], 2, 1, None, None).square()),
         row("median", [apart(&[2, 5])], |_, v| functions::median(v[0], 1, false)[0].square()),
-        row("quantile", [apart(&[2, 4])], |_, v| functions::quantile(v[0], 0.4, 1, false).square()),
+        row("quantile", [apart(&[2, 4])], |_, v| functions::quantile(v[0], 0.4, Some(1), false, "linear").square()),
         row("normalize", [any(&[2, 3])], |_, v| functions::normalize(v[0], 2.0, 1, 1e-12)),
         row("renorm", [positive(&[2, 3])], |_, v| functions::renorm(v[0], 2.0, 0, 1.0)),
         row("diagonals", [any(&[2, 3, 4])], |_, v| diag_embed(diagonal(v[0], 1, 2, 1), -1, 0, -1).square()),
@@ -60,6 +60,41 @@ pub fn compositions() -> Vec<Case> {
         row("embedding", [any(&[3, 2])], |g, v| functions::embedding(g.iota([2, 2], 0), v[0], Some(-1)).square()),
         row("pdist", [apart(&[3, 2])], |_, v| functions::pdist(v[0], 3.0)),
         row("logsumexp", [any(&[2, 3, 2])], |_, v| functions::logsumexp(v[0], &[0, 2], false).square()),
+        row("lgamma", [apart(&[6])], |_, v| functions::lgamma(v[0] * 4.0 + 0.1)),
+        row("lgamma, digamma of large ones", [positive(&[4])], |_, v| {
+            functions::lgamma(v[0] * 12.0) + functions::digamma(v[0] * 9.0)
+        }),
+        row("polygamma", [positive(&[4])], |_, v| {
+            functions::polygamma(2, v[0] + 0.5) + functions::mvlgamma(v[0] + 2.0, 3)
+        }),
+        row("digamma below 0", [these(&[3], &[-0.3, -1.6, -4.25])], |_, v| functions::digamma(v[0])),
+        row("erfc, ndtr", [any(&[5])], |_, v| functions::erfc(v[0] * 2.0) + functions::ndtr(v[0])),
+        row("erfinv", [any(&[5])], |_, v| functions::erfinv(v[0] * 0.45)),
+        row("entr", [positive(&[4])], |_, v| functions::entr(v[0])),
+        row("xlog1py", [any(&[4]), positive(&[4])], |_, v| functions::xlog1py(v[0], v[1])),
+        row("clamp by tensors", [apart(&[4]), apart(&[4])], |_, v| {
+            functions::clamp_by(v[0], v[1] - 0.7, v[1] + 0.6).square()
+        }),
+        row("cov", [any(&[2, 4]), positive(&[4])], |_, v| {
+            functions::cov(v[0], 1.0, None, Some(v[1] * 3.0 + 1.0)).square()
+        }),
+        row("corrcoef", [any(&[3, 4])], |_, v| functions::corrcoef(v[0]).square()),
+        row("scatter_reduce", [apart(&[2, 3]), apart(&[2, 4])], |g, v| {
+            let index = g.iota([2, 4], 1).minimum(2);
+            let src = v[1] + 0.0371;
+            let of = |reduce, with| functions::scatter_reduce(v[0], 1, index, src, reduce, with).square();
+            of("prod", true) + of("amax", true) + of("amin", false) + of("mean", false) + of("sum", false)
+        }),
+        row("index_copy", [any(&[2, 3]), any(&[2, 2])], |g, v| {
+            functions::index_copy(v[0], 1, g.iota([2], 0) * 2, v[1]).square()
+        }),
+        row("tensordot", [any(&[2, 3, 2]), any(&[2, 3])], |_, v| {
+            functions::tensordot_by(v[0], v[1], (&[0, 1], &[0, 1])).square()
+        }),
+        row("trapezoid", [any(&[2, 4]), any(&[4])], |_, v| functions::trapezoid_over(v[0], v[1], 1).square()),
+        row("grouped attention", [any(&[1, 4, 2, 3]), any(&[1, 2, 3, 3]), any(&[1, 2, 3, 2])], |_, v| {
+            functions::scaled_dot_product_attention(v[0], v[1], v[2], None, 0.0, false, None, true)
+        }),
         // Smooth, where a formula of theirs by an absolute value or a maximum is not.
         row("logsigmoid at 0", [ZERO], |_, v| functions::logsigmoid(v[0])),
         row("logaddexp of equals", [ZERO, ZERO], |_, v| functions::logaddexp(v[0], v[1])),

@@ -20,10 +20,15 @@ use kiln_rt::random::{bits, uniform};
 use ndarray::ArrayViewD;
 
 /// Outputs and states by name.
-type Results = HashMap<String, Vec<f32>>;
+pub type Results = HashMap<String, Vec<f32>>;
 
 /// What a graph of an input `x` gives by every emitter, with one thread and two, which give the same bits.
-fn each(extents: &[usize], x: &[f32], build: impl for<'g> Fn(&'g Builder, Value<'g>), check: impl Fn(&str, &Results)) {
+pub fn each(
+    extents: &[usize],
+    x: &[f32],
+    build: impl for<'g> Fn(&'g Builder, Value<'g>),
+    check: impl Fn(&str, &Results),
+) {
     let g = Builder::new("digits");
     g.set_mode(kiln_graph::Mode::Train);
     build(&g, g.input("x", extents));
@@ -58,7 +63,7 @@ fn numbers(tensor: ArrayViewD<'_, f32>) -> Vec<f32> {
 }
 
 /// That numbers are as near to others as a part of a size that each has.
-fn assert_near(what: &str, found: &[f32], expected: impl IntoIterator<Item = (f64, f64)>) {
+pub fn assert_near(what: &str, found: &[f32], expected: impl IntoIterator<Item = (f64, f64)>) {
     let mut places = 0;
     for (place, (&found, (expected, allowed))) in found.iter().zip(expected).enumerate() {
         let off = (f64::from(found) - expected).abs();

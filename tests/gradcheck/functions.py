@@ -304,6 +304,116 @@ CASES |= {
 }
 
 
+gammas = torch.tensor([1e-30, 1e-6, 0.01, 0.25, 0.5, 0.75, 0.99, 1, 1.0001, 1.25, 1.4616321, 1.5, 1.75, 2, 2.01, 2.4, 2.5, 3.3, 4, 5.7, 7.99, 8, 9.5, 30, 1000.5, 1e6, 1e20, 1e30,
+                       -1e-6, -0.01, -0.25, -0.5, -0.9, -1.25, -1.5, -2.3, -2.75, -5.125, -10.5, -100.25, -1000.75]).float().double()
+poles = torch.tensor([0.0, -1, -2, -1e9, inf, -inf, nan]).double()
+errors = torch.tensor([-inf, -30, -5, -2, -1, -0.5, -1e-20, 0.0, 1e-20, 0.25, 0.49, 0.5, 0.51, 1, 2, 3, 4, 5.5, 7, 8.5, 9.1, 12, 1e30, inf]).float().double()
+chances = torch.tensor([-0.9990234375, -0.9, -0.5, -1e-20, 0.0, 1e-10, 0.25, 0.75, 0.9, 0.9966, 0.99663]).float().double()
+halves, places, spread = rand(3, 5), ints([0, 2, 0, 1, 2], [1, 1, 1, 0, 2]), rand(2, 5)
+equal = torch.tensor([[1.0, 2, 1, 3, 3], [3, 1, 1, 3, 3]]).double()
+level = torch.tensor([[3.0, 0, 3, 1, 3], [1, 1, 1, 3, 1], [0, 5, 1, 3, 3]]).double()
+gaps = torch.tensor([[1.0, nan, 2, 5], [nan, nan, nan, nan], [4, -3, nan, 7.5]]).double()
+gqa = rand(2, 4, 3, 5) / 8, rand(2, 2, 6, 5) / 8, rand(2, 2, 6, 3) / 4
+often = ints(1, 3, 0, 2)
+reduced = lambda kind, **settings: lambda x, i, s: x.scatter_reduce(1, i, s, kind, **settings)
+CASES |= {
+    "lgamma": (lambda x: x.lgamma(), gammas), "lgamma at poles": (lambda x: x.lgamma().detach(), poles),
+    "lgamma, gradient at poles": (lambda x: x.lgamma(), poles[:5]),
+    "digamma": (lambda x: x.digamma(), gammas[1:]), "digamma at poles": (lambda x: x.digamma().detach(), poles),
+    "polygamma(1)": (lambda x: x.polygamma(1), gammas[2:32]), "polygamma(3)": (lambda x: x.polygamma(3), gammas[2:31]),
+    "polygamma(2) at poles": (lambda x: x.polygamma(2).detach(), poles[:4]),
+    "mvlgamma(3)": (lambda x: x.mvlgamma(3), torch.tensor([1.25, 2.5, 7, 100]).double()),
+    "erfc": (lambda x: x.erfc(), errors), "ndtr": (lambda x: torch.special.ndtr(x), errors),
+    "erfinv": (lambda x: x.erfinv(), chances), "erfinv of edges": (lambda x: x.erfinv().detach(), torch.tensor([-1.0, 1, -2, 2, nan, inf]).double()),
+    "erfinv, gradient at the ends": (lambda x: x.erfinv(), torch.tensor([-1.0, 1]).double()),
+    "entr": (lambda x: torch.special.entr(x), torch.tensor([0.0, 1e-30, 0.25, 1, 3, inf, -1]).float().double()),
+    "entr of edges": (lambda x: torch.special.entr(x).detach(), torch.tensor([-1e-20, -1, -inf, nan]).float().double()),
+    "xlog1py": (lambda x, y: torch.special.xlog1py(x, y), torch.tensor([0.0, 2, -1.5, 0]).double(), torch.tensor([0.25, -0.5, 3, 1e-10]).double()),
+    "xlog1py of edges": (lambda x, y: torch.special.xlog1py(x, y).detach(), torch.tensor([0.0, 0, 0, 1, 1, 0, 2]).double(), torch.tensor([-1, -2, nan, -1, -2, inf, inf]).double()),
+    "heaviside": (lambda x, y: torch.heaviside(x.detach(), y.detach()), edges, torch.arange(8).double()),
+    "heaviside of i32": (lambda x, y: torch.heaviside(x, y), ints(-3, 0, 5), ints(7, 8, 9)),
+    "ldexp": (lambda x, i: x.ldexp(i), more, ints(-3, 0, 5, 1)),
+    "clamp by tensors": (lambda x, a, b: x.clamp(a, b), torch.tensor([1.0, 2, 3, 0, 5]).double(), torch.tensor([1.0, 1, 4, 2, 6]).double(), torch.tensor([3.0, 2, 3, 1, 7]).double()),
+    "cov": (lambda x: x.cov(), halves), "cov(correction = 0) of one": (lambda x: x.cov(correction=0), more),
+    "cov, weights": (lambda x, i, a: x.cov(fweights=i, aweights=a), rand(2, 4), often, torch.tensor([0.5, 1, 2, 0.25]).double()),
+    "cov, fweights": (lambda x, i: x.cov(fweights=i), rand(2, 4), often),
+    "corrcoef": (lambda x: x.corrcoef(), rand(3, 6)), "corrcoef of one": (lambda x: x.corrcoef().detach(), more),
+    "take_along_dim(1)": (lambda x, i: x.take_along_dim(i, 1), halves, ints([4, -5])), "take_along_dim": (lambda x, i: x.take_along_dim(i), halves, ints([4, 14], [0, 4])),
+    "tensordot": (lambda a, b: torch.tensordot(a, b), rand(2, 3, 4), rand(3, 4, 2)), "tensordot(0)": (lambda a, b: torch.tensordot(a, b, 0), rand(2), rand(3)),
+    "tensordot([0, 2], [2, 1])": (lambda a, b: torch.tensordot(a, b, ([0, 2], [2, 1])), rand(2, 3, 4), rand(5, 4, 2)),
+    "vecdot": (lambda a, b: torch.linalg.vecdot(a, b), rand(2, 3), rand(3)), "vecdot(0)": (lambda a, b: torch.linalg.vecdot(a, b, dim=0), rand(2, 3), rand(2, 3)),
+    "vstack": (lambda a, b: torch.vstack((a, b)), rand(3), rand(2, 3)), "dstack": (lambda a, b: torch.dstack((a, b)), rand(3), rand(1, 3, 2)),
+    "column_stack": (lambda a, b: torch.column_stack((a, b)), rand(3), rand(3, 2)),
+    "nanmedian(1)": (lambda x: torch.nanmedian(x, 1), gaps[::2]), "nanmedian": (lambda x: x.nanmedian().detach(), gaps),
+    "scatter_reduce sum": (reduced("sum"), halves, places, spread), "scatter_reduce sum, without": (reduced("sum", include_self=False), halves, places, spread),
+    "scatter_reduce prod": (reduced("prod"), halves, places, spread), "scatter_reduce prod, without": (reduced("prod", include_self=False), halves, places, spread),
+    "scatter_reduce mean": (reduced("mean"), halves, places, spread), "scatter_reduce mean, without": (reduced("mean", include_self=False), halves, places, spread),
+    "scatter_reduce amax": (reduced("amax"), level, places, equal), "scatter_reduce amax, without": (reduced("amax", include_self=False), level + 0.25, places, equal),
+    "scatter_reduce amin": (reduced("amin"), level, places, equal), "scatter_reduce amin, without": (reduced("amin", include_self=False), level + 0.25, places, equal),
+    "index_copy(1)": (lambda x, i, s: x.index_copy(1, i, s), halves, ints(3, 0), rand(3, 2)), "index_copy(0)": (lambda x, i, s: x.index_copy(0, i, s), halves, ints(2), rand(1, 5)),
+    "trapezoid": (lambda y: torch.trapezoid(y), halves), "trapezoid(dx = 0.5, dim = 0)": (lambda y: torch.trapezoid(y, dx=0.5, dim=0), halves),
+    "trapezoid over": (lambda y, x: torch.trapezoid(y, x), halves, rand(5)), "trapezoid over(0)": (lambda y, x: torch.trapezoid(y, x, dim=0), halves, rand(3)),
+    "cumulative_trapezoid": (lambda y: torch.cumulative_trapezoid(y), halves), "cumulative_trapezoid over": (lambda y, x: torch.cumulative_trapezoid(y, x), halves, rand(3, 5)),
+    "attention, gqa": (lambda q, k, v: attend(q, k, v, enable_gqa=True), *gqa), "attention, gqa, causal": (lambda q, k, v: attend(q, k, v, is_causal=True, enable_gqa=True), *gqa),
+    "attention, gqa, mask": (lambda q, k, v, a: attend(q, k, v, attn_mask=a, enable_gqa=True), *gqa, rand(2, 4, 3, 6)),
+    "attention, gqa, mask of one head": (lambda q, k, v, a: attend(q, k, v, attn_mask=a, enable_gqa=True), *gqa, rand(2, 1, 3, 6)),
+    "quantile of several": (lambda x: x.quantile(torch.tensor([0.25, 0.7, 1.0]).double(), 1), halves), "quantile, keepdim": (lambda x: x.quantile(0.3, keepdim=True), halves),
+    "quantile, lower": (lambda x: x.quantile(0.3, 1, interpolation="lower"), halves), "quantile, higher": (lambda x: x.quantile(0.3, 1, interpolation="higher"), halves),
+    "quantile, nearest": (lambda x: x.quantile(0.4, 0, interpolation="nearest"), halves), "quantile, midpoint": (lambda x: x.quantile(0.4, 1, interpolation="midpoint"), rand(2, 4)),
+    "quantile by a tensor": (lambda x, q: x.quantile(q, 1, True), halves, torch.tensor([0.125, 0.5]).double()),
+    "nanquantile": (lambda x: torch.nanquantile(x, 0.3, 1).detach(), gaps), "nanquantile of several": (lambda x: torch.nanquantile(x, torch.tensor([0.25, 0.5]).double(), 0), gaps[::2, [0, 1, 3]]),
+    "diff, prepend, append": (lambda x, a, b: x.diff(prepend=a, append=b), halves, rand(3, 1), rand(3, 2)), "diff, prepend of a number": (lambda x, a: x.diff(1, 0, prepend=a.expand(1, 5)), halves, torch.tensor(0.5).double()),
+    "embedding_bag, weights": (lambda i, w, s: F.embedding_bag(i, w, mode="sum", per_sample_weights=s, padding_idx=1), ints([0, 2, 1], [3, 3, 0]), rand(4, 2), rand(2, 3)),
+    "cosine_similarity(0)": (lambda a, b: F.cosine_similarity(a, b, dim=0), rand(4, 3), rand(4, 1)),
+    "searchsorted, side, sorter": (lambda x, v, i: torch.searchsorted(x.detach(), v.detach(), side="right", sorter=i), torch.tensor([3.0, 1, 2, 2]).double(), torch.tensor([2.0, 0, 5]).double(), ints(1, 2, 3, 0)),
+    "roll of all": (lambda x: x.roll(2), m), "repeat_interleave of all": (lambda x: x.repeat_interleave(2), m),
+    "max_pool2d of one": (lambda x: F.max_pool2d(x, 2), rand(2, 4, 4)), "avg_pool1d of one": (lambda x: F.avg_pool1d(x, 2), rand(2, 4)),
+    "adaptive_avg_pool2d of one": (lambda x: F.adaptive_avg_pool2d(x, 3), rand(2, 4, 4)),
+    "max_pool2d_with_indices of one": (lambda x: F.max_pool2d_with_indices(x, 2), rand(2, 4, 4)),
+    "gaussian_nll, repeated": (lambda x, t, v: F.gaussian_nll_loss(x, t, v.abs()), rand(4, 3), rand(4, 1), rand(4, 3)),
+}
+CASES |= {
+    "take": (lambda x, i: x.take(i), halves, ints([4, -1], [0, 7])), "index_reduce amax": (lambda x, i, s: x.index_reduce(1, i, s, "amax"), halves, ints(3, 0, 3), rand(3, 3) + 0.03125),
+    "index_reduce mean, without": (lambda x, i, s: x.index_reduce(0, i, s, "mean", include_self=False), halves, ints(2, 2), rand(2, 5)),
+    "scatter(multiply)": (lambda x, i, s: x.scatter(1, i, s.detach(), reduce="multiply").detach(), halves, places, spread), "scatter(add) of a number": (lambda x, i: x.scatter(1, i, 0.5, reduce="add").detach(), halves, places),
+    "select_scatter": (lambda x, s: x.select_scatter(s, 1, -2), halves, rand(3)), "slice_scatter": (lambda x, s: x.slice_scatter(s, 1, 1, 5, 2), halves, rand(3, 2)),
+    "slice_scatter of rows": (lambda x, s: x.slice_scatter(s, start=1), halves, rand(2, 5)), "tensor_split(3, 1)": (lambda x: x.tensor_split(3, 1), halves),
+    "atleast": (lambda x: (torch.atleast_1d(x), torch.atleast_2d(x), torch.atleast_3d(x)), rand(3)), "atleast of a number": (lambda x: (torch.atleast_1d(x), torch.atleast_3d(x)), torch.tensor(0.5).double()),
+    "allclose": (lambda x, y: torch.tensor(int(torch.allclose(x, y, atol=0.25))), torch.tensor([1.0, 2]).double(), torch.tensor([1.0, 2.25]).double()),
+}
+whole_numbers, whole_others = ints([3, -2, 7], [0, 5, -1]), ints([4, 4, -6], [1, 2, 3])
+CASES |= {
+    "prod of i32": (lambda x: x.prod(), ints(3, -2, 7, 5, 1)), "prod(1) of i32": (lambda x: x.prod(1, True), whole_numbers),
+    "scatter of i32": (lambda x, i, s: x.scatter(1, i, s), whole_numbers, ints([2, 0], [1, 1]), ints([8, 9], [7, 7])),
+    "scatter_add of i32": (lambda x, i, s: x.scatter_add(1, i, s), whole_numbers, ints([2, 0, 2], [1, 1, 1]), whole_others),
+    "index_add of i32": (lambda x, i, s: x.index_add(0, i, s), whole_numbers, ints(1, 1, 0), ints([1, 2, 3], [4, 5, 6], [7, 8, 9])),
+    "index_copy of i32": (lambda x, i, s: x.index_copy(1, i, s), whole_numbers, ints(2, 0), ints([1, 2], [4, 5])),
+    "scatter_reduce amax of i32": (reduced("amax", include_self=False), whole_numbers, ints([2, 0, 2], [1, 1, 1]), whole_others),
+    "scatter_reduce mean of i32": (reduced("mean"), whole_numbers, ints([2, 0, 2], [1, 1, 1]), whole_others),
+    "isclose of i32": (lambda x, y: x.isclose(y, rtol=0.5).int(), whole_numbers, whole_others),
+    "logical_and of i32": (lambda x, y: x.logical_and(y).int(), whole_numbers, ints([0, 1, 2], [3, 0, 1])),
+    "logical_or of numbers": (lambda x, y: x.detach().logical_or(y.detach()).int(), torch.tensor([0.0, 0, nan, 1]).double(), torch.tensor([0.0, 2, 0, 0]).double()),
+    "logical_not of i32": (lambda x: x.logical_not().int(), whole_numbers),
+}
+large = ints(16777217, 16777218, -2147483648, 2147483647, 5), ints(16777216, 16777216, 2147483647, 2147483646, 5)
+with_none = torch.tensor([1.0, 3, 5]).double(), torch.tensor([nan, 3, 5, 0]).double()
+CASES |= {
+    "searchsorted of a number": (lambda s, v: torch.searchsorted(s, v), ints(1, 3, 5, 7), torch.tensor(4)),
+    "searchsorted of nan": (lambda s, v: torch.searchsorted(s.detach(), v.detach()), *with_none),
+    "bucketize of nan": (lambda v, s: torch.bucketize(v.detach(), s.detach()), *with_none[::-1]),
+    "bucketize of nan, right": (lambda v, s: torch.bucketize(v.detach(), s.detach(), right=True), *with_none[::-1]),
+    "ldexp by large ones": (lambda x, i, s: (x.detach().ldexp(i) * s.detach()).detach(), torch.tensor([0, 0.25, 1e-30, 1e30, 2e-38, 1]).float().double(), ints(200, 128, 130, -150, 240, -100),
+                            torch.tensor([1, 1e-37, 1e-9, 1e15, 1e-34, 1e30]).float().double()),
+    "digamma(-0)": (lambda x: x.detach().digamma(), torch.tensor([-0.0, 0]).double()),
+    "polygamma(12), 1e28 times": (lambda x: x.detach().polygamma(12) * 1e28, torch.tensor([1000.0, 900]).double()),
+    "polygamma(20), 1e18 times": (lambda x: x.detach().polygamma(20) * 1e18, torch.tensor([60.0, 70]).double()),
+    "clamp by equal ones": (lambda x, a, b: x.clamp(a, b), torch.tensor([2.0, 1, 3, nan]).double(), torch.tensor([2.0, 2, 2, 2]).double(), torch.tensor([2.0, 2, 2, 2]).double()),
+    "scatter_reduce amax of infinity": (reduced("amax"), torch.tensor([[1.0, inf, 2]]).double(), ints([0, 1, 1]), torch.tensor([[inf, inf, 4]]).double()),
+    "scatter_reduce amin of infinity": (reduced("amin"), torch.tensor([[1.0, 3, inf]]).double(), ints([0, 0, 2]), torch.tensor([[-inf, -inf, inf]]).double()),
+    "isclose of large i32": (lambda x, y: x.isclose(y, rtol=0, atol=0).int(), *large), "isclose by one of i32": (lambda x, y: x.isclose(y, rtol=0, atol=1).int(), *large),
+}
+
+
 def line(name, tensor):
     kind = "f32" if tensor.is_floating_point() else "i32"
     number = lambda x: "NaN" if math.isnan(x) else f"{float(torch.tensor(x, dtype=torch.float64).float()):.9g}" if kind == "f32" else str(x)

@@ -13,6 +13,7 @@ use kiln_jit::{Program, Session, States, Target};
 use kiln_rt::Pool;
 use ndarray::{ArrayD, IxDyn};
 
+mod more;
 mod named;
 
 use named::function;

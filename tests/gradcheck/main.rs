@@ -13,6 +13,7 @@ mod losses;
 mod penalty;
 mod rows;
 mod scans;
+mod special;
 
 use std::collections::{BTreeSet, HashMap};
 

@@ -307,7 +307,7 @@ fn of_words<'g>(
         "" => h,
         "cumsum" => h.cumsum(1),
         "softmax" => h.softmax(1),
-        "attention" => functions::scaled_dot_product_attention(h, h, h, None, 0.0, false, None),
+        "attention" => functions::scaled_dot_product_attention(h, h, h, None, 0.0, false, None, false),
         "flip" => h + functions::flip(h, &[1]) * 0.5,
         "places" => h + functions::arange_to(g, length as isize).convert(DType::F32).unsqueeze(1) * 0.125,
         "turned" => reshaped(h.transpose(1, 2), &[length, made.row()]),
@@ -429,7 +429,7 @@ fn named<'g>(called: &Named, x: Value<'g>) -> Value<'g> {
         "roll" => functions::roll(x, &[many], &[dim]),
         "tril" => functions::tril(x, many),
         "scaled_dot_product_attention" => {
-            functions::scaled_dot_product_attention(x, x, x, None, 0.0, *count == 1, None)
+            functions::scaled_dot_product_attention(x, x, x, None, 0.0, *count == 1, None, false)
         }
         "group_norm" => functions::group_norm(x, *count, None, None, 1e-5),
         "rms_norm" => functions::rms_norm(x, &[*features], None, Some(1e-5)),
@@ -448,7 +448,7 @@ fn named<'g>(called: &Named, x: Value<'g>) -> Value<'g> {
         "pixel_shuffle" => functions::pixel_shuffle(x, *count),
         "repeat_interleave" => functions::repeat_interleave(x, *count, dim),
         "normalize" => functions::normalize(x, 2.0, dim, 1e-12),
-        "diff" => functions::diff(x, 1, dim),
+        "diff" => functions::diff(x, 1, dim, None, None),
         _ => unreachable!("{name} is drawn nowhere"),
     }
 }

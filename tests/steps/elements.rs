@@ -83,7 +83,7 @@ model! {
         let cube = k.pow(3);
         let none = k.pow(0);
         let root = k.abs().pow(0.5);
-        let fraction = k.pow(-1);
+        let fraction = k.pow(-1.0);
         let named = k.pow(WHOLE - 6);
         let each = k.pow(k);
         let mixed = x.pow(k.abs());

@@ -127,10 +127,10 @@ fn labels_of_every_loss_are_checked() {
     };
     let mut labels = good.0.clone();
     labels[3] = 3;
-    check(&labels, &good.1, "input `labels`: label 3 at position 3 is out of range: the model has 3 classes, 0 to 2");
+    check(&labels, &good.1, "input `labels`: label 3 at [3] is out of range: the model has 3 classes, 0 to 2");
     let mut lists = good.1.clone();
     lists[[1, 0]] = -2;
-    check(&good.0, &lists, "input `lists`: label -2 at position 3 is out of range: the model has 3 classes, 0 to 2");
+    check(&good.0, &lists, "input `lists`: label -2 at [1, 0] is out of range: the model has 3 classes, 0 to 2");
 }
 
 #[test]

@@ -210,7 +210,7 @@ fn wrong_inputs_are_errors_that_name_them() {
         (gan.update_d(&real, &broken), "the z holds NaN at [3, 1]; expected finite numbers"),
         (
             classifier.update(&batch::<4>(2, 1.0), &[0, 3]).map(|results| results.0),
-            "input `labels`: label 3 at position 1 is out of range: the model has 3 classes, 0 to 2",
+            "input `labels`: label 3 at [1] is out of range: the model has 3 classes, 0 to 2",
         ),
         (
             classifier.update(&batch::<4>(2, 1.0), &[0]).map(|results| results.0),

@@ -470,7 +470,7 @@ fn functions_take_targets_of_their_own() {
     );
     assert_eq!(
         trainer.step(&x, &[0, 1, 2, 4]).unwrap_err().to_string(),
-        "label 4 at position 3 is out of range: the model has 4 classes, 0 to 3"
+        "label 4 at [3] is out of range: the model has 4 classes, 0 to 3"
     );
     let masks = loss_fn(|scores, target| scores.gt(target));
     let error = Trainer::new(Rows::init(5), masks, Sgd::new(0.1)).batch(4).build().map(|_| ()).unwrap_err();

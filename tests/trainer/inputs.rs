@@ -119,3 +119,20 @@ fn mistakes_name_the_input_and_leave_the_model() {
     let empty = "input `image`: there is no sample: the input has the shape [0, 3]";
     check((Array2::zeros((0, 3)), good().1, good().2), empty);
 }
+
+/// Not at its place in the batch by which the samples are computed.
+#[test]
+fn an_index_is_told_at_its_place_among_all_samples() {
+    let mut words = Array1::<i32>::zeros(7);
+    words[5] = 5;
+    let x = (numbers(7, 0.0), words, Array2::from_elem((7, 2), true));
+    let predictor = Predictor::new(Described::init(1)).batch(4).threads(1).build().unwrap();
+    let mut trainer = Trainer::new(Described::init(1), mse(), Sgd::new(0.1)).batch(4).threads(1).build().unwrap();
+    let y = Array2::<f32>::zeros((7, 2));
+    let errors =
+        [trainer.evaluate(&x, &y).unwrap_err(), trainer.predict(&x).unwrap_err(), predictor.predict(&x).unwrap_err()];
+    for error in errors {
+        let expected = "input `word`: index 5 at [5] is out of range: there are 5 rows, 0 to 4";
+        assert_eq!(error.to_string(), expected);
+    }
+}

@@ -174,7 +174,7 @@ fn a_function_of_all_outputs_passes_over_labels() {
     assert_eq!(of_all.evaluate((&x, &shift), (&labels, &places)).unwrap().accuracy, accuracy);
     labels[2] = -1;
     let error = of_all.step((&x, &shift), (&labels, &places)).unwrap_err().to_string();
-    assert!(error.starts_with("the targets of `scores`: label -1 at position 2 is out of range"), "{error}");
+    assert!(error.starts_with("the targets of `scores`: label -1 at [2] is out of range"), "{error}");
 }
 
 /// A variational bound reads three outputs and one target.
@@ -270,7 +270,7 @@ fn mistakes_name_the_output_and_leave_the_model() {
     check(
         arr1(&[0, 1, 4, 2]),
         good().1,
-        "the targets of `scores`: label 4 at position 2 is out of range: the model has 4 classes, 0 to 3",
+        "the targets of `scores`: label 4 at [2] is out of range: the model has 4 classes, 0 to 3",
     );
     let mut nan = good().1;
     nan[[1, 1]] = f32::NAN;

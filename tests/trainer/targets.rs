@@ -31,7 +31,7 @@ fn labels_may_be_of_every_integer_type() {
             assert_eq!(model().evaluate(&x, &y).unwrap(), expected, stringify!($ty));
             let mut far = y.clone();
             far[3] = <$ty>::MAX;
-            let text = format!("label {} at position 3 is out of range: the model has 3 classes, 0 to 2", <$ty>::MAX);
+            let text = format!("label {} at [3] is out of range: the model has 3 classes, 0 to 2", <$ty>::MAX);
             assert_eq!(model().evaluate(&x, &far).unwrap_err().to_string(), text);
         )*};
     }
@@ -75,15 +75,14 @@ fn whole_numbers_out_of_range_are_told_as_what_they_are() {
     };
     let whole = |number: u64, position: usize| {
         format!(
-            "input `x`: the number {number} at position {position} is out of range: whole numbers are i32, -2147483648 to 2147483647"
+            "input `x`: the number {number} at [{position}] is out of range: whole numbers are i32, -2147483648 to 2147483647"
         )
     };
     check([0, 1 << 32, 1], [0; 3], &whole(1 << 32, 1));
     check([u64::MAX, 0, 1], [0; 3], &whole(u64::MAX, 0));
     check([0, 0, 5], [0; 3], "input `x`: index 5 at [2] is out of range: there are 5 rows, 0 to 4");
-    let label = |number: i64| {
-        format!("input `y`: label {number} at position 2 is out of range: the model has 3 classes, 0 to 2")
-    };
+    let label =
+        |number: i64| format!("input `y`: label {number} at [2] is out of range: the model has 3 classes, 0 to 2");
     for number in [3, -1, 1 << 40, i64::MIN, i64::MAX] {
         check([0; 3], [0, 1, number], &label(number));
     }

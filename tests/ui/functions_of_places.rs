@@ -6,7 +6,7 @@ model! {
     }
 
     fn forward(x: [N, 4]) -> [N, 4] {
-        let a = einsum("nij->n", x);
+        let a = einsum("nij->n", 2.0);
         let b = einsum(2, (x, x));
         let c = einsum("nij->n", (x, x), 3);
         let d = x.roll(1);

@@ -335,4 +335,78 @@ model! {
     }
 }
 
+model! {
+    struct NoSuchField {
+        encoder: Encoder,
+    }
+
+    fn forward(x: [N, 8]) -> [N, 8] {
+        x + encoder.fcc1.weight.sum()
+    }
+}
+
+model! {
+    struct NoSuchParameter {
+        encoder: Encoder,
+    }
+
+    fn forward(x: [N, 8]) -> [N, 8] {
+        x + encoder.fc1.wait.sum()
+    }
+}
+
+model! {
+    struct NumberForAny {
+        encoder: Encoder,
+    }
+
+    fn forward(x: [N, 8]) -> [N, 8] {
+        encoder.wrong(0.5)
+    }
+}
+
+model! {
+    pub struct Counting {
+        fc: Linear(8, 8),
+    }
+
+    fn forward(x: [N, 8]) -> [N, 8] {
+        fc(x)
+    }
+
+    pub fn times(x: [N, 8], k: [; i32], on: [; bool]) -> [N, 8] {
+        where(on, fc(x) * k, x)
+    }
+}
+
+model! {
+    struct FractionForWhole {
+        counting: Counting,
+    }
+
+    fn forward(x: [N, 8]) -> [N, 8] {
+        counting.times(x, 0.5, tensor(true))
+    }
+}
+
+model! {
+    struct NumberForMask {
+        counting: Counting,
+    }
+
+    fn forward(x: [N, 8]) -> [N, 8] {
+        counting.times(x, 2, 1)
+    }
+}
+
+model! {
+    struct NumberForRows {
+        counting: Counting,
+    }
+
+    fn forward(x: [N, 8]) -> [N, 8] {
+        counting.times(0.5, 2, tensor(true)) + x
+    }
+}
+
 fn main() {}

@@ -149,4 +149,101 @@ model! {
     }
 }
 
+model! {
+    struct NamedOfCounter {
+        fc: Linear(4, 4),
+    }
+
+    fn forward(x: [N, 4]) -> [N, 4] {
+        for i in 0..4 {
+            let half = i / 2;
+            x = fc(x) * half;
+        }
+        x
+    }
+}
+
+model! {
+    struct NamedOfName {
+        fc: Linear(4, 4),
+    }
+
+    fn forward(x: [N, 4]) -> [N, 4] {
+        for i in 0..4 {
+            let half = i / 2;
+            let more = half + 1;
+            x = fc(x).clamp(0, more);
+        }
+        x
+    }
+}
+
+model! {
+    struct Changing {
+        fc: Linear(4, 4),
+    }
+
+    fn forward(x: [N, 4]) -> [N, 4] {
+        let mut scale = 9;
+        for _ in 0..4 {
+            x = fc(x) * scale;
+            scale = scale / 3;
+        }
+        x
+    }
+}
+
+model! {
+    struct Divided {
+        fc: Linear(4, 4),
+    }
+
+    fn forward(x: [N, 4]) -> [N, 4] {
+        let mut scale = 9;
+        for _ in 0..4 {
+            x = fc(x) * tensor([scale, 1, 1, 1]);
+            scale /= 3;
+        }
+        x
+    }
+}
+
+model! {
+    struct OneOfTwo {
+        fc: Linear(4, 4),
+    }
+
+    fn forward(x: [N, 4]) -> [N, 4] {
+        let (a, b) = (1 / WIDTH, 3);
+        fc(x) * a * b
+    }
+}
+
+model! {
+    struct OfExtent {
+        fc: Linear(4, 4),
+    }
+
+    fn forward(x: [N, T, 4]) -> [N, T, 4] {
+        let part = T / WIDTH;
+        fc(x) * part
+    }
+}
+
+model! {
+    struct BecomesATensor {
+        fc: Linear(4, 4),
+    }
+
+    fn scaled(x: [N, 4], scale: []) -> [N, 4] {
+        x * scale
+    }
+
+    fn forward(x: [N, 4]) -> [N, 4] {
+        let mut scale = 1 / 2;
+        scale = scale * fc(x);
+        scaled(scale, 1 / 2)
+    }
+}
+
 fn main() {}

@@ -196,6 +196,22 @@ pub enum GraphError {
     },
 }
 
+impl GraphError {
+    /// Whether it may be another one, or none, with other extents.
+    pub const fn is_of_extents(&self) -> bool {
+        match self {
+            GraphError::Shape { .. } | GraphError::NoRow { .. } | GraphError::LossType { .. } => true,
+            GraphError::ClassWeights { .. } | GraphError::LossWeights { .. } => true,
+            GraphError::Scan(_) | GraphError::Foreign(_) => true,
+            GraphError::ForeignValue { .. } | GraphError::JointTarget { .. } | GraphError::GradientType { .. } => false,
+            GraphError::DuplicateInput { .. } | GraphError::DuplicateOutput { .. } => false,
+            GraphError::ShardState { .. } | GraphError::StateType { .. } | GraphError::NotAState { .. } => false,
+            GraphError::NoGradient { .. } | GraphError::NoMatrix { .. } | GraphError::NoMomentum { .. } => false,
+            GraphError::EmptyGroup { .. } | GraphError::Structure { .. } | GraphError::Setting(_) => false,
+        }
+    }
+}
+
 fn in_scope(scope: &str, error: &ShapeError) -> String {
     if scope.is_empty() { String::new() } else { format!("{} in layer {scope}: ", error.head()) }
 }

@@ -1,7 +1,7 @@
 //! Functions of single elements that are compositions of others: of angles, hyperbolic ones, logarithms, what is
 //! finite, parts of numbers, quotients. It knows no axes.
 
-use super::refused;
+use super::{refused, ruled};
 use crate::build::{Operand, Value};
 use crate::shape::DType;
 use crate::shape::functions as rules;
@@ -62,9 +62,30 @@ functions_of_one! {
     isfinite |x| x.abs().lt(f64::INFINITY);
 }
 
-/// Whether just one of two masks holds.
+/// Whether both hold, or are other than 0.
+pub fn logical_and<'g>(input: Value<'g>, other: Value<'g>) -> Value<'g> {
+    holds(input) & holds(other)
+}
+
+/// Whether one holds, or both; numbers do that are other than 0.
+pub fn logical_or<'g>(input: Value<'g>, other: Value<'g>) -> Value<'g> {
+    holds(input) | holds(other)
+}
+
+/// Whether it does not hold, or is 0.
+pub fn logical_not(x: Value<'_>) -> Value<'_> {
+    !holds(x)
+}
+
+/// Whether just one of two holds; numbers do that are other than 0.
 pub fn logical_xor<'g>(input: Value<'g>, other: Value<'g>) -> Value<'g> {
+    let (input, other) = (holds(input), holds(other));
     (input | other) & !(input & other)
+}
+
+/// Whether an element holds, or is other than 0.
+pub(super) fn holds(x: Value<'_>) -> Value<'_> {
+    if x.dtype() == DType::Bool { x } else { x.ne(x.graph().scalar_of(x.dtype(), 0.0)) }
 }
 
 /// From `input` (for a weight of 0) to `end` (1): `input + weight * (end - input)`.
@@ -128,16 +149,30 @@ pub fn clamp_max(x: Value<'_>, max: f64) -> Value<'_> {
     x.clamp(f64::NEG_INFINITY, max)
 }
 
-/// `x ^ exponent`. A whole number is multiplied with itself; where the exponent is below 0, it is 0 but for 1 and -1.
+/// At least `min` and at most `max`, which are tensors or numbers, `max` where `min` is larger. An element and a bound that are
+/// equal have half of the gradient each; between two equal bounds the element has it.
+pub fn clamp_by<'g>(x: Value<'g>, min: impl Operand<'g>, max: impl Operand<'g>) -> Value<'g> {
+    let (min, max) = (min.into_value(x.graph(), x.dtype()), max.into_value(x.graph(), x.dtype()));
+    let at_one = x.lt(min).select(min, x.gt(max).select(max, x));
+    min.eq(max).select(at_one, x.maximum(min).minimum(max))
+}
+
+/// 0 below 0, 1 above it (and for NaN 0), `values` at 0. No gradient passes.
+pub fn heaviside<'g>(x: Value<'g>, values: impl Operand<'g>) -> Value<'g> {
+    let values: Value<'g> = values.into_value(x.graph(), x.dtype()).detach();
+    let zero = x.graph().scalar_of(x.dtype(), 0.0);
+    x.eq(zero).select(values, x.gt(zero).convert(x.dtype()))
+}
+
+/// `x ^ exponent`. A whole number is multiplied with itself, and has no powers below 0.
 pub fn pow_by(x: Value<'_>, exponent: f64) -> Value<'_> {
+    if let Err(error) = rules::power("pow", x.ty(), exponent) {
+        return refused(x, error);
+    }
     if x.dtype() != DType::I32 {
         return x.pow(exponent);
     }
     let _function = x.graph().function("pow");
-    if exponent < 0.0 {
-        let of_one = if exponent % 2.0 == 0.0 { x.graph().scalar_of(DType::I32, 1.0) } else { x };
-        return abs(x).eq(1).select(of_one, 0);
-    }
     let (mut rest, mut square, mut power) = (exponent as u64, x, None);
     while rest > 0 {
         if rest % 2 == 1 {
@@ -151,7 +186,7 @@ pub fn pow_by(x: Value<'_>, exponent: f64) -> Value<'_> {
 }
 
 /// [`pow_by`] with a tensor of exponents, of a tensor or a number. A power of whole numbers beyond the range of i32 is
-/// another number.
+/// another number; where the exponent is below 0, it is 0 but for 1 and -1.
 pub fn pow<'g>(x: impl Operand<'g>, exponent: Value<'g>) -> Value<'g> {
     let x = x.into_value(exponent.graph(), exponent.dtype());
     if x.dtype() != DType::I32 || exponent.dtype() != DType::I32 {
@@ -193,6 +228,18 @@ functions_of_two! {
     xlogy |a, b| {
         let none = a.eq(0.0) & (b.le(0.0) | b.eq(f64::INFINITY));
         none.select(0.0, a * none.select(1.0, b).log())
+    };
+    /// `a 2^b`; no intermediate overflows.
+    ldexp |a, b| {
+        // Beyond 2^300 all numbers are infinite, or 0. A power of 100 at most is a number of all digits.
+        let mut rest = b.clamp(-300.0, 300.0);
+        let mut product = a;
+        for _ in 0..3 {
+            let part = rest.clamp(-100.0, 100.0);
+            product = product * product.graph().scalar(2.0).pow(part);
+            rest = rest - part;
+        }
+        product
     };
     /// `log(e^a + e^b)`; no intermediate overflows.
     logaddexp |a, b| {
@@ -303,6 +350,13 @@ pub fn div_rounded<'g>(input: Value<'g>, other: impl Operand<'g>, rounding_mode:
     }
 }
 
+/// Whether all numbers are as near to those of another tensor as [`isclose`] says.
+pub fn allclose<'g>(input: Value<'g>, other: Value<'g>, rtol: f64, atol: f64, equal_nan: bool) -> Value<'g> {
+    ruled(input, rules::allclose("allclose", input.shape(), other.shape(), rtol, atol, equal_nan), |_| {
+        super::all(isclose(input, other, rtol, atol, equal_nan), None, false)
+    })
+}
+
 /// `input + value * tensor1 * tensor2`.
 pub fn addcmul<'g>(input: Value<'g>, tensor1: Value<'g>, tensor2: Value<'g>, value: f64) -> Value<'g> {
     input + tensor1 * tensor2 * value
@@ -317,6 +371,14 @@ pub fn addcdiv<'g>(input: Value<'g>, tensor1: Value<'g>, tensor2: Value<'g>, val
 /// is a number.
 pub fn isclose<'g>(input: Value<'g>, other: impl Operand<'g>, rtol: f64, atol: f64, equal_nan: bool) -> Value<'g> {
     let other = other.into_value(input.graph(), input.dtype());
+    if input.dtype() != DType::F32 {
+        let float = |x: Value<'g>| x.convert(DType::F32);
+        let bound = (float(other) * rtol).abs() + atol;
+        // f32 has no digits for the difference of large ones; that of one above 0 and one below may be beyond i32.
+        let apart = logical_xor(input.lt(0), other.lt(0));
+        let distance = apart.select(float(input) - float(other), float(input - other)).abs();
+        return input.eq(other) | distance.le(bound);
+    }
     let distance = (input - other).abs();
     let near = distance.le((other * rtol).abs() + atol) & isfinite(distance);
     let same = input.eq(other) | near;

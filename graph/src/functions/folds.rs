@@ -1,14 +1,38 @@
 //! Folds along axes that are compositions of others: any and all, counts, moments in pairs, running maxima,
-//! differences, medians, norms that bound. It knows no matrices.
+//! differences, norms that bound. It knows no matrices.
 
 use super::{amax, amin, isnan, mean, norm, order, positions, refused, ruled, rules, std, sum, var};
 use crate::build::Value;
 use crate::shape::DType;
 
+/// The product over axes (all without `dim`), which stay with extent 1 for `keepdim`; of a mask 1 where all hold, i32.
+pub fn prod<'g>(x: Value<'g>, dim: Option<&[isize]>, keepdim: bool) -> Value<'g> {
+    ruled(x, rules::reduce("prod", x.shape(), dim, keepdim), |shape| match x.dtype() {
+        DType::F32 => x.prod(super::axes(dim)).reshape(shape),
+        _ => whole_product(x.convert(DType::I32), dim).reshape(shape),
+    })
+}
+
+/// By halves: the product of whole numbers is no reduction of the graph's.
+fn whole_product<'g>(x: Value<'g>, dim: Option<&[isize]>) -> Value<'g> {
+    let rank = x.shape().rank();
+    let folded = dim.map_or((0..rank).collect(), |dim| positions(x, dim));
+    let kept: Vec<usize> = (0..rank).filter(|axis| !folded.contains(axis)).collect();
+    let extents: Vec<usize> = kept.iter().map(|&axis| x.shape().dim(axis)).collect();
+    let count: usize = folded.iter().map(|&axis| x.shape().dim(axis)).product();
+    let rows = extents.iter().product();
+    let mut rest = x.permute(&[kept, folded].concat()).reshape([rows, count]);
+    while rest.shape().dim(1) > 1 {
+        let even = rest.pad(&[], &[0, rest.shape().dim(1) % 2], 1.0);
+        let half = even.shape().dim(1) / 2;
+        rest = even.slice(1, 0..half, 1) * even.slice(1, half..2 * half, 1);
+    }
+    rest.reshape(extents.as_slice())
+}
+
 /// Whether an element is other than 0, or holds: 1 or 0.
 fn truth(x: Value<'_>) -> Value<'_> {
-    let holds = if x.dtype() == DType::Bool { x } else { x.ne(x.graph().scalar_of(x.dtype(), 0.0)) };
-    holds.convert(DType::I32)
+    super::elementwise::holds(x).convert(DType::I32)
 }
 
 /// Whether any element over axes (all without `dim`), which stay with extent 1 for `keepdim`, is other than 0.
@@ -111,11 +135,28 @@ pub fn logcumsumexp(x: Value<'_>, dim: isize) -> Value<'_> {
     })
 }
 
-/// The differences of neighbours along an axis, `n` times.
-pub fn diff(x: Value<'_>, n: usize, dim: isize) -> Value<'_> {
-    ruled(x, rules::diff("diff", x.shape(), n, dim), |_| {
+/// The differences of neighbours along an axis, `n` times, with what is put before and behind them first.
+pub fn diff<'g>(
+    x: Value<'g>,
+    n: usize,
+    dim: isize,
+    prepend: Option<Value<'g>>,
+    append: Option<Value<'g>>,
+) -> Value<'g> {
+    let shapes = [prepend, append].map(|part| part.map(Value::shape));
+    ruled(x, rules::diff("diff", x.shape(), n, dim, shapes[0], shapes[1]), |_| {
+        if n == 0 {
+            return x;
+        }
         let axis = positions(x, &[dim])[0];
-        (0..n).fold(x, |x, _| {
+        // A number, too, is as wide as the others.
+        let wide = |part: Value<'g>| match part.shape().rank() {
+            0 => part.broadcast_to(x.shape().with(axis, 1)),
+            _ => part,
+        };
+        let parts: Vec<Value<'g>> = [prepend, Some(x), append].into_iter().flatten().map(wide).collect();
+        let all = if parts.len() > 1 { x.graph().concat(&parts, axis) } else { x };
+        (0..n).fold(all, |x, _| {
             let extent = x.shape().dim(axis);
             x.slice(axis, 1..extent, 1) - x.slice(axis, 0..extent - 1, 1)
         })
@@ -130,55 +171,10 @@ pub fn kthvalue(x: Value<'_>, k: usize, dim: isize, keepdim: bool) -> Vec<Value<
     }
 }
 
-/// The middle one of the elements along an axis in order, the lower one of two, and its i32 index; NaN if there is one.
-pub fn median(x: Value<'_>, dim: isize, keepdim: bool) -> Vec<Value<'_>> {
-    if let Err(error) = rules::extreme("median", x.ty(), dim, keepdim) {
-        return vec![refused(x, error)];
-    }
-    let middle = (x.size(dim) - 1) / 2;
-    let place = order::argsort(x, dim, false).slice(dim, middle..middle + 1, 1);
-    if x.dtype() != DType::F32 {
-        return taken(x, place, dim, keepdim);
-    }
-    let none = isnan(x).convert(DType::F32);
-    let first = none.argmax(dim).unsqueeze(dim);
-    let place = none.amax_keep(dim).gt(0.0).select(first, place);
-    taken(x, place, dim, keepdim)
-}
-
-/// The middle one of all elements in order, the lower one of two; NaN if there is one.
-pub fn median_of_all(x: Value<'_>) -> Value<'_> {
-    ruled(x, rules::all_known("median", x.shape()), |_| median(x.reshape([x.shape().elements()]), 0, false)[0])
-}
-
 /// The elements at places along an axis, and the places.
-fn taken<'g>(x: Value<'g>, place: Value<'g>, dim: isize, keepdim: bool) -> Vec<Value<'g>> {
+pub(super) fn taken<'g>(x: Value<'g>, place: Value<'g>, dim: isize, keepdim: bool) -> Vec<Value<'g>> {
     let values = x.gather(dim, place);
     if keepdim { vec![values, place] } else { vec![values.squeeze(dim), place.squeeze(dim)] }
-}
-
-/// The number below which the part `q` of all elements lies; see [`quantile`].
-pub fn quantile_of_all(x: Value<'_>, q: f64) -> Value<'_> {
-    ruled(x, rules::quantile_of_all("quantile", x.shape(), q), |_| {
-        quantile(x.reshape([x.shape().elements()]), q, 0, false)
-    })
-}
-
-/// The number below which the part `q` of the elements along an axis lies, between two of them in proportion; NaN if one of
-/// them is.
-pub fn quantile(x: Value<'_>, q: f64, dim: isize, keepdim: bool) -> Value<'_> {
-    ruled(x, rules::quantile("quantile", x.shape(), q, dim, keepdim), |shape| {
-        // NaN is sorted behind all numbers.
-        let sorted = order::sort(x, dim, false)[0];
-        let last = x.size(dim) - 1;
-        let rank = q * last as f64;
-        let (before, share) = (rank.floor() as usize, rank - rank.floor());
-        let at = |place: usize| sorted.slice(dim, place..place + 1, 1);
-        let low = at(before);
-        let between = if share == 0.0 { low } else { super::lerp(low, at(before + 1), share) };
-        let largest = at(last);
-        largest.ne(largest).select(largest, between).reshape(shape)
-    })
 }
 
 /// Vectors along an axis divided by their p-norm, or by `eps` if that is less.
@@ -244,22 +240,44 @@ pub fn histc(x: Value<'_>, bins: usize, min: f64, max: f64) -> Value<'_> {
 }
 
 /// For each value the i32 index at which it would have to stand in a sorted sequence along the last axis: before those that
-/// are equal, or behind them with `right`. The sequence is a vector, or has the values' other axes.
-pub fn searchsorted<'g>(sorted_sequence: Value<'g>, values: Value<'g>, right: bool) -> Value<'g> {
-    let rule = rules::searchsorted("searchsorted", sorted_sequence.shape(), values.shape(), right);
-    ruled(values, rule, |_| {
-        let _function = values.graph().function("searchsorted");
-        let (sequence, value) = (sorted_sequence.detach().unsqueeze(-2), values.detach().unsqueeze(-1));
-        let before = if right { sequence.le(value) } else { sequence.lt(value) };
-        before.convert(DType::I32).sum(-1)
+/// are equal, or behind them with `right`. The sequence is a vector, or has the values' other axes; `sorter` are the indices
+/// that put it in order where it is not.
+pub fn searchsorted<'g>(
+    sorted_sequence: Value<'g>,
+    values: Value<'g>,
+    right: bool,
+    sorter: Option<Value<'g>>,
+) -> Value<'g> {
+    let op = "searchsorted";
+    let rule = rules::searchsorted(op, sorted_sequence.shape(), values.shape(), right, sorter.map(Value::shape));
+    ruled(values, rule, |shape| {
+        let _function = values.graph().function(op);
+        let sequence = sorted_sequence.detach();
+        let sequence = sorter.map_or(sequence, |sorter| sequence.gather(-1, sorter));
+        let (sequence, value) = (sequence.unsqueeze(-2), values.detach().unsqueeze(-1));
+        // All numbers are before what is none.
+        let before = if right { !sequence.gt(value) } else { !sequence.ge(value) };
+        before.convert(DType::I32).sum(-1).reshape(shape)
     })
+}
+
+/// [`searchsorted`], with `right` as a word: `"left"` or `"right"`.
+pub fn searchsorted_at<'g>(
+    sorted_sequence: Value<'g>,
+    values: Value<'g>,
+    side: &str,
+    sorter: Option<Value<'g>>,
+) -> Value<'g> {
+    let shapes = (sorted_sequence.shape(), values.shape());
+    let rule = rules::searchsorted_at("searchsorted", shapes.0, shapes.1, side, sorter.map(Value::shape));
+    ruled(values, rule, |_| searchsorted(sorted_sequence, values, side == "right", sorter))
 }
 
 /// [`searchsorted`] in a vector of boundaries.
 pub fn bucketize<'g>(x: Value<'g>, boundaries: Value<'g>, right: bool) -> Value<'g> {
     ruled(x, rules::bucketize("bucketize", x.shape(), boundaries.shape(), right), |_| {
         let (boundary, value) = (boundaries.detach(), x.detach().unsqueeze(-1));
-        let before = if right { boundary.le(value) } else { boundary.lt(value) };
+        let before = if right { !boundary.gt(value) } else { !boundary.ge(value) };
         before.convert(DType::I32).sum(-1)
     })
 }

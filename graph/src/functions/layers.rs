@@ -220,13 +220,24 @@ pub fn embedding<'g>(input: Value<'g>, weight: Value<'g>, padding_idx: Option<is
 }
 
 /// The rows of `weight [V, D]` of each bag of indices in `input [N, L]`, made one: `[N, D]`; the mode is `"sum"`, `"mean"` or
-/// `"max"`. See [`embedding_bag`](bag::embedding_bag).
-pub fn embedding_bag<'g>(input: Value<'g>, weight: Value<'g>, mode: &str, padding_idx: Option<isize>) -> Value<'g> {
-    let rule = rules::embedding_bag("embedding_bag", input.shape(), weight.shape(), mode, padding_idx);
+/// `"max"`. See [`embedding_bag`](bag::embedding_bag). `per_sample_weights [N, L]`, which sums alone have, are what the rows
+/// are multiplied with.
+pub fn embedding_bag<'g>(
+    input: Value<'g>,
+    weight: Value<'g>,
+    mode: &str,
+    per_sample_weights: Option<Value<'g>>,
+    padding_idx: Option<isize>,
+) -> Value<'g> {
+    let weights = shape_of(per_sample_weights);
+    let rule = rules::embedding_bag("embedding_bag", input.shape(), weight.shape(), mode, weights, padding_idx);
     ruled(weight, rule, |_| {
         let row = table::padding(padding_idx, weight.shape().dim(0));
         let settings = rules::bag_mode(mode).and_then(|mode| Ok((mode, row?)));
-        with(weight, settings, |(mode, row)| bag::embedding_bag(input, weight, mode, row))
+        with(weight, settings, |(mode, row)| match per_sample_weights {
+            Some(weights) => bag::weighted_embedding_bag(input, weight, weights, row),
+            None => bag::embedding_bag(input, weight, mode, row),
+        })
     })
 }
 

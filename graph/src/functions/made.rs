@@ -44,6 +44,13 @@ pub fn linspace(g: &Builder, start: f64, end: f64, steps: usize) -> Value<'_> {
     }
 }
 
+/// `steps` f32 from `base^start` to `base^end`, each the same multiple of the one before.
+pub fn logspace(g: &Builder, start: f64, end: f64, steps: usize, base: f64) -> Value<'_> {
+    made(g, rules::logspace("logspace", start, end, steps, base), Type::f32, |_| {
+        g.scalar(base).pow(linspace(g, start, end, steps))
+    })
+}
+
 /// f32 uniform in [0, 1) of the shape of `x`, [drawn](Builder::draw) anew by each run.
 pub fn rand_like(x: Value<'_>) -> Value<'_> {
     x.graph().draw(x.shape())

@@ -1,11 +1,10 @@
-//! Functions that choose, move and put elements by their places: triangles, rotations, repetitions, scatters. Places
-//! that follow from the elements' own values are `order.rs`'s.
+//! Functions that move elements by places that are known: triangles, rotations, repetitions. Places that follow from
+//! the elements' own values are `order.rs`'s, those that are given `scatters.rs`'s.
 
-use super::{positions, ruled};
-use crate::build::{Operand, Value};
-use crate::op::Op;
+use super::{positions, ruled, zero};
+use crate::build::Value;
+use crate::shape::Shape;
 use crate::shape::functions as rules;
-use crate::shape::{DType, Shape};
 
 /// Of each matrix in the last two axes what lies on and below a diagonal (0 is the main one, 1 the one above it), with 0
 /// in the place of the rest.
@@ -16,10 +15,6 @@ pub fn tril(x: Value<'_>, diagonal: isize) -> Value<'_> {
 /// Of each matrix in the last two axes what lies on and above a diagonal, with 0 in the place of the rest.
 pub fn triu(x: Value<'_>, diagonal: isize) -> Value<'_> {
     ruled(x, rules::triangle("triu", x.shape(), diagonal), |_| below(x, diagonal - 1).select(zero(x), x))
-}
-
-fn zero(x: Value<'_>) -> Value<'_> {
-    x.graph().scalar_of(x.dtype(), 0.0)
 }
 
 /// Whether an element of a matrix lies on or below a diagonal.
@@ -43,6 +38,20 @@ pub fn roll<'g>(x: Value<'g>, shifts: &[isize], dims: &[isize]) -> Value<'g> {
             }
             x.graph().concat(&[x.slice(axis, from..extent, 1), x.slice(axis, 0..from, 1)], axis)
         })
+    })
+}
+
+/// [`roll`] of all elements in a row, in the shape that they have.
+pub fn roll_all(x: Value<'_>, shifts: isize) -> Value<'_> {
+    ruled(x, rules::roll_all("roll", x.shape(), shifts), |shape| {
+        roll(x.reshape([shape.elements()]), &[shifts], &[0]).reshape(shape)
+    })
+}
+
+/// Each element `repeats` times, one behind the other, all in a row.
+pub fn repeat_interleave_all(x: Value<'_>, repeats: usize) -> Value<'_> {
+    ruled(x, rules::repeat_interleave_all("repeat_interleave", x.shape(), repeats), |_| {
+        repeat_interleave(x.reshape([x.shape().elements()]), repeats, 0)
     })
 }
 
@@ -74,55 +83,4 @@ pub fn repeat<'g>(x: Value<'g>, repeats: &[usize]) -> Value<'g> {
         }
         result
     })
-}
-
-/// `x` with the elements of `src` at the given i32 places along an axis. Where several go to one place the last one
-/// stays (PyTorch does not say which one does), and has the gradient. Indices outside are clamped.
-pub fn scatter<'g>(x: Value<'g>, dim: isize, index: Value<'g>, src: impl Operand<'g>) -> Value<'g> {
-    let src = src.into_value(x.graph(), x.dtype());
-    ruled(x, rules::scatter("scatter", x.shape(), dim, index.shape(), src.shape()), |shape| {
-        let axis = positions(x, &[dim])[0];
-        let index = index.maximum(0).minimum(shape.dim(axis) as i32 - 1);
-        let stays = last_of_its_kind(index, axis);
-        let src = stays.select(src.broadcast_to(index.shape()), 0.0);
-        let put = sums(x, axis, index, src);
-        let is_put = sums(x, axis, index, stays.convert(DType::F32)).gt(0.0);
-        is_put.select(put, x)
-    })
-}
-
-/// `x` plus the elements of `src` at the given i32 places along an axis. Indices outside are clamped.
-pub fn scatter_add<'g>(x: Value<'g>, dim: isize, index: Value<'g>, src: Value<'g>) -> Value<'g> {
-    ruled(x, rules::scatter("scatter_add", x.shape(), dim, index.shape(), src.shape()), |_| {
-        x + sums(x, positions(x, &[dim])[0], index, src)
-    })
-}
-
-/// `x` plus the slices of `source` at the given i32 places along an axis, times `alpha`. Indices outside are clamped.
-pub fn index_add<'g>(x: Value<'g>, dim: isize, index: Value<'g>, source: Value<'g>, alpha: f64) -> Value<'g> {
-    let rule = rules::index_add("index_add", x.shape(), dim, index.shape(), source.shape(), alpha);
-    ruled(x, rule, |shape| {
-        let axis = positions(x, &[dim])[0];
-        let rows = Op::ScatterRows { rows: shape.dim(axis) };
-        let sums = x.graph().apply(rows, &[index, source.transpose(0, axis)]).transpose(0, axis);
-        x + if alpha == 1.0 { sums } else { sums * alpha }
-    })
-}
-
-/// The sums of what goes to each place of `x` along an axis; nothing goes beyond the extents of the indices.
-fn sums<'g>(x: Value<'g>, axis: usize, index: Value<'g>, src: Value<'g>) -> Value<'g> {
-    let shape = x.shape();
-    let sums = x.graph().apply(Op::ScatterAdd { axis, extent: shape.dim(axis) }, &[index, src]);
-    let high: Vec<usize> = (0..shape.rank()).map(|axis| shape.dim(axis) - sums.shape().dim(axis)).collect();
-    sums.pad(&[], &high, 0.0)
-}
-
-/// Whether no later index along an axis is the same.
-fn last_of_its_kind(index: Value<'_>, axis: usize) -> Value<'_> {
-    let extent = index.shape().dim(axis);
-    let pairs = index.shape().insert(axis + 1, extent);
-    let place = |axis| index.graph().iota(pairs, axis);
-    let same = index.unsqueeze(axis + 1).broadcast_to(pairs).eq(index.unsqueeze(axis).broadcast_to(pairs));
-    let later = same & place(axis + 1).gt(place(axis));
-    later.convert(DType::F32).amax(axis + 1).eq(0.0)
 }

@@ -154,8 +154,11 @@ impl<'g> Labelled<'g> {
 /// * `dropout_p`: the probability with which a weight is dropped in training.
 /// * `is_causal`: no place looks at a later one.
 /// * `scale`: `None` is `1 / sqrt(features)`.
+/// * `enable_gqa`: the heads are the third axis from the end, and each of keys and of values is that of as many heads of
+///   queries in a row (grouped-query attention).
 ///
 /// A place that may look at nothing has the result 0, as in PyTorch.
+#[allow(clippy::too_many_arguments)] // Those of PyTorch's function.
 pub fn scaled_dot_product_attention<'g>(
     query: Value<'g>,
     key: Value<'g>,
@@ -164,13 +167,16 @@ pub fn scaled_dot_product_attention<'g>(
     dropout_p: f64,
     is_causal: bool,
     scale: Option<f64>,
+    enable_gqa: bool,
 ) -> Value<'g> {
     let mask_shape = attn_mask.map(|mask| mask.shape());
     let op = "scaled_dot_product_attention";
     let shapes = (query.shape(), key.shape(), value.shape());
-    let rule = rules::attention(op, shapes.0, shapes.1, shapes.2, mask_shape, dropout_p, is_causal, scale);
-    ruled(query, rule, |_| {
+    let rule = rules::attention(op, shapes.0, shapes.1, shapes.2, mask_shape, dropout_p, is_causal, scale, enable_gqa);
+    ruled(query, rule, |shape| {
         let _function = query.graph().function(op);
+        let (query, key, value, attn_mask) =
+            if enable_gqa { by_groups(query, key, value, attn_mask) } else { (query, key, value, attn_mask) };
         let rank = query.shape().rank();
         let scale = scale.unwrap_or(1.0 / (query.shape().dim(rank - 1) as f64).sqrt());
         let mut masks = Masks::default();
@@ -185,8 +191,75 @@ pub fn scaled_dot_product_attention<'g>(
         }
         masks.may_be_empty = attn_mask.is_some();
         let [result, _] = attention(query, key, value, masks, dropout_p, scale);
-        result
+        result.reshape(shape)
     })
+}
+
+/// Queries `[.., groups, heads of a group, places, features]`, keys and values `[.., groups, 1, places, features]` and the
+/// mask beside them: keys and values are not repeated where both have as many heads.
+fn by_groups<'g>(
+    query: Value<'g>,
+    key: Value<'g>,
+    value: Value<'g>,
+    mask: Option<Value<'g>>,
+) -> (Value<'g>, Value<'g>, Value<'g>, Option<Value<'g>>) {
+    let at = query.shape().rank() - 3;
+    let heads = query.shape().dim(at);
+    let groups = key.shape().dim(at);
+    let value = match value.shape().dim(at) {
+        of_value if of_value == groups => value,
+        of_value => super::repeat_interleave(value, heads / of_value, at as isize),
+    };
+    if value.shape().dim(at) != groups {
+        return (query, super::repeat_interleave(key, heads / groups, at as isize), value, mask);
+    }
+    let apart = |x: Value<'g>, axis: usize| match x.shape().dim(axis) {
+        1 => x.unsqueeze(axis as i32),
+        _ => x.reshape(x.shape().with(axis, groups).insert(axis + 1, heads / groups)),
+    };
+    let mask = mask.map(|mask| match mask.shape().rank() {
+        0..=2 => mask,
+        rank => apart(mask, rank - 3),
+    });
+    (apart(query, at), key.unsqueeze(at as i32 + 1), value.unsqueeze(at as i32 + 1), mask)
+}
+
+/// The sums of products over the last `dims` axes of `a`, which are the first of `b`; without any, all products.
+pub fn tensordot<'g>(a: Value<'g>, b: Value<'g>, dims: usize) -> Value<'g> {
+    ruled(a, rules::tensordot("tensordot", a.shape(), b.shape(), dims), |_| {
+        let (rank, last) = (a.shape().rank() as isize, dims as isize);
+        let (of_a, of_b): (Vec<isize>, Vec<isize>) = ((rank - last..rank).collect(), (0..last).collect());
+        tensordot_by(a, b, (&of_a, &of_b))
+    })
+}
+
+/// The sums of products over axes of `a` and as many of `b`, of which one of extent 1 is repeated; the other axes of `a` come
+/// first.
+pub fn tensordot_by<'g>(a: Value<'g>, b: Value<'g>, dims: (&[isize], &[isize])) -> Value<'g> {
+    ruled(a, rules::tensordot_by("tensordot", a.shape(), b.shape(), dims), |shape| {
+        let _function = a.graph().function("tensordot");
+        // One element is that beside each of several, whose sum it is multiplied with.
+        let alone = |x: Value<'g>, dims: &[isize], other: Value<'g>, others: &[isize]| {
+            let pairs = positions(x, dims).into_iter().zip(positions(other, others));
+            pairs.fold(x, |x, (axis, of_other)| if other.shape().dim(of_other) == 1 { x.sum_keep(axis) } else { x })
+        };
+        let (a, b) = (alone(a, dims.0, b, dims.1), alone(b, dims.1, a, dims.0));
+        let parts = |x: Value<'g>, dims: &[isize]| {
+            let summed = positions(x, dims);
+            let others: Vec<usize> = (0..x.shape().rank()).filter(|axis| !summed.contains(axis)).collect();
+            (others, summed)
+        };
+        let ((rows, of_a), (columns, of_b)) = (parts(a, dims.0), parts(b, dims.1));
+        let all = |x: Value<'g>, axes: &[usize]| axes.iter().map(|&axis| x.shape().dim(axis)).product::<usize>();
+        let left = a.permute(&[&rows[..], &of_a].concat()).reshape([all(a, &rows), all(a, &of_a)]);
+        let right = b.permute(&[&of_b[..], &columns].concat()).reshape([all(b, &of_b), all(b, &columns)]);
+        left.matmul(right).reshape(shape)
+    })
+}
+
+/// The sums of the products of two tensors along an axis; the two are broadcast.
+pub fn vecdot<'g>(x: Value<'g>, y: Value<'g>, dim: isize) -> Value<'g> {
+    ruled(x, rules::vecdot("vecdot", x.shape(), y.shape(), dim), |_| (x * y).sum(dim))
 }
 
 /// The product of two matrices: `[m, k]` with `[k, n]` is `[m, n]`.

@@ -147,7 +147,75 @@ pub fn hstack<'g>(tensors: &[Value<'g>]) -> Value<'g> {
     cat(tensors, if tensors[0].shape().rank() > 1 { 1 } else { 0 })
 }
 
-/// `x` with one number in the slices along an axis with the given i32 indices.
+/// With one axis at least.
+pub fn atleast_1d(x: Value<'_>) -> Value<'_> {
+    ruled(x, rules::atleast_1d("atleast_1d", x.shape()), |shape| x.reshape(shape))
+}
+
+/// With two axes at least: a vector is a row.
+pub fn atleast_2d(x: Value<'_>) -> Value<'_> {
+    ruled(x, rules::atleast_2d("atleast_2d", x.shape()), |shape| x.reshape(shape))
+}
+
+/// With three axes at least: a vector is a row of one plane, a matrix has a third axis of extent 1.
+pub fn atleast_3d(x: Value<'_>) -> Value<'_> {
+    ruled(x, rules::atleast_3d("atleast_3d", x.shape()), |shape| x.reshape(shape))
+}
+
+/// `x` with `src` in the place of what [`select`](super::select) gives.
+pub fn select_scatter<'g>(x: Value<'g>, src: Value<'g>, dim: isize, index: isize) -> Value<'g> {
+    ruled(x, rules::select_scatter("select_scatter", x.shape(), src.shape(), dim, index), |shape| {
+        let axis = positions(x, &[dim])[0];
+        let place = if index < 0 { index + shape.dim(axis) as isize } else { index };
+        let thin = x.graph().iota([shape.dim(axis)], 0).eq(place as i32);
+        let here = (axis + 1..shape.rank()).fold(thin, |thin, _| thin.unsqueeze(-1));
+        here.select(src.unsqueeze(axis), x)
+    })
+}
+
+/// `x` with `src` in the place of what [`slice`](super::slice) gives; a place is compared with each other one that is put.
+pub fn slice_scatter<'g>(x: Value<'g>, src: Value<'g>, dim: isize, start: isize, end: isize, step: usize) -> Value<'g> {
+    ruled(x, rules::slice_scatter("slice_scatter", x.shape(), src.shape(), dim, start, end, step), |shape| {
+        let axis = positions(x, &[dim])[0];
+        let places = super::slice(x.graph().iota([shape.dim(axis)], 0), 0, start, end, step);
+        super::index_copy(x, dim, places, src)
+    })
+}
+
+/// Parts of an axis, as many as are asked for, the first ones of one element more where they can not be equal.
+pub fn tensor_split(x: Value<'_>, sections: usize, dim: isize) -> Vec<Value<'_>> {
+    match rules::tensor_split("tensor_split", x.ty(), sections, dim) {
+        Ok(types) => {
+            let axis = positions(x, &[dim])[0];
+            let sizes: Vec<usize> = types.as_slice().iter().map(|ty| ty.shape.dim(axis)).collect();
+            super::split_with_sizes(x, &sizes, dim)
+        }
+        Err(error) => vec![refused(x, error)],
+    }
+}
+
+/// The parts one below the other: along the first axis, vectors as rows.
+pub fn vstack<'g>(tensors: &[Value<'g>]) -> Value<'g> {
+    stacked(tensors, rules::row_of, 0)
+}
+
+/// The parts one behind the other along the third axis; vectors are rows of a matrix, matrices have a third axis of extent 1.
+pub fn dstack<'g>(tensors: &[Value<'g>]) -> Value<'g> {
+    stacked(tensors, rules::plane_of, 2)
+}
+
+/// The parts side by side: along the second axis, vectors as columns.
+pub fn column_stack<'g>(tensors: &[Value<'g>]) -> Value<'g> {
+    stacked(tensors, rules::column_of, 1)
+}
+
+/// [`cat`] of parts that have more axes before.
+fn stacked<'g>(tensors: &[Value<'g>], shape_of: fn(Shape) -> Shape, dim: isize) -> Value<'g> {
+    let parts: Vec<Value<'g>> = tensors.iter().map(|part| part.reshape(shape_of(part.shape()))).collect();
+    cat(&parts, dim)
+}
+
+/// `x` with one number in the slices along an axis with the given i32 indices; those outside are passed over (PyTorch raises).
 pub fn index_fill<'g>(x: Value<'g>, dim: isize, index: Value<'g>, value: f64) -> Value<'g> {
     ruled(x, rules::index_fill("index_fill", x.shape(), dim, index.shape(), value), |shape| {
         let axis = positions(x, &[dim])[0];

@@ -299,7 +299,7 @@ impl Source {
         let numbers: Vec<f32> = result.to_f64().into_iter().map(|x| x as f32).collect();
         let place = place.or_else(|| numbers.iter().position(|x| x.is_nan())).or_else(|| bad(result)).unwrap_or(0);
         let had = self.sample.is_some();
-        self.index = index(self.ty.shape, place);
+        self.index = crate::indices::place(place, self.ty.shape.dims());
         self.sample = self.index.first().copied().filter(|_| had);
         self.found = numbers[place];
         self.count = numbers.iter().filter(|x| !x.is_finite()).count();
@@ -346,22 +346,6 @@ fn range(value: &Tensor<f32>) -> Option<(f32, f32)> {
     };
     let least = numbers.iter().copied().reduce(f32::min)?;
     Some((least, numbers.into_iter().reduce(f32::max)?))
-}
-
-fn index(shape: Shape, place: usize) -> Vec<usize> {
-    let mut rest = place;
-    let mut index: Vec<usize> = shape
-        .dims()
-        .iter()
-        .rev()
-        .map(|&extent| {
-            let along = rest % extent;
-            rest /= extent;
-            along
-        })
-        .collect();
-    index.reverse();
-    index
 }
 
 /// For each node the last one that reads it, or one past all if it is a result.

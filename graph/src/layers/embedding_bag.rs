@@ -62,6 +62,21 @@ pub fn embedding_bag<'g>(indices: Value<'g>, weight: Value<'g>, mode: BagMode, p
     }
 }
 
+/// As [`embedding_bag`] of sums, each row times the weight of its index: `per_sample_weights [N, L]`.
+pub fn weighted_embedding_bag<'g>(
+    indices: Value<'g>,
+    weight: Value<'g>,
+    per_sample_weights: Value<'g>,
+    padding: Option<usize>,
+) -> Value<'g> {
+    indices.graph().check_known_indices(indices, weight.shape().dim(0));
+    let rows = weight.take_rows(indices) * per_sample_weights.unsqueeze(-1);
+    match padding {
+        Some(padding) => indices.ne(padding as i32).unsqueeze(-1).select(rows, 0.0).sum(1),
+        None => rows.sum(1),
+    }
+}
+
 /// The settings of [`EmbeddingBag`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EmbeddingBagSettings {

@@ -83,7 +83,7 @@ fn poisson_nll_losses<'g>(
 /// The negative logarithm of the likelihood of `target` under normal distributions of the means `input` and the variances
 /// `var`.
 ///
-/// * Shapes: `input` and `target` of one shape, `var` of that, or without its last axis, or with 1 as one of its extents.
+/// * Shapes: `input` and `target` of one shape, or a target that is repeated to it; `var` of that, or without its last axis, or with 1 as one of its extents.
 /// * Formula: `(log v + (x - t)^2 / v) / 2` with `v = max(var, eps)`, through which the gradient in `var` passes as if it
 ///   were `var`; `log(2 pi) / 2` more with `full`.
 /// * Errors: [`ShapeError::Expected`](crate::shape::ShapeError::Expected) for another shape,

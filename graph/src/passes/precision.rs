@@ -10,9 +10,11 @@
 //!   parameters, of what is computed of parameters alone and of what is given from outside, contractions alone read a
 //!   rounded copy: the value stays f32.
 //! - **A contraction's result that leads to another contraction is rounded**, too, behind what is computed of each
-//!   element alone (a bias, a rectifier): norms, their statistics among them, read the rounded one. A result that is
-//!   added to another activation is not: the sum of a residual connection is f32, unless a contraction reads it. (In
-//!   the backward pass it is rounded: gradients have the precision of what they are gradients of.)
+//!   element alone (a rectifier, the bias of a layer): norms, their statistics among them, read the rounded one. What
+//!   else is added is added in f32, unless a contraction reads the sum: scores of attention are rounded ahead of
+//!   distances and of learnt ones (ALiBi's slopes, which are larger than scores by orders), and a result is not rounded
+//!   at all where it meets another activation (a residual connection). In the backward pass sums are rounded: gradients
+//!   have the precision of what they are gradients of.
 //! - **What moves rounded values moves them in bf16** (views, concatenations, zeros around them): whoever reads
 //!   them as f32 widens them behind that.
 //! - **All else is f32**: contractions' sums and results that lead to losses only (logits), gradients of parameters,
@@ -248,10 +250,13 @@ impl<'a> Facts<'a> {
         leads
     }
 
-    /// The last value that is computed of a contraction's result element by element, for nobody else: what is stored of
-    /// it. None where it is added to another activation (in the forward pass).
+    /// The last value that is computed of a contraction's result element by element, for nobody else, up to a sum with more
+    /// than a layer's parameters or a number (in the forward pass): what is stored of it. None where the sum is with another
+    /// activation.
     fn last_of_elements(&self, contraction: NodeId) -> Option<NodeId> {
         let mut last = contraction;
+        let factors = &self.graph.node(contraction).inputs;
+        let of_layer = factors.iter().any(|factor| self.origins[factor.index()] == Origin::Parameters);
         while let Some(user) = self.only_user(last) {
             let node = self.graph.node(user);
             let elementwise = node.op.family() == Family::Elementwise && node.ty.dtype == DType::F32;
@@ -259,14 +264,24 @@ impl<'a> Facts<'a> {
                 break;
             }
             let adds = matches!(node.op, Op::Binary(BinaryOp::Add | BinaryOp::Sub));
-            let of_data = |operand: NodeId| self.origins[operand.index()] == Origin::Data;
-            let other = node.inputs.iter().any(|&operand| operand != last && of_data(operand));
-            if adds && other && self.stage(user) == Stage::Forward {
-                return None;
+            if adds && self.stage(user) == Stage::Forward {
+                let others = || node.inputs.iter().copied().filter(|&operand| operand != last);
+                if others().any(|operand| self.origins[operand.index()] == Origin::Data) {
+                    return None;
+                }
+                let is_bias = |operand: NodeId| of_layer && self.origins[operand.index()] == Origin::Parameters;
+                if !others().all(|operand| is_bias(operand) || self.is_number(operand)) {
+                    break;
+                }
             }
             last = user;
         }
         Some(last)
+    }
+
+    /// Whether all elements of a value are one number.
+    fn is_number(&self, id: NodeId) -> bool {
+        matches!(self.graph.node(self.source(id)).op, Op::Constant(_))
     }
 
     /// The one that reads a value, alone or through others that it alone reads (a rectifier's mask).

@@ -75,7 +75,9 @@ impl Schedule for SequentialLR {
 /// Several schedules at once: each is given the rate that those before it make of the optimizer's own, so that factors
 /// multiply.
 ///
-/// PyTorch's lets each go on from the rate of the step before, which is the same for factors, and for a cosine down to 0.
+/// PyTorch's lets each go on from the rate of the step before, which is the same for factors, and for a cosine down to 0 within
+/// its `T_max` steps; behind these PyTorch's cosine comes back up to its own rate whatever the others say, this one to theirs.
+/// So does PyTorch's `LambdaLR` in each step, `CosineAnnealingWarmRestarts` too, which here are factors of what comes before.
 ///
 /// * Errors: those of the schedules; more than one of them with a momentum, or with a plateau.
 /// * Source: PyTorch's `lr_scheduler.ChainedScheduler`.

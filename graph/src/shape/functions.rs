@@ -19,11 +19,12 @@ mod reshape;
 mod sampling;
 mod settings;
 mod several;
+mod statistics;
 
 pub use einsum::{Equation, Labels, MAX_OPERANDS, einsum, equation};
 pub use folds::{
     all_known, along_known, aminmax, bucketize, count, diff, dist, gumbel_softmax, histc, isin, kthvalue, moments,
-    normalize, quantile, quantile_of_all, reduce_axes, renorm, running_extreme, searchsorted,
+    normalize, reduce_axes, renorm, running_extreme, searchsorted, searchsorted_at,
 };
 pub use images::{interpolate, pad};
 pub use layers::{
@@ -33,8 +34,9 @@ pub use layers::{
     lp_pool2d, lp_pool3d, rms_norm,
 };
 pub use places::{
-    arange, arange_to, argsort, batch_end, eye, eye_of, filled, full, index_add, linspace, nan_to_num, one_hot, repeat,
-    repeat_interleave, roll, scatter, sort, topk, triangle, tril_indices, triu_indices,
+    arange, arange_to, argsort, batch_end, eye, eye_of, filled, full, index_add, index_copy, index_reduce, linspace,
+    logspace, nan_to_num, one_hot, repeat, repeat_interleave, repeat_interleave_all, roll, roll_all, scatter,
+    scatter_reduce, scatter_with, sort, take, take_along_dim, topk, triangle, tril_indices, triu_indices,
 };
 pub use pooling::{
     adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d, adaptive_max_pool1d,
@@ -45,23 +47,28 @@ pub use pooling::{
 };
 pub use products::{
     addbmm, addmm, addmv, addr, attention, baddbmm, bilinear, bmm, cdist, cross, dot, inner, kron, linear, mm, mv,
-    outer, pdist,
+    outer, pdist, tensordot, tensordot_by, vecdot,
 };
 pub use rearrange::{
     channel_shuffle, cosine_similarity, fold, pair, pairwise_distance, pixel_shuffle, pixel_unshuffle, sliding_window,
     unflatten, unfold,
 };
 pub use reorder::{
-    diag, diag_embed, diagonal, expand_as, fliplr, flipud, hstack, index_fill, meshgrid, movedim, ravel, rot90, t,
-    tile, trace, unbind, view_as,
+    atleast_1d, atleast_2d, atleast_3d, column_of, column_stack, diag, diag_embed, diagonal, dstack, expand_as, fliplr,
+    flipud, hstack, index_fill, meshgrid, movedim, plane_of, ravel, rot90, row_of, select_scatter, slice_scatter, t,
+    tensor_split, tile, trace, unbind, view_as, vstack,
 };
-pub use reshape::reshape;
+pub use reshape::{expand, reshape};
 pub use sampling::{affine_grid, grid_sample};
 pub use settings::{
-    celu, dropout, gelu, glu, hardshrink, hardtanh, prelu, rounded_quotient, rrelu, softplus, softshrink, threshold,
-    with_bounds, with_factor, with_number,
+    allclose, celu, dropout, gelu, glu, hardshrink, hardtanh, mvlgamma, polygamma, power, prelu, rounded_quotient,
+    rrelu, softplus, softshrink, threshold, with_bounds, with_factor, with_number,
 };
 pub use several::{MAX_RESULTS, Types, chunk, extreme, first, split, split_with_sizes};
+pub use statistics::{
+    corrcoef, cov, cumulative_trapezoid, cumulative_trapezoid_over, quantile, quantile_by, quantiles, trapezoid,
+    trapezoid_over,
+};
 
 use super::{DType, MAX_EXTENT, MAX_RANK, Shape, ShapeError, Type, extent, rules};
 
@@ -205,33 +212,6 @@ pub const fn broadcast_three(op: &'static str, a: Shape, b: Shape, c: Shape) -> 
 pub const fn masked_fill(op: &'static str, x: Shape, mask: Shape, value: f64) -> Result<Shape, ShapeError> {
     let _ = value;
     rules::broadcast(op, x, mask)
-}
-
-/// Repeated to another shape, in which [`Shape::INFERRED`] stands for the extent that is there.
-pub const fn expand(op: &'static str, x: Shape, to: &[usize]) -> Result<Shape, ShapeError> {
-    if to.len() > MAX_RANK {
-        return Err(ShapeError::TooManyAxes { op, found: to.len() });
-    }
-    let mut shape = Shape::new(to);
-    let error = Err(ShapeError::Mismatch { op, left: x, right: shape });
-    if shape.rank() < x.rank() {
-        return error;
-    }
-    let mut back = 1;
-    while back <= shape.rank() {
-        let axis = shape.rank() - back;
-        let from = if back <= x.rank() { x.dim(x.rank() - back) } else { 1 };
-        if shape.dim(axis) == Shape::INFERRED {
-            if back > x.rank() {
-                return error;
-            }
-            shape = shape.with(axis, from);
-        } else if from != 1 && from != shape.dim(axis) {
-            return error;
-        }
-        back += 1;
-    }
-    Ok(shape)
 }
 
 /// The axes from `start` to `end`, both included, become one; see [`rules::flatten`].
@@ -507,11 +487,6 @@ pub const fn reduce_one(op: &'static str, x: Shape, dim: Option<isize>, keepdim:
         Some(dim) => reduce(op, x, Some(&[dim]), keepdim),
         None => reduce(op, x, None, keepdim),
     }
-}
-
-/// As [`reduce`], of one axis.
-pub const fn reduce_one_axis(op: &'static str, x: Shape, dim: isize, keepdim: bool) -> Result<Shape, ShapeError> {
-    reduce(op, x, Some(&[dim]), keepdim)
 }
 
 /// The shape stays; the axis is one of its.

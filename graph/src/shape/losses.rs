@@ -78,6 +78,11 @@ pub const fn gaussian_nll(
 ) -> Result<Shape, ShapeError> {
     let _ = full;
     ok!(not_negative("eps", eps));
+    // A target is repeated to the means, as a loss of more than these is hardly meant.
+    let target = match super::rules::broadcast("gaussian_nll", input, target) {
+        Ok(both) if both.same(&input) => both,
+        _ => target,
+    };
     let result = ok!(loss(input, target, reduced));
     let mut differing = 0;
     let mut axis = 0;
@@ -257,6 +262,8 @@ mod tests {
             (gaussian_nll(shape(&[N, 3]), shape(&[N, 3]), shape(&[N, 1]), false, 1e-6, true), Some(scalar)),
             (gaussian_nll(shape(&[N, 3]), shape(&[N, 3]), shape(&[1, 1]), false, 1e-6, true), None),
             (gaussian_nll(shape(&[N, 3]), shape(&[N, 3]), shape(&[3]), false, 1e-6, true), None),
+            (gaussian_nll(shape(&[N, 3]), shape(&[N, 1]), shape(&[N]), false, 1e-6, false), Some(shape(&[N, 3]))),
+            (gaussian_nll(shape(&[N, 1]), shape(&[N]), shape(&[N]), false, 1e-6, false), None),
             (gaussian_nll(shape(&[N, 3]), shape(&[N, 3]), shape(&[N]), false, -1.0, true), None),
             (cosine_embedding(shape(&[N, 3]), shape(&[N, 3]), shape(&[N]), 0.0, false), Some(shape(&[N]))),
             (cosine_embedding(shape(&[N, 3]), shape(&[N, 3]), shape(&[N, 3]), 0.0, false), None),

@@ -23,15 +23,40 @@ pub const fn check_number(dtype: DType, number: f64) -> Type {
     panic!("{}", Message::new().text("expected ").text(expected).text(", and this is another number").as_str())
 }
 
+/// Of a number that a body has a name for: the first quotient in it of whole numbers that leaves something, which Rust
+/// rounds; and what to write instead.
+#[derive(Clone, Copy)]
+pub struct Rounded(Option<[&'static str; 2]>);
+
+impl Rounded {
+    /// There is none.
+    pub const NOTHING: Rounded = Rounded(None);
+
+    /// This one, or else the other.
+    #[must_use]
+    pub const fn or(self, other: Rounded) -> Rounded {
+        if self.0.is_some() { self } else { other }
+    }
+}
+
+/// What is to be said of a quotient of whole numbers.
+pub const fn quotient(text: &'static str, instead: &'static str, [left, right]: [i128; 2], is_float: bool) -> Rounded {
+    Rounded(if !is_float && right != 0 && left % right != 0 { Some([text, instead]) } else { None })
+}
+
+/// What is to be said of a quotient of extents, which may be free: whether it leaves nothing whatever they will be.
+pub const fn quotient_of_extents(text: &'static str, instead: &'static str, [left, right]: [usize; 2]) -> Rounded {
+    let is_multiple = !extent::is_free(right) && matches!(extent::is_multiple(left, right), Some(true));
+    Rounded(if right != 0 && left != right && !is_multiple { Some([text, instead]) } else { None })
+}
+
 /// That a quotient of whole numbers, beside tensors, leaves nothing.
 ///
 /// # Panics
 /// If it does, as Rust rounds it; in a constant that is a compile error.
 #[track_caller]
-pub const fn check_quotient(text: &str, instead: &str, [left, right]: [i128; 2], is_float: bool) {
-    if !is_float && right != 0 && left % right != 0 {
-        rounded(text, instead)
-    }
+pub const fn check_quotient(text: &'static str, instead: &'static str, sides: [i128; 2], is_float: bool) {
+    check(quotient(text, instead, sides, is_float));
 }
 
 /// [`check_quotient`] of extents, which may be free: it leaves nothing whatever they will be.
@@ -39,17 +64,29 @@ pub const fn check_quotient(text: &str, instead: &str, [left, right]: [i128; 2],
 /// # Panics
 /// If it may leave something.
 #[track_caller]
-pub const fn check_quotient_of_extents(text: &str, instead: &str, [left, right]: [usize; 2]) {
-    let is_multiple = !extent::is_free(right) && matches!(extent::is_multiple(left, right), Some(true));
-    if right != 0 && left != right && !is_multiple {
-        rounded(text, instead)
-    }
+pub const fn check_quotient_of_extents(text: &'static str, instead: &'static str, sides: [usize; 2]) {
+    check(quotient_of_extents(text, instead, sides));
 }
 
 #[track_caller]
-const fn rounded(text: &str, instead: &str) -> ! {
-    let message = Message::new().text("`").text(text).text("` of whole numbers is rounded down in Rust: write `");
-    panic!("{}", message.text(instead).text("`").as_str())
+const fn check(found: Rounded) {
+    if let Some([text, instead]) = found.0 {
+        let message = Message::new().text("`").text(text).text("` of whole numbers is rounded down in Rust: write `");
+        panic!("{}", message.text(instead).text("`").as_str())
+    }
+}
+
+/// [`check_quotient`] of those in the number that a name stands for.
+///
+/// # Panics
+/// If one of them leaves something.
+#[track_caller]
+pub const fn check_quotient_of_name(name: &str, found: Rounded) {
+    if let Some([text, instead]) = found.0 {
+        let message = Message::new().text("`").text(name).text("` is computed by `").text(text);
+        let message = message.text("` of whole numbers, which is rounded down in Rust: write `");
+        panic!("{}", message.text(instead).text("` there").as_str())
+    }
 }
 
 /// How many numbers `(start..end).step_by(step)` has.

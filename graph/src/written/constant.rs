@@ -10,19 +10,32 @@ const MAX_NUMBERS: usize = 256;
 
 /// A constant that stands for a tensor.
 #[diagnostic::on_unimplemented(message = "`tensor` takes numbers, flags, and arrays of these, and this is a `{Self}`")]
-pub trait Constant {
+pub trait Constant: Numbers {
     /// Whole numbers are i32, those with fractions f32.
     const TYPE: Type;
+}
 
+/// The numbers of such a constant.
+pub trait Numbers {
     /// Its elements, behind one another.
     fn push_to(&self, elements: &mut Vec<f64>);
+}
+
+/// A constant that is taken as a tensor: its type and its elements. Both walks over a body take it in the same words, so that
+/// rustc says once what is none.
+#[derive(Clone, Copy)]
+pub struct Taken<'c> {
+    ty: Type,
+    elements: &'c dyn Numbers,
 }
 
 macro_rules! constants {
     ($dtype:ident, $value:ident => $number:expr; $($ty:ty)*) => {$(
         impl Constant for $ty {
             const TYPE: Type = Type::new(DType::$dtype, Shape::SCALAR);
+        }
 
+        impl Numbers for $ty {
             fn push_to(&self, elements: &mut Vec<f64>) {
                 let $value = *self;
                 elements.push($number);
@@ -38,7 +51,9 @@ constants! { Bool, value => f64::from(u8::from(value)); bool }
 
 impl<T: Constant, const K: usize> Constant for [T; K] {
     const TYPE: Type = Type::new(T::TYPE.dtype, rows(K, T::TYPE.shape));
+}
 
+impl<T: Numbers, const K: usize> Numbers for [T; K] {
     fn push_to(&self, elements: &mut Vec<f64>) {
         self.iter().for_each(|element| element.push_to(elements));
     }
@@ -51,29 +66,34 @@ const fn rows(count: usize, row: Shape) -> Shape {
     row.insert(0, count)
 }
 
+/// A constant, as what follows takes it.
+pub const fn taken<T: Constant>(constant: &T) -> Taken<'_> {
+    Taken { ty: T::TYPE, elements: constant }
+}
+
 /// The type of a constant as a tensor.
 ///
 /// # Panics
 /// If these are too many numbers; in a constant that is a compile error.
 #[track_caller]
-pub const fn type_of<T: Constant>(_: &T) -> Type {
-    let count = T::TYPE.shape.elements();
+pub const fn type_of(Taken { ty, .. }: Taken<'_>) -> Type {
+    let count = ty.shape.elements();
     if count > MAX_NUMBERS {
         let message =
             Message::new().text("`tensor` holds at most ").number(MAX_NUMBERS).text(" numbers, and these are ");
         let message = message.number(count).text(": take them as an input, as in `t: ");
-        panic!("{}", message.shape(&T::TYPE.shape).text("`").as_str())
+        panic!("{}", message.shape(&ty.shape).text("`").as_str())
     }
-    T::TYPE
+    ty
 }
 
 /// A constant as a tensor, where the caller stands.
 #[track_caller]
-pub fn constant<'g, T: Constant>(g: &'g Builder, value: &T) -> Value<'g> {
-    let Type { dtype, shape } = T::TYPE;
+pub fn constant<'g>(g: &'g Builder, taken: Taken<'_>) -> Value<'g> {
+    let Type { dtype, shape } = taken.ty;
     on(g);
     let mut elements = Vec::new();
-    value.push_to(&mut elements);
+    taken.elements.push_to(&mut elements);
     let elements: Vec<Value<'g>> = elements.into_iter().map(|element| g.scalar_of(dtype, element)).collect();
     if let ([one], 0) = (elements.as_slice(), shape.rank()) {
         return *one;

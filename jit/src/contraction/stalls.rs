@@ -6,14 +6,14 @@ use std::cell::{LazyCell, RefCell};
 use rustc_hash::FxHashMap;
 
 use super::problem::{Axis, Contraction};
-use super::tiling::{Ahead, Tiling};
-use crate::cost::cache::{Fetched, Run, again, asked, crowded, holds, lines, looked_at};
+use super::tiling::{Ahead, Level, Tiling};
+use crate::cost::cache::{Fetched, Run, again, asked, beyond_ways, crowded, holds, lines, looked_at};
 use crate::cost::params::caches::{STAYING, TOGETHER, WHOLE};
 use crate::cost::params::stalls::{
-    DEEP_LANES, FAR_AGAIN, FAR_LINE, FAR_RUN, HIDDEN, HINDERING, HINDERING_AHEAD, HINDERING_FAR, ITERATIONS, LINE,
-    PAGE, PLACES, STRADDLING,
+    CROWDED, DEEP_LANES, FAR_AGAIN, FAR_LINE, FAR_RUN, HIDDEN, HINDERING, HINDERING_AHEAD, HINDERING_FAR, ITERATIONS,
+    LINE, PAGE, PLACES, STILL_THERE, STRADDLING,
 };
-use crate::target::Target;
+use crate::target::{Target, ways};
 
 /// Estimates for the tilings of contractions, most of which read an operand in the same order as others.
 pub struct Stalls<'a> {
@@ -67,11 +67,12 @@ impl<'a> Stalls<'a> {
             (true, None) => panel(tiling, self.target),
             (true, Some(axis)) => panel_of_channels(tiling, axis, self.target),
         };
-        iterations * (right.beside(left).within(step, hindering) + self.straddling(tiling, step))
+        iterations
+            * (right.beside(left).within(step, hindering) + self.straddling(tiling, step) + self.crowding(tiling))
     }
 
     /// What each tile asks for. Of the right operand nothing where all strips stay in the second-level cache beside the
-    /// rows that they meet; its results where all of them do not stay there.
+    /// rows that they meet, and are there already; its results where they are not there.
     pub fn ahead(&self, tiling: &Tiling) -> Ahead {
         let axes = &tiling.contraction.axes;
         if self.target.lanes < DEEP_LANES || tiling.by_rows || tiling.fold.is_some() || tiling.converted.is_any() {
@@ -80,7 +81,9 @@ impl<'a> Stalls<'a> {
         let block = block(tiling);
         let of_all = |kept: fn(&Axis) -> bool| axes.iter().filter(|axis| kept(axis)).map(|axis| axis.extent).product();
         let (all, results): (usize, usize) = (of_all(|axis| axis.right != 0), of_all(|axis| !axis.reduce));
-        let stays = holds(self.target.l2_bytes, TOGETHER, all + tiling.contraction.left_elements(&block));
+        // Packed B has most often just been made; what lies otherwise was read or written last by another kernel.
+        let share = if tiling.panels[1].is_some() { TOGETHER } else { STILL_THERE };
+        let stays = holds(self.target.l2_bytes, share, all + tiling.contraction.left_elements(&block));
         let lines_of_place = tiling.reads_lines().map(|_| tiling.tile()[1] / LINE as usize);
         let lines = if stays || tiling.panels[1].is_none() && lines_of_place.is_none() {
             0
@@ -90,7 +93,7 @@ impl<'a> Stalls<'a> {
             // As it lies all lines at some places.
             lines.next_multiple_of(lines_of_place.unwrap_or(1))
         };
-        Ahead { lines, results: !holds(self.target.l2_bytes, TOGETHER, results) }
+        Ahead { lines, results: !holds(self.target.l2_bytes, STILL_THERE, results) }
     }
 
     /// What loads of the right operand that straddle two lines take beyond a step's cycles. Vectors as long as a line
@@ -113,6 +116,29 @@ impl<'a> Stalls<'a> {
         (loads / self.target.loads as f64 - step).max(0.0)
     }
 
+    /// What loads of the rows of a tile take beyond a step's cycles where so many of their lines fall on one set of the
+    /// first-level cache that each step finds some of them in the second-level one: 30 rows of 2 KiB on two sets.
+    fn crowding(&self, tiling: &Tiling) -> f64 {
+        let (contraction, target) = (&tiling.contraction, self.target);
+        let [rows, width] = tiling.tile();
+        if target.lanes < DEEP_LANES
+            || rows <= ways(target.l1_bytes)
+            || tiling.fold.is_some()
+            || tiling.panels[0].is_some()
+            || tiling.converted.is_any()
+        {
+            // Copied rows lie apart as they should.
+            return 0.0;
+        }
+        let of_row = |l: &Level| (l.size.min(contraction.axes[l.axis].extent) as i64, contraction.axes[l.axis].left);
+        let of_rows = tiling.inside().iter().map(of_row).collect();
+        let lost = CROWDED * beyond_ways(&lines(of_rows, 1), target.l1_bytes) as f64;
+        let vectors = width.div_ceil(target.lanes);
+        let loads = (rows + vectors) as f64 / target.loads as f64;
+        let products = (rows * vectors) as f64 / target.multiply_adds as f64;
+        (loads + lost - products.max(loads)).max(0.0)
+    }
+
     fn once(&self, reading: Reading, cycles: impl FnOnce() -> Fetched) -> Fetched {
         *self.known.borrow_mut().entry(reading).or_insert_with(cycles)
     }
@@ -130,7 +156,8 @@ impl<'a> Stalls<'a> {
             // A strip of neighbours is one run of `width` elements at each iteration, any other is `width` runs of one.
             let (count, run) = if stride == 1 { (1, width) } else { (width, 1) };
             axes.push((count, stride));
-            again(&lines(axes, run), crowded, None, self.target).over(iterations)
+            again(&lines(axes, run), |lines, cache| crowded(lines, cache, self.target), None, self.target)
+                .over(iterations)
         })
     }
 
@@ -159,8 +186,9 @@ impl<'a> Stalls<'a> {
             let row = LazyCell::new(|| lines(looked_at(&reduce, PLACES).1, 1));
             // If a cache does not hold the rows of a block, all of their lines are fetched again for the next strip.
             // Else only lines that crowd a few sets are.
-            let beyond =
-                |_: &[Run], cache: usize| if holds(cache, TOGETHER, elements) { crowded(&row, cache) } else { 1.0 };
+            let beyond = |_: &[Run], cache: usize| {
+                if holds(cache, TOGETHER, elements) { crowded(&row, cache, self.target) } else { 1.0 }
+            };
             let (iterations, mut axes) = looked_at(&reduce, ITERATIONS);
             axes.extend(looked_at(&rows, ITERATIONS).1);
             again(&lines(axes, 1), beyond, Some(elements / PAGE as usize), self.target).over(iterations)

@@ -415,9 +415,14 @@ impl Strategy {
             // are also tried accumulated, piece by piece, and deep ones only so. K-blocking is left out there, its sums
             // would be kept twice.
             ([contraction], None) => {
-                for count in split_k::counts(contraction, output, search.splits, stalls.target) {
+                let counts = split_k::counts(contraction, output, search.splits, stalls.target);
+                let is_split = counts.iter().any(Option::is_some);
+                for count in counts {
                     let Some(count) = count else {
-                        methods.push((vec![TiledPart::fastest(contraction, reading, search, stalls)], None));
+                        let of_others = if is_split { split_k::of_others(contraction, stalls.target) } else { 0.0 };
+                        let mut parts = TiledPart::fastest(contraction, reading, search.less(of_others), stalls);
+                        parts.iter_mut().for_each(|part| part.cycles += of_others);
+                        methods.push((vec![parts], None));
                         continue;
                     };
                     let restarts = split_k::restarts(contraction, count, stalls.target);

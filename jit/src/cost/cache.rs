@@ -5,6 +5,8 @@
 //! Much of the time to compile a product is spent here. Its loops count in slices: in a debug build of a user's crate,
 //! each step of an iterator is several calls.
 
+use kiln_graph::shape::real;
+
 use super::params::stalls::{
     ALTERNATING, ASKED, ASKING_TILES, DEEP_LANES, DEEP_SCATTERED, DEEP_WALK, FAR_RUN, FAR_SCATTERED, HIDDEN, LINE,
     PAGE, PAGES, PASSING_WAYS, RUN, SCATTERED, WALK,
@@ -200,10 +202,13 @@ pub fn again(
 }
 
 /// The share of some lines that do not stay in a cache, since too many of them fall on one set.
-pub fn crowded(lines: &[Run], bytes: usize) -> f64 {
+pub fn crowded(lines: &[Run], bytes: usize, target: &Target) -> f64 {
     let ways = target::ways(bytes);
     let (count, all) = (bytes / target::LINE_BYTES / ways, count(lines));
     let most = ways as u32 - PASSING_WAYS;
+    if target.lanes >= DEEP_LANES && count as i64 > PAGE / LINE && !is_dense(lines) {
+        return crowded_by_pages(lines, count, all, most);
+    }
     // A run fills the sets in turn: `all % count` of them get one line more than the others.
     if is_dense(lines) {
         let (each, more) = ((all as usize / count) as u32, all as usize % count);
@@ -242,7 +247,98 @@ pub fn crowded(lines: &[Run], bytes: usize) -> f64 {
     f64::from(over) / all as f64
 }
 
+/// The same of a cache whose ways are longer than a page: where in a way a page lies is the system's, as good as at
+/// random. So many lines in all, of which a set holds `most`. (64 rows by 784 x 512 take 1.35 to 1.5 times as long as
+/// by 784 x 528, which crowds no set; by formula 0.35 of the lines are lost. In huge pages 1.15 to 1.5. Emerald Rapids,
+/// 2026-12-01.)
+fn crowded_by_pages(lines: &[Run], sets: usize, all: i64, most: u32) -> f64 {
+    // Lines at one place of their pages, of which each set that begins there gets some:
+    //
+    //     784 rows of 2 KiB, 128 bytes of each, in 32 x 64 sets: 392 at each of 4 places, 12 a set on average
+    const PLACES_OF_PAGE: usize = (PAGE / LINE) as usize;
+    let mut places = [0u32; PLACES_OF_PAGE];
+    let mut number = 0;
+    while number < lines.len() {
+        let (mut line, last) = lines[number];
+        while line <= last {
+            places[line as usize % PLACES_OF_PAGE] += 1;
+            line += 1;
+        }
+        number += 1;
+    }
+    // Of n lines on sets of `expected` on average, those on a set with `most` others or more are lost: with
+    // Poisson's distribution the part 1 - exp(-expected) * sum over i < most of expected^i / i!.
+    let (mut over, mut place) = (0.0, 0);
+    while place < PLACES_OF_PAGE {
+        let expected = f64::from(places[place]) * PLACES_OF_PAGE as f64 / sets as f64;
+        let (mut term, mut fewer, mut others) = (1.0, 0.0, 0);
+        while others < most {
+            fewer += term;
+            others += 1;
+            term *= expected / f64::from(others);
+        }
+        // Not the system's function, whose last bit may be another on another system, and so a plan.
+        over += f64::from(places[place]) * (1.0 - real::exp(-expected) * fewer).max(0.0);
+        place += 1;
+    }
+    over / all as f64
+}
+
+/// Lines that have no place on their set of a cache beside the others.
+pub fn beyond_ways(lines: &[Run], bytes: usize) -> usize {
+    let ways = target::ways(bytes);
+    let sets = bytes / target::LINE_BYTES / ways;
+    let mut on_sets = vec![0usize; sets];
+    let (mut beyond, mut number) = (0, 0);
+    while number < lines.len() {
+        let (mut line, last) = lines[number];
+        while line <= last {
+            let set = line.rem_euclid(sets as i64) as usize;
+            on_sets[set] += 1;
+            beyond += usize::from(on_sets[set] > ways);
+            line += 1;
+        }
+        number += 1;
+    }
+    beyond
+}
+
 /// Whether different lines in order are one run.
 pub fn is_dense(lines: &[Run]) -> bool {
     lines.len() == 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{beyond_ways, crowded, lines};
+    use crate::target::Target;
+
+    /// Columns of 32 elements of a right operand with rows so far apart, in the second-level cache of an Emerald Rapids.
+    #[test]
+    fn rows_of_powers_of_two_leave_the_second_level_cache() {
+        let target = Target { l2_bytes: 2 << 20, ..Target::with_lanes(16) };
+        for (rows, apart, [least, most]) in [
+            (256, 512, [0.0, 0.001]),
+            (512, 512, [0.02, 0.05]),
+            (640, 512, [0.1, 0.2]),
+            (784, 512, [0.3, 0.4]),
+            (1024, 512, [0.7, 0.8]),
+            (1568, 512, [0.95, 1.0]),
+            (784, 528, [0.0, 0.001]),
+            (784, 32, [0.0, 0.0]),
+        ] {
+            let share = crowded(&lines(vec![(rows, apart)], 32), target.l2_bytes, &target);
+            assert!((least..=most).contains(&share), "{rows} rows, {apart} apart: {share}");
+        }
+    }
+
+    /// Rows of a tile in a first-level cache of 12 ways of 64 lines.
+    #[test]
+    fn rows_of_a_tile_crowd_a_set() {
+        for (rows, apart, expected) in
+            [(30, 512, 6), (30, 528, 0), (30, 1024, 18), (14, 1024, 2), (12, 1024, 0), (14, 512, 0)]
+        {
+            assert_eq!(beyond_ways(&lines(vec![(rows, apart)], 1), 48 << 10), expected, "{rows} rows, {apart} apart");
+        }
+    }
 }

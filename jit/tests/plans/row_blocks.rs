@@ -20,7 +20,7 @@ fn attention([heads, length, features]: [usize; 3], is_causal: bool, dropout: f6
     g.set_mode(Mode::Train);
     let x = g.input("x", [1, heads, length, features]);
     let [w, u] = ["w", "u"].map(|name| g.input(name, [features, features]));
-    let y = scaled_dot_product_attention(x.matmul(w), x, x, None, dropout, is_causal, None).matmul(u);
+    let y = scaled_dot_product_attention(x.matmul(w), x, x, None, dropout, is_causal, None, false).matmul(u);
     let loss = (y * y).mean(..);
     g.output("loss", loss);
     for (name, gradient) in ["dx", "dw", "du"].into_iter().zip(g.gradients(loss, [x, w, u]).expect("gradients")) {
@@ -78,7 +78,7 @@ fn blocks_drop_what_the_whole_drops() {
         let g = Builder::new("dropped");
         g.set_mode(Mode::Train);
         let [q, k, v, upstream] = ["q", "k", "v", "upstream"].map(|name| g.input(name, SHAPE));
-        let y = scaled_dot_product_attention(q, k, v, None, 0.25, is_causal, None);
+        let y = scaled_dot_product_attention(q, k, v, None, 0.25, is_causal, None, false);
         g.output("y", y);
         let [dv] = g.gradients((y * upstream).sum(..), [v]).expect("gradients");
         g.output("dv", dv);

@@ -13,8 +13,8 @@ use super::owner::Owner;
 use super::{applied, called, inside, loops, losses, walk};
 use crate::ast::{Node, ParameterKind, Place, Sequence};
 use crate::body::{
-    Access, Apply, Block, Gradient, Helper, Holds, If, LayerParameter, Number, Source, Statement, Step, Take, Tensor,
-    Transfer, Value,
+    Access, Apply, Block, Gradient, Helper, Holds, If, LayerParameter, Number, Rounded, Source, Statement, Step, Take,
+    Tensor, Transfer, Value,
 };
 use crate::naming::KILN;
 use crate::validate::{Element, Layer, LayerKind, batch, round};
@@ -82,9 +82,21 @@ impl Expansion<'_> {
 
     fn statement(&self, statement: &Statement) -> TokenStream {
         match statement {
-            Statement::Set { declares, name, value } => {
+            Statement::Set { declares, name, value, rounded } => {
                 let value = self.value(value, Want::One);
-                if *declares { emit!(let mut #name = #value;) } else { emit!(#name = #value;) }
+                match rounded {
+                    None if *declares => emit!(let mut #name = #value;),
+                    None => emit!(#name = #value;),
+                    Some(Rounded { name: beside, found }) => {
+                        let nothing = emit!(#KILN::graph::shape::Rounded::NOTHING);
+                        let found = emit!(#nothing #(.or(#found))*);
+                        if *declares {
+                            emit!(let (mut #name, mut #beside) = (#value, #found);)
+                        } else {
+                            emit!((#name, #beside) = (#value, #found);)
+                        }
+                    }
+                }
             }
             Statement::Unpack { declares, names, value, cuts } => {
                 let want = Want::Several(names.len());
@@ -106,10 +118,10 @@ impl Expansion<'_> {
                     }
                     _ => false,
                 };
-                let fills = self.fills_a_list(body);
+                let changes = self.changes_more(body);
                 let body = self.block(body, Want::One);
-                // Over types all rounds are alike where none depends on the number.
-                let settles = matches!(self.target, Target::Types(_)) && !fills && !loops::names(&body, variable);
+                // Over types all rounds are alike where none depends on a number, that of the round or another.
+                let settles = matches!(self.target, Target::Types(_)) && !changes && !loops::names(&body, variable);
                 match source {
                     Source::Range(range) => loops::over_range(variable, range, &body, sets, is_short, settles),
                     Source::Array(array) => loops::over_array(variable, array, &body, sets, settles),
@@ -139,11 +151,16 @@ impl Expansion<'_> {
         }
     }
 
-    /// Whether a block changes a list of tensors.
-    fn fills_a_list(&self, block: &Block) -> bool {
-        let mut fills = false;
-        block.each_statement(&mut |statement| fills |= matches!(statement, Statement::List { .. }));
-        fills
+    /// Whether a block changes more than tensors: a list of them, or a number of around it.
+    fn changes_more(&self, block: &Block) -> bool {
+        let mut changes = false;
+        block.each_statement(&mut |statement| {
+            changes |= matches!(
+                statement,
+                Statement::List { .. } | Statement::Set { declares: false, value: Value::Number(_), .. }
+            );
+        });
+        changes
     }
 
     /// The values of parameters that others take, or the checks of what rustc knows of it.
@@ -309,9 +326,10 @@ impl Expansion<'_> {
         let dtype = match holds {
             Holds::Constant => {
                 let first = super::checks::at(place.first);
+                let taken = super::around::written(first, "taken", &quote_spanned!(first=> &#number));
                 return match self.target {
-                    Target::Computation(_) => super::around::written(first, "constant", &emit!(g, &#number)),
-                    Target::Types(_) => call(*place, emit!(written::type_of), emit!(&#number)),
+                    Target::Computation(_) => super::around::written(first, "constant", &emit!(g, #taken)),
+                    Target::Types(_) => call(*place, emit!(written::type_of), taken),
                 };
             }
             Holds::Known(element) => element_type(*element),
@@ -469,7 +487,7 @@ impl Expansion<'_> {
     }
 }
 
-fn element_type(element: Element) -> TokenStream {
+pub fn element_type(element: Element) -> TokenStream {
     let name = Ident::new(&format!("{element:?}"), Span::mixed_site());
     emit!(#KILN::graph::DType::#name)
 }

@@ -158,6 +158,7 @@ fn type_of(kind: Kind) -> TokenStream {
         Kind::Size => (emit!(usize), false),
         Kind::OptionalSize => (emit!(usize), true),
         Kind::Numbers => (emit!(&[f64]), false),
+        Kind::PairOfAxes => (emit!((&[isize], &[isize])), false),
         Kind::Text => (emit!(&str), false),
         Kind::OptionalNumber => (emit!(f64), true),
         Kind::Flag => (emit!(bool), false),

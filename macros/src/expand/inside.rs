@@ -13,14 +13,14 @@ use syn::ext::IdentExt;
 
 use super::applied;
 use super::around::line;
-use super::body::{Expansion, Target, computation_of, way};
+use super::body::{Expansion, Target, computation_of, element_type, way};
 use super::checks::{Want, at, call, declared_types};
 use super::owner::Owner;
 use super::walk::segment;
 use crate::ast::{Member, Node, Parameter, ParameterKind, Place};
-use crate::body::{Access, Called, Helper, Inside, Step};
+use crate::body::{Access, Called, Helper, Inside, Step, Value};
 use crate::naming::KILN;
-use crate::validate::{Layer, LayerKind, Validated, batch};
+use crate::validate::{Element, Layer, LayerKind, Validated, batch};
 
 /// The function over values, and `pub_fn_embed`, that over types.
 fn names(function: &Ident, place: Span) -> (Ident, Ident) {
@@ -41,7 +41,7 @@ pub fn take(expansion: &Expansion<'_>, inside: &Inside, want: Want) -> TokenStre
             let (held, segments) = way(model, owner);
             let (name, _) = names(&called.function, at(called.function.span()));
             let (batch, line) = (batch(), line(place.first));
-            let taken = taken(called, &places);
+            let taken = taken(called, &places, expansion.target);
             let function = quote_spanned!(at(place.first)=> <#ty>::#name);
             let otherwise = otherwise(&name);
             let all = emit!(#function(&#held, g, #batch, #taken));
@@ -54,7 +54,7 @@ pub fn take(expansion: &Expansion<'_>, inside: &Inside, want: Want) -> TokenStre
         (Target::Types(_), Some(called)) => {
             let (_, function) = names(&called.function, at(called.function.span()));
             let (name, batch) = (label.bind(), batch());
-            let taken = taken(called, &places);
+            let taken = taken(called, &places, expansion.target);
             let types = quote_spanned!(at(place.last)=> (#batch, #taken));
             let function = quote_spanned!(at(place.first)=> <#ty>::#function);
             let types = emit!(#function #types);
@@ -64,25 +64,8 @@ pub fn take(expansion: &Expansion<'_>, inside: &Inside, want: Want) -> TokenStre
         }
         (Target::Computation(owner), None) => {
             let ((held, segments), line) = (way(model, owner), line(place.first));
-            let located = held.clone().into_iter().map(|mut token| {
-                token.set_span(place.first.resolved_at(token.span()));
-                token
-            });
             let (_, names) = way(&Access { steps: behind.clone() }, &held);
-            // A place at the end is no field.
-            let last = behind.iter().rposition(|step| matches!(step, Step::Member(_))).map_or(0, |last| last + 1);
-            let (field, _) = way(&Access { steps: behind[..last].to_vec() }, &located.collect());
-            // A field is named by the user, a place in brackets is not.
-            let field = field.into_iter().map(|mut token| {
-                if let TokenTree::Group(group) = &mut token {
-                    group.set_span(place.last.resolved_at(group.span()));
-                }
-                token
-            });
-            let field: TokenStream = field.collect();
             emit!({
-                // Fields that are private stay so.
-                let _ = &#field;
                 #line
                 #(let _scope = g.enter(#segments);)*
                 #KILN::layers::parameter_of(g, &#held, &[#(#names),*].join("."))
@@ -100,9 +83,27 @@ pub fn take(expansion: &Expansion<'_>, inside: &Inside, want: Want) -> TokenStre
             indices.extend(label.bind());
             let arguments = emit!(name, <#ty as #KILN::graph::Model>::FIELDS, &[#(#names),*], &[#(#positions),*]);
             let value = call(*place, emit!(model::check_field), arguments);
-            emit!({ #indices #value })
+            // Fields that are private stay so. It is not called, and stands here so that rustc says one thing of what is none.
+            let (held, field) = field(behind, *place);
+            emit!({ #indices let _ = |#held: &#ty| { let _ = &#field; }; #value })
         }
     }
+}
+
+/// A variable that stands for a model, and the field that is a way behind it, at the user's tokens.
+fn field(behind: &[Step], place: Place) -> (Ident, TokenStream) {
+    let held = Ident::new("held", place.first.resolved_at(Span::mixed_site()));
+    // A place at the end is no field.
+    let last = behind.iter().rposition(|step| matches!(step, Step::Member(_))).map_or(0, |last| last + 1);
+    let (field, _) = way(&Access { steps: behind[..last].to_vec() }, &held.to_token_stream());
+    // A field is named by the user, a place in brackets is not.
+    let field = field.into_iter().map(|mut token| {
+        if let TokenTree::Group(group) = &mut token {
+            group.set_span(place.last.resolved_at(group.span()));
+        }
+        token
+    });
+    (held, field.collect())
 }
 
 /// A function for models that have none of this name, which rustc says of the one over types. A model's own comes first.
@@ -110,12 +111,12 @@ fn otherwise(function: &Ident) -> TokenStream {
     emit! {
         #[allow(dead_code, non_camel_case_types)]
         trait __KilnOtherwise {
-            fn #function<'g, A, const PLACES: usize>(
+            fn #function<'g>(
                 &self,
                 _: &'g #KILN::graph::Builder,
                 _: usize,
-                _: [usize; PLACES],
-                _: A,
+                _: &[usize],
+                _: &[#KILN::graph::model::Argument<'g>],
             ) -> [#KILN::graph::Value<'g>; 1] {
                 ::core::unreachable!()
             }
@@ -125,18 +126,36 @@ fn otherwise(function: &Ident) -> TokenStream {
 }
 
 /// What a function is given, of the variable that holds it: the places in lists, and the arguments. What does not fit
-/// is said at the user's tokens.
-fn taken(called: &Called, places: &[Span]) -> TokenStream {
-    let each = places.iter().enumerate().map(|(position, place)| {
+/// is said at the user's tokens, over types: over values anything is taken, so that it is said once.
+fn taken(called: &Called, places: &[Span], target: Target<'_>) -> TokenStream {
+    let each = called.given.iter().zip(places).enumerate().map(|(position, ((value, _), place))| {
         let given = Ident::new("given", place.resolved_at(Span::mixed_site()));
-        let position = syn::Index { index: position as u32, span: *place };
-        quote_spanned!(*place=> #given.#position)
+        let index = syn::Index { index: position as u32, span: *place };
+        let given = quote_spanned!(*place=> #given.#index);
+        if position < called.places {
+            return given;
+        }
+        let kiln = KILN.at(*place);
+        let is_number = matches!(value, Value::Number(_));
+        let function = match (target, is_number) {
+            (Target::Computation(_), true) => quote_spanned!(*place=> given_number),
+            (Target::Computation(_), false) => quote_spanned!(*place=> Argument::Tensor),
+            (Target::Types(_), true) => quote_spanned!(*place=> Given::a_number),
+            (Target::Types(_), false) => quote_spanned!(*place=> Given::a_tensor),
+        };
+        quote_spanned!(*place=> #kiln::graph::model::#function(#given))
     });
     let each: Vec<TokenStream> = each.collect();
-    let (places, arguments) = each.split_at(called.places);
-    let places = quote_spanned!(at(called.function.span())=> [#(#places),*]);
-    let arguments = quote_spanned!(at(called.parentheses)=> (#(#arguments,)*));
-    emit!(#places, #arguments)
+    let (positions, arguments) = each.split_at(called.places);
+    let positions = quote_spanned!(at(called.function.span())=> [#(#positions),*]);
+    let arguments = match target {
+        Target::Computation(_) => quote_spanned!(at(called.parentheses)=> &[#(#arguments),*]),
+        Target::Types(_) => quote_spanned!(at(called.parentheses)=> (#(#arguments,)*)),
+    };
+    match target {
+        Target::Computation(_) => emit!(&#positions, #arguments),
+        Target::Types(_) => emit!(#positions, #arguments),
+    }
 }
 
 /// The functions that others call, and the checks of those that say all their types.
@@ -208,16 +227,39 @@ fn of_helper(helper: &Helper, declaration: &Validated) -> TokenStream {
     let (compute, types) = names(name, at(name.span()));
     let given: Vec<&Ident> = parameters.iter().map(|parameter| &parameter.name).collect();
     // All in one tuple, as the user gives them: rustc counts no others where these are too many.
-    let taken = |tensor: TokenStream| -> TokenStream {
-        let types = parameters.iter().map(|Parameter { kind, .. }| match kind {
-            ParameterKind::Tensor(_) => tensor.clone(),
-            ParameterKind::Number(ty) => ty.to_token_stream(),
-        });
-        let given = quote_spanned!(at(name.span())=> (#(#given,)*): (#(#types,)*));
-        let places = quote_spanned!(at(name.span())=> _: [usize; 0]);
-        emit!(#places, #given)
-    };
+    let held: Vec<Ident> =
+        (0..parameters.len()).map(|at| format_ident!("Argument{at}", span = Span::mixed_site())).collect();
+    let types_of = parameters.iter().zip(&held).map(|(Parameter { kind, .. }, held)| match kind {
+        ParameterKind::Tensor(_) => emit!(#KILN::graph::model::Given<#held>),
+        ParameterKind::Number(ty) => emit!(#KILN::graph::model::Given<#ty>),
+    });
+    let kinds = quote_spanned!(at(name.span())=> (#(#given,)*): (#(#types_of,)*));
+    let kinds = emit!(_: [usize; 0], #kinds);
+    let held: Vec<&Ident> = (parameters.iter().zip(&held))
+        .filter_map(|(parameter, held)| matches!(parameter.kind, ParameterKind::Tensor(_)).then_some(held))
+        .collect();
     let text = name.unraw().to_string();
+    let unpacked = parameters.iter().map(|Parameter { name, kind }| {
+        let argument = name.unraw().to_string();
+        let declared = match kind {
+            ParameterKind::Number(_) => return emit!(let #name = #name.value;),
+            ParameterKind::Tensor(None) => emit!(::core::option::Option::None),
+            ParameterKind::Tensor(Some(extents)) => {
+                let dtype = element_type(Element::of(extents));
+                emit!(::core::option::Option::Some(#dtype))
+            }
+        };
+        emit!(let #name = #name.tensor(#text, #argument, #declared);)
+    });
+    let unpacked: Vec<TokenStream> = unpacked.collect();
+    let values = parameters.iter().enumerate().map(|(at, Parameter { name, kind })| match kind {
+        ParameterKind::Number(ty) => emit!(let #name: #ty = given[#at].number();),
+        ParameterKind::Tensor(extents) => {
+            let dtype = element_type(extents.as_ref().map_or(Element::F32, Element::of));
+            emit!(let #name = given[#at].tensor(g, #dtype);)
+        }
+    });
+    let values: Vec<TokenStream> = values.collect();
     let checks = declared_types(parameters).map(|(argument, extents)| {
         let (argument_text, declared) = (argument.unraw().to_string(), owner.extents(extents));
         let check = call(place, emit!(shape::check_argument), emit!(#text, #argument_text, #declared, #argument));
@@ -227,20 +269,25 @@ fn of_helper(helper: &Helper, declaration: &Validated) -> TokenStream {
     let (function, walk) = (computation_of(helper, &declaration.name), owner.function(name, place));
     let (computed, walked) = (emit!(#function(self, g, #batch, #(#given),*)), emit!(#walk(#batch, #(#given),*)));
     let (computed, walked) = if *results == 1 { (emit!([#computed]), emit!([#walked])) } else { (computed, walked) };
-    let (values, kinds) = (taken(emit!(#KILN::graph::Value<'g>)), taken(emit!(#KILN::graph::Type)));
     emit! {
         #[track_caller]
         #visibility fn #compute<'g>(
             &self,
             g: &'g #KILN::graph::Builder,
             #batch: usize,
-            #values
+            _: &[usize],
+            given: &[#KILN::graph::model::Argument<'g>],
         ) -> [#KILN::graph::Value<'g>; #results] {
+            #(#values)*
             #computed
         }
 
         #[track_caller]
-        #visibility const fn #types(#batch: usize, #kinds) -> [#KILN::graph::Type; #results] {
+        #visibility const fn #types<#(#held: ::core::marker::Copy),*>(
+            #batch: usize,
+            #kinds
+        ) -> [#KILN::graph::Type; #results] {
+            #(#unpacked)*
             #(#checks)*
             #walked
         }
@@ -253,13 +300,12 @@ fn of_layer(name: &Ident, visibility: &Visibility, access: &Access, declaration:
     let (compute, types) = names(name, at(name.span()));
     let positions: Vec<Ident> = access.steps.iter().filter_map(applied::position_of).collect();
     let x = emit!(x);
-    let taken = |tensor: TokenStream| {
-        let depth = positions.len();
-        let given = quote_spanned!(at(name.span())=> (#x,): (#tensor,));
-        let places = quote_spanned!(at(name.span())=> [#(#positions),*]: [usize; #depth]);
-        emit!(#places, #given)
-    };
-    let (values, kinds) = (taken(emit!(#KILN::graph::Value<'g>)), taken(emit!(#KILN::graph::Type)));
+    let depth = positions.len();
+    let given = quote_spanned!(at(name.span())=> (#x,): (#KILN::graph::model::Given<Argument>,));
+    let places = quote_spanned!(at(name.span())=> [#(#positions),*]: [usize; #depth]);
+    let values = (0..depth).map(|at| emit!(places[#at]));
+    let values = emit!(#(let #positions = #values;)* let #x = given[0].tensor(g, #KILN::graph::DType::F32););
+    let text = name.unraw().to_string();
     let computed = function.compute(&declaration.name, &emit!(self), Some(&x), at(name.span()));
     let owner = Owner::of(declaration);
     let (_, within) = super::checks::expansion(declaration, &owner).label(access);
@@ -270,16 +316,20 @@ fn of_layer(name: &Ident, visibility: &Visibility, access: &Access, declaration:
             &self,
             g: &'g #KILN::graph::Builder,
             _: usize,
-            #values,
+            places: &[usize],
+            given: &[#KILN::graph::model::Argument<'g>],
         ) -> [#KILN::graph::Value<'g>; 1] {
+            #values
             [#computed]
         }
 
         #[track_caller]
-        #visibility const fn #types(
+        #visibility const fn #types<Argument: ::core::marker::Copy>(
             _: usize,
-            #kinds,
+            #places,
+            #given,
         ) -> [#KILN::graph::Type; 1] {
+            let #x = #x.tensor(#text, "input", ::core::option::Option::None);
             #within
             [#walked]
         }
@@ -301,12 +351,12 @@ fn of_no_layer(name: &Ident, member: &Member<Layer>) -> TokenStream {
     };
     emit! {
         #[track_caller]
-        #visibility fn #compute<'g, T, const K: usize>(
+        #visibility fn #compute<'g>(
             &self,
             _: &'g #KILN::graph::Builder,
             _: usize,
-            _: [usize; K],
-            _: T,
+            _: &[usize],
+            _: &[#KILN::graph::model::Argument<'g>],
         ) -> [#KILN::graph::Value<'g>; 1] {
             ::core::panic!("{}", #reason)
         }

@@ -29,8 +29,7 @@ const fn other(elements: Elements) -> Parameter {
 const FLOAT: &[Parameter] = &[tensor(Float)];
 const NUMBER: &[Parameter] = &[tensor(Number)];
 const ANY: &[Parameter] = &[tensor(Any)];
-const MASK: &[Parameter] = &[tensor(Mask)];
-const MASKS: &[Parameter] = &[tensor(Mask), required("other", Kind::Tensor(Mask))];
+const TRUTHS: &[Parameter] = &[tensor(Alike), required("other", Kind::Tensor(Alike))];
 const MIXED: &[Parameter] = &[tensor(Mixed), other(Mixed)];
 const COMPARED: &[Parameter] = &[tensor(Compared), other(Compared)];
 const QUOTIENT: &[Parameter] = &[tensor(Real), other(Real)];
@@ -46,6 +45,26 @@ const PLACE: &[Parameter] = &[tensor(Number), optional("dim", Kind::OptionalAxis
 const EXTREME: &[Parameter] = &[tensor(Float), required("dim", Kind::Axis), KEEP];
 const SPREAD: &[Parameter] =
     &[tensor(Float), optional("dim", Kind::OptionalAxes, "None"), optional("correction", Kind::Number, "1.0"), KEEP];
+
+/// A quantile of the part that a parameter says.
+const fn quantile(
+    name: &'static str,
+    parameters: &'static [Parameter],
+    rule: &'static str,
+    by: &'static str,
+) -> Function {
+    row(name, parameters, rule).by(Builds::Function(by))
+}
+
+const QUANTILE: &[Parameter] = &[tensor(Float), required("q", Kind::Number), OF_ONE, KEEP, BETWEEN];
+const QUANTILES: &[Parameter] = &[tensor(Float), required("q", Kind::Numbers), OF_ONE, KEEP, BETWEEN];
+const QUANTILE_BY: &[Parameter] = &[tensor(Float), required("q", Kind::Tensor(Float)), OF_ONE, KEEP, BETWEEN];
+const OF_ONE: Parameter = optional("dim", Kind::OptionalAxis, "None");
+const BETWEEN: Parameter = optional("interpolation", Kind::Text, "\"linear\"");
+
+/// Areas under a curve, whose places are a tensor, or as far apart as a number says.
+const AREA_OVER: &[Parameter] = &[required("y", Kind::Tensor(Float)), required("x", Kind::Tensor(Float)), LAST];
+const AREA: &[Parameter] = &[required("y", Kind::Tensor(Float)), optional("dx", Kind::Number, "1.0"), LAST];
 
 /// What is added is a multiple of a product or a quotient.
 const PRODUCT: &[Parameter] = &[

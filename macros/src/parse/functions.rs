@@ -210,6 +210,11 @@ fn parameters(input: ParseStream) -> syn::Result<Vec<Parameter>> {
             let message = "expected an input and its shape: `x: [N, ..]`; the layers are in scope by name";
             syn::Error::new(error.span(), message)
         })?;
+        if content.peek(Token![=]) {
+            let message =
+                format!("functions have no defaults: a number's type is said, `{name}: f64`, and each call gives one");
+            return Err(content.error(message));
+        }
         let kind = if !content.peek(Token![:]) {
             ParameterKind::Tensor(None)
         } else {

@@ -13,6 +13,7 @@ const WITH: &str = "`no_grad { .. }` is a block, and gives a value where it ends
 const CHAINED: &str =
     "comparisons stand in parentheses beside others: `(0 < x) & (x < 1)` of tensors, `(x < 1) == mask`";
 const NEGATED: &str = "a mask, or a condition, is negated by `!`: `!mask`";
+const RETURN: &str = "the result stands at the end, without `return` and without a semicolon; several are `(a, b)`";
 const WORDS: &str =
     "masks are combined by `a & b`, `a | b` and `!a`, conditions of constants by `a && b`, `a || b` and `!a`";
 const CHOICE: &str = "Python's `a if c else b` is `if c { a } else { b }` where `c` is a constant, and `where(c, a, b)` where it \
@@ -26,23 +27,33 @@ pub fn explain(place: Span, body: TokenStream, error: syn::Error) -> syn::Error 
     }
     match python(body) {
         Some((place, message)) => syn::Error::new(place, message),
-        // It may be a comment, and something else be wrong.
-        None if holds_quotient(place) => syn::Error::new(error.span(), format!("{error} ({ROUNDED})")),
+        None if follows_quotient(place, error.span()) => syn::Error::new(error.span(), format!("{error} ({ROUNDED})")),
         None => error,
     }
 }
 
-/// Whether a line of the source seems to hold Python's `a // b`: something that no semicolon ends, and a word or a number.
-fn holds_quotient(place: Span) -> bool {
-    let text = place.source_text().unwrap_or_default();
-    text.lines().any(|line| {
-        let Some((before, behind)) = line.split_once("//") else { return false };
-        let ends_open =
-            before.trim_end().ends_with(|last: char| last.is_alphanumeric() || matches!(last, '_' | ')' | ']'));
-        let operand = behind.trim().trim_end_matches([';', ',', ')']);
-        let is_operand = |letter: char| letter.is_alphanumeric() || matches!(letter, '_' | '.');
-        ends_open && !operand.is_empty() && operand.chars().all(is_operand)
-    })
+/// Whether what Rust did not expect begins a line behind one that seems to hold Python's `a // b`: elsewhere that is a
+/// comment.
+fn follows_quotient(place: Span, unexpected: Span) -> bool {
+    let (Some(text), Some(unexpected)) = (place.source_text(), unexpected.source_text()) else { return false };
+    let mut lines = text.lines().filter(|line| !line.trim().is_empty()).peekable();
+    while let Some(line) = lines.next() {
+        let follows = lines.peek().is_some_and(|next| next.trim_start().starts_with(&unexpected));
+        if follows && quotient_in(line).is_some() {
+            return true;
+        }
+    }
+    false
+}
+
+/// What a line of the source divides by, if it seems to hold Python's `a // b`: something that no semicolon ends, and a word
+/// or a number.
+pub fn quotient_in(line: &str) -> Option<&str> {
+    let (before, behind) = line.split_once("//")?;
+    let ends_open = before.trim_end().ends_with(|last: char| last.is_alphanumeric() || matches!(last, '_' | ')' | ']'));
+    let operand = behind.trim().trim_end_matches([';', ',', ')']);
+    let is_operand = |letter: char| letter.is_alphanumeric() || matches!(letter, '_' | '.');
+    (ends_open && !before.contains('"') && !operand.is_empty() && operand.chars().all(is_operand)).then_some(operand)
 }
 
 /// Whether `if` begins Python's `a if c else b`: an `else` comes before a block or the statement's end.
@@ -78,6 +89,7 @@ fn python(tokens: TokenStream) -> Option<(Span, &'static str)> {
             TokenTree::Punct(punct) if punct.as_char() == '@' => return Some((punct.span(), PRODUCT)),
             TokenTree::Punct(comma) if in_let && comma.as_char() == ',' => return Some((comma.span(), SEVERAL)),
             TokenTree::Ident(word) if word == "with" && !indexed => return Some((word.span(), WITH)),
+            TokenTree::Ident(word) if word == "return" => return Some((word.span(), RETURN)),
             TokenTree::Punct(punct) if punct.as_char() == '~' => return Some((punct.span(), NEGATED)),
             TokenTree::Ident(word)
                 if word == "not" && matches!(tokens.peek(), Some(TokenTree::Ident(_) | TokenTree::Group(_))) =>

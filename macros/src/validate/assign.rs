@@ -9,12 +9,15 @@ use syn::{Expr, ExprLit, ExprUnary, Lit, Pat, Stmt, UnOp};
 
 use super::certain::Element;
 use super::expressions::unparenthesized;
+use super::fractions::NumberName;
+use super::numbers::whole;
 use super::scope::{Binding, Scope};
 use crate::ast::Place;
 use crate::body::{Argument, Call, Holds, Number, Statement, Tensor, Value};
 use crate::expand::segment;
 use crate::free::Origin;
 use crate::methods::Function;
+use crate::mistakes::spaced;
 
 impl Scope<'_> {
     /// `let name = value;`
@@ -29,7 +32,9 @@ impl Scope<'_> {
         let origin = local.init.as_ref().map_or(Origin::Constant, |init| self.origin(&init.expr));
         let value = match value {
             Some(Value::Number(number)) if self.tensors.contains(&std::ptr::from_ref(local)) => {
-                local.init.as_ref().map(|init| Value::Tensor(number_as_tensor(number, &init.expr, None)))
+                let init = &local.init.as_ref()?.expr;
+                // A name that is wrong is a name: it is declared below.
+                self.checked(number, init).map(|number| Value::Tensor(number_as_tensor(number, init, None)))
             }
             value => value,
         };
@@ -56,13 +61,20 @@ impl Scope<'_> {
             }
             None => Binding::Unknown,
         };
-        if let Binding::Number = binding {
-            let quotient = local.init.as_ref().and_then(|init| self.quotient_in(&init.expr));
-            self.numbers.push((self.names.len(), quotient));
+        let mut rounded = None;
+        if let (Binding::Number, Some(init)) = (&binding, &local.init) {
+            rounded = self.rounded(&name, &init.expr);
+            let has_fraction = self.has_fraction(&init.expr);
+            self.numbers.push(NumberName {
+                place: self.names.len(),
+                is_of_let: true,
+                rounded: rounded.as_ref().map(|rounded| rounded.name.clone()),
+                has_fraction: (has_fraction || whole(&init.expr).is_some()).then_some(has_fraction),
+            });
         }
         self.names.declare(&name.to_string(), binding);
         self.extents.push((name.to_string(), origin));
-        Some(Statement::Set { declares: true, name, value: value? })
+        Some(Statement::Set { declares: true, name, value: value?, rounded })
     }
 
     /// The names of a pattern that is wrong, so that nothing more is said of them.
@@ -141,8 +153,8 @@ impl Scope<'_> {
         Some(Statement::Unpack { declares: false, names, value, cuts })
     }
 
-    /// `name = value`
-    pub fn assign(&mut self, target: &Expr, value: Value) -> Option<Statement> {
+    /// `name = value`, of which a number is written so.
+    pub fn assign(&mut self, target: &Expr, value: Value, number: Option<&Expr>) -> Option<Statement> {
         if let Expr::Index(index) = target
             && let Some(list) = self.list_of(&index.expr)
         {
@@ -155,7 +167,19 @@ impl Scope<'_> {
             }
             other => other,
         };
-        Some(Statement::Set { declares: false, name, value })
+        if let (Value::Number(_), Some(number), Some(false)) =
+            (&value, number, self.number_name(&name).and_then(|known| known.has_fraction))
+            && self.has_fraction(number)
+        {
+            let message = format!(
+                "`{name}` is a whole number from the start, and `{}` has a fraction: begin with one, as in `let mut {name} = \
+                 0.0;`",
+                spaced(number)
+            );
+            return self.mistake(number, message);
+        }
+        let rounded = number.filter(|_| matches!(value, Value::Number(_))).and_then(|of| self.now_rounded(target, of));
+        Some(Statement::Set { declares: false, name, value, rounded })
     }
 
     /// The name in scope that can be given another tensor, or another number.
@@ -166,6 +190,14 @@ impl Scope<'_> {
         };
         let Some(name) = name else {
             let message = match target {
+                Expr::Index(index) => {
+                    let tensor = spaced(&index.expr);
+                    let message = format!(
+                        "`{tensor}` is a tensor, and values are immutable: elements are put into a list, `let mut {tensor} = \
+                         vec![];`, `{tensor}.push(x);`, and together by `stack({tensor}, dim = 1)`"
+                    );
+                    return self.mistake(target, message);
+                }
                 Expr::Field(_) => {
                     "values are immutable: only a name can be given a new value, as in `x = ..`; a parameter takes that of \
                      another in a `step`, `target.copy_from(source);`, `target.lerp_from(source, 0.005);`"
@@ -182,11 +214,7 @@ impl Scope<'_> {
                 self.becomes_tensor = self.names.find(&name.to_string());
                 return Some(name.clone());
             }
-            Some(Binding::List) => {
-                format!(
-                    "`{name}` is a list of tensors: it takes one more by `{name}.push(x);`, one element by `{name}[0] = x;`"
-                )
-            }
+            Some(Binding::List) => return self.list_takes_no_value(name),
             Some(Binding::Tensor) => format!("`{name}` is a tensor and can not become a number; use another name"),
             Some(Binding::Number) => format!("`{name}` is a number and can not become a tensor; use another name"),
             Some(Binding::Layer(_)) => format!("`{name}` is a layer, and can not be given a value"),
@@ -204,7 +232,7 @@ impl Scope<'_> {
 
     /// Whether a name of a number is from a `let`, and no parameter or counter.
     fn is_of_let(&self, name: &Ident) -> bool {
-        self.names.find(&name.to_string()).is_some_and(|at| self.numbers.iter().any(|(place, _)| *place == at))
+        self.number_name(name).is_some_and(|known| known.is_of_let)
     }
 }
 

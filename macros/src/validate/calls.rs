@@ -4,12 +4,14 @@
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote;
 use syn::punctuated::Punctuated;
+use syn::spanned::Spanned;
 use syn::{Expr, ExprCall, ExprMethodCall, Token};
 
 use super::assign::number_as_tensor;
 use super::certain::Element;
 use super::expressions::{Meaning, round, unparenthesized};
 use super::functions::{named, several};
+use super::numbers::whole;
 use super::scope::{Binding, Scope};
 use super::{Layer, LayerKind};
 use crate::ast::{Node, ParameterKind, Place};
@@ -26,6 +28,12 @@ pub fn batch() -> Ident {
 }
 
 impl Scope<'_> {
+    /// A number that is given where a tensor without axes is taken. Whole numbers that are taken may be rounded.
+    fn argument_as_tensor(&mut self, number: TokenStream, written: &Expr, taken: Element) -> Option<Tensor> {
+        let number = if taken == Element::I32 { number } else { self.checked(number, written)? };
+        Some(number_as_tensor(number, written, Some(Holds::Known(taken))))
+    }
+
     pub fn call(&mut self, call: &ExprCall) -> Option<Meaning> {
         let ExprCall { func, args, .. } = call;
         let path = if let Expr::Path(path) = &**func { Some(&path.path) } else { None };
@@ -61,6 +69,14 @@ impl Scope<'_> {
     /// A call by a name that is no layer's: one of the model's own functions, one of the table if a tensor is among its
     /// arguments, or else a constant function of the user's.
     fn named_call(&mut self, call: &ExprCall, name: &Ident) -> Option<Meaning> {
+        if call.args.iter().any(|argument| in_brackets(argument).is_some()) {
+            // `stack(vec![a, b])` is `stack([a, b])`.
+            let mut call = call.clone();
+            call.args
+                .iter_mut()
+                .for_each(|argument| *argument = in_brackets(argument).unwrap_or_else(|| argument.clone()));
+            return self.named_call(&call, name);
+        }
         if name == "self" || name == "forward" {
             return self.whole(call, name);
         }
@@ -92,6 +108,17 @@ impl Scope<'_> {
         let listed = call.args.iter().any(|argument| matches!(argument, Expr::Array(_) | Expr::Tuple(_)));
         if let (true, Some(instead)) = (listed, methods::advice(text)) {
             return self.mistake(name, format!("Kiln does not have PyTorch's `{text}`: {instead}"));
+        }
+        // Any other may be a function of the user's.
+        if (text, call.args.len()) == ("pow", 2)
+            && call.args.iter().all(|argument| named(argument).0.is_none())
+            && call.args.iter().any(|argument| self.has_fraction(argument))
+        {
+            let (base, power, method) = (&call.args[0], &call.args[1], name);
+            return self.method(&syn::parse_quote_spanned!(call.span()=> (#base).#method(#power)));
+        }
+        if text == "list" && call.args.is_empty() {
+            return self.mistake(call, "an empty list of tensors is `vec![]`");
         }
         let Some(numbers) = self.numbers(&call.args)? else {
             if let Some(instead) = methods::advice(text) {
@@ -140,9 +167,7 @@ impl Scope<'_> {
         for ((name, number), argument) in whole.inputs.iter().zip(&whole.numbers).zip(&call.args) {
             let tensor = match (self.value(argument)?, number) {
                 (Value::Tensor(tensor), _) => tensor,
-                (Value::Number(given), Some(element)) => {
-                    number_as_tensor(given, argument, Some(Holds::Known(*element)))
-                }
+                (Value::Number(given), Some(element)) => self.argument_as_tensor(given, argument, *element)?,
                 _ => return self.mistake(argument, "expected a tensor, and this is a number"),
             };
             inputs.push((name.clone(), tensor));
@@ -160,7 +185,7 @@ impl Scope<'_> {
 
     /// The row of a name that the arguments fit as far as their tokens tell, or the first one.
     fn overload(&self, name: &str, method: bool, arguments: &Punctuated<Expr, Token![,]>) -> Option<&'static Function> {
-        let fits = |function: &&Function| {
+        let fits = |function: &&Function, strictly: bool| {
             let receiver = method.then(|| function.receiver());
             let mut open = (0..function.parameters.len()).filter(|position| Some(*position) != receiver);
             let mut given = Vec::new();
@@ -171,6 +196,9 @@ impl Scope<'_> {
                     None => open.next(),
                 };
                 given.extend(position);
+                if position.is_none() && word.is_some() && !strictly {
+                    return true;
+                }
                 let listed =
                     matches!(unparenthesized(value), Expr::Array(_) | Expr::Tuple(_)) || self.list_of(value).is_some();
                 let text =
@@ -178,7 +206,7 @@ impl Scope<'_> {
                 position.is_some_and(|position| match function.parameters[position].kind {
                     Kind::Tensor(_) => self.is_tensor(value) && !listed,
                     Kind::Operand(_) | Kind::OptionalTensor(_) => !listed,
-                    Kind::Tensors => listed,
+                    Kind::Tensors | Kind::PairOfAxes => listed,
                     kind if text => kind == Kind::Text,
                     Kind::OptionalAxes => !self.is_tensor(value),
                     kind => !self.is_tensor(value) && (!listed || several(kind)),
@@ -189,7 +217,8 @@ impl Scope<'_> {
             });
             each && !missing
         };
-        Function::all(name).find(fits).or_else(|| Function::find(name))
+        let strictly = Function::all(name).find(|function| fits(function, true));
+        strictly.or_else(|| Function::all(name).find(|function| fits(function, false))).or_else(|| Function::find(name))
     }
 
     /// A function by a path, which is a constant one of the user's.
@@ -265,8 +294,7 @@ impl Scope<'_> {
                 (Some(Value::Number(number)), ParameterKind::Tensor(Some(extents)))
                     if extents.values.is_empty() && !extents.batch =>
                 {
-                    let taken = Holds::Known(Element::of(extents));
-                    Some(Value::Tensor(number_as_tensor(number, argument, Some(taken))))
+                    self.argument_as_tensor(number, argument, Element::of(extents)).map(Value::Tensor)
                 }
                 (value, _) => value,
             };
@@ -352,9 +380,27 @@ impl Scope<'_> {
                     return self.mistake(args, format!("expected constant numbers, and this is a tensor{alone}"));
                 };
                 let number = self.computed_with(receiver, number);
+                let number = if self.has_no_type(receiver) { quote!((#number as f64)) } else { number };
+                let name = match args.first() {
+                    Some(power) if name == "pow" && (self.has_fraction(power) || self.has_fraction(receiver)) => "powf",
+                    _ => name,
+                };
                 if let Some(result) = of_number(name, method.span(), &number, args.len(), &arguments) {
                     return Some(Meaning::Value(Value::Number(result)));
                 }
+                if let ("pow", Some(base)) = (name, whole(receiver)) {
+                    let power = spaced(args);
+                    let message = format!(
+                        "rustc does not know of which type `{base}` is here: write `{base}_usize.pow({power})` where it is an \
+                         extent, and `{base}_f64.powi({power})` beside tensors"
+                    );
+                    return self.mistake(call, message);
+                }
+                // A power of whole numbers is a `u32`, whatever it was computed from.
+                let arguments = match args.first() {
+                    Some(power) if name == "pow" && args.len() == 1 && !is_constant(power) => quote!((#arguments) as _),
+                    _ => arguments,
+                };
                 let arguments = round(arguments, call.paren_token.span.join());
                 return Some(Meaning::Value(Value::Number(quote!(#number.#method #arguments))));
             }
@@ -451,6 +497,13 @@ fn of_number(name: &str, place: Span, number: &TokenStream, count: usize, given:
     Some(round(quote!(#KILN::graph::shape::real::#function((#number) as f64 #(, #given)*)), place))
 }
 
+/// Whether a number is a constant of the user's, whose type rustc knows and says where it does not fit.
+fn is_constant(number: &Expr) -> bool {
+    let Expr::Path(path) = unparenthesized(number) else { return false };
+    let last = path.path.segments.last().map(|last| last.ident.to_string()).unwrap_or_default();
+    last.chars().all(|letter| letter.is_uppercase() || matches!(letter, '_' | '0'..='9'))
+}
+
 /// What is said of a method that no model has.
 fn of_no_model(method: &str, model: &str, no_arguments: bool) -> Option<String> {
     Some(match method {
@@ -458,15 +511,27 @@ fn of_no_model(method: &str, model: &str, no_arguments: bool) -> Option<String> 
         "eval" if no_arguments => {
             format!("what behaves as in evaluation stands in a block: `let y = eval {{ {model}(x) }};`")
         }
+        "load_state_dict" | "state_dict" | "copy_" | "lerp" | "lerp_" => format!(
+            "parameters take those of another part in a `step`: `{model}.copy_from(source);`, or a part of the way, \
+             `{model}.lerp_from(source, 0.1);`"
+        ),
         "train" if no_arguments => "layers behave as in training in each `step` and in `fit`: leave it out".to_string(),
         "parameters" if no_arguments => format!("an optimizer names what it trains: `Adam({model}, lr = 1e-3)`"),
         _ => return None,
     })
 }
 
-/// Whether a function of this name makes a tensor of numbers: `zeros`.
+/// `vec![a, b]` as `[a, b]`.
+fn in_brackets(argument: &Expr) -> Option<Expr> {
+    let Expr::Macro(call) = argument else { return None };
+    let elements = || call.mac.parse_body_with(Punctuated::<Expr, Token![,]>::parse_terminated).ok();
+    let elements = call.mac.path.is_ident("vec").then(elements)??;
+    Some(syn::parse_quote_spanned!(call.span()=> [#elements]))
+}
+
+/// Whether a function of this name makes a tensor of numbers: `zeros`, `tensor`.
 fn makes(function: &Expr) -> bool {
     let Expr::Path(path) = function else { return false };
     let name = path.path.get_ident().map(Ident::to_string).unwrap_or_default();
-    Function::find(&name).is_some_and(|function| matches!(function.builds, Builds::Made(_)))
+    name == "tensor" || Function::find(&name).is_some_and(|function| matches!(function.builds, Builds::Made(_)))
 }

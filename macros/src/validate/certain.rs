@@ -117,7 +117,7 @@ impl Walk<'_> {
 
     fn statement(&mut self, statement: &Statement) {
         match statement {
-            Statement::Set { declares, name, value } => {
+            Statement::Set { declares, name, value, .. } => {
                 let known = self.value(value);
                 self.set(*declares, &name.to_string(), known);
                 if let (true, Value::Tensor(Tensor::Number(number))) = (declares, value)

@@ -7,7 +7,7 @@ use syn::{BinOp, Expr, ExprBinary, ExprLit, Lit, UnOp};
 
 use super::extents::is_float;
 use super::forward::gives_several;
-use super::numbers::{holds_numbers, of_one_type};
+use super::numbers::holds_numbers;
 use super::scope::{Binding, Scope};
 use super::{Layer, LayerKind, batch};
 use crate::ast::{Node, Place};
@@ -442,9 +442,17 @@ impl Scope<'_> {
     pub fn binary(&mut self, binary: &ExprBinary) -> Option<Value> {
         let ExprBinary { left, op, right, .. } = binary;
         if let (BinOp::Mul(_), Expr::Unary(syn::ExprUnary { op: UnOp::Deref(_), expr, .. })) = (op, &**right) {
+            // `x * 2 ** i` is read from the left.
+            let mut left = &**left;
+            while let Expr::Binary(product) = left {
+                left = &product.right;
+            }
             let (base, power) = (spaced(left), spaced(expr));
             let written = match unparenthesized(left) {
-                Expr::Lit(_) => format!("pow({base}, {power})"),
+                Expr::Lit(_) if self.is_tensor(expr) => format!("pow({base}, {power})"),
+                Expr::Lit(ExprLit { lit: Lit::Int(_), .. }) => {
+                    format!("{base}_f64.powi({power})` beside tensors, and as an extent `{base}_usize.pow({power})")
+                }
                 _ => format!("{base}.pow({power})"),
             };
             return self.mistake(binary, format!("a power `{base} ** {power}` is written `{written}`"));
@@ -452,11 +460,17 @@ impl Scope<'_> {
         let (l, r) = (self.value(left), self.value(right));
         let plain = compound(op).unwrap_or(*op);
         let (l, r) = match (l?, r?) {
+            (Value::Number(_), Value::Number(_))
+                if matches!(plain, BinOp::BitXor(_)) && (self.has_fraction(left) || self.has_fraction(right)) =>
+            {
+                let power = format!("`{}.powf({})`", spaced(left), spaced(right));
+                return self.mistake(op, format!("`^` is of bits: a power is {power}"));
+            }
             (Value::Number(l), Value::Number(r)) if self.origin(left).and(self.origin(right)) != Origin::Constant => {
                 return self.of_extents(binary, &plain, l, r);
             }
             (Value::Number(l), Value::Number(r)) => {
-                return Some(Value::Number(of_one_type((left, l), &plain, (right, r))));
+                return Some(Value::Number(self.of_one_type((left, l), &plain, (right, r))));
             }
             tensors => tensors,
         };
@@ -490,7 +504,7 @@ impl Scope<'_> {
         };
         let mut argument = |value: Value| match value {
             Value::Tensor(tensor) => Some(Argument::Tensor(tensor)),
-            Value::Number(value) => Some(Argument::Number(self.scalar(number, value)?)),
+            Value::Number(value) => self.operand(number, value),
             Value::Tuple(_) => None,
         };
         let arguments = [argument(l)?, argument(r)?].into();

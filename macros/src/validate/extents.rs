@@ -5,10 +5,12 @@ use proc_macro2::{Ident, TokenStream};
 use quote::quote;
 use syn::{BinOp, Expr, ExprBinary, Type};
 
+use super::assign::number_as_tensor;
 use super::expressions::round;
+use super::numbers::is_flag;
 use super::scope::Scope;
 use crate::ast::Place;
-use crate::body::{Scalar, Value};
+use crate::body::{Argument, Scalar, Value};
 use crate::free::{self, Origin};
 
 impl Scope<'_> {
@@ -31,7 +33,10 @@ impl Scope<'_> {
                     None => Origin::Constant,
                 }
             }),
-            Expr::Binary(binary) => self.origin(&binary.left).and(self.origin(&binary.right)),
+            Expr::Binary(binary) => match self.origin(&binary.left).and(self.origin(&binary.right)) {
+                Origin::Extent if self.has_fraction(number) => Origin::Made,
+                origin => origin,
+            },
             Expr::Cast(cast) => match self.origin(&cast.expr) {
                 Origin::Extent if !is_usize(&cast.ty) => Origin::Made,
                 origin => origin,
@@ -69,6 +74,10 @@ impl Scope<'_> {
         let ExprBinary { left: l, right: r, .. } = binary;
         let span = Place::of(l).first;
         let number = match (free::function(operator), self.origin(l).and(self.origin(r))) {
+            (Some(_), _) if self.has_fraction(l) != self.has_fraction(r) => {
+                let [left, right] = [(l, left), (r, right)].map(|(side, number)| self.taken_as("float", side, number));
+                quote!((#left as f64) #operator (#right as f64))
+            }
             (Some(function), Origin::Extent) => free::arithmetic(function, &left, &right, Place::of(binary)),
             (Some(_), _) => quote!(#left #operator #right),
             (None, _) => {
@@ -90,8 +99,19 @@ impl Scope<'_> {
     /// A number that stands beside tensors.
     pub fn scalar(&mut self, expression: &Expr, number: TokenStream) -> Option<Scalar> {
         let quotients = self.not_rounded(expression)?;
-        let is_extent = matches!(self.origin(expression), Origin::Extent);
-        Some(Scalar::new(self.taken_as("float", expression, number), is_extent, quotients))
+        let known = match self.origin(expression) {
+            Origin::Extent => Some(false),
+            _ => self.has_fraction(expression).then_some(true),
+        };
+        Some(Scalar::new(self.taken_as("float", expression, number), known, quotients))
+    }
+
+    /// A number that stands beside tensors, as what takes it has it: `true` is a mask.
+    pub fn operand(&mut self, expression: &Expr, number: TokenStream) -> Option<Argument> {
+        if is_flag(expression) {
+            return Some(Argument::Tensor(number_as_tensor(number, expression, None)));
+        }
+        Some(Argument::Number(self.scalar(expression, number)?))
     }
 
     /// Takes note of how the number came to be that a name stands for from now on.

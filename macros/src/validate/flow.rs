@@ -174,7 +174,7 @@ impl<'a> Walk<'a> {
 
     fn statement(&mut self, statement: &Statement) {
         match statement {
-            Statement::Set { declares, name, value } => {
+            Statement::Set { declares, name, value, .. } => {
                 let value = self.value(value);
                 self.set(*declares, name, value);
             }

@@ -7,7 +7,8 @@ use syn::{Expr, ExprIf, ExprMethodCall, Pat, Stmt};
 use super::Layer;
 use super::assign::detached;
 use super::certain::Element;
-use super::extents::is_usize;
+use super::extents::{is_float, is_usize};
+use super::fractions::NumberName;
 use super::names::Names;
 use super::scope::{Before, Binding, Scope};
 use crate::ast::{self, Extents, Node, ParameterKind, Place, Sequence, Style};
@@ -215,6 +216,12 @@ impl Scope<'_> {
         let (names, results) = (names.collect(), helper_results(helper));
         self.know(types_of(&helper.parameters), free, &helper.body);
         self.know_given(given);
+        for (place, parameter) in helper.parameters.iter().enumerate() {
+            if let ParameterKind::Number(ty) = &parameter.kind {
+                let has_fraction = is_float(ty).then_some(true);
+                self.numbers.push(NumberName { place, is_of_let: false, rounded: None, has_fraction });
+            }
+        }
         (self.function(&helper.body, &helper.name.to_string(), names, Some(results)), results)
     }
 
@@ -314,10 +321,8 @@ impl Scope<'_> {
     /// The statements between braces; whether the last one without a semicolon is their value.
     pub fn block(&mut self, statements: &[Stmt], wants_value: bool) -> Block {
         let outer = self.names.len();
-        let around = std::mem::replace(&mut self.block, outer);
         let block = self.statements(statements, wants_value);
         self.names.truncate(outer);
-        self.block = around;
         block
     }
 
@@ -354,7 +359,7 @@ impl Scope<'_> {
                     self.mistake::<()>(call, "a network's functions call no macros");
                 }
             }
-            if self.numbers.last().is_some_and(|(last, _)| *last == place) {
+            if self.numbers.last().is_some_and(|last| last.place == place) {
                 numbers.push((place, position, block.statements.len() - 1, before));
             }
             position += 1;
@@ -438,19 +443,26 @@ impl Scope<'_> {
         match expression {
             Expr::Assign(assign) => match &*assign.left {
                 Expr::Tuple(names) => self.unpack(names, assign),
+                left if self.is_layer(left) => self.layer_takes_no_value(left),
+                left if self.list_of(left).is_some() => self.list_takes_no_value(left),
                 left => {
                     let value = self.value(&assign.right);
                     let origin = self.origin(&assign.right);
                     self.now(left, origin);
-                    self.now_quotient(left, &assign.right);
-                    self.assign(left, value?)
+                    self.assign(left, value?, Some(&assign.right))
                 }
             },
             Expr::Binary(binary) if super::expressions::compound(&binary.op).is_some() => {
+                if self.is_layer(&binary.left) {
+                    return self.layer_takes_no_value(&binary.left);
+                }
+                if self.list_of(&binary.left).is_some() {
+                    return self.list_takes_no_value(&binary.left);
+                }
                 let value = self.binary(binary);
                 let origin = self.origin(&binary.left).and(self.origin(&binary.right));
                 self.now(&binary.left, origin);
-                self.assign(&binary.left, value?)
+                self.assign(&binary.left, value?, Some(expression))
             }
             Expr::ForLoop(each) => self.for_loop(each),
             Expr::If(choice) => Some(Statement::If(self.choice(choice, false)?)),
@@ -461,7 +473,7 @@ impl Scope<'_> {
                     return self.mistake(&call.receiver, "only a tensor can be detached");
                 };
                 let tensor = detached(tensor, call.method.span(), "detach_", Place::of(call));
-                self.assign(&call.receiver, Value::Tensor(tensor))
+                self.assign(&call.receiver, Value::Tensor(tensor), None)
             }
             Expr::MethodCall(call) if self.optimizer(&call.receiver).is_some() => self.minimize(call),
             Expr::MethodCall(call) if call.method == "minimize" => self.no_optimizer(call),
@@ -485,6 +497,9 @@ impl Scope<'_> {
         let (tensor, method) = (spaced(&call.receiver), call.method.to_string());
         let argument = (!call.args.is_empty()).then(|| spaced(&call.args));
         let is_name = matches!(&*call.receiver, Expr::Path(_));
+        if self.is_layer(&call.receiver) {
+            return self.layer_takes_no_value(&call.receiver);
+        }
         let message = match methods::instead(&method, &tensor, argument.as_deref()) {
             Some(instead) if !is_name => {
                 let value = instead.split_once(" = ").map_or(instead.as_str(), |(_, value)| value);

@@ -12,7 +12,7 @@ use super::scope::Scope;
 use crate::ast::Place;
 use crate::body::{Argument, Attribute, Call, Tensor, Value};
 use crate::layers::one_slip;
-use crate::methods::{Function, Kind, Parameter};
+use crate::methods::{self, Function, Kind, Parameter};
 use crate::mistakes::spaced;
 use crate::naming::KILN;
 
@@ -50,13 +50,14 @@ impl Scope<'_> {
                         });
                         let hint = match near {
                             Some(near) => format!("; did you mean `{}`?", near.name),
-                            None if word == "unbiased" => "; `unbiased = false` is `correction = 0`".to_string(),
-                            None => String::new(),
+                            None => methods::no_argument(&word.to_string())
+                                .map(|instead| format!(": {instead}"))
+                                .unwrap_or_default(),
                         };
                         format!(
-                            "`{}` has no argument `{word}`{hint} (it takes {})",
+                            "`{}` has no argument `{word}` (it takes {}){hint}",
                             function.name,
-                            function.signature(method)
+                            function.signature(method),
                         )
                     }
                     None if function.signature(method) == "no arguments" => {
@@ -142,9 +143,7 @@ impl Scope<'_> {
                     let Value::Tensor(tensor) = value else { return None };
                     Some(Argument::Tensor(tensor))
                 }
-                Value::Number(number) if matches!(kind, Kind::Operand(_)) => {
-                    Some(Argument::Number(self.scalar(first, number)?))
-                }
+                Value::Number(number) if matches!(kind, Kind::Operand(_)) => self.operand(first, number),
                 _ => self.wrong(function, parameter, first, "a number"),
             },
             Kind::OptionalScalar if none => Some(Argument::Attribute(Attribute::none())),
@@ -153,13 +152,7 @@ impl Scope<'_> {
             }
             Kind::Scalar | Kind::OptionalScalar => match self.value(first)? {
                 Value::Number(_) if literal(unparenthesized(first)).is_some() => {
-                    let mut attribute = self.attribute(function, parameter, first, Kind::Number)?;
-                    if parameter.name == "exponent"
-                        && attribute.fixed.as_ref().is_some_and(|text| text.starts_with('-'))
-                    {
-                        // PyTorch refuses it of whole numbers; here it gives their fractions.
-                        attribute.fixed = attribute.fixed.map(|text| format!("{text}.0"));
-                    }
+                    let attribute = self.attribute(function, parameter, first, Kind::Number)?;
                     Some(if kind == Kind::Scalar { Argument::Attribute(attribute) } else { some(attribute) })
                 }
                 Value::Number(number) => Some(Argument::Number(self.scalar(first, number)?)),
@@ -178,7 +171,10 @@ impl Scope<'_> {
                 other => self.wrong(function, parameter, first, &format!("`{}`", spaced(other))),
             },
             Kind::Tensors if self.list_of(first).is_some() => self.list_of(first).map(Argument::List),
-            Kind::Tensors if !listed => self.wrong(function, parameter, first, "one value"),
+            // `torch.einsum(equation, *operands)`, of which there may be one.
+            Kind::Tensors if !listed && parameter.name != "operands" => {
+                self.wrong(function, parameter, first, "one value")
+            }
             Kind::Tensors if elements.is_empty() => self.wrong(function, parameter, first, "empty"),
             Kind::Tensors => self.tensors(elements.into_iter()).map(Argument::Tensors),
             Kind::OptionalAxis
@@ -211,6 +207,25 @@ impl Scope<'_> {
                 let extents: Option<Vec<Attribute>> =
                     elements.into_iter().map(|extent| self.attribute(function, parameter, extent, element)).collect();
                 Some(Argument::Attribute(Attribute::list(extents?)))
+            }
+            Kind::PairOfAxes if elements.len() != 2 => {
+                self.wrong(function, parameter, first, &format!("`{}`", spaced(first)))
+            }
+            Kind::PairOfAxes => {
+                let mut each = Vec::new();
+                for axes in elements {
+                    let axes: Vec<&Expr> = match unparenthesized(axes) {
+                        Expr::Tuple(tuple) => tuple.elems.iter().collect(),
+                        Expr::Array(array) => array.elems.iter().collect(),
+                        one => vec![one],
+                    };
+                    let axes = axes.into_iter().map(|axis| self.attribute(function, parameter, axis, Kind::Axis));
+                    each.push(Attribute::list(axes.collect::<Option<Vec<Attribute>>>()?));
+                }
+                let fixed = each.iter().map(|axes| axes.fixed.clone()).collect::<Option<Vec<String>>>();
+                let axes = each.iter().map(|axes| &axes.tokens);
+                let tokens = quote!((#(#axes),*));
+                Some(Argument::Attribute(Attribute { tokens, fixed: fixed.map(|axes| axes.concat()) }))
             }
             Kind::OptionalAxis => Some(some(self.attribute(function, parameter, first, Kind::Axis)?)),
             Kind::OptionalSize => Some(some(self.attribute(function, parameter, first, Kind::Size)?)),
@@ -292,6 +307,7 @@ impl Scope<'_> {
             Kind::Whole | Kind::End => "a whole number, which may be negative",
             Kind::OptionalWhole => "a whole number, which may be negative, or `None`",
             Kind::Wholes => "whole numbers, as in `[1, -1]`",
+            Kind::PairOfAxes => "the axes of both tensors, as in `([1], [0])`",
             Kind::Numbers => "numbers, as in `[1.5, 2]`",
             Kind::Text => "a text in quotation marks",
             Kind::Number | Kind::Scalar => "a number",

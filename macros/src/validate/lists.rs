@@ -4,7 +4,7 @@
 use proc_macro2::{Ident, TokenStream};
 use quote::quote;
 use syn::punctuated::Punctuated;
-use syn::{Expr, ExprIndex, ExprLit, ExprMethodCall, Lit, Pat, Token, UnOp};
+use syn::{BinOp, Expr, ExprBinary, ExprIndex, ExprLit, ExprMethodCall, ExprUnary, Lit, Pat, Token, UnOp};
 
 use super::assign::detached;
 use super::expressions::unparenthesized;
@@ -57,7 +57,7 @@ impl Scope<'_> {
             return self.mistake(&local.pat, "numbers in brackets have one name: `let widths = [1, 2, 4];`");
         };
         self.names.declare(&name.to_string(), Binding::Number);
-        Some(Statement::Set { declares: true, name, value: Value::Number(quote!([#(#elements),*])) })
+        Some(Statement::Set { declares: true, name, value: Value::Number(quote!([#(#elements),*])), rounded: None })
     }
 
     /// `let states = [zeros(N, 8); 2];`
@@ -80,6 +80,15 @@ impl Scope<'_> {
         let binding = if change.is_some() { Binding::List } else { Binding::Unknown };
         self.names.declare(&name.to_string(), binding);
         Some(Statement::List { name, change: change? })
+    }
+
+    /// `outputs = outputs + [x];`
+    pub fn list_takes_no_value<T>(&mut self, list: impl quote::ToTokens) -> Option<T> {
+        let name = spaced(&list);
+        let message = format!(
+            "`{name}` is a list of tensors: it takes one more by `{name}.push(x);`, one element by `{name}[0] = x;`"
+        );
+        self.mistake(list, message)
     }
 
     /// `outputs.push(x);`
@@ -130,6 +139,14 @@ impl Scope<'_> {
             && let (UnOp::Neg(_), Expr::Lit(ExprLit { lit: Lit::Int(back), .. })) = (&unary.op, &*unary.expr)
         {
             return Some(quote!((#list.len().wrapping_sub(#back))));
+        }
+        if let Expr::Binary(ExprBinary { left, op: BinOp::Sub(_), right, .. }) = unparenthesized(index)
+            && let Expr::Unary(ExprUnary { op: UnOp::Neg(_), expr, .. }) = unparenthesized(left)
+            && let Expr::Lit(ExprLit { lit: Lit::Int(back), .. }) = &**expr
+            && let Value::Number(further) = self.value(right)?
+        {
+            let further = self.fixed(right, further);
+            return Some(quote!((#list.len().wrapping_sub(#back).wrapping_sub(#further))));
         }
         match self.value(index)? {
             Value::Number(number) => Some(self.fixed(index, number)),

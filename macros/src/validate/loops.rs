@@ -195,6 +195,11 @@ impl Scope<'_> {
             Some(layer) if matches!(layer.find(self.layers), Some(Node::List { .. })) => {
                 Some(Elements::List { layer, expression: list })
             }
+            // The layer may be one that is wrong itself, of which a mistake was said before.
+            Some(_) if !self.mistakes.is_empty() => {
+                self.complete = false;
+                None
+            }
             Some(_) => self.mistake(list, "this is no list of layers: only a field like `[Linear(10, 10); 3]` is"),
             None if self.complete => self.mistake(all, MESSAGE),
             None => None,
@@ -245,7 +250,7 @@ impl Scope<'_> {
                 let name = self.loop_name(pattern)?;
                 self.names.declare(&name.to_string(), Binding::Tensor);
                 let element = Tensor::Element { list: list.clone(), index: position.clone(), place: *place };
-                first.push(Statement::Set { declares: true, name, value: Value::Tensor(element) });
+                first.push(Statement::Set { declares: true, name, value: Value::Tensor(element), rounded: None });
             }
             Elements::Rev(inner) => {
                 let length = self.length(inner)?;
@@ -278,7 +283,7 @@ impl Scope<'_> {
         }
         let name = self.loop_name(pattern)?;
         self.names.declare(&name.to_string(), Binding::Number);
-        first.push(Statement::Set { declares: true, name, value: Value::Number(number) });
+        first.push(Statement::Set { declares: true, name, value: Value::Number(number), rounded: None });
         Some(())
     }
 

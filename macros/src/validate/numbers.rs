@@ -1,56 +1,20 @@
-//! Numbers of a body: those that are a tensor, `tensor([1.0, 2.0])`, those that are computed with one another, and the
-//! operators that only these take.
+//! Numbers of a body that are a tensor, `tensor([1.0, 2.0])`, whole ones that are written, and the operators that only
+//! numbers take.
 
-use proc_macro2::{Ident, Literal, Span, TokenStream};
-use quote::{quote, quote_spanned};
 use syn::{BinOp, Expr, ExprBinary, ExprCall, ExprLit, ExprUnary, Lit, UnOp};
 
 use super::assign::number_as_tensor;
 use super::certain::Element;
-use super::expressions::{OPERATORS, round, unparenthesized};
-use super::functions::default;
+use super::expressions::{OPERATORS, unparenthesized};
+use super::functions::{default, named};
 use super::scope::Scope;
 use crate::ast::Place;
 use crate::body::{Argument, Call, Holds, Tensor, Value};
-use crate::methods::Function;
+use crate::methods::{Function, no_argument};
 use crate::mistakes::spaced;
 
 /// The most numbers that a body holds as one tensor: each is a node of the graph.
 const MAX_NUMBERS: usize = 256;
-
-/// `left operator right`. A whole number that is written beside one of another type is of that type: where that has no
-/// sign, and the number has one, rustc says so.
-pub fn of_one_type(left: (&Expr, TokenStream), operator: &BinOp, right: (&Expr, TokenStream)) -> TokenStream {
-    let (first, second) = (Place::of(left.0).first, Place::of(right.0).first);
-    let (whole, other) = (whole(left.0), whole(right.0));
-    if whole.is_some() == other.is_some() {
-        let (l, r) = (left.1, right.1);
-        return round(quote!(#l #operator #r), first);
-    }
-    let sides =
-        [("left", first, whole, left.1), ("right", second, other, right.1)].map(|(name, place, whole, given)| {
-            let name = Ident::new(name, place.resolved_at(Span::mixed_site()));
-            match whole {
-                // The sign is put before it when it is of its type.
-                Some(number) => {
-                    let sign = (number < 0).then(|| quote_spanned!(place=> -));
-                    (name.clone(), of_any_type(number.unsigned_abs(), place), quote!(#sign #name))
-                }
-                None => (name.clone(), given, quote!(#name)),
-            }
-        });
-    let [(a, l, left), (b, r, right)] = sides;
-    round(quote!({ let [#a, #b] = [#l, #r]; #left #operator #right }), first)
-}
-
-/// A whole number of the type that is needed. Where that is not known yet, a literal before `as` is an `i32`; one that is
-/// no `i32` stands alone, as `as` would cut it beside one: rustc says that it is too large there, or beside a float that it
-/// is none.
-fn of_any_type(number: u128, place: Span) -> TokenStream {
-    let mut literal = Literal::u128_unsuffixed(number);
-    literal.set_span(place);
-    if i32::try_from(number).is_ok() { quote!(#literal as _) } else { quote!(#literal) }
-}
 
 /// What a number is that is computed of whole numbers that are written, of quotients such as leave nothing.
 pub fn whole(number: &Expr) -> Option<i128> {
@@ -108,6 +72,11 @@ impl Scope<'_> {
 
     /// `tensor([1.0, 2.0])`, `tensor([[1, 0], [0, 1]])`: rows of the same length; whole numbers are i32, as in PyTorch.
     pub fn constant(&mut self, call: &ExprCall) -> Option<Tensor> {
+        if let Some((word, _)) = call.args.iter().map(named).find(|(word, _)| word.is_some()) {
+            let instead = word.and_then(|word| no_argument(&word.to_string())).map(|instead| format!(": {instead}"));
+            let message = format!("`tensor` takes numbers alone{}", instead.unwrap_or_default());
+            return self.mistake(word, message);
+        }
         let [numbers] = call.args.iter().collect::<Vec<_>>()[..] else {
             let message = "`tensor` takes numbers: `tensor([1.0, 2.0])` is of f32, and `tensor([1, 2])` of i32";
             return self.mistake(call, message);
@@ -119,6 +88,10 @@ impl Scope<'_> {
         }
         let mut leaves = Vec::new();
         leaves_of(numbers, &mut leaves);
+        let is_text = |leaf: &&&Expr| matches!(leaf, Expr::Lit(ExprLit { lit: Lit::Str(_) | Lit::Char(_), .. }));
+        if let Some(text) = leaves.iter().find(is_text) {
+            return self.mistake(text, format!("`tensor` takes numbers and flags, and `{}` is a text", spaced(text)));
+        }
         if leaves.len() > MAX_NUMBERS {
             let message = format!(
                 "`tensor` holds at most {MAX_NUMBERS} numbers, and these are {}: take them as an input, as in `t: [{}]`",
@@ -148,8 +121,7 @@ impl Scope<'_> {
             number => {
                 return match self.value(number)? {
                     Value::Number(tokens) => {
-                        let quotients = self.not_rounded(number)?;
-                        let tokens = if quotients.is_empty() { tokens } else { quote!({ #quotients #tokens }) };
+                        let tokens = self.checked(tokens, number)?;
                         Some(number_as_tensor(tokens, number, Some(Holds::Known(element))))
                     }
                     Value::Tensor(_) | Value::Tuple(_) => {
@@ -189,6 +161,7 @@ fn holds_quotient(number: &Expr) -> bool {
     }
 }
 
-fn is_flag(number: &Expr) -> bool {
+/// `true` or `false`
+pub fn is_flag(number: &Expr) -> bool {
     matches!(unparenthesized(number), Expr::Lit(ExprLit { lit: Lit::Bool(_), .. }))
 }

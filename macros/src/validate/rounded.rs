@@ -1,28 +1,22 @@
 //! Quotients of whole numbers beside tensors: Rust rounds them, and PyTorch does not. What is written says by
 //! itself what it leaves; of constants and counters rustc is asked while it walks over the types. Knows no tensors.
 
-use proc_macro2::{Ident, Span, TokenStream};
-use quote::{quote, quote_spanned};
+use std::collections::HashSet;
+
+use proc_macro2::{Ident, Span, TokenStream, TokenTree};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
+use syn::ext::IdentExt;
 use syn::{BinOp, Expr, ExprBinary, ExprLit, ExprUnary, Lit};
 
-use super::expressions::unparenthesized;
+use super::expressions::{compound, unparenthesized};
 use super::extents::is_float;
 use super::numbers::whole;
 use super::scope::Scope;
 use crate::ast::Place;
-use crate::body::Value;
+use crate::body::{Rounded, Value};
 use crate::free::Origin;
 use crate::mistakes::spaced;
 use crate::naming::KILN;
-
-/// What is known of a number with quotients, for those that stand for it by a name.
-#[derive(Clone)]
-pub enum Quotient {
-    /// It is rounded; what to write instead.
-    Rounded(String),
-    /// Statements which fail while rustc runs where it is.
-    Asked(TokenStream),
-}
 
 /// A quotient of whole numbers that are written, which leaves something.
 fn rounded_quotient(number: &Expr) -> Option<&ExprBinary> {
@@ -68,26 +62,75 @@ fn with_fraction(number: &Expr) -> String {
     }
 }
 
-/// The statement that fails where a quotient leaves something.
-fn check(quotient: &ExprBinary, instead: &str, origin: Origin, left: &TokenStream, right: &TokenStream) -> TokenStream {
+/// What is found of a quotient: a call of a function of these names, `check` at its place, and else `held`, for a name.
+fn call(
+    [check, held]: [&str; 2],
+    quotient: &ExprBinary,
+    sides: &TokenStream,
+    instead: &str,
+    holds: bool,
+) -> TokenStream {
     let Place { first, last, .. } = Place::of(quotient);
     let [first, last] = [first, last].map(|span| span.resolved_at(Span::call_site()));
     let kiln = KILN.at(first);
     let text = spaced(quotient);
-    let (function, sides) = match origin {
-        Origin::Extent => ("check_quotient_of_extents", quote!([#left, #right])),
-        Origin::Constant | Origin::Made => {
-            // What is written is whole, and may be too large for the i32 that rustc would take it for.
-            let sides = [(&quotient.left, left), (&quotient.right, right)];
-            let named = sides.into_iter().filter(|(side, _)| whole(side).is_none());
-            let asked = named.map(|(_, side)| quote!(#KILN::graph::written::is_float(#side)));
-            ("check_quotient", quote!([#left as i128, #right as i128], false #(|| #asked)*))
-        }
-    };
-    let function = Ident::new(function, first);
+    let function = Ident::new(if holds { held } else { check }, first);
     let path = quote_spanned!(first=> #kiln::graph::shape::#function);
     let arguments = quote_spanned!(last=> (#text, #instead, #sides));
-    quote!(#path #arguments;)
+    quote!(#path #arguments)
+}
+
+/// That of a quotient that leaves something.
+fn found(quotient: &ExprBinary, origin: Origin, [left, right]: [&TokenStream; 2], holds: bool) -> TokenStream {
+    let instead = format!("{} / {}", with_fraction(&quotient.left), with_fraction(&quotient.right));
+    if origin == Origin::Extent {
+        let functions = ["check_quotient_of_extents", "quotient_of_extents"];
+        return call(functions, quotient, &quote!([#left, #right]), &instead, holds);
+    }
+    // What is written is whole, and may be too large for the i32 that rustc would take it for.
+    let sides = [(&quotient.left, left), (&quotient.right, right)];
+    let named = sides.into_iter().filter(|(side, _)| whole(side).is_none());
+    let asked = named.map(|(_, side)| quote!(#KILN::graph::written::is_float(#side)));
+    let sides = quote!([#left as i128, #right as i128], false #(|| #asked)*);
+    call(["check_quotient", "quotient"], quotient, &sides, &instead, holds)
+}
+
+/// The variable beside a name that holds what is found of the quotients in its number.
+fn beside(name: &Ident) -> Ident {
+    format_ident!("_rounded_{}", name.unraw(), span = name.span().resolved_at(Span::mixed_site()))
+}
+
+/// The names to which a body gives another value, `name = ..` or `name += ..`, where it holds a quotient at all; the names
+/// of arguments are among them.
+pub fn given_anew(body: TokenStream) -> HashSet<String> {
+    let mut names = HashSet::new();
+    let mut waiting: Vec<TokenStream> = Some(body).filter(|body| holds_slash(body.clone())).into_iter().collect();
+    while let Some(tokens) = waiting.pop() {
+        let tokens: Vec<TokenTree> = tokens.into_iter().collect();
+        let word = |at: usize| tokens.get(at).map(ToString::to_string).unwrap_or_default();
+        for (at, token) in tokens.iter().enumerate() {
+            match token {
+                TokenTree::Ident(name) => {
+                    let is_new = at > 0 && matches!(word(at - 1).as_str(), "let" | "mut");
+                    let sign = at + 1 + usize::from(matches!(word(at + 1).as_str(), "+" | "-" | "*" | "/"));
+                    if !is_new && word(sign) == "=" && word(sign + 1) != "=" {
+                        names.insert(name.to_string());
+                    }
+                }
+                TokenTree::Group(group) => waiting.push(group.stream()),
+                TokenTree::Punct(_) | TokenTree::Literal(_) => {}
+            }
+        }
+    }
+    names
+}
+
+fn holds_slash(tokens: TokenStream) -> bool {
+    tokens.into_iter().any(|token| match token {
+        TokenTree::Punct(sign) => sign.as_char() == '/',
+        TokenTree::Group(group) => holds_slash(group.stream()),
+        _ => false,
+    })
 }
 
 impl Scope<'_> {
@@ -100,111 +143,81 @@ impl Scope<'_> {
                 format!("`{}` of whole numbers is rounded down in Rust: {instead}", spaced(quotient)),
             );
         }
-        if let Some((name, instead)) = self.rounded_name(number) {
-            let message = format!("`{name}` is a quotient of whole numbers, which is rounded down in Rust: {instead}");
-            return self.mistake(name, message);
-        }
-        let mut asked = TokenStream::new();
-        self.quotients(number, true, &mut asked);
-        Some(asked)
+        let mut asked = Vec::new();
+        self.quotients(number, false, &mut asked);
+        Some(quote!(#(#asked;)*))
     }
 
-    /// What rustc is to check of the quotients in a number.
-    fn quotients(&mut self, number: &Expr, locals: bool, asked: &mut TokenStream) {
+    /// A number that becomes a tensor, behind what rustc is to check of it.
+    pub fn checked(&mut self, number: TokenStream, written: &Expr) -> Option<TokenStream> {
+        let quotients = self.not_rounded(written)?;
+        Some(if quotients.is_empty() { number } else { quote!({ #quotients #number }) })
+    }
+
+    /// What rustc is to find of the quotients in a number: checks, or what a name of the number holds.
+    fn quotients(&mut self, number: &Expr, holds: bool, asked: &mut Vec<TokenStream>) {
         match unparenthesized(number) {
             Expr::Binary(quotient @ ExprBinary { left, op, right, .. }) => {
-                self.quotients(left, locals, asked);
-                self.quotients(right, locals, asked);
+                self.quotients(left, holds, asked);
+                self.quotients(right, holds, asked);
                 let is_known = whole(left).is_some() && whole(right).is_some();
                 let origin = self.origin(left).and(self.origin(right));
                 let is_asked = is_asked(left) && is_asked(right) && origin == Origin::Constant;
-                if !matches!(op, BinOp::Div(_)) || is_known || !(is_asked || origin == Origin::Extent) {
-                    return;
-                }
-                if !locals && (self.names_local(left) || self.names_local(right)) {
+                let is_quotient = matches!(compound(op).unwrap_or(*op), BinOp::Div(_));
+                let has_fraction = self.has_fraction(left) || self.has_fraction(right);
+                if !is_quotient || has_fraction || is_known || !(is_asked || origin == Origin::Extent) {
                     return;
                 }
                 if let (Some(Value::Number(l)), Some(Value::Number(r))) = (self.value(left), self.value(right)) {
-                    let instead = format!("{} / {}", with_fraction(left), with_fraction(right));
-                    asked.extend(check(quotient, &instead, origin, &l, &r));
+                    asked.push(found(quotient, origin, [&l, &r], holds));
                 }
             }
-            Expr::Unary(ExprUnary { expr, .. }) => self.quotients(expr, locals, asked),
+            Expr::Unary(ExprUnary { expr, .. }) => self.quotients(expr, holds, asked),
             Expr::Path(path) => {
-                if let Some(Quotient::Asked(of_name)) = path.path.get_ident().and_then(|name| self.quotient_of(name)) {
-                    asked.extend(of_name.clone());
+                if let Some(name) = path.path.get_ident()
+                    && let Some(of_name) = self.beside(name)
+                {
+                    let text = name.unraw().to_string();
+                    asked.push(if holds {
+                        of_name.into_token_stream()
+                    } else {
+                        let place = name.span().resolved_at(Span::call_site());
+                        let kiln = KILN.at(place);
+                        quote_spanned!(place=> #kiln::graph::shape::check_quotient_of_name(#text, #of_name))
+                    });
                 }
             }
             _ => {}
         }
     }
 
-    /// What is known of the quotients in a number that a name is to stand for.
-    pub fn quotient_in(&mut self, number: &Expr) -> Option<Quotient> {
-        let rounded = instead_of_rounded(number).or_else(|| self.rounded_name(number).map(|(_, instead)| instead));
-        if let Some(instead) = rounded {
-            return Some(Quotient::Rounded(instead));
+    /// What a name of a number holds beside it: what rustc finds of the quotients in the number.
+    fn held(&mut self, number: &Expr) -> Vec<TokenStream> {
+        let mut held = Vec::new();
+        if let Some(quotient) = rounded_quotient(number) {
+            let ExprBinary { left, right, .. } = quotient;
+            held.push(found(quotient, Origin::Constant, [&quote!((#left)), &quote!((#right))], true));
         }
-        let mut asked = TokenStream::new();
-        self.quotients(number, false, &mut asked);
-        (!asked.is_empty()).then_some(Quotient::Asked(asked))
+        self.quotients(number, true, &mut held);
+        held
     }
 
-    /// `name = number`: the name stands for this one from here on. In a block that may be left out, or that comes again, it
-    /// may still stand for the one before.
-    pub fn now_quotient(&mut self, target: &Expr, number: &Expr) {
-        let found = self.quotient_in(number);
-        if let Expr::Path(path) = target
-            && let Some(name) = path.path.get_ident()
-            && let Some(at) = self.names.find(&name.to_string())
-            && let Some((_, of_name)) = self.numbers.iter_mut().rev().find(|(place, _)| *place == at)
-        {
-            let before = of_name.take().filter(|_| at < self.block);
-            *of_name = match (before, found) {
-                (Some(Quotient::Rounded(instead)), _) | (_, Some(Quotient::Rounded(instead))) => {
-                    Some(Quotient::Rounded(instead))
-                }
-                (Some(Quotient::Asked(mut asked)), Some(Quotient::Asked(more))) => {
-                    asked.extend(more);
-                    Some(Quotient::Asked(asked))
-                }
-                (before, found) => before.or(found),
-            };
-        }
+    /// What a new name of a number holds beside it, if it is read.
+    pub fn rounded(&mut self, name: &Ident, number: &Expr) -> Option<Rounded> {
+        let found = self.held(number);
+        let is_read = !found.is_empty() || self.given_anew.contains(&name.to_string());
+        is_read.then(|| Rounded { name: beside(name), found })
     }
 
-    fn quotient_of(&self, name: &Ident) -> Option<&Quotient> {
-        let at = self.names.find(&name.to_string())?;
-        self.numbers.iter().rev().find(|(place, _)| *place == at)?.1.as_ref()
+    /// What a name holds beside the number that it is given now.
+    pub fn now_rounded(&mut self, target: &Expr, number: &Expr) -> Option<Rounded> {
+        let Expr::Path(path) = target else { return None };
+        let name = self.beside(path.path.get_ident()?)?;
+        Some(Rounded { name, found: self.held(number) })
     }
 
-    /// A name in a number that stands for one which Rust rounds, with what to write instead.
-    fn rounded_name<'e>(&self, number: &'e Expr) -> Option<(&'e Ident, String)> {
-        match unparenthesized(number) {
-            Expr::Path(path) => {
-                let name = path.path.get_ident()?;
-                match self.quotient_of(name)? {
-                    Quotient::Rounded(instead) => Some((name, instead.clone())),
-                    Quotient::Asked(_) => None,
-                }
-            }
-            Expr::Binary(ExprBinary { left, right, .. }) => {
-                self.rounded_name(left).or_else(|| self.rounded_name(right))
-            }
-            Expr::Unary(ExprUnary { expr, .. }) => self.rounded_name(expr),
-            _ => None,
-        }
-    }
-
-    /// Whether a number names a value of the body, which may be another one later.
-    fn names_local(&self, number: &Expr) -> bool {
-        match unparenthesized(number) {
-            Expr::Path(path) => path.path.get_ident().is_some_and(|name| self.names.find(&name.to_string()).is_some()),
-            Expr::MethodCall(_) => true,
-            Expr::Binary(ExprBinary { left, right, .. }) => self.names_local(left) || self.names_local(right),
-            Expr::Unary(ExprUnary { expr, .. }) => self.names_local(expr),
-            Expr::Cast(cast) => self.names_local(&cast.expr),
-            _ => false,
-        }
+    /// The variable beside a name.
+    fn beside(&self, name: &Ident) -> Option<Ident> {
+        self.number_name(name)?.rounded.clone()
     }
 }

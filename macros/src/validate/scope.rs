@@ -7,8 +7,9 @@ use quote::ToTokens;
 
 use super::Layer;
 use super::forward::Whole;
+use super::fractions::NumberName;
 use super::names::Names;
-use super::rounded::Quotient;
+use super::rounded;
 use crate::ast::{self, Extents, Sequence};
 use crate::body::Access;
 use crate::free::{self, Origin};
@@ -61,10 +62,10 @@ pub struct Scope<'a> {
     pub given: Vec<Ident>,
     /// The names of numbers that depend on free extents, the later ones last.
     pub extents: Vec<(String, Origin)>,
-    /// The places of names that a `let` gives to numbers, with what is known of quotients in these.
-    pub numbers: Vec<(usize, Option<Quotient>)>,
-    /// How many names there were before the innermost block.
-    pub block: usize,
+    /// The names of numbers, the later ones last.
+    pub numbers: Vec<NumberName>,
+    /// The names to which the function gives another value, if it holds quotients.
+    pub given_anew: HashSet<String>,
     /// The place of such a name that is to become a tensor.
     pub becomes_tensor: Option<usize>,
     /// Where the `let`s of numbers are that are tensors from the start, as they become some.
@@ -109,7 +110,7 @@ impl<'a> Scope<'a> {
             given: Vec::new(),
             extents: Vec::new(),
             numbers: Vec::new(),
-            block: 0,
+            given_anew: HashSet::new(),
             becomes_tensor: None,
             tensors: HashSet::new(),
             counted: None,
@@ -146,10 +147,13 @@ impl<'a> Scope<'a> {
 
     /// Lets the free extents of some inputs be known, of those of the model; what was known before is forgotten.
     pub fn know<'e>(&mut self, inputs: impl IntoIterator<Item = &'e Extents>, free: &[Ident], body: impl ToTokens) {
-        let has_free = !free.is_empty() || free::computes_with_batch(body.to_token_stream());
+        let body = body.to_token_stream();
+        self.given_anew = rounded::given_anew(body.clone());
+        let has_free = !free.is_empty() || free::computes_with_batch(body);
         (self.free, self.has_free) = (free::among(free, inputs), has_free);
         self.given.clear();
         self.extents.clear();
+        self.numbers.clear();
     }
 
     /// Lets the `usize` parameters of a function be known, each of which may be given a free extent.

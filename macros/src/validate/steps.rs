@@ -537,6 +537,7 @@ fn program(program: ast::Program, optimizers: &[Optimizer], model: Model<'_>, mi
             Some(Binding::Tensor) => {}
             Some(Binding::Unknown) => {}
             None if is_unread => {}
+            Some(Binding::Number) if !scope.complete => {}
             Some(Binding::Number) => {
                 scope.mistake::<()>(&result, format!("`{result}` is a constant number: a result is a tensor"));
             }

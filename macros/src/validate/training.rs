@@ -55,6 +55,8 @@ impl Scope<'_> {
                 self.minimizing.push(optimizer);
                 Some(Statement::Minimize { optimizer, loss, text, place })
             }
+            // What would have made a tensor of it may have a mistake.
+            Value::Number(_) if !self.complete => None,
             Value::Number(_) | Value::Tuple(_) => self.mistake(loss, "a loss is one tensor, and this is none"),
         }
     }
@@ -65,6 +67,10 @@ impl Scope<'_> {
             let message = "`grad(loss, x)` is the gradient of a scalar in a value: it takes these two";
             return self.mistake(call, message);
         };
+        if let Expr::Assign(_) = loss {
+            return self
+                .mistake(call, "`grad(loss, x)` is the gradient of a scalar in a value, and takes both without names");
+        }
         let (text, place) = (spaced(loss), Place::of(loss));
         let value = match self.value(loss)? {
             Value::Tensor(loss) => loss,

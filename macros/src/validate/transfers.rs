@@ -4,7 +4,7 @@
 use syn::{Expr, ExprMethodCall};
 
 use super::expressions::Meaning;
-use super::scope::Scope;
+use super::scope::{Binding, Scope};
 use super::steps::{Part, part};
 use super::{Layer, LayerKind};
 use crate::ast::{Node, Place, Sequence};
@@ -18,6 +18,29 @@ pub fn is_transfer(call: &ExprMethodCall) -> bool {
 }
 
 impl Scope<'_> {
+    /// Whether a name, or a path of fields, is that of a layer, without looking for mistakes.
+    pub fn is_layer(&self, target: &Expr) -> bool {
+        match target {
+            Expr::Path(path) => {
+                let binding = path.path.get_ident().and_then(|name| self.find(name));
+                matches!(binding, Some(Binding::Layer(_)))
+            }
+            Expr::Index(index) => self.is_layer(&index.expr),
+            Expr::Field(field) => self.is_layer(&field.base),
+            _ => false,
+        }
+    }
+
+    /// `ema = 0.9 * ema + 0.1 * net;`
+    pub fn layer_takes_no_value<T>(&mut self, target: &Expr) -> Option<T> {
+        let text = spaced(target);
+        let message = format!(
+            "`{text}` is part of the model, whose parameters take the values of others in a `step`: \
+             `{text}.copy_from(source);`, or a part of the way, `{text}.lerp_from(source, 0.1);`"
+        );
+        self.mistake(target, message)
+    }
+
     /// `target.copy_from(online);` or `target.lerp_from(online, 0.005);`
     pub fn transfer(&mut self, call: &ExprMethodCall) -> Option<Statement> {
         let (method, receiver) = (&call.method, spaced(&call.receiver));

@@ -158,7 +158,7 @@ fn attention<'g>(c: &Context<'_, 'g>) -> Results<'g> {
             (looks, added) => looks.or(added),
         };
         let causal = masks.only_causal;
-        (functions::scaled_dot_product_attention(query, key, value, mask, 0.0, causal, Some(scale)), query)
+        (functions::scaled_dot_product_attention(query, key, value, mask, 0.0, causal, Some(scale), false), query)
     };
     let result = if flat { together(result) } else { result };
     [result, all[0], all[1], scores]

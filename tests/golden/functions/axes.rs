@@ -1,7 +1,7 @@
 //! Functions along axes, and products.
 
 use kiln_graph::{DType, Value, functions, written};
-use serde_json::json;
+use serde_json::{Value as Json, json};
 
 use super::{Call, Results};
 use kiln_graph::shape::functions::Elements::Mixed;
@@ -46,26 +46,46 @@ pub fn compute<'g>(call: &Call<'_, 'g>) -> Results<'g> {
         "kthvalue" => return Ok(Some(functions::kthvalue(x, call.size("k", 1)?, call.int("dim", -1), keep))),
         "median" if dim.is_none() => functions::median_of_all(x),
         "median" => return Ok(Some(functions::median(x, axis()?, keep))),
-        "quantile" if dim.is_none() => functions::quantile_of_all(x, call.need("q")?),
-        "quantile" => {
-            call.lacks(&[("interpolation", json!("linear"))])?;
-            functions::quantile(x, call.need("q")?, axis()?, keep)
+        "quantile" | "nanquantile" => {
+            let (ignores, way) = (call.op == "nanquantile", call.text("interpolation", "linear"));
+            let axis = dim.map(|_| axis()).transpose()?;
+            match (call.number("q"), call.at(1)) {
+                (Some(q), _) if ignores => functions::nanquantile(x, q, axis, keep, way),
+                (Some(q), _) => functions::quantile(x, q, axis, keep, way),
+                (None, q) if ignores => functions::nanquantile_by(x, q?, axis, keep, way),
+                (None, q) => functions::quantile_by(x, q?, axis, keep, way),
+            }
         }
+        "nanmedian" if dim.is_none() => functions::nanmedian_of_all(x),
+        "nanmedian" => return Ok(Some(functions::nanmedian(x, axis()?, keep))),
+        "cov" => functions::cov(x, number("correction", 1.0), call.named("fweights"), call.named("aweights")),
+        "corrcoef" => functions::corrcoef(x),
+        "trapezoid" | "trapz" => match call.at(1) {
+            Ok(places) => functions::trapezoid_over(x, places, call.int("dim", -1)),
+            Err(_) => functions::trapezoid(x, number("dx", 1.0), call.int("dim", -1)),
+        },
+        "cumulative_trapezoid" => match call.at(1) {
+            Ok(places) => functions::cumulative_trapezoid_over(x, places, call.int("dim", -1)),
+            Err(_) => functions::cumulative_trapezoid(x, number("dx", 1.0), call.int("dim", -1)),
+        },
         "count_nonzero" => functions::count_nonzero(x, dim),
         "cummax" => return Ok(Some(functions::cummax(x, axis()?))),
         "cummin" => return Ok(Some(functions::cummin(x, axis()?))),
         "cumprod" => x.cumprod(axis()?),
         "cumsum" => functions::cumsum(x, axis()?),
         "logcumsumexp" => functions::logcumsumexp(x, axis()?),
-        "diff" if call.operands.len() == 1 => functions::diff(x, call.size("n", 1)?, call.int("dim", -1)),
+        "diff" => {
+            let (before, behind) = (call.named("prepend"), call.named("append"));
+            functions::diff(x, call.size("n", 1)?, call.int("dim", -1), before, behind)
+        }
         "dist" => functions::dist(x, call.at(1)?, number("p", 2.0)),
         "histc" => functions::histc(x, call.size("bins", 100)?, number("min", 0.0), number("max", 0.0)),
         "isin" => functions::isin(x, call.at(1)?),
         "bucketize" => functions::bucketize(x, call.at(1)?, call.flag("right", false)),
-        "searchsorted" => {
-            call.lacks(&[("sorter", json!(null)), ("side", json!("left"))])?;
-            functions::searchsorted(x, call.at(1)?, call.flag("right", false))
-        }
+        "searchsorted" => match call.attributes.text("side") {
+            Some(side) => functions::searchsorted_at(x, call.at(1)?, side, call.named("sorter")),
+            None => functions::searchsorted(x, call.at(1)?, call.flag("right", false), call.named("sorter")),
+        },
         "log_softmax" => x.log_softmax(axis()?),
         "softmax" => x.softmax(axis()?),
         "softmin" => functions::softmin(x, axis()? as i32),
@@ -129,12 +149,32 @@ fn product<'g>(call: &Call<'_, 'g>) -> Result<Option<Value<'g>>, crate::case::Re
             let (p, eps) = (call.number_or("p", 2.0), call.number_or("eps", 1e-6));
             functions::pairwise_distance(at(0)?, at(1)?, p, eps, call.flag("keepdim", false))
         }
+        "tensordot" => match call.attributes.get("dims") {
+            Some(Json::Array(dims)) => {
+                let axes = |place: usize| -> Vec<isize> {
+                    let axes = dims.get(place).and_then(Json::as_array).into_iter().flatten();
+                    axes.filter_map(Json::as_i64).map(|axis| axis as isize).collect()
+                };
+                functions::tensordot_by(at(0)?, at(1)?, (&axes(0), &axes(1)))
+            }
+            _ => functions::tensordot(at(0)?, at(1)?, call.size("dims", 2)?),
+        },
+        "linalg_vecdot" => functions::vecdot(at(0)?, at(1)?, call.int("dim", -1)),
         "linear" => functions::linear(at(0)?, at(1)?, call.named("bias")),
         "scaled_dot_product_attention" => {
-            call.lacks(&[("enable_gqa", json!(false))])?;
             let mask = call.named("attn_mask").map(|mask| if mask.dtype() == DType::I32 { mask.ne(0) } else { mask });
             let (dropout, causal) = (call.number_or("dropout_p", 0.0), call.flag("is_causal", false));
-            functions::scaled_dot_product_attention(at(0)?, at(1)?, at(2)?, mask, dropout, causal, call.number("scale"))
+            let shared = call.flag("enable_gqa", false);
+            functions::scaled_dot_product_attention(
+                at(0)?,
+                at(1)?,
+                at(2)?,
+                mask,
+                dropout,
+                causal,
+                call.number("scale"),
+                shared,
+            )
         }
         _ => return Ok(None),
     }))

@@ -1,8 +1,8 @@
 //! Functions of single elements.
 
 use kiln_graph::layers::{activation, rectifier};
-use kiln_graph::shape::functions::Elements::{Compared, Float, Mixed, Real};
-use kiln_graph::{DType, Value, functions, written};
+use kiln_graph::shape::functions::Elements::{Alike, Compared, Float, Mixed, Real};
+use kiln_graph::{Value, functions, written};
 
 use super::{Call, Results};
 use crate::ops;
@@ -30,7 +30,7 @@ fn one<'g>(call: &Call<'_, 'g>) -> Result<Option<Value<'g>>, crate::case::Refusa
         "ones_like" => functions::ones_like(x),
         "zeros_like" => functions::zeros_like(x),
         "full_like" => functions::full_like(x, call.need("fill_value")?),
-        "logical_not" if x.dtype() == DType::Bool => written::not(x),
+        "logical_not" => functions::logical_not(x),
         "acos" => x.acos(),
         "acosh" => x.acosh(),
         "asin" => x.asin(),
@@ -51,6 +51,14 @@ fn one<'g>(call: &Call<'_, 'g>) -> Result<Option<Value<'g>>, crate::case::Refusa
         "log2" => whole(functions::log2),
         "log10" => whole(functions::log10),
         "sinc" => whole(functions::sinc),
+        "lgamma" => whole(functions::lgamma),
+        "digamma" => whole(functions::digamma),
+        "polygamma" => functions::polygamma(call.size("n", 0)?, x),
+        "mvlgamma" => functions::mvlgamma(x, call.size("p", 1)?),
+        "erfc" => whole(functions::erfc),
+        "erfinv" => whole(functions::erfinv),
+        "special_ndtr" => whole(functions::ndtr),
+        "special_entr" => whole(functions::entr),
         "rad2deg" => whole(functions::rad2deg),
         "deg2rad" => whole(functions::deg2rad),
         "signbit" => whole(functions::signbit),
@@ -135,13 +143,24 @@ fn several<'g>(call: &Call<'_, 'g>) -> Result<Option<Value<'g>>, crate::case::Re
         "logaddexp" => of(Float, |a, b| functions::logaddexp(a, b))?,
         "logaddexp2" => of(Float, |a, b| functions::logaddexp2(a, b))?,
         "isclose" => {
-            let [a, b] = pair(Float)?;
+            let [a, b] = pair(Mixed)?;
             let number = |name, default| call.number_or(name, default);
             functions::isclose(a, b, number("rtol", 1e-5), number("atol", 1e-8), call.flag("equal_nan", false))
         }
-        "logical_and" if call.at(0)?.dtype() == DType::Bool => call.at(0)? & call.at(1)?,
-        "logical_or" if call.at(0)?.dtype() == DType::Bool => call.at(0)? | call.at(1)?,
-        "logical_xor" if call.at(0)?.dtype() == DType::Bool => functions::logical_xor(call.at(0)?, call.at(1)?),
+        "logical_and" => of(Alike, |a, b| functions::logical_and(a, b))?,
+        "logical_or" => of(Alike, |a, b| functions::logical_or(a, b))?,
+        "logical_xor" => of(Alike, |a, b| functions::logical_xor(a, b))?,
+        "heaviside" => functions::heaviside(call.at(0)?, call.at(1)?),
+        "ldexp" => of(Real, |a, b| functions::ldexp(a, b))?,
+        "special_xlog1py" => of(Float, |a, b| functions::xlog1py(a, b))?,
+        "clamp" => match (call.number("min"), call.number("max")) {
+            (Some(min), _) => functions::clamp_by(call.at(0)?, min, call.at(1)?),
+            (_, Some(max)) => functions::clamp_by(call.at(0)?, call.at(1)?, max),
+            _ if call.operands.len() < 3 => {
+                return Err(crate::case::Refusal::later("clamp by one tensor without its name"));
+            }
+            _ => functions::clamp_by(call.at(0)?, call.at(1)?, call.at(2)?),
+        },
         "addcmul" => functions::addcmul(call.at(0)?, call.at(1)?, call.at(2)?, value),
         "addcdiv" => functions::addcdiv(call.at(0)?, call.at(1)?, call.at(2)?, value),
         "lerp" => match call.at(2) {

@@ -58,10 +58,11 @@ pub fn compute<'g>(call: &Call<'_, 'g>) -> Results<'g> {
         }
         "embedding_bag" => {
             call.lacks(&[("max_norm", json!(null)), ("scale_grad_by_freq", json!(false))])?;
-            if call.named("offsets").is_some() || call.named("per_sample_weights").is_some() {
-                return Err(crate::case::Refusal::later("offsets or per_sample_weights"));
+            if call.named("offsets").is_some() {
+                return Err(crate::case::Refusal::later("offsets"));
             }
-            functions::embedding_bag(x, at(1)?, call.text("mode", "mean"), call.attributes.int("padding_idx"))
+            let (mode, weights) = (call.text("mode", "mean"), call.named("per_sample_weights"));
+            functions::embedding_bag(x, at(1)?, mode, weights, call.attributes.int("padding_idx"))
         }
         _ => return Ok(None),
     };

@@ -22,6 +22,9 @@ pub fn compute<'g>(call: &Call<'_, 'g>) -> Results<'g> {
         "cat" => functions::cat(&call.operands, call.int("dim", 0)),
         "stack" => functions::stack(&call.operands, call.int("dim", 0)),
         "hstack" => functions::hstack(&call.operands),
+        "vstack" | "row_stack" => functions::vstack(&call.operands),
+        "dstack" => functions::dstack(&call.operands),
+        "column_stack" => functions::column_stack(&call.operands),
         "chunk" => return Ok(Some(functions::chunk(x, call.size("chunks", 1)?, call.int("dim", 0)))),
         "split" | "split_with_sizes" => {
             let sizes = call.sizes("split_size_or_sections", &[])?;
@@ -53,6 +56,12 @@ pub fn compute<'g>(call: &Call<'_, 'g>) -> Results<'g> {
                 Err(_) => functions::scatter(x, int("dim")?, at(1)?, call.need("src")?),
             }
         }
+        "scatter_reduce" => {
+            let (reduce, include) = (call.text("reduce", ""), call.flag("include_self", true));
+            functions::scatter_reduce(x, int("dim")?, at(1)?, at(2)?, reduce, include)
+        }
+        "take_along_dim" => functions::take_along_dim(x, at(1)?, call.attributes.int("dim")),
+        "index_copy" => functions::index_copy(x, int("dim")?, at(1)?, at(2)?),
         "scatter_add" => functions::scatter_add(x, int("dim")?, at(1)?, at(2)?),
         "movedim" => functions::movedim(x, &ints("source")?, &ints("destination")?),
         "narrow" => functions::narrow(x, int("dim")?, int("start")?, call.size("length", 1)?),
@@ -64,15 +73,20 @@ pub fn compute<'g>(call: &Call<'_, 'g>) -> Results<'g> {
         "repeat" => functions::repeat(x, &call.sizes("repeats", &[])?),
         "tile" => functions::tile(x, &call.sizes("dims", &[])?),
         "repeat_interleave" => {
-            let axis = call.attributes.int("dim").ok_or_else(|| Refusal::later("repeat_interleave without dim"))?;
             if call.operands.len() > 1 {
                 return Err(Refusal::later("repeat_interleave by a tensor"));
             }
-            functions::repeat_interleave(x, call.size("repeats", 1)?, axis)
+            match call.attributes.int("dim") {
+                Some(axis) => functions::repeat_interleave(x, call.size("repeats", 1)?, axis),
+                None => functions::repeat_interleave_all(x, call.size("repeats", 1)?),
+            }
         }
         "roll" => {
             let axes = call.attributes.ints("dims").filter(|axes| !axes.is_empty());
-            functions::roll(x, &ints("shifts")?, &axes.ok_or_else(|| Refusal::later("roll without dims"))?)
+            match axes {
+                Some(axes) => functions::roll(x, &ints("shifts")?, &axes),
+                None => functions::roll_all(x, ints("shifts")?[0]),
+            }
         }
         "rot90" => functions::rot90(x, call.int("k", 1), &call.attributes.ints("dims").unwrap_or(vec![0, 1])),
         "select" => functions::select(x, int("dim")?, int("index")?),

@@ -6,6 +6,8 @@ use kiln_graph::layers::fractional_pool::fractional_max_pool;
 use kiln_graph::losses::Reduction::{self, Mean, None as Single, Sum};
 use kiln_graph::losses::{Ctc, ctc_loss};
 
+use super::more;
+
 pub type Function = for<'g> fn(&[Value<'g>]) -> Vec<Value<'g>>;
 
 /// The function of a case.
@@ -57,10 +59,12 @@ pub fn function(name: &str) -> Option<Function> {
         "einsum ijk,ikl,l->ji" => |x| vec![einsum("ijk,ikl,l->ji", x)],
         "einsum ij,ij->i" => |x| vec![einsum("ij,ij->i", x)],
         "einsum ab,cd->db" => |x| vec![einsum("ab,cd->db", x)],
-        "attention" => |x| vec![attention(x[0], x[1], x[2], None, 0.0, false, None)],
-        "attention, causal" => |x| vec![attention(x[0], x[1], x[2], None, 0.0, true, None)],
-        "attention, mask" => |x| vec![attention(x[0], x[1], x[2], Some(x[3].ne(0)), 0.0, false, None)],
-        "attention, added mask, scale" => |x| vec![attention(x[0], x[1], x[2], Some(x[3]), 0.0, false, Some(0.25))],
+        "attention" => |x| vec![attention(x[0], x[1], x[2], None, 0.0, false, None, false)],
+        "attention, causal" => |x| vec![attention(x[0], x[1], x[2], None, 0.0, true, None, false)],
+        "attention, mask" => |x| vec![attention(x[0], x[1], x[2], Some(x[3].ne(0)), 0.0, false, None, false)],
+        "attention, added mask, scale" => {
+            |x| vec![attention(x[0], x[1], x[2], Some(x[3]), 0.0, false, Some(0.25), false)]
+        }
         "ctc" => |x| vec![ctc(x, 0, false, Mean)],
         "ctc none" | "ctc of the impossible" => |x| vec![ctc(x, 0, false, Single)],
         "ctc sum, blank = 3" => |x| vec![ctc(x, 3, false, Sum)],
@@ -128,8 +132,8 @@ pub fn function(name: &str) -> Option<Function> {
         "local_response_norm" => |x| vec![functions::local_response_norm(x[0], 3, 0.5, 0.75, 2.0)],
         "embedding" => |x| vec![functions::embedding(x[0], x[1], None)],
         "embedding, padding" => |x| vec![functions::embedding(x[0], x[1], Some(-1))],
-        "embedding_bag" => |x| vec![functions::embedding_bag(x[0], x[1], "mean", None)],
-        "embedding_bag, sum" => |x| vec![functions::embedding_bag(x[0], x[1], "sum", Some(0))],
+        "embedding_bag" => |x| vec![functions::embedding_bag(x[0], x[1], "mean", None, None)],
+        "embedding_bag, sum" => |x| vec![functions::embedding_bag(x[0], x[1], "sum", None, Some(0))],
         "affine_grid" => |x| vec![functions::affine_grid(x[0], &[2, 1, 3, 4], false)],
         "affine_grid, corners" => |x| vec![functions::affine_grid(x[0], &[2, 1, 1, 4], true)],
         "affine_grid of a volume" => |x| vec![functions::affine_grid(x[0], &[1, 1, 2, 3, 2], true)],
@@ -203,15 +207,15 @@ pub fn function(name: &str) -> Option<Function> {
         "cummin(0)" => |x| functions::cummin(x[0], 0),
         "logcumsumexp(1)" => |x| vec![functions::logcumsumexp(x[0], 1)],
         "logcumsumexp of infinities" => |x| vec![functions::logcumsumexp(x[0], 0)],
-        "diff" => |x| vec![functions::diff(x[0], 1, -1)],
-        "diff(2, 0)" => |x| vec![functions::diff(x[0], 2, 0)],
+        "diff" => |x| vec![functions::diff(x[0], 1, -1, None, None)],
+        "diff(2, 0)" => |x| vec![functions::diff(x[0], 2, 0, None, None)],
         "kthvalue(2)" => |x| functions::kthvalue(x[0], 2, -1, false),
         "median(1, keepdim)" => |x| functions::median(x[0], 1, true),
         "median of NaN" => |x| vec![functions::median(x[0], 0, false)[0]],
         "median" => |x| vec![functions::median_of_all(x[0])],
         "median of i32" => |x| functions::median(x[0], 0, false),
-        "quantile(0.3)" => |x| vec![functions::quantile(x[0], 0.3, -1, false)],
-        "quantile(1, 0, keepdim)" => |x| vec![functions::quantile(x[0], 1.0, 0, true)],
+        "quantile(0.3)" => |x| vec![functions::quantile(x[0], 0.3, Some(-1), false, "linear")],
+        "quantile(1, 0, keepdim)" => |x| vec![functions::quantile(x[0], 1.0, Some(0), true, "linear")],
         "normalize" => |x| vec![functions::normalize(x[0], 2.0, 1, 1e-12)],
         "normalize(1, 0)" => |x| vec![functions::normalize(x[0], 1.0, 0, 1e-12)],
         "renorm(2, 0, 1)" => |x| vec![functions::renorm(x[0], 2.0, 0, 1.0)],
@@ -221,10 +225,12 @@ pub fn function(name: &str) -> Option<Function> {
         "histc(4, -1, 1)" => |x| vec![functions::histc(x[0], 4, -1.0, 1.0)],
         "histc(3)" => |x| vec![functions::histc(x[0], 3, 0.0, 0.0)],
         "histc of one" => |x| vec![functions::histc(x[0], 2, 0.0, 0.0)],
-        "bucketize" => |x| vec![functions::bucketize(x[0], x[1], false)],
-        "bucketize, right" => |x| vec![functions::bucketize(x[0], x[1], true)],
-        "searchsorted" => |x| vec![functions::searchsorted(x[0], x[1], false)],
-        "searchsorted of a vector, right" => |x| vec![functions::searchsorted(x[0], x[1], true)],
+        "bucketize" | "bucketize of nan" => |x| vec![functions::bucketize(x[0], x[1], false)],
+        "bucketize, right" | "bucketize of nan, right" => |x| vec![functions::bucketize(x[0], x[1], true)],
+        "searchsorted" | "searchsorted of a number" | "searchsorted of nan" => {
+            |x| vec![functions::searchsorted(x[0], x[1], false, None)]
+        }
+        "searchsorted of a vector, right" => |x| vec![functions::searchsorted(x[0], x[1], true, None)],
         "isin" => |x| vec![functions::int(functions::isin(x[0], x[1]))],
         "unbind(1)" => |x| functions::unbind(x[0], 1),
         "movedim(0, -1)" => |x| vec![functions::movedim(x[0], &[0], &[-1])],
@@ -305,11 +311,11 @@ pub fn function(name: &str) -> Option<Function> {
         "pad circular, cut" => |x| vec![functions::pad(x[0], &[-1, 1, 1, -2], "circular", None)],
         "addmm(beta = 0)" => |x| vec![functions::addmm(x[0], x[1], x[2], 0.0, 1.0)],
         "addr(beta = 0)" => |x| vec![functions::addr(x[0], x[1], x[2], 0.0, 1.0)],
-        "quantile of all" => |x| vec![functions::quantile_of_all(x[0], 0.3)],
+        "quantile of all" => |x| vec![functions::quantile(x[0], 0.3, None, false, "linear")],
         "logsumexp((0, -1))" => |x| vec![functions::logsumexp(x[0], &[0, -1], false)],
         "logsumexp((1, 2), keepdim)" => |x| vec![functions::logsumexp(x[0], &[1, 2], true)],
         "hypot of infinity" => |x| vec![functions::hypot(x[0], x[1])],
-        _ => return None,
+        _ => return more::function(name),
     };
     Some(found)
 }

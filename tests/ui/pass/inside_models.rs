@@ -109,3 +109,40 @@ fn what_is_inside_is_trained() {
     net.model().each_parameter(&mut |name, _| names.push(name.to_owned()));
     assert!(names.contains(&"encoders.1.inner.fc.weight".to_owned()), "{names:?}");
 }
+
+mod taken {
+    use kiln::prelude::*;
+
+    model! {
+        pub struct Taking {
+            pub act: Identity,
+        }
+
+        fn forward(x: [N, 2]) -> [N, 2] {
+            act(x)
+        }
+
+        pub fn all(x: [N, 2], start: [; i32], rate: [], on: [; bool], times: usize, part: f32, deep: bool) -> [N, 2] {
+            let y = where(on, (x + start) * rate * times + part, x * 0.0);
+            if deep { y } else { y * 0.0 }
+        }
+    }
+}
+
+model! {
+    struct Given {
+        taking: taken::Taking,
+    }
+
+    fn forward(x: [N, 2]) -> [N, 2] {
+        let k = 2;
+        taking.all(x, 3, 0.5, tensor(true), k + 1, 0.25, true) + taking.all(x, tensor(1), 2, x.mean() > 100.0, k, 0.5, k > 1)
+    }
+}
+
+#[test]
+fn numbers_are_given_where_tensors_without_axes_are_taken() {
+    let x = Array2::from_shape_fn((3, 2), |(i, j)| (i * 2 + j) as f32);
+    let found = Predictor::new(Given::init(1)).build().unwrap().predict(&x).unwrap();
+    assert_eq!(found, x.mapv(|x| (x + 3.0) * 1.5 + 0.25).into_dyn());
+}

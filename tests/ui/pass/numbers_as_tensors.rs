@@ -52,6 +52,57 @@ model! {
     }
 }
 
+const RATE: f32 = 0.5;
+const WIDTH: usize = 4;
+
+model! {
+    /// Whole numbers beside those with fractions, and flags beside tensors.
+    struct Mixed {
+        act: Identity,
+    }
+
+    fn forward(x: [N, 1]) -> [N, 1] {
+        let dt = 0.25;
+        let t = 0.0;
+        for i in 0..3 {
+            // 0 + 0.5 + 1, then 0 + 0.1 + 0.2
+            x = act(x) + i * 0.5 + i / 10.0;
+            t += i * dt;
+            // 3 - 0, 3 - 0.25, 3 - 0.5
+            x = x + (3.0 - i * dt);
+        }
+        // 0.75, 2 + 8, 6.25 + 0.5, 1, then 0.5 of one row of one column.
+        x = x + t + (WIDTH * 0.5 + RATE / 0.0625) + scaled(x * 0.0, 2.5, WIDTH) + (x == x).float() * true;
+        x + N * 0.25 * (1.0 / x.size(1)) + WIDTH.pow(-0.5)
+    }
+
+    fn scaled(x, s: f64, k: usize) {
+        x + (s * (k - 1) - 1.25) + 1 * (0.5 - k / 8.0 + k * 0.125)
+    }
+}
+
+model! {
+    struct OfMasks {
+        act: Identity,
+    }
+
+    fn forward(m: [N, 2; bool]) -> [N, 2] {
+        let whole = true + act(m.float());
+        where(m == true, whole, stack(vec![m.float().sum(1), m.float().sum(1)], 1)) * cat(vec![m], dim = 1)
+    }
+}
+
+#[test]
+fn whole_numbers_become_what_stands_beside_them() {
+    let found = Predictor::new(Mixed::init(1)).build().unwrap().predict(&array![[1.0_f32], [2.0]]).unwrap();
+    let sum = (1.5 + 0.3) + (9.0 - 0.75) + 0.75 + 10.0 + (6.25 + 0.5) + 1.0 + 0.5 + 0.5;
+    for (found, x) in found.iter().zip([1.0, 2.0]) {
+        assert!((found - (x + sum)).abs() < 1e-5, "{found} is not {}", x + sum);
+    }
+    let found = Predictor::new(OfMasks::init(1)).build().unwrap().predict(&array![[true, false]]).unwrap();
+    assert_eq!(found, array![[2.0_f32, 0.0]].into_dyn());
+}
+
 #[test]
 fn numbers_stand_for_tensors_without_axes() {
     let x = Array2::from_shape_fn((3, 4), |(row, column)| row as f32 - column as f32);

@@ -12,7 +12,7 @@ use super::links::links;
 use super::region::{Place, Region};
 use crate::graph::{Graph, NodeId};
 use crate::interpret::Tensor;
-use crate::op::{BinaryOp, CompareOp, Op, ReduceOp, Scalar};
+use crate::op::{BinaryOp, CompareOp, Op, ReduceOp, Scalar, UnaryOp};
 use crate::shape::{DType, Shape, Type};
 
 /// A value has this number wherever `column - row >= from`.
@@ -70,20 +70,24 @@ fn known(graph: &Graph, region: &Region) -> FxHashMap<(NodeId, Place), Known> {
             open.extend(place.map(|place| (operand, place)));
         }
     }
-    let mut known = FxHashMap::default();
+    let (mut known, mut counts) = (FxHashMap::default(), FxHashMap::default());
     for (id, place) in all {
         let node = graph.node(id);
-        let operands: Vec<Option<Known>> = node
-            .inputs
-            .iter()
-            .enumerate()
-            .map(|(number, &operand)| known.get(&(operand, operand_place(graph, id, place, number)?)).copied())
-            .collect();
+        let places = node.inputs.iter().enumerate();
+        let places: Vec<Option<(NodeId, Place)>> =
+            places.map(|(number, &operand)| Some((operand, operand_place(graph, id, place, number)?))).collect();
+        let operands: Vec<Option<Known>> = places.iter().map(|at| known.get(&(*at)?).copied()).collect();
+        let counted: Vec<Option<Count>> = places.iter().map(|at| counts.get(&(*at)?).copied()).collect();
+        if let Some(count) = Count::of(graph, id, place, &counted) {
+            counts.insert((id, place), count);
+        }
         let found = match node.op {
             Op::Constant(Scalar(value)) => Some(Known { from: EVERYWHERE, value }),
-            Op::Compare(function) => {
-                beyond_diagonal(graph, function, id, place).or_else(|| computed(graph, id, &operands))
+            Op::Compare(function) => match counted[..] {
+                [Some(left), Some(right)] => beyond_diagonal(function, left, right),
+                _ => None,
             }
+            .or_else(|| computed(graph, id, &operands)),
             _ if node.op.is_elementwise() => computed(graph, id, &operands),
             _ if node.op.is_view() => operands[0],
             _ => None,
@@ -107,20 +111,64 @@ pub fn operand_place(graph: &Graph, id: NodeId, place: Place, number: usize) -> 
     Some(Place { row: of(place.row)?, column: of(place.column)? })
 }
 
-/// `column <= row`, and the like.
-fn beyond_diagonal(graph: &Graph, function: CompareOp, id: NodeId, place: Place) -> Option<Known> {
-    let node = graph.node(id);
-    let side = |number: usize| {
-        let operand = node.inputs[number];
-        counted(graph, operand, operand_place(graph, id, place, number)?)
-    };
-    let ((axis, first), (other, second)) = (side(0)?, side(1)?);
-    // Both count: `column + d ? row`.
-    let (distance, function) = match (axis, other) {
-        (Counts::Column, Counts::Row) => (first - second, function),
-        (Counts::Row, Counts::Column) => (second - first, swapped(function)),
+/// A whole number that grows with rows and columns: `rows * row + columns * column + number`.
+#[derive(Clone, Copy, Debug)]
+struct Count {
+    rows: i64,
+    columns: i64,
+    number: i64,
+}
+
+/// What factors and numbers of a count are below: f32 has all sums of them exactly for up to 2^19 rows and columns.
+/// Units: times, numbers.
+const FACTORS: i64 = 1 << 4;
+const NUMBERS: i64 = 1 << 22;
+
+impl Count {
+    fn number(value: f64) -> Option<Count> {
+        let whole = value == value.trunc() && value.abs() < NUMBERS as f64;
+        whole.then_some(Count { rows: 0, columns: 0, number: value as i64 })
+    }
+
+    fn negated(self) -> Count {
+        Count { rows: -self.rows, columns: -self.columns, number: -self.number }
+    }
+
+    fn plus(self, other: Count) -> Option<Count> {
+        let Count { rows, columns, number } = other;
+        let sum = Count { rows: self.rows + rows, columns: self.columns + columns, number: self.number + number };
+        let is_exact = sum.rows.abs() < FACTORS && sum.columns.abs() < FACTORS && sum.number.abs() < NUMBERS;
+        is_exact.then_some(sum)
+    }
+
+    /// The node's, of those of its operands.
+    fn of(graph: &Graph, id: NodeId, place: Place, operands: &[Option<Count>]) -> Option<Count> {
+        let node = graph.node(id);
+        let of = |number: usize| operands[number];
+        match node.op {
+            Op::Constant(Scalar(value)) => Count::number(value),
+            Op::Iota { axis, .. } if place.row == Some(axis) => Some(Count { rows: 1, columns: 0, number: 0 }),
+            Op::Iota { axis, .. } if place.column == Some(axis) => Some(Count { rows: 0, columns: 1, number: 0 }),
+            Op::Binary(BinaryOp::Add) => of(0)?.plus(of(1)?),
+            Op::Binary(BinaryOp::Sub) => of(0)?.plus(of(1)?.negated()),
+            Op::Unary(UnaryOp::Neg) => Some(of(0)?.negated()),
+            Op::Convert(DType::F32 | DType::I32) => of(0),
+            _ if node.op.is_view() => of(0),
+            _ => None,
+        }
+    }
+}
+
+/// What a comparison of two counts is beyond a diagonal, of `column <= row` and the like.
+fn beyond_diagonal(function: CompareOp, left: Count, right: Count) -> Option<Known> {
+    let difference = left.plus(right.negated())?;
+    // `column - row + number ? 0`
+    let (difference, function) = match (difference.columns, difference.rows) {
+        (1, -1) => (difference, function),
+        (-1, 1) => (difference.negated(), swapped(function)),
         _ => return None,
     };
+    let distance = difference.number;
     let (from, value) = match function {
         CompareOp::Le | CompareOp::Eq => (1 - distance, 0.0),
         CompareOp::Gt | CompareOp::Ne => (1 - distance, 1.0),
@@ -141,50 +189,17 @@ fn swapped(function: CompareOp) -> CompareOp {
     }
 }
 
-#[derive(Clone, Copy, PartialEq)]
-enum Counts {
-    Row,
-    Column,
-}
-
-/// A value that counts rows or columns, and from where.
-fn counted(graph: &Graph, mut id: NodeId, mut place: Place) -> Option<(Counts, i64)> {
-    let mut first = 0;
-    loop {
-        let node = graph.node(id);
-        match node.op {
-            Op::Iota { axis, .. } if place.row == Some(axis) => return Some((Counts::Row, first)),
-            Op::Iota { axis, .. } if place.column == Some(axis) => return Some((Counts::Column, first)),
-            Op::Binary(BinaryOp::Add) => first += constant(graph, node.inputs[1])? as i64,
-            _ if node.op.is_view() => {}
-            _ => return None,
-        }
-        place = operand_place(graph, id, place, 0)?;
-        id = node.inputs[0];
-    }
-}
-
-/// The number that all elements are.
-fn constant(graph: &Graph, mut id: NodeId) -> Option<f64> {
-    while graph.node(id).op.is_view() {
-        id = graph.node(id).inputs[0];
-    }
-    match graph.node(id).op {
-        Op::Constant(Scalar(value)) => Some(value),
-        _ => None,
-    }
-}
-
 /// An elementwise function of what is known of its operands.
 fn computed(graph: &Graph, id: NodeId, operands: &[Option<Known>]) -> Option<Known> {
     let node = graph.node(id);
     let is = |number: usize, value: f64| operands[number].filter(|known| known.value == value);
+    // Either operand decides, the one that does so nearer to the diagonal.
+    let either = |value: f64| is(0, value).into_iter().chain(is(1, value)).min_by_key(|known| known.from);
     let infinite = |number: usize| operands[number].filter(|known| known.value.is_infinite());
     let alone = match node.op {
-        Op::Binary(BinaryOp::Mul) => is(0, 0.0).or(is(1, 0.0)),
+        Op::Binary(BinaryOp::Mul | BinaryOp::And) => either(0.0),
         Op::Binary(BinaryOp::Div) => is(0, 0.0),
-        Op::Binary(BinaryOp::And) => is(0, 0.0).or(is(1, 0.0)),
-        Op::Binary(BinaryOp::Or) => is(0, 1.0).or(is(1, 1.0)),
+        Op::Binary(BinaryOp::Or) => either(1.0),
         Op::Binary(BinaryOp::Add) => infinite(0).or(infinite(1)),
         Op::Binary(BinaryOp::Sub) => infinite(0),
         Op::Select => operands[0].and_then(|condition| {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::{RowBlocks, row_blocks};
 use crate::build::{Builder, Value};
-use crate::functions::scaled_dot_product_attention;
+use crate::functions::{scaled_dot_product_attention, tril, triu};
 use crate::graph::{Graph, Type};
 use crate::interpret::{Tensor, interpret};
 use crate::op::Op;
@@ -72,30 +72,30 @@ fn check(shapes: &[&[usize]], function: Function, orders: usize, most: usize, ex
 }
 
 fn causal<'g>(_: &'g Builder, x: &[Value<'g>]) -> Value<'g> {
-    scaled_dot_product_attention(x[0], x[1], x[2], None, 0.0, true, None)
+    scaled_dot_product_attention(x[0], x[1], x[2], None, 0.0, true, None, false)
 }
 
 fn all<'g>(_: &'g Builder, x: &[Value<'g>]) -> Value<'g> {
-    scaled_dot_product_attention(x[0], x[1], x[2], None, 0.0, false, None)
+    scaled_dot_product_attention(x[0], x[1], x[2], None, 0.0, false, None, false)
 }
 
 fn masked<'g>(_: &'g Builder, x: &[Value<'g>]) -> Value<'g> {
-    scaled_dot_product_attention(x[0], x[1], x[2], Some(x[3]), 0.0, false, Some(0.7))
+    scaled_dot_product_attention(x[0], x[1], x[2], Some(x[3]), 0.0, false, Some(0.7), false)
 }
 
 /// Keys are another layer's results: gradients wait for what follows.
 fn projected<'g>(_: &'g Builder, x: &[Value<'g>]) -> Value<'g> {
-    scaled_dot_product_attention(x[0], x[1], x[2], None, 0.0, true, None).matmul(x[3]).tanh()
+    scaled_dot_product_attention(x[0], x[1], x[2], None, 0.0, true, None, false).matmul(x[3]).tanh()
 }
 
 fn dropped<'g>(g: &'g Builder, x: &[Value<'g>]) -> Value<'g> {
     g.set_mode(crate::Mode::Train);
-    scaled_dot_product_attention(x[0], x[1], x[2], None, 0.25, false, None)
+    scaled_dot_product_attention(x[0], x[1], x[2], None, 0.25, false, None, false)
 }
 
 fn dropped_causal<'g>(g: &'g Builder, x: &[Value<'g>]) -> Value<'g> {
     g.set_mode(crate::Mode::Train);
-    scaled_dot_product_attention(x[0], x[1], x[2], None, 0.25, true, None)
+    scaled_dot_product_attention(x[0], x[1], x[2], None, 0.25, true, None, false)
 }
 
 fn dropped_turned<'g>(g: &'g Builder, x: &[Value<'g>]) -> Value<'g> {
@@ -109,13 +109,45 @@ fn dropped_turned<'g>(g: &'g Builder, x: &[Value<'g>]) -> Value<'g> {
 
 /// A mask of booleans.
 fn chosen<'g>(_: &'g Builder, x: &[Value<'g>]) -> Value<'g> {
-    scaled_dot_product_attention(x[0], x[1], x[2], Some(x[3].gt(-0.9)), 0.0, false, None)
+    scaled_dot_product_attention(x[0], x[1], x[2], Some(x[3].gt(-0.9)), 0.0, false, None, false)
 }
 
 fn chosen_causal<'g>(g: &'g Builder, x: &[Value<'g>]) -> Value<'g> {
     let [rows, columns] = [0, 1].map(|axis| g.iota([40, 40], axis));
     let mask = x[3].gt(-0.9) & columns.le(rows);
-    scaled_dot_product_attention(x[0], x[1], x[2], Some(mask), 0.0, false, None)
+    scaled_dot_product_attention(x[0], x[1], x[2], Some(mask), 0.0, false, None, false)
+}
+
+/// The scores with -inf where a mask says so, as users write it.
+fn hidden<'g>(x: &[Value<'g>], scores: impl Fn(Value<'g>) -> Value<'g>, mask: Value<'g>) -> Value<'g> {
+    let scores = scores(x[0].matmul(x[1].transpose(-1, -2)));
+    mask.select(scores.graph().full(scores.shape(), f64::NEG_INFINITY), scores).softmax(-1).matmul(x[2])
+}
+
+fn triangle<'g>(g: &'g Builder, x: &[Value<'g>]) -> Value<'g> {
+    let looks = tril(g.full([40, 40], 1.0), 0);
+    hidden(x, |scores| scores, looks.eq(0.0))
+}
+
+fn upper_triangle<'g>(g: &'g Builder, x: &[Value<'g>]) -> Value<'g> {
+    hidden(x, |scores| scores, triu(g.full([40, 40], 1.0), 1).gt(0.5))
+}
+
+fn distance<'g>(g: &'g Builder, x: &[Value<'g>]) -> Value<'g> {
+    let [rows, columns] = [0, 1].map(|axis| g.iota([40, 40], axis).convert(crate::DType::F32));
+    hidden(x, |scores| scores, (-(rows - columns)).gt(0.0))
+}
+
+/// Some places before the own one alone.
+fn window<'g>(g: &'g Builder, x: &[Value<'g>]) -> Value<'g> {
+    let [rows, columns] = [0, 1].map(|axis| g.iota([40, 40], axis));
+    let distance = rows - columns;
+    hidden(x, |scores| scores, !(distance.lt(7) & distance.ge(0)))
+}
+
+fn capped<'g>(g: &'g Builder, x: &[Value<'g>]) -> Value<'g> {
+    let looks = tril(g.full([40, 40], 1.0), 0);
+    hidden(x, |scores| (scores / 5.0).tanh() * 5.0, looks.eq(0.0))
 }
 
 /// Scores lie the other way round.
@@ -149,6 +181,15 @@ fn gradients_have_none_either() {
     check(weighted, projected, 0, 320, &[3, 1, 3, 1, 3, 1]);
     check(weighted, projected, 1, 320, &[3, 1, 3, 1, 3, 1, 3, 1, 3, 1, 3, 1]);
     check(&[&[40, 4], &[40, 4]], contrastive, 1, 160, &[8]);
+}
+
+/// However a triangle is written.
+#[test]
+fn masks_cut_columns_away() {
+    let qkv: &[&[usize]] = &[&[2, 40, 4], &[2, 40, 4], &[2, 40, 4]];
+    for function in [triangle as Function, upper_triangle, distance, window, capped] {
+        check(qkv, function, 1, 320, &[3, 1, 3, 1, 3, 1]);
+    }
 }
 
 /// Each block draws its part of them.

@@ -1,7 +1,9 @@
-//! The shape rules of folds that are more than one operation: counts, pairs of moments, running extremes, medians.
+//! The shape rules of folds that are more than one operation: counts, pairs of moments, running extremes, places in
+//! order.
 
-use super::{Types, broadcast, extreme, known_axis, reduce, reduce_one_axis};
+use super::{Types, broadcast, extreme, known_axis, reduce};
 use crate::shape::{DType, MAX_RANK, Shape, ShapeError, Type, extent, rules};
+use crate::words;
 
 /// As [`reduce`], without axes that stay.
 pub const fn count(op: &'static str, x: Shape, dim: Option<&[isize]>) -> Result<Shape, ShapeError> {
@@ -40,13 +42,33 @@ pub const fn along_known(op: &'static str, x: Shape, dim: isize) -> Result<Shape
     Ok(x)
 }
 
-/// Differences along an axis.
-pub const fn diff(op: &'static str, x: Shape, n: usize, dim: isize) -> Result<Shape, ShapeError> {
+/// Differences along an axis, behind and before what is put there: a number, or as many along it as there are.
+pub const fn diff(
+    op: &'static str,
+    x: Shape,
+    n: usize,
+    dim: isize,
+    prepend: Option<Shape>,
+    append: Option<Shape>,
+) -> Result<Shape, ShapeError> {
     let axis = ok!(known_axis(op, x, dim));
-    if n == x.dim(axis) || extent::exceeds(n, x.dim(axis)) {
+    // PyTorch puts nothing there then.
+    if n == 0 {
+        return Ok(x);
+    }
+    let mut all = x;
+    let (parts, mut part) = ([prepend, append], 0);
+    while part < 2 {
+        if let Some(shape) = parts[part] {
+            let shape = if shape.rank() == 0 && x.rank() > 0 { x.with(axis, 1) } else { shape };
+            all = ok!(super::cat(op, &[all, shape], dim));
+        }
+        part += 1;
+    }
+    if n == all.dim(axis) || extent::exceeds(n, all.dim(axis)) {
         return Err(ShapeError::Attribute { op, rule: "`n` must be less than the extent of the axis" });
     }
-    Ok(x.with(axis, ok!(rules::difference(op, x.dim(axis), n as isize))))
+    Ok(all.with(axis, ok!(rules::difference(op, all.dim(axis), n as isize))))
 }
 
 /// The element at a place in order, and its index.
@@ -66,26 +88,6 @@ pub const fn all_known(op: &'static str, x: Shape) -> Result<Shape, ShapeError> 
 /// Axes that must be given are folded.
 pub const fn reduce_axes(op: &'static str, x: Shape, dim: &[isize], keepdim: bool) -> Result<Shape, ShapeError> {
     reduce(op, x, Some(dim), keepdim)
-}
-
-/// A part of all elements lies below.
-pub const fn quantile_of_all(op: &'static str, x: Shape, q: f64) -> Result<Shape, ShapeError> {
-    let all = ok!(all_known(op, x));
-    if !(q >= 0.0 && q <= 1.0) {
-        return Err(ShapeError::Attribute { op, rule: PART });
-    }
-    Ok(all)
-}
-
-/// What a quantile is of.
-const PART: &str = "`q` must be at least 0 and at most 1";
-
-/// A part of the elements along an axis lies below.
-pub const fn quantile(op: &'static str, x: Shape, q: f64, dim: isize, keepdim: bool) -> Result<Shape, ShapeError> {
-    if !(q >= 0.0 && q <= 1.0) {
-        return Err(ShapeError::Attribute { op, rule: PART });
-    }
-    reduce_one_axis(op, x, dim, keepdim)
 }
 
 /// Vectors along an axis.
@@ -138,24 +140,43 @@ pub const fn histc(op: &'static str, x: Shape, bins: usize, min: f64, max: f64) 
     Ok(Shape::new(&[bins]))
 }
 
-/// An index for each value, in a sequence along the last axis.
+/// An index for each value, in a sequence along the last axis, with the indices that sort it.
 pub const fn searchsorted(
     op: &'static str,
     sorted_sequence: Shape,
     values: Shape,
     right: bool,
+    sorter: Option<Shape>,
 ) -> Result<Shape, ShapeError> {
     let _ = right;
+    if let Some(sorter) = sorter
+        && !sorter.same(&sorted_sequence)
+    {
+        return Err(ShapeError::Mismatch { op, left: sorted_sequence, right: sorter });
+    }
     let last = sorted_sequence.rank();
-    if last == 0 || values.rank() == 0 || values.rank() == MAX_RANK {
+    if last == 0 || values.rank() == 0 && last > 1 || values.rank() == MAX_RANK {
         return Err(ShapeError::Mismatch { op, left: sorted_sequence, right: values });
     }
-    let others = sorted_sequence.remove(last - 1).same(&values.remove(values.rank() - 1));
-    if last == 1 || others {
+    if last == 1 || sorted_sequence.remove(last - 1).same(&values.remove(values.rank() - 1)) {
         Ok(values)
     } else {
         Err(ShapeError::Mismatch { op, left: sorted_sequence, right: values })
     }
+}
+
+/// As [`searchsorted`], with a word for the side.
+pub const fn searchsorted_at(
+    op: &'static str,
+    sorted_sequence: Shape,
+    values: Shape,
+    side: &str,
+    sorter: Option<Shape>,
+) -> Result<Shape, ShapeError> {
+    if !words::same(side, "left") && !words::same(side, "right") {
+        return Err(ShapeError::Setting { setting: "side", rule: "must be \"left\" or \"right\"" });
+    }
+    searchsorted(op, sorted_sequence, values, false, sorter)
 }
 
 /// An index for each element, in a vector.

@@ -96,7 +96,7 @@ fn cases() -> Vec<(&'static str, Vec<usize>, Rule, Option<&'static str>)> {
         ("cat", vec![N, T], of(|x, e| cat("cat", &[x, x.with(1, e(S))], 1)), None),
         ("repeat", vec![N, T], plain(|x| repeat("repeat", x, &[1, 3])), Some("[N, 3 * T]")),
         ("repeat_interleave", vec![N, T], plain(|x| repeat_interleave("r", x, 2, 1)), Some("[N, 2 * T]")),
-        ("diff", vec![N, T], plain(|x| diff("diff", x, 2, 1)), Some("[N, T - 2]")),
+        ("diff", vec![N, T], plain(|x| diff("diff", x, 2, 1, None, None)), Some("[N, T - 2]")),
         ("pad", vec![N, 2, T], plain(|x| rules::padding(x, &[(3, -1)], PaddingMode::Zeros)), Some("[N, 2, T + 2]")),
         ("pad", vec![N, 2, T], plain(|x| rules::padding(x, &[(1, 1)], PaddingMode::Reflect)), Some("[N, 2, T + 2]")),
         ("conv, same", vec![N, 4, T], plain(|x| rules::window("c", x, &window(3, 1, 1, 1))), Some("[N, 4, T]")),
@@ -135,6 +135,8 @@ fn cases() -> Vec<(&'static str, Vec<usize>, Rule, Option<&'static str>)> {
         ("broadcast", vec![N, T], of(|x, e| broadcast("b", x, Shape::new(&[e(N), e(S)]))), None),
         ("gather", vec![N, T, 3], of(|x, e| gather("g", x, 1, Shape::new(&[e(N), 2, 3]))), Some("[N, 2, 3]")),
         ("embedding", vec![N, T], plain(|x| rules::embedding(x, 10, 4)), Some("[N, T, 4]")),
+        ("cov", vec![N, 4], plain(|x| cov("cov", x, 1.0, None, None)), None),
+        ("cov", vec![3, T], plain(|x| cov("cov", x, 1.0, None, None)), Some("[3, 3]")),
         ("cross entropy", vec![N, 5, T], plain(rules::classes), Some("[N, T]")),
     ]
 }
@@ -157,7 +159,7 @@ fn what_is_told_of_free_extents_is_what_numbers_give() {
 #[test]
 fn what_depends_on_a_free_extent_is_refused_by_its_name() {
     let x = Type::new(DType::F32, Shape::new(&[N, T, 4]));
-    let cases: [(&str, Option<ShapeError>); 8] = [
+    let cases: [(&str, Option<ShapeError>); 10] = [
         ("chunk", chunk("chunk", x, 2, 1).err()),
         ("split", split("split", x, 2, 1).err()),
         ("unbind", unbind("unbind", x, 1).err()),
@@ -166,6 +168,8 @@ fn what_depends_on_a_free_extent_is_refused_by_its_name() {
         ("narrow", narrow("narrow", x.shape, 1, 1, T).err()),
         ("expand", expand("expand", x.shape, &[N, 3, 4]).err()),
         ("linear", rules::linear(Shape::new(&[N, T]), 3, 2).err()),
+        ("cov", cov("cov", Shape::new(&[T, 4]), 1.0, None, None).err()),
+        ("corrcoef", corrcoef("corrcoef", Shape::new(&[T, 4])).err()),
     ];
     for (name, found) in cases {
         let text = found.map_or_else(|| "nothing".to_owned(), |error| error.to_string());

@@ -350,11 +350,23 @@ pub const fn embedding_bag(
     input: Shape,
     weight: Shape,
     mode: &str,
+    per_sample_weights: Option<Shape>,
     padding_idx: Option<isize>,
 ) -> Result<Shape, ShapeError> {
     let (rows, width) = ok!(table(op, weight));
     ok!(padding(padding_idx, rows));
-    ok!(bag_mode(mode));
+    let mode = ok!(bag_mode(mode));
+    if let Some(found) = per_sample_weights {
+        if !matches!(mode, BagMode::Sum) {
+            return Err(ShapeError::Setting {
+                setting: "per_sample_weights",
+                rule: "goes with `mode = \"sum\"` alone",
+            });
+        }
+        if !found.same(&input) {
+            return Err(ShapeError::Expected { what: "`per_sample_weights`", expected: input, found });
+        }
+    }
     rules::embedding_bag(input, rows, width)
 }
 

@@ -3,6 +3,7 @@
 
 use super::{known_axis, several::Types};
 use crate::shape::{DType, MAX_EXTENT, MAX_RANK, Shape, ShapeError, Type, extent, rules};
+use crate::words;
 
 /// Matrices in the last two axes.
 pub const fn triangle(op: &'static str, x: Shape, diagonal: isize) -> Result<Shape, ShapeError> {
@@ -44,6 +45,18 @@ pub const fn roll(op: &'static str, x: Shape, shifts: &[isize], dims: &[isize]) 
         position += 1;
     }
     Ok(x)
+}
+
+/// All elements in a row are moved.
+pub const fn roll_all(op: &'static str, x: Shape, shifts: isize) -> Result<Shape, ShapeError> {
+    let _ = shifts;
+    ok!(super::ravel(op, x));
+    Ok(x)
+}
+
+/// Each of all elements several times, in a row.
+pub const fn repeat_interleave_all(op: &'static str, x: Shape, repeats: usize) -> Result<Shape, ShapeError> {
+    repeat_interleave(op, ok!(super::ravel(op, x)), repeats, 0)
 }
 
 /// Each element several times.
@@ -105,6 +118,68 @@ pub const fn scatter(op: &'static str, x: Shape, dim: isize, index: Shape, src: 
     Ok(x)
 }
 
+/// As [`scatter`], of what is added or multiplied.
+pub const fn scatter_with(
+    op: &'static str,
+    x: Shape,
+    dim: isize,
+    index: Shape,
+    src: Shape,
+    reduce: &str,
+) -> Result<Shape, ShapeError> {
+    if !words::same(reduce, "add") && !words::same(reduce, "multiply") {
+        let rule = "must be \"add\" or \"multiply\"; `scatter_reduce` has others";
+        return Err(ShapeError::Setting { setting: "reduce", rule });
+    }
+    scatter(op, x, dim, index, src)
+}
+
+/// As [`scatter`] of a tensor, with what is made of those that go to one place.
+pub const fn scatter_reduce(
+    op: &'static str,
+    x: Shape,
+    dim: isize,
+    index: Shape,
+    src: Shape,
+    reduce: &str,
+    include_self: bool,
+) -> Result<Shape, ShapeError> {
+    let _ = include_self;
+    let known = words::same(reduce, "sum")
+        || words::same(reduce, "prod")
+        || words::same(reduce, "mean")
+        || words::same(reduce, "amax")
+        || words::same(reduce, "amin");
+    if !known {
+        let rule = "must be \"sum\", \"prod\", \"mean\", \"amax\" or \"amin\"";
+        return Err(ShapeError::Setting { setting: "reduce", rule });
+    }
+    if !src.same(&index) {
+        return Err(ShapeError::Mismatch { op, left: index, right: src });
+    }
+    scatter(op, x, dim, index, src)
+}
+
+/// Elements at places along an axis of tensors that are broadcast along the others; without an axis as many as there are
+/// places, in a row.
+pub const fn take_along_dim(
+    op: &'static str,
+    x: Shape,
+    indices: Shape,
+    dim: Option<isize>,
+) -> Result<Shape, ShapeError> {
+    let Some(dim) = dim else {
+        ok!(super::ravel(op, x));
+        return super::ravel(op, indices);
+    };
+    let axis = ok!(rules::axis(op, dim, &x));
+    if indices.rank() != x.rank() {
+        return Err(ShapeError::Rank { op, expected: x.rank(), found: indices });
+    }
+    // Along the axis it does not matter what lies there.
+    Ok(ok!(rules::broadcast(op, x.with(axis, 1), indices.with(axis, 1))).with(axis, indices.dim(axis)))
+}
+
 /// Slices at places along an axis.
 pub const fn index_add(
     op: &'static str,
@@ -115,8 +190,43 @@ pub const fn index_add(
     alpha: f64,
 ) -> Result<Shape, ShapeError> {
     let _ = alpha;
+    if x.rank() == MAX_RANK {
+        return Err(ShapeError::TooManyAxes { op, found: MAX_RANK + 1 });
+    }
     let expected = ok!(super::index_select(op, x, dim, index));
     if source.same(&expected) { Ok(x) } else { Err(ShapeError::Mismatch { op, left: expected, right: source }) }
+}
+
+/// As [`index_add`], of slices that are made one; see [`scatter_reduce`].
+pub const fn index_reduce(
+    op: &'static str,
+    x: Shape,
+    dim: isize,
+    index: Shape,
+    source: Shape,
+    reduce: &str,
+    include_self: bool,
+) -> Result<Shape, ShapeError> {
+    ok!(index_add(op, x, dim, index, source, 1.0));
+    scatter_reduce(op, x, dim, source, source, reduce, include_self)
+}
+
+/// Elements among all in a row.
+pub const fn take(op: &'static str, x: Shape, index: Shape) -> Result<Shape, ShapeError> {
+    ok!(super::ravel(op, x));
+    ok!(super::ravel(op, index));
+    Ok(index)
+}
+
+/// As [`index_add`], of slices that stay as they are.
+pub const fn index_copy(
+    op: &'static str,
+    x: Shape,
+    dim: isize,
+    index: Shape,
+    source: Shape,
+) -> Result<Shape, ShapeError> {
+    index_add(op, x, dim, index, source, 1.0)
 }
 
 /// The first of the elements along an axis in order, and their indices.
@@ -211,6 +321,14 @@ pub const fn linspace(op: &'static str, start: f64, end: f64, steps: usize) -> R
         return Err(ShapeError::Attribute { op, rule: "the number of steps must be at least 1 and below 2^31" });
     }
     Ok(Shape::SCALAR.insert(0, steps))
+}
+
+/// Powers of a base from one to another.
+pub const fn logspace(op: &'static str, start: f64, end: f64, steps: usize, base: f64) -> Result<Shape, ShapeError> {
+    if !(base > 0.0 && base.is_finite()) {
+        return Err(ShapeError::Attribute { op, rule: "`base` must be a finite number above 0" });
+    }
+    linspace(op, start, end, steps)
 }
 
 /// Elementwise with numbers for what is none.

@@ -41,6 +41,16 @@ pub const fn pooling(
     Ok(Window { kernel, sliding: Sliding { spatial, stride, padding, dilation }, ceil })
 }
 
+/// One sample as a batch of one.
+const fn batch(x: Shape, spatial: usize) -> Shape {
+    if x.rank() == spatial + 1 { x.insert(0, 1) } else { x }
+}
+
+/// What is made of [`batch`] without the axis that it has added.
+const fn as_given(x: Shape, spatial: usize, made: Result<Shape, ShapeError>) -> Result<Shape, ShapeError> {
+    if x.rank() == spatial + 1 { Ok(ok!(made).remove(0)) } else { made }
+}
+
 /// A shape and that of the places in it.
 const fn with_places(x: Type, shape: Shape) -> Types {
     Types::none().and(Type::new(x.dtype, shape)).and(Type::new(DType::I32, shape))
@@ -60,14 +70,16 @@ macro_rules! pooling_rules {
             ceil_mode: bool,
         ) -> Result<Types, ShapeError> {
             let window = ok!(pooling(op, $spatial, kernel_size, stride, padding, dilation, ceil_mode));
-            Ok(with_places(x, ok!(rules::pool(op, x.shape, &window))))
+            let pooled = rules::pool(op, batch(x.shape, $spatial), &window);
+            Ok(with_places(x, ok!(as_given(x.shape, $spatial, pooled))))
         }
 
         #[doc = concat!("The maxima of cells over ", $spatial, " spatial axes, and their places.")]
         pub const fn $adaptive(op: &'static str, x: Type, output_size: &[usize]) -> Result<Types, ShapeError> {
             let cells = ok!(per_axis(op, $spatial, output_size, 1));
             let cells = [Some(cells[0]), Some(cells[1]), Some(cells[2])];
-            Ok(with_places(x, ok!(rules::adaptive_pool(op, x.shape, cells.split_at($spatial).0))))
+            let pooled = rules::adaptive_pool(op, batch(x.shape, $spatial), cells.split_at($spatial).0);
+            Ok(with_places(x, ok!(as_given(x.shape, $spatial, pooled))))
         }
 
         #[doc = concat!("Values at their places over ", $spatial, " spatial axes; see [`rules::unpool`].")]
@@ -105,7 +117,8 @@ macro_rules! plain_pooling_rules {
             dilation: &[usize],
             ceil_mode: bool,
         ) -> Result<Shape, ShapeError> {
-            rules::pool(op, x, &ok!(pooling(op, $spatial, kernel_size, stride, padding, dilation, ceil_mode)))
+            let window = ok!(pooling(op, $spatial, kernel_size, stride, padding, dilation, ceil_mode));
+            as_given(x, $spatial, rules::pool(op, batch(x, $spatial), &window))
         }
 
         #[doc = concat!("The averages of windows over ", $spatial, " spatial axes.")]
@@ -122,14 +135,15 @@ macro_rules! plain_pooling_rules {
         ) -> Result<Shape, ShapeError> {
             let _ = count_include_pad;
             ok!(rules::divisor(divisor_override));
-            rules::pool(op, x, &ok!(pooling(op, $spatial, kernel_size, stride, padding, &[1], ceil_mode)))
+            let window = ok!(pooling(op, $spatial, kernel_size, stride, padding, &[1], ceil_mode));
+            as_given(x, $spatial, rules::pool(op, batch(x, $spatial), &window))
         }
 
         #[doc = concat!("The maxima of cells over ", $spatial, " spatial axes.")]
         pub const fn $adaptive_max(op: &'static str, x: Shape, output_size: &[usize]) -> Result<Shape, ShapeError> {
             let cells = ok!(per_axis(op, $spatial, output_size, 1));
             let cells = [Some(cells[0]), Some(cells[1]), Some(cells[2])];
-            rules::adaptive_pool(op, x, cells.split_at($spatial).0)
+            as_given(x, $spatial, rules::adaptive_pool(op, batch(x, $spatial), cells.split_at($spatial).0))
         }
 
         #[doc = concat!("The averages of cells over ", $spatial, " spatial axes.")]

@@ -1,6 +1,6 @@
 //! The shape rules of products: of matrices in batches, outer and cross products, attention.
 
-use crate::shape::{Shape, ShapeError, rules};
+use crate::shape::{MAX_RANK, Shape, ShapeError, rules};
 
 /// The matrices of two batches.
 pub const fn bmm(op: &'static str, input: Shape, mat2: Shape) -> Result<Shape, ShapeError> {
@@ -66,10 +66,11 @@ pub const fn attention(
     dropout_p: f64,
     is_causal: bool,
     scale: Option<f64>,
+    enable_gqa: bool,
 ) -> Result<Shape, ShapeError> {
     let _ = is_causal;
     if query.rank() < 2 {
-        return Err(ShapeError::InputRank { least: 2, most: crate::shape::MAX_RANK, found: query });
+        return Err(ShapeError::InputRank { least: 2, most: MAX_RANK, found: query });
     }
     if key.rank() != query.rank() {
         return Err(ShapeError::Rank { op, expected: query.rank(), found: key });
@@ -81,6 +82,8 @@ pub const fn attention(
     if let Some(scale) = scale {
         ok!(rules::finite("scale", scale));
     }
+    let (key, value) =
+        if enable_gqa { (ok!(repeated(op, query, key)), ok!(repeated(op, query, value))) } else { (key, value) };
     let scores = ok!(super::matmul(op, query, ok!(super::transpose(op, key, -2, -1))));
     if let Some(mask) = mask
         && !ok!(rules::broadcast(op, scores, mask)).same(&scores)
@@ -88,6 +91,78 @@ pub const fn attention(
         return Err(ShapeError::Mismatch { op, left: scores, right: mask });
     }
     super::matmul(op, scores, value)
+}
+
+/// Keys or values of as many heads as queries have, each repeated for several of these.
+const fn repeated(op: &'static str, query: Shape, x: Shape) -> Result<Shape, ShapeError> {
+    if query.rank() < 3 {
+        return Err(ShapeError::InputRank { least: 3, most: MAX_RANK, found: query });
+    }
+    // Heads are apart by groups, along an axis more.
+    if query.rank() == MAX_RANK {
+        return Err(ShapeError::TooManyAxes { op, found: MAX_RANK + 1 });
+    }
+    let axis = query.rank() - 3;
+    let heads = ok!(rules::number(op, query.dim(ok!(super::known_axis(op, query, axis as isize)))));
+    let of_x = ok!(rules::number(op, x.dim(ok!(super::known_axis(op, x, axis as isize)))));
+    if of_x == 0 || !heads.is_multiple_of(of_x) {
+        let rule =
+            "the heads of `query`, its third axis from the end, must be a multiple of those of `key` and `value`";
+        return Err(ShapeError::Attribute { op, rule });
+    }
+    Ok(x.with(axis, heads))
+}
+
+/// The last axes of one are the first of the other; see [`tensordot_by`].
+pub const fn tensordot(op: &'static str, a: Shape, b: Shape, dims: usize) -> Result<Shape, ShapeError> {
+    if dims > a.rank() || dims > b.rank() {
+        return Err(ShapeError::Attribute { op, rule: "there are not as many axes as `dims` says" });
+    }
+    let mut axes = [[0; MAX_RANK]; 2];
+    let mut axis = 0;
+    while axis < dims {
+        axes[0][axis] = (a.rank() - dims + axis) as isize;
+        axes[1][axis] = axis as isize;
+        axis += 1;
+    }
+    tensordot_by(op, a, b, (axes[0].split_at(dims).0, axes[1].split_at(dims).0))
+}
+
+/// Axes of one and as many of the other, of equal extents or 1, go.
+pub const fn tensordot_by(
+    op: &'static str,
+    a: Shape,
+    b: Shape,
+    dims: (&[isize], &[isize]),
+) -> Result<Shape, ShapeError> {
+    if dims.0.len() != dims.1.len() {
+        return Err(ShapeError::Attribute { op, rule: "`dims` are as many axes of each tensor" });
+    }
+    let (of_a, of_b) = (ok!(super::axes(op, a, dims.0)), ok!(super::axes(op, b, dims.1)));
+    let mut axis = 0;
+    while axis < dims.0.len() {
+        let (one, other) = (a.dim(of_a[axis]), b.dim(of_b[axis]));
+        if one != other && one != 1 && other != 1 {
+            return Err(ShapeError::Mismatch { op, left: a, right: b });
+        }
+        axis += 1;
+    }
+    let rows = ok!(super::reduce(op, a, Some(dims.0), false));
+    let columns = ok!(super::reduce(op, b, Some(dims.1), false));
+    if rows.rank() + columns.rank() > MAX_RANK {
+        return Err(ShapeError::TooManyAxes { op, found: rows.rank() + columns.rank() });
+    }
+    let (mut shape, mut axis) = (rows, 0);
+    while axis < columns.rank() {
+        shape = shape.insert(shape.rank(), columns.dim(axis));
+        axis += 1;
+    }
+    Ok(shape)
+}
+
+/// An axis of two tensors that broadcast goes.
+pub const fn vecdot(op: &'static str, x: Shape, y: Shape, dim: isize) -> Result<Shape, ShapeError> {
+    super::reduce(op, ok!(rules::broadcast(op, x, y)), Some(&[dim]), false)
 }
 
 /// Two vectors and a weight of their products; see [`rules::bilinear`].
@@ -136,7 +211,7 @@ pub const fn inner(op: &'static str, input: Shape, other: Shape) -> Result<Shape
     if input.dim(last) != other.dim(of_other) {
         return Err(ShapeError::Mismatch { op, left: input, right: other });
     }
-    if last + of_other > crate::shape::MAX_RANK {
+    if last + of_other > MAX_RANK {
         return Err(ShapeError::TooManyAxes { op, found: last + of_other });
     }
     let mut shape = input.remove(last);
@@ -212,7 +287,7 @@ pub const fn addbmm(
 /// Extents multiply; the batch axis meets none or 1.
 pub const fn kron(op: &'static str, input: Shape, other: Shape) -> Result<Shape, ShapeError> {
     let rank = if input.rank() > other.rank() { input.rank() } else { other.rank() };
-    if 2 * rank > crate::shape::MAX_RANK {
+    if 2 * rank > MAX_RANK {
         return Err(ShapeError::TooManyAxes { op, found: 2 * rank });
     }
     let mut shape = Shape::SCALAR;
@@ -249,7 +324,7 @@ pub const fn cdist(op: &'static str, x1: Shape, x2: Shape, p: f64) -> Result<Sha
     if p.is_nan() || p < 0.0 {
         return Err(ShapeError::Attribute { op, rule: "`p` must be a number of at least 0" });
     }
-    if x1.rank() < 2 || x2.rank() < 2 || x1.rank() == crate::shape::MAX_RANK || x2.rank() == crate::shape::MAX_RANK {
+    if x1.rank() < 2 || x2.rank() < 2 || x1.rank() == MAX_RANK || x2.rank() == MAX_RANK {
         return Err(ShapeError::Mismatch { op, left: x1, right: x2 });
     }
     super::matmul(op, x1, ok!(super::transpose(op, x2, -2, -1)))

@@ -1,6 +1,6 @@
 //! The shape rules of functions that put elements into another order, and of distances between vectors.
 
-use super::{Shape, ShapeError, known_axis, reduce, rules};
+use super::{Shape, ShapeError, reduce, rules};
 use crate::op::{MAX_SPATIAL, Sliding, Window};
 
 /// A number for each of two axes, of a list that has one for both or one for each.
@@ -84,7 +84,7 @@ pub const fn cosine_similarity(
     eps: f64,
 ) -> Result<Shape, ShapeError> {
     let both = ok!(rules::broadcast(op, x1, x2));
-    let axis = ok!(known_axis(op, both, dim));
+    let axis = ok!(rules::axis(op, dim, &both));
     if !(eps > 0.0 && eps.is_finite()) {
         return Err(ShapeError::Attribute { op, rule: "`eps` must be a finite number above 0" });
     }

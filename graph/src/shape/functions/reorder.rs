@@ -1,7 +1,7 @@
 //! The shape rules of functions that move axes, take diagonals and make grids.
 
 use super::{MAX_RESULTS, Types, axes, known_axis, rules};
-use crate::shape::{MAX_RANK, Shape, ShapeError, Type, extent};
+use crate::shape::{MAX_LIST, MAX_RANK, Shape, ShapeError, Type, extent};
 use crate::words;
 
 /// The slices along an axis, which goes.
@@ -221,6 +221,121 @@ pub const fn meshgrid(op: &'static str, tensors: &[Type], indexing: &str) -> Res
 /// Along the second axis, or the only one; see [`cat`](super::cat).
 pub const fn hstack(op: &'static str, parts: &[Shape]) -> Result<Shape, ShapeError> {
     super::cat(op, parts, if !parts.is_empty() && parts[0].rank() > 1 { 1 } else { 0 })
+}
+
+/// A vector as a row, a number as a row of one.
+pub const fn row_of(x: Shape) -> Shape {
+    if x.rank() == 1 { x.insert(0, 1) } else { column_of(x) }
+}
+
+/// A vector as a column, a number as a column of one.
+pub const fn column_of(x: Shape) -> Shape {
+    match x.rank() {
+        0 => x.insert(0, 1).insert(0, 1),
+        1 => x.insert(1, 1),
+        _ => x,
+    }
+}
+
+/// A matrix with a third axis, a vector as a row of one.
+pub const fn plane_of(x: Shape) -> Shape {
+    let x = row_of(x);
+    if x.rank() == 2 { x.insert(2, 1) } else { x }
+}
+
+/// An axis for a number.
+pub const fn atleast_1d(op: &'static str, x: Shape) -> Result<Shape, ShapeError> {
+    let _ = op;
+    Ok(if x.rank() == 0 { x.insert(0, 1) } else { x })
+}
+
+/// See [`row_of`].
+pub const fn atleast_2d(op: &'static str, x: Shape) -> Result<Shape, ShapeError> {
+    let _ = op;
+    Ok(row_of(x))
+}
+
+/// See [`plane_of`].
+pub const fn atleast_3d(op: &'static str, x: Shape) -> Result<Shape, ShapeError> {
+    let _ = op;
+    Ok(plane_of(x))
+}
+
+/// One element of an axis is put.
+pub const fn select_scatter(
+    op: &'static str,
+    x: Shape,
+    src: Shape,
+    dim: isize,
+    index: isize,
+) -> Result<Shape, ShapeError> {
+    let expected = ok!(super::select(op, x, dim, index));
+    if src.same(&expected) { Ok(x) } else { Err(ShapeError::Expected { what: "`src`", expected, found: src }) }
+}
+
+/// A part of an axis is put.
+pub const fn slice_scatter(
+    op: &'static str,
+    x: Shape,
+    src: Shape,
+    dim: isize,
+    start: isize,
+    end: isize,
+    step: usize,
+) -> Result<Shape, ShapeError> {
+    if x.rank() == MAX_RANK {
+        return Err(ShapeError::TooManyAxes { op, found: MAX_RANK + 1 });
+    }
+    let expected = ok!(super::slice(op, x, dim, start, end, step));
+    if src.same(&expected) { Ok(x) } else { Err(ShapeError::Expected { what: "`src`", expected, found: src }) }
+}
+
+/// Parts of an axis, as many as are asked for.
+pub const fn tensor_split(op: &'static str, x: Type, sections: usize, dim: isize) -> Result<Types, ShapeError> {
+    let axis = ok!(known_axis(op, x.shape, dim));
+    let extent = ok!(rules::number(op, x.shape.dim(axis)));
+    if sections == 0 || sections > MAX_RESULTS || sections > extent {
+        return Err(ShapeError::Attribute {
+            op,
+            rule: "there is at least one part, at most 16, and an element in each",
+        });
+    }
+    let mut types = Types::none();
+    let mut part = 0;
+    while part < sections {
+        let size = extent / sections + if part < extent % sections { 1 } else { 0 };
+        types = types.and(Type::new(x.dtype, x.shape.with(axis, size)));
+        part += 1;
+    }
+    Ok(types)
+}
+
+/// Declares the rules of what puts parts of such shapes one behind the other along an axis; see [`cat`](super::cat).
+macro_rules! stacks {
+    ($($(#[$documentation:meta])* $name:ident $shape_of:ident $dim:literal;)*) => {$(
+        $(#[$documentation])*
+        pub const fn $name(op: &'static str, parts: &[Shape]) -> Result<Shape, ShapeError> {
+            if parts.len() > MAX_LIST {
+                return Err(ShapeError::Attribute { op, rule: "at most 256 parts are possible" });
+            }
+            let mut all = [Shape::SCALAR; MAX_LIST];
+            let mut part = 0;
+            while part < parts.len() {
+                all[part] = $shape_of(parts[part]);
+                part += 1;
+            }
+            super::cat(op, all.split_at(parts.len()).0, $dim)
+        }
+    )*};
+}
+
+stacks! {
+    /// One below the other; vectors are rows.
+    vstack row_of 0;
+    /// Along the third axis.
+    dstack plane_of 2;
+    /// Side by side; vectors are columns.
+    column_stack column_of 1;
 }
 
 /// One number in slices along an axis.

@@ -1,7 +1,34 @@
-//! The shape rule of what has as many elements in another shape, one extent of which may be what is left. It counts,
-//! and does not know where an element goes.
+//! The shape rules of what has as many elements in another shape, one extent of which may be what is left, and of what
+//! is repeated to another one. They count, and do not know where an element goes.
 
 use crate::shape::{MAX_EXTENT, MAX_RANK, Shape, ShapeError, extent, rules};
+
+/// Repeated to another shape, in which [`Shape::INFERRED`] stands for the extent that is there.
+pub const fn expand(op: &'static str, x: Shape, to: &[usize]) -> Result<Shape, ShapeError> {
+    if to.len() > MAX_RANK {
+        return Err(ShapeError::TooManyAxes { op, found: to.len() });
+    }
+    let mut shape = Shape::new(to);
+    let error = Err(ShapeError::Mismatch { op, left: x, right: shape });
+    if shape.rank() < x.rank() {
+        return error;
+    }
+    let mut back = 1;
+    while back <= shape.rank() {
+        let axis = shape.rank() - back;
+        let from = if back <= x.rank() { x.dim(x.rank() - back) } else { 1 };
+        if shape.dim(axis) == Shape::INFERRED {
+            if back > x.rank() {
+                return error;
+            }
+            shape = shape.with(axis, from);
+        } else if from != 1 && from != shape.dim(axis) {
+            return error;
+        }
+        back += 1;
+    }
+    Ok(shape)
+}
 
 /// As many elements in another shape, of which one extent may be [`Shape::INFERRED`].
 pub const fn reshape(op: &'static str, x: Shape, to: &[usize]) -> Result<Shape, ShapeError> {

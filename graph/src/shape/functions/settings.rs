@@ -1,6 +1,6 @@
 //! The shape rules of elementwise functions with settings: the shape stays, and the settings are what they may be.
 
-use crate::shape::{Shape, ShapeError, rules};
+use crate::shape::{DType, Shape, ShapeError, Type, rules};
 use crate::words;
 
 /// Elementwise with a number.
@@ -106,6 +106,44 @@ pub const fn hardtanh(op: &'static str, x: Shape, min_val: f64, max_val: f64) ->
 pub const fn softplus(op: &'static str, x: Shape, beta: f64, threshold: f64) -> Result<Shape, ShapeError> {
     let _ = op;
     ok!(rules::bend(beta, threshold));
+    Ok(x)
+}
+
+/// Whether all elements are near to others.
+pub const fn allclose(
+    op: &'static str,
+    input: Shape,
+    other: Shape,
+    rtol: f64,
+    atol: f64,
+    equal_nan: bool,
+) -> Result<Shape, ShapeError> {
+    let _ = (rtol, atol, equal_nan);
+    ok!(rules::broadcast(op, input, other));
+    Ok(Shape::SCALAR)
+}
+
+/// Powers of elements: PyTorch, too, has none below 0 of whole numbers.
+pub const fn power(op: &'static str, x: Type, exponent: f64) -> Result<Shape, ShapeError> {
+    if matches!(x.dtype, DType::I32) && exponent < 0.0 {
+        return Err(ShapeError::Attribute { op, rule: "whole numbers have no powers below 0: `x.float()` has" });
+    }
+    Ok(x.shape)
+}
+
+/// The derivative of an order.
+pub const fn polygamma(op: &'static str, n: usize, x: Shape) -> Result<Shape, ShapeError> {
+    if n > 20 {
+        return Err(ShapeError::Attribute { op, rule: "`n` must be at most 20" });
+    }
+    Ok(x)
+}
+
+/// As many gamma functions.
+pub const fn mvlgamma(op: &'static str, x: Shape, p: usize) -> Result<Shape, ShapeError> {
+    if p == 0 || p > 64 {
+        return Err(ShapeError::Attribute { op, rule: "`p` must be at least 1 and at most 64" });
+    }
     Ok(x)
 }
 

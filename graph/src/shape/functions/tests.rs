@@ -109,6 +109,13 @@ fn an_index_is_at_most_as_large_as_what_it_looks_up() {
 }
 
 #[test]
+fn whole_numbers_have_no_powers_below_zero() {
+    let power = |dtype, exponent| super::power("pow", Type::new(dtype, shape(&[N, 3])), exponent).is_ok();
+    assert!(power(DType::F32, -1.0) && power(DType::I32, 0.0) && power(DType::I32, 2.0));
+    assert!(!power(DType::I32, -1.0));
+}
+
+#[test]
 fn products_treat_vectors_as_pytorch_does() {
     let cases: [(&[usize], &[usize], &str); 7] = [
         (&[N, 3], &[3, 4], "[N, 4]"),
@@ -194,9 +201,9 @@ fn places_fit_their_axes() {
         (bmm("bmm", x, shape(&[N, 6, 2])), "[N, 4, 2]"),
         (bmm("bmm", x, shape(&[2, 6, 2])), "bmm can not combine shapes [N, 4, 6] and [2, 6, 2]"),
         (cross("cross", x, x, 1), "cross: the axis of the vectors has extent 3"),
-        (attention("attention", x, x, x, Some(shape(&[4, 4])), 0.0, true, None), "[N, 4, 6]"),
+        (attention("attention", x, x, x, Some(shape(&[4, 4])), 0.0, true, None, false), "[N, 4, 6]"),
         (
-            attention("attention", x, x, x, Some(shape(&[6])), 0.0, true, None),
+            attention("attention", x, x, x, Some(shape(&[6])), 0.0, true, None, false),
             "attention can not combine shapes [N, 4, 4] and [6]",
         ),
     ];
@@ -226,5 +233,24 @@ fn equations_name_axes() {
     ];
     for (equation, shapes, expected) in cases {
         assert_eq!(text(einsum("einsum", equation, shapes)), expected, "{equation}");
+    }
+}
+
+/// What looks at each place for each index, or at groups of heads, needs an axis more.
+#[test]
+fn eight_axes_leave_no_room_for_another() {
+    let x = Shape::new(&[2; MAX_RANK]);
+    let two = Shape::new(&[2]);
+    let cases = [
+        scatter("scatter", x, 0, x, x),
+        scatter_reduce("scatter_reduce", x, 0, x, x, "sum", true),
+        index_add("index_add", x, 0, two, x, 1.0),
+        index_copy("index_copy", x, 0, two, x),
+        index_reduce("index_reduce", x, 0, two, x, "sum", true),
+        slice_scatter("slice_scatter", x, x, 0, 0, 2, 1),
+        attention("attention", x, x, x, None, 0.0, false, None, true),
+    ];
+    for found in cases {
+        assert!(matches!(found, Err(ShapeError::TooManyAxes { found: 9, .. })), "{found:?}");
     }
 }

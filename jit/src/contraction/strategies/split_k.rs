@@ -8,11 +8,15 @@ use super::emit::along;
 use crate::contraction::problem::{Axis, Contraction, Coordinate, Epilogue, Place};
 use crate::contraction::text::record;
 use crate::cost::cache::holds;
+use crate::cost::params::accumulate::WHOLE;
 use crate::cost::params::caches::STAYING;
+use crate::cost::params::sharing::SHARED;
 use crate::cost::params::split_k::{
-    ADD, DEEP_ADD, DEEP_PARTS, DEPTH, DEPTH_OF_A_ROW, FAR, FAR_ADD, PARTS, RESTART, RESULTS, ROW_LANES, RUN, SCRATCH,
+    ADD, DEEP_ADD, DEEP_PARTS, DEPTH, DEPTH_OF_A_ROW, FAR, FAR_ADD, FEW_PARTS, NEARBY, OTHERS, PARTS, RESTART, RESULTS,
+    ROW_LANES, RUN, SCRATCH,
 };
-use crate::cost::params::stalls::DEEP_LANES;
+use crate::cost::params::stalls::{DEEP_LANES, LINE};
+use crate::cost::sharing::worth_sharing;
 use crate::kernel::{BufferId, Index, KernelBuilder, Operation, Value};
 use crate::layout::{Layout, PreferredLayout};
 use crate::target::Target;
@@ -34,7 +38,7 @@ pub fn counts(contraction: &Contraction, output: Shape, others: bool, target: &T
         let parts = most.min(extent).min(SCRATCH / results);
         // Equal parts, if some number from half as many on gives them: 100 terms go in 5 parts rather than in 8 and a
         // rest.
-        let even = (parts.div_ceil(2)..=parts).rev().find(|&parts| extent.is_multiple_of(parts));
+        let even = (parts.div_ceil(2).max(2)..=parts).rev().find(|&parts| extent.is_multiple_of(parts));
         (parts > 1).then_some(even.unwrap_or(parts))
     };
     // Short sums are not worth the memory, and many results are tasks enough. Of one row all that matters is how the
@@ -44,11 +48,17 @@ pub fn counts(contraction: &Contraction, output: Shape, others: bool, target: &T
     let most = if target.lanes >= DEEP_LANES { DEEP_PARTS } else { PARTS };
     let usual = split(most).filter(|_| depth >= least && results <= RESULTS * depth);
     let mut counts = vec![usual];
+    let is_deep = is_deep(contraction, target);
     // Then it is to be weighed: the estimates of both are compared.
     if let Some(parts) = usual
-        && (is_deep(contraction, target) || depth < DEPTH || restarts(contraction, parts, target) > 0.0)
+        && (is_deep || depth < DEPTH || restarts(contraction, parts, target) > 0.0)
     {
         counts.push(None);
+    }
+    // Few parts take less to add up, and are worth it for shorter sums, too.
+    let few = split(FEW_PARTS).filter(|_| depth > WHOLE && results <= RESULTS * depth);
+    if is_deep && !one_row && few.is_some() && few != usual {
+        counts.push(few);
     }
     // Each channel on its own (the weight gradient of a depthwise convolution): memory decides, and there are few
     // results.
@@ -82,6 +92,27 @@ pub fn restarts(contraction: &Contraction, parts: usize, target: &Target) -> f64
         RESTART * (elements / piece.max(1)) as f64 * (1.0 - 1.0 / parts as f64)
     };
     side(|axis| axis.left) + side(|axis| axis.right)
+}
+
+/// Cycles that a sum over rows of both operands takes more whole than in parts, of which each thread takes those over
+/// rows that it has written itself: whole, threads take some of the results each and read all rows, half of them from
+/// another's cache.
+pub fn of_others(contraction: &Contraction, target: &Target) -> f64 {
+    let Some(outermost) = outermost(contraction).filter(|_| is_deep(contraction, target)) else { return 0.0 };
+    let side = |along: fn(&Axis) -> i64| {
+        let axes = || contraction.axes.iter().filter(move |axis| along(axis) != 0);
+        let farthest = axes().map(|axis| along(axis).abs()).max();
+        let are_rows = farthest == Some(along(&contraction.axes[outermost]).abs());
+        (are_rows, axes().map(|axis| axis.extent).product::<usize>())
+    };
+    let ((left, of_left), (right, of_right)) = (side(|axis| axis.left), side(|axis| axis.right));
+    let elements = of_left + of_right;
+    let is_shared = worth_sharing(SHARED, contraction.flops(), (size_of::<f32>() * elements) as u64);
+    if left && right && is_shared && holds(target.l2_bytes, NEARBY, elements) {
+        OTHERS * elements as f64 / LINE as f64
+    } else {
+        0.0
+    }
 }
 
 /// The reduced axis that is split: the one of the largest strides.

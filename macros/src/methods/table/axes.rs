@@ -20,14 +20,39 @@ pub const FUNCTIONS: &[Function] = &[
     )
     .giving(Gives::I32)
     .stopping(),
+    row("corrcoef", FLOAT, "corrcoef"),
     row("count_nonzero", &[tensor(Any), optional("dim", Kind::OptionalAxes, "None")], "count")
         .giving(Gives::I32)
         .stopping(),
+    row(
+        "cov",
+        &[
+            tensor(Float),
+            optional("correction", Kind::Number, "1.0"),
+            optional("fweights", Kind::OptionalTensor(Index), "None"),
+            optional("aweights", Kind::OptionalTensor(Float), "None"),
+        ],
+        "cov",
+    ),
     row("cummax", ONE_AXIS, "running_extreme").giving(Gives::Several).with_places(),
     row("cummin", ONE_AXIS, "running_extreme").giving(Gives::Several).with_places(),
     row("cumprod", ONE_AXIS, "along").of_value(),
     row("cumsum", &[tensor(Count), required("dim", Kind::Axis)], "along"),
-    row("diff", &[tensor(Number), optional("n", Kind::Size, "1"), LAST], "diff"),
+    row("cumulative_trapezoid", AREA_OVER, "cumulative_trapezoid_over")
+        .by(Builds::Function("cumulative_trapezoid_over"))
+        .only(Form::Function),
+    row("cumulative_trapezoid", AREA, "cumulative_trapezoid").only(Form::Function),
+    row(
+        "diff",
+        &[
+            tensor(Number),
+            optional("n", Kind::Size, "1"),
+            LAST,
+            optional("prepend", Kind::OptionalTensor(Number), "None"),
+            optional("append", Kind::OptionalTensor(Number), "None"),
+        ],
+        "diff",
+    ),
     row("dist", &[tensor(Float), required("other", Kind::Tensor(Float)), optional("p", Kind::Number, "2.0")], "dist"),
     row("glu", &[tensor(Float), optional("dim", Kind::Axis, "-1")], "glu"),
     row(
@@ -72,6 +97,13 @@ pub const FUNCTIONS: &[Function] = &[
     row("min", MIXED, "broadcast").by(Builds::Value("minimum")),
     row("min", FOLD_ORDERED, "reduce").by(Builds::Function("amin")),
     row("nanmean", FOLD, "reduce"),
+    row("nanmedian", &[tensor(Number), required("dim", Kind::Axis), KEEP], "extreme")
+        .giving(Gives::Several)
+        .with_places(),
+    row("nanmedian", &[tensor(Number)], "all_known").by(Builds::Function("nanmedian_of_all")),
+    quantile("nanquantile", QUANTILE, "quantile", "nanquantile"),
+    quantile("nanquantile", QUANTILES, "quantiles", "nanquantiles"),
+    quantile("nanquantile", QUANTILE_BY, "quantile_by", "nanquantile_by"),
     row("nansum", FOLD, "reduce"),
     // As a method only: layers are called `norm`.
     row("norm", NORM, "norm").only(Form::Method),
@@ -86,10 +118,10 @@ pub const FUNCTIONS: &[Function] = &[
         "normalize",
     )
     .only(Form::Function),
-    row("prod", FOLD, "reduce"),
-    row("quantile", &[tensor(Float), required("q", Kind::Number), required("dim", Kind::Axis), KEEP], "quantile"),
-    row("quantile", &[tensor(Float), required("q", Kind::Number)], "quantile_of_all")
-        .by(Builds::Function("quantile_of_all")),
+    row("prod", FOLD_NUMBERS, "reduce"),
+    quantile("quantile", QUANTILE, "quantile", "quantile"),
+    quantile("quantile", QUANTILES, "quantiles", "quantiles"),
+    quantile("quantile", QUANTILE_BY, "quantile_by", "quantile_by"),
     row(
         "renorm",
         &[tensor(Float), required("p", Kind::Number), required("dim", Kind::Axis), required("maxnorm", Kind::Number)],
@@ -98,12 +130,27 @@ pub const FUNCTIONS: &[Function] = &[
     row(
         "searchsorted",
         &[
-            required("sorted_sequence", Kind::Tensor(Number)),
-            required("input", Kind::Tensor(Number)),
+            required("sorted_sequence", Kind::Tensor(Compared)),
+            required("input", Kind::Tensor(Compared)),
             optional("right", Kind::Flag, "false"),
+            optional("sorter", Kind::OptionalTensor(Index), "None"),
         ],
         "searchsorted",
     )
+    .only(Form::Function)
+    .giving(Gives::I32)
+    .stopping(),
+    row(
+        "searchsorted",
+        &[
+            required("sorted_sequence", Kind::Tensor(Compared)),
+            required("input", Kind::Tensor(Compared)),
+            required("side", Kind::Text),
+            optional("sorter", Kind::OptionalTensor(Index), "None"),
+        ],
+        "searchsorted_at",
+    )
+    .by(Builds::Function("searchsorted_at"))
     .only(Form::Function)
     .giving(Gives::I32)
     .stopping(),
@@ -116,6 +163,10 @@ pub const FUNCTIONS: &[Function] = &[
     row("topk", &[tensor(Number), required("k", Kind::Size), LAST, optional("largest", Kind::Flag, "true")], "topk")
         .giving(Gives::Several)
         .with_places(),
+    row("trapezoid", AREA_OVER, "trapezoid_over").by(Builds::Function("trapezoid_over")).only(Form::Function),
+    row("trapezoid", AREA, "trapezoid").only(Form::Function),
+    row("trapz", AREA_OVER, "trapezoid_over").by(Builds::Function("trapezoid_over")).only(Form::Function),
+    row("trapz", AREA, "trapezoid").by(Builds::Function("trapezoid")).only(Form::Function),
     row("var", SPREAD, "variance"),
     row("var_mean", SPREAD, "moments").giving(Gives::Several),
 ];

@@ -83,6 +83,7 @@ pub const FUNCTIONS: &[Function] = &[
             tensor(Index),
             WEIGHT,
             optional("mode", Kind::Text, "\"mean\""),
+            optional("per_sample_weights", Kind::OptionalTensor(Float), "None"),
             optional("padding_idx", Kind::OptionalWhole, "None"),
         ],
     )

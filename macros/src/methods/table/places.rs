@@ -3,6 +3,8 @@
 
 use super::*;
 
+const TENSORS: &[Parameter] = &[required("tensors", Kind::Tensors)];
+
 pub const FUNCTIONS: &[Function] = &[
     row("arange", &[required("end", Kind::End)], "arange_to").made("arange_to"),
     row(
@@ -11,11 +13,15 @@ pub const FUNCTIONS: &[Function] = &[
         "arange",
     )
     .made("arange"),
+    row("atleast_1d", ANY, "atleast_1d").only(Form::Function),
+    row("atleast_2d", ANY, "atleast_2d").only(Form::Function),
+    row("atleast_3d", ANY, "atleast_3d").only(Form::Function),
     row("bernoulli", FLOAT, "unchanged").stopping(),
     row("broadcast_to", &[tensor(Any), required("size", Kind::Shape)], "expand").by(Builds::Function("expand")),
     row("cat", PARTS, "cat").only(Form::Function),
     row("chunk", &[tensor(Any), required("chunks", Kind::Size), optional("dim", Kind::Axis, "0")], "chunk")
         .giving(Gives::Several),
+    row("column_stack", TENSORS, "column_stack").only(Form::Function),
     row("concat", PARTS, "cat").by(Builds::Function("cat")).only(Form::Function),
     row("concatenate", PARTS, "cat").by(Builds::Function("cat")).only(Form::Function),
     row("diag", &[tensor(Float), optional("diagonal", Kind::Whole, "0")], "diag"),
@@ -39,6 +45,7 @@ pub const FUNCTIONS: &[Function] = &[
         ],
         "diagonal",
     ),
+    row("dstack", TENSORS, "dstack").only(Form::Function),
     row("expand", &[tensor(Any), required("size", Kind::Shape)], "expand").only(Form::Method),
     row("expand_as", &[tensor(Any), required("other", Kind::Tensor(Any))], "expand_as"),
     row("eye", &[required("n", Kind::Size)], "eye").made("eye").giving(Gives::F32),
@@ -59,22 +66,39 @@ pub const FUNCTIONS: &[Function] = &[
         .stopping(),
     row("gather", &[tensor(Any), required("dim", Kind::Axis), required("index", Kind::Tensor(Index))], "gather")
         .of_value(),
-    row("hstack", &[required("tensors", Kind::Tensors)], "hstack").only(Form::Function),
+    row("hstack", TENSORS, "hstack").only(Form::Function),
     row(
         "index_add",
         &[
-            tensor(Float),
+            tensor(Number),
             required("dim", Kind::Axis),
             INDEX,
-            required("source", Kind::Tensor(Float)),
+            required("source", Kind::Tensor(Number)),
             optional("alpha", Kind::Number, "1.0"),
         ],
         "index_add",
     ),
     row(
+        "index_copy",
+        &[tensor(Number), required("dim", Kind::Axis), INDEX, required("source", Kind::Tensor(Number))],
+        "index_copy",
+    ),
+    row(
         "index_fill",
         &[tensor(Any), required("dim", Kind::Axis), INDEX, required("value", Kind::Number)],
         "index_fill",
+    ),
+    row(
+        "index_reduce",
+        &[
+            tensor(Number),
+            required("dim", Kind::Axis),
+            INDEX,
+            required("source", Kind::Tensor(Number)),
+            required("reduce", Kind::Text),
+            optional("include_self", Kind::Flag, "true"),
+        ],
+        "index_reduce",
     ),
     row(
         "index_select",
@@ -87,6 +111,18 @@ pub const FUNCTIONS: &[Function] = &[
         "linspace",
     )
     .made("linspace")
+    .giving(Gives::F32),
+    row(
+        "logspace",
+        &[
+            required("start", Kind::Number),
+            required("end", Kind::Number),
+            required("steps", Kind::Size),
+            optional("base", Kind::Number, "10.0"),
+        ],
+        "logspace",
+    )
+    .made("logspace")
     .giving(Gives::F32),
     row("meshgrid", &[required("tensors", Kind::Tensors), optional("indexing", Kind::Text, "\"ij\"")], "meshgrid")
         .only(Form::Function)
@@ -117,23 +153,56 @@ pub const FUNCTIONS: &[Function] = &[
         &[tensor(Any), required("repeats", Kind::Size), required("dim", Kind::Axis)],
         "repeat_interleave",
     ),
+    row("repeat_interleave", &[tensor(Any), required("repeats", Kind::Size)], "repeat_interleave_all")
+        .by(Builds::Function("repeat_interleave_all")),
     row("reshape", &[tensor(Any), required("shape", Kind::Shape)], "reshape"),
     row("reshape_as", &[tensor(Any), required("other", Kind::Tensor(Any))], "view_as")
         .by(Builds::Function("view_as"))
         .only(Form::Method),
     row("roll", &[tensor(Any), required("shifts", Kind::Wholes), required("dims", Kind::Axes)], "roll"),
+    row("roll", &[tensor(Any), required("shifts", Kind::Whole)], "roll_all").by(Builds::Function("roll_all")),
     row("rot90", &[tensor(Any), optional("k", Kind::Whole, "1"), optional("dims", Kind::Axes, "&[0, 1]")], "rot90"),
+    row("row_stack", TENSORS, "vstack").by(Builds::Function("vstack")).only(Form::Function),
     row(
         "scatter",
-        &[tensor(Float), required("dim", Kind::Axis), INDEX, required("src", Kind::Operand(Float))],
+        &[tensor(Number), required("dim", Kind::Axis), INDEX, required("src", Kind::Operand(Number))],
         "scatter",
     ),
+    row(
+        "scatter",
+        &[
+            tensor(Number),
+            required("dim", Kind::Axis),
+            INDEX,
+            required("src", Kind::Operand(Number)),
+            required("reduce", Kind::Text),
+        ],
+        "scatter_with",
+    )
+    .by(Builds::Function("scatter_with")),
     row(
         "scatter_add",
-        &[tensor(Float), required("dim", Kind::Axis), INDEX, required("src", Kind::Tensor(Float))],
+        &[tensor(Number), required("dim", Kind::Axis), INDEX, required("src", Kind::Tensor(Number))],
         "scatter",
     ),
+    row(
+        "scatter_reduce",
+        &[
+            tensor(Number),
+            required("dim", Kind::Axis),
+            INDEX,
+            required("src", Kind::Tensor(Number)),
+            required("reduce", Kind::Text),
+            optional("include_self", Kind::Flag, "true"),
+        ],
+        "scatter_reduce",
+    ),
     row("select", &[tensor(Any), required("dim", Kind::Axis), required("index", Kind::Whole)], "select"),
+    row(
+        "select_scatter",
+        &[tensor(Any), required("src", Kind::Tensor(Any)), required("dim", Kind::Axis), required("index", Kind::Whole)],
+        "select_scatter",
+    ),
     row(
         "slice",
         &[
@@ -144,6 +213,18 @@ pub const FUNCTIONS: &[Function] = &[
             optional("step", Kind::Size, "1"),
         ],
         "slice",
+    ),
+    row(
+        "slice_scatter",
+        &[
+            tensor(Number),
+            required("src", Kind::Tensor(Number)),
+            optional("dim", Kind::Axis, "0"),
+            optional("start", Kind::Whole, "0"),
+            optional("end", Kind::Whole, "isize::MAX"),
+            optional("step", Kind::Size, "1"),
+        ],
+        "slice_scatter",
     ),
     row("split", &[tensor(Any), required(SECTIONS, Kind::Size), optional("dim", Kind::Axis, "0")], "split")
         .giving(Gives::Several),
@@ -157,6 +238,18 @@ pub const FUNCTIONS: &[Function] = &[
     row("swapdims", &[tensor(Any), required("dim0", Kind::Axis), required("dim1", Kind::Axis)], "transpose")
         .by(Builds::Value("transpose")),
     row("t", ANY, "t").only(Form::Method),
+    row("take", &[tensor(Any), INDEX], "take"),
+    row(
+        "take_along_dim",
+        &[tensor(Any), required("indices", Kind::Tensor(Index)), optional("dim", Kind::OptionalAxis, "None")],
+        "take_along_dim",
+    ),
+    row(
+        "tensor_split",
+        &[tensor(Any), required("indices_or_sections", Kind::Size), optional("dim", Kind::Axis, "0")],
+        "tensor_split",
+    )
+    .giving(Gives::Several),
     row("tile", &[tensor(Any), required("dims", Kind::Sizes)], "tile"),
     row("transpose", &[tensor(Any), required("dim0", Kind::Axis), required("dim1", Kind::Axis)], "transpose")
         .of_value(),
@@ -181,6 +274,7 @@ pub const FUNCTIONS: &[Function] = &[
         .by(Builds::Function("reshape"))
         .only(Form::Method),
     row("view_as", &[tensor(Any), required("other", Kind::Tensor(Any))], "view_as").only(Form::Method),
+    row("vstack", TENSORS, "vstack").only(Form::Function),
     row("zeros", &[required("size", Kind::Shape)], "filled").made("zeros").giving(Gives::F32),
     row("zeros_like", ANY, "unchanged").only(Form::Function).stopping(),
 ];

@@ -115,10 +115,16 @@ pub const FUNCTIONS: &[Function] = &[
             optional("dropout_p", Kind::Number, "0.0"),
             optional("is_causal", Kind::Flag, "false"),
             optional("scale", Kind::OptionalNumber, "None"),
+            optional("enable_gqa", Kind::Flag, "false"),
         ],
         "attention",
     )
     .only(Form::Function),
+    row("tensordot", &[vector("a"), vector("b"), optional("dims", Kind::Size, "2")], "tensordot").only(Form::Function),
+    row("tensordot", &[vector("a"), vector("b"), required("dims", Kind::PairOfAxes)], "tensordot_by")
+        .by(Builds::Function("tensordot_by"))
+        .only(Form::Function),
     row("trace", FLOAT, "trace"),
     row("vdot", &[tensor(Float), required("other", Kind::Tensor(Float))], "dot").by(Builds::Function("dot")),
+    row("vecdot", &[vector("x"), vector("y"), LAST], "vecdot"),
 ];
