@@ -15,7 +15,7 @@ use super::strategies::accumulate::Accumulate;
 use super::strategies::overlap_add::OverlapAdd;
 use super::strategies::packed_panels::PackedPanels;
 use super::strategies::pairs::Pairs;
-use super::strategies::register_tiles::{self, RightReads};
+use super::strategies::register_tiles::{self, Factors, RightReads};
 use super::strategies::relayout::Relayout;
 use super::strategies::split_k::{self, Partials};
 use super::strategies::tile_products::TileProduct;
@@ -210,8 +210,12 @@ impl TiledPart {
         //     pairs:             packed B where those of A lie side by side, packed A and packed B
         //
         // Where the tiles read the right operand in panels alone, those without a packed B are left out.
-        let quads = reading[0].quads;
-        register_tiles::candidates(contraction, search.nearly, limit, quads, target, |tiling, cycles, right_reads| {
+        let factors = match (pairs, reading[0].quads) {
+            (Some(_), _) => Factors::Pairs,
+            (None, true) => Factors::Quads,
+            (None, false) => Factors::Numbers,
+        };
+        register_tiles::candidates(contraction, search.nearly, limit, factors, target, |tiling, cycles, right_reads| {
             let reading = if tiling.swapped { [reading[1], reading[0]] } else { reading };
             let pairs = pairs.map(|[left, right]| if tiling.swapped { [right, left] } else { [left, right] });
             let rows = match tiling.by_rows {

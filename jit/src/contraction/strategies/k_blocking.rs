@@ -291,7 +291,7 @@ mod tests {
                 &product(rows, 128, 512),
                 2.0,
                 f64::INFINITY,
-                false,
+                register_tiles::Factors::Numbers,
                 &target,
                 |tiling, cycles, _| {
                     let Some((tiling, ..)) = KBlocking::of(&tiling, cycles, &target) else { return f64::INFINITY };

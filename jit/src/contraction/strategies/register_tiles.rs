@@ -25,13 +25,12 @@ use crate::target::Target;
 
 /// Shows `look` the fast tilings of each form of a contraction, by a cost model that knows no memory; about the fastest
 /// first, and none that takes as many cycles as `most` or as `look` last gave, or more. `nearly` says how many times
-/// the cycles of the fastest tile another one may take. `look` is told how the tiles read the right operand. Sums of
-/// quads are not folded, and their panels are gathered at any number of lanes.
+/// the cycles of the fastest tile another one may take. `look` is told how the tiles read the right operand.
 pub fn candidates(
     contraction: &Contraction,
     nearly: f64,
     most: f64,
-    quads: bool,
+    factors: Factors,
     target: &Target,
     mut look: impl FnMut(Tiling, f64, RightReads) -> f64,
 ) {
@@ -43,12 +42,18 @@ pub fn candidates(
     for (contraction, swapped) in [(&contraction, false), (&exchanged, true)] {
         let common = Common::of(contraction);
         for (vector, fold) in contraction.forms() {
-            if quads && fold.is_some() {
+            if factors != Factors::Numbers && fold.is_some() {
                 continue;
             }
             let shape = Shape::new(contraction, swapped, vector, fold, common, target);
-            let in_panels = if quads || target.lanes >= SQUARE_LANES { shape.in_panels() } else { None };
-            shapes.push(shape);
+            let in_panels = match factors {
+                Factors::Numbers if target.lanes < SQUARE_LANES => None,
+                _ => shape.in_panels(factors),
+            };
+            // Pairs are read from panels in any case.
+            if factors != Factors::Pairs || in_panels.is_none() {
+                shapes.push(shape);
+            }
             shapes.extend(in_panels);
         }
     }
@@ -82,6 +87,17 @@ pub fn candidates(
             }
         }
     }
+}
+
+/// What is multiplied.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Factors {
+    /// Number by number.
+    Numbers,
+    /// Pairs of bf16, of which the right operand is always packed. Their sums are not folded.
+    Pairs,
+    /// Quads of bytes, whose panels are gathered at any number of lanes. Their sums are not folded.
+    Quads,
 }
 
 /// How tiles read the right operand, as far as their cycles know.
@@ -235,11 +251,11 @@ impl<'a> Shape<'a> {
 
     /// The same where the right operand lies transposed (it runs along the innermost reduced axis, not along the
     /// lanes) and panels of it are gathered in squares of whole lines.
-    fn in_panels(&self) -> Option<Shape<'a>> {
+    fn in_panels(&self, factors: Factors) -> Option<Shape<'a>> {
         let along = self.vector.filter(|_| self.fold.is_none())?;
-        let transposed = !matches!(self.axis(along).right, 0 | 1)
-            && self.contraction.axes.iter().any(|axis| axis.reduce && axis.right == 1 && axis.extent > 1);
-        if !transposed {
+        let runs = |axis: &Axis| axis.reduce && axis.right == 1 && axis.extent > 1;
+        let squares = factors == Factors::Pairs || self.contraction.axes.iter().any(runs);
+        if matches!(self.axis(along).right, 0 | 1) || !squares {
             return None;
         }
         let load = compute::vector_load(self.target);

@@ -6,7 +6,7 @@ use std::cell::RefCell;
 use rustc_hash::FxHashMap;
 
 use super::super::packed_panels::PackedPanels;
-use super::super::register_tiles;
+use super::super::register_tiles::{self, Factors};
 use crate::contraction::problem::{Axis, Contraction, Coordinate};
 use crate::contraction::stalls::Stalls;
 use crate::contraction::tiling::Tiling;
@@ -112,7 +112,7 @@ fn product(sizes: Sizes, waiting: &Stalls<'_>, target: &Target) -> Option<Produc
         tiling.grid = 0;
         (cycles < most).then_some(Product { tiling, panel, cycles })
     };
-    register_tiles::candidates(&contraction, NEARLY, f64::INFINITY, false, target, |tiling, cycles, _| {
+    register_tiles::candidates(&contraction, NEARLY, f64::INFINITY, Factors::Numbers, target, |tiling, cycles, _| {
         // What has been found is the limit for what is still looked at.
         let most = |best: &Option<Product>| best.as_ref().map_or(f64::INFINITY, |product| product.cycles);
         best = in_panels(&tiling, cycles, most(&best)).or_else(|| best.take());
