@@ -2,6 +2,7 @@
 //! decides nothing.
 
 use super::problem::{Axis, Contraction, Coordinate};
+use crate::cost::params::packed_panels::SQUARE_LANES;
 
 impl Contraction {
     /// The same contraction with its operands exchanged.
@@ -53,6 +54,14 @@ impl Contraction {
             }
         }
         used
+    }
+
+    /// The output axis along which tiles hand on their results where that is not the axis of their lanes: the one that is
+    /// to be fast, where that of the innermost rows is. Squares of sums are transposed in registers then. `row` is the
+    /// axis of the innermost rows.
+    pub(super) fn turned(&self, vector: Option<usize>, row: Option<usize>, lanes: usize) -> Option<usize> {
+        let is_fast = |axis: usize| self.lanes(axis) == Some(self.fast);
+        (lanes >= SQUARE_LANES && !is_fast(vector?) && is_fast(row?)).then_some(self.fast)
     }
 
     /// About how many elements of the left operand so many places along each axis touch.

@@ -224,6 +224,11 @@ impl Tiling {
         [self.rows.iter().map(|&axis| size(axis)).product(), self.vector.map_or(1, size)]
     }
 
+    /// See [`Contraction::turned`].
+    pub(super) fn turned(&self, lanes: usize) -> Option<usize> {
+        self.contraction.turned(self.vector.filter(|_| self.fold.is_none()), self.rows.last().copied(), lanes)
+    }
+
     /// The same with the rows in so many equal parts, of which the last level of the grid goes from one to the next, and
     /// in tiles that leave nothing of a part over where there are such of as many sums as a machine needs in flight. Each
     /// sum is what it was. Nothing where rows are not of one axis, or not the left operand's, or tasks have copies of them.

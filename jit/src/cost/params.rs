@@ -222,6 +222,9 @@ pub mod register_tiles {
     pub const FOLD: f64 = 0.8;
     /// Cycles to store a lane of results that are no neighbours. Unit: cycles a lane. Zen 3, 2026-11-26.
     pub const SCATTERED_STORE: f64 = 2.0;
+    /// Cycles to end and to store a vector of sums that is one of a square which is transposed in registers, about: 64
+    /// shuffles for 16 of them. Unit: cycles a vector. Counted, 2026-12-01.
+    pub const TURNED: f64 = 6.0;
     /// How much more all tiles take for each smaller one at an end. Unit: share of 1. Zen 4, 2026-11-23.
     pub const REST: f64 = 0.02;
 }

@@ -288,16 +288,25 @@ impl KernelBuilder {
         self.push(Operation::Select(mask, a, b))
     }
 
-    /// As many f32 values as there are lanes, transposed: lane `i` of result `j` is lane `j` of row `i`.
+    /// At most as many f32 values as there are lanes, transposed: lane `i` of result `j` is lane `j` of row `i`, or 0 where
+    /// there is no such row.
     pub fn transpose(&mut self, rows: &[Value]) -> Vec<Value> {
-        assert_eq!(rows.len(), self.lanes(), "a square of lanes");
-        if rows.len() == 1 {
+        let lanes = self.lanes();
+        assert!((1..=lanes).contains(&rows.len()), "a square of lanes");
+        if lanes == 1 {
             return rows.to_vec();
         }
-        let mut shuffle = |which: Shuffle, a: Value, b: Value| self.push(Operation::Shuffle(which, a, b));
+        let zero = if rows.len() < lanes { Some(self.f32(0.0)) } else { None };
+        let mut square = rows.to_vec();
+        square.resize(lanes, zero.unwrap_or(rows[0]));
+        // Of zeros there is nothing to move.
+        let mut shuffle = |which: Shuffle, a: Value, b: Value| match zero {
+            Some(zero) if a == zero && b == zero => zero,
+            _ => self.push(Operation::Shuffle(which, a, b)),
+        };
         // For each of four lanes of a group, the values whose groups are transposed.
         let mut columns: [Vec<Value>; 4] = Default::default();
-        for rows in rows.chunks(4) {
+        for rows in square.chunks(4) {
             let &[a, b, c, d] = rows else { unreachable!("lanes are a multiple of 4") };
             let halves = [Shuffle::LowLanes, Shuffle::HighLanes].map(|half| (shuffle(half, a, b), shuffle(half, c, d)));
             for (half, (first, second)) in halves.into_iter().enumerate() {
@@ -306,7 +315,7 @@ impl KernelBuilder {
             }
         }
         let columns = columns.map(|column| transpose_groups(&mut shuffle, column));
-        (0..rows.len()).map(|lane| columns[lane % 4][lane / 4]).collect()
+        (0..lanes).map(|lane| columns[lane % 4][lane / 4]).collect()
     }
 
     /// A conversion.

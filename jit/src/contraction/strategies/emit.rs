@@ -85,22 +85,23 @@ pub fn pair(kernel: &mut KernelBuilder, even: Value, odd: Value) -> Value {
     kernel.int2(Int2::Or, even, odd)
 }
 
-fn square(
+/// Columns of a matrix of which `row` gives a row each.
+pub fn square(
     kernel: &mut KernelBuilder,
     [rows, columns]: [usize; 2],
     mut row: impl FnMut(&mut KernelBuilder, usize) -> Value,
 ) -> Vec<Value> {
-    // Rows that are not there are zeros, and no row is read beyond its last column: nothing outside of the matrix is.
-    // What moves lanes about takes f32; the bits of an i32 will do.
-    let zero = kernel.f32(0.0);
+    // No row is read beyond its last column: nothing outside of the matrix is. What moves lanes about takes f32; the bits
+    // of an i32 will do.
     let mut integers = false;
-    let mut square = vec![zero; kernel.lanes()];
-    for (number, value) in square.iter_mut().enumerate().take(rows) {
-        *value = row(kernel, number);
-        integers = kernel.ty(*value) == ValueType::I32;
+    let mut square = Vec::with_capacity(rows);
+    for number in 0..rows {
+        let mut value = row(kernel, number);
+        integers = kernel.ty(value) == ValueType::I32;
         if integers {
-            *value = kernel.convert(Convert::BitsToF32, *value);
+            value = kernel.convert(Convert::BitsToF32, value);
         }
+        square.push(value);
     }
     let mut transposed = kernel.transpose(&square);
     transposed.truncate(columns);

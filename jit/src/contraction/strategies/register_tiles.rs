@@ -17,7 +17,7 @@ use crate::cost::compute;
 use crate::cost::params::caches::STAYING;
 use crate::cost::params::packed_panels::SQUARE_LANES;
 use crate::cost::params::register_tiles::{
-    ENTERING, FEW_TILES, LOST, RARE, REGAINED, ROW_TILES, TASKS_OF_BLOCKS, UNROLL,
+    ENTERING, FEW_TILES, LOST, RARE, REGAINED, ROW_TILES, TASKS_OF_BLOCKS, TURNED, UNROLL,
 };
 use crate::cost::params::sharing::{ALONE, CUT, SHARED, TASKS};
 use crate::cost::sharing::{divisors, worth_sharing};
@@ -228,6 +228,7 @@ impl<'a> Shape<'a> {
         }
         let along = if fold.is_none() { vector.map(|v| axes[v]) } else { None };
         let contiguous = vector.and_then(|v| contraction.lanes(v)) == Some(contraction.fast);
+        let (along_lanes, innermost) = (vector.filter(|_| fold.is_none()), rows.first().copied());
         Shape {
             contraction,
             swapped,
@@ -244,7 +245,11 @@ impl<'a> Shape<'a> {
             right_reads: RightReads::AsItLies,
             left_load: along
                 .map_or((compute::vector_load(target), true), |v| (compute::load(v.left, target), v.left == 0)),
-            finish: compute::finish(contiguous, fold.is_some(), target),
+            finish: if contraction.turned(along_lanes, innermost, target.lanes).is_some() {
+                TURNED
+            } else {
+                compute::finish(contiguous, fold.is_some(), target)
+            },
             depth,
         }
     }

@@ -6,7 +6,7 @@ use rustc_hash::FxHashMap;
 
 use super::ahead::{Asking, is_innermost};
 use crate::contraction::problem::{Axis, Epilogue, Place};
-use crate::contraction::strategies::emit::{Side, times};
+use crate::contraction::strategies::emit::{Side, square, times};
 use crate::contraction::strategies::k_blocking::{KBlock, VectorPlace};
 use crate::contraction::strategies::position::{Position, coordinates, each};
 use crate::contraction::tiling::{KBlocking, Level, Packed, Steps, Tiling, steps};
@@ -163,7 +163,7 @@ impl Tiler<'_, '_> {
         if contraction.axes.iter().all(|a| a.extent > 0) {
             let (tiling, left, right, converted) = (self.tiling, &self.left, &self.right, self.converted.as_ref());
             let tile = Tile { tiling, left, right, converted, rows: &rows, vectors: &vectors };
-            let mut asking = self.results(&rows, &vectors, position);
+            let mut asking = self.results(&rows, &vectors, position, lanes);
             asking.extend(Asking::next_strip(self.tiling, &self.right, strip, position));
             sums = tile.reduce(kernel, &self.tiling.reduce, position, &asking, sums);
         }
@@ -179,42 +179,98 @@ impl Tiler<'_, '_> {
             sums = folded(kernel, &sums, results.len());
             results = vec![(0, width)];
         }
+        if let Some(fast) = self.tiling.turned(lanes) {
+            for (column, &(start, active)) in results.iter().enumerate() {
+                for (first, count) in self.runs(position, lanes, rows.len()) {
+                    // rows of a run    a0 a1 a2 ..     lane 0 of all    a0 b0 c0 ..     side by side in memory
+                    //                  b0 b1 b2 ..     lane 1 of all    a1 b1 c1 ..
+                    //                  c0 c1 c2 ..
+                    let sum = |_: &mut KernelBuilder, row: usize| sums[(first + row) * results.len() + column];
+                    for (lane, value) in square(kernel, [count, active], sum).into_iter().enumerate() {
+                        let place = self.place(position, &rows[first], start + lane, (Some(fast), count));
+                        self.epilogue.take(kernel, &place, value);
+                    }
+                }
+            }
+            return;
+        }
         for (row, displacement) in rows.iter().enumerate() {
             for (column, &(start, active)) in results.iter().enumerate() {
-                let place = self.place(position, displacement, start, active);
+                let place = self.place(position, displacement, start, (self.lanes(), active));
                 self.epilogue.take(kernel, &place, sums[row * results.len() + column]);
             }
         }
     }
 
-    /// The place of the results of a vector of a tile: that of a row, and where along it the vector starts.
-    fn place(&self, position: &Position, row: &[(usize, i64)], start: usize, active: usize) -> Place {
+    /// The output axis along the lanes of sums.
+    fn lanes(&self) -> Option<usize> {
+        self.tiling.vector.and_then(|v| self.tiling.contraction.lanes(v))
+    }
+
+    /// A tile's rows along the innermost axis, at most as many together as there are lanes: the first of them and how
+    /// many.
+    fn runs(&self, position: &Position, lanes: usize, rows: usize) -> Vec<(usize, usize)> {
+        let run = self.tiling.rows.last().map_or(1, |&axis| position.extent[axis]);
+        let starts = (0..rows).step_by(run).flat_map(|row| (0..run).step_by(lanes).map(move |along| (row, along)));
+        starts.map(|(row, along)| (row + along, lanes.min(run - along))).collect()
+    }
+
+    /// The place of a vector of results of a tile: that of a row, where along it the vector starts, and its lanes.
+    fn place(
+        &self,
+        position: &Position,
+        row: &[(usize, i64)],
+        start: usize,
+        (lanes, active): (Option<usize>, usize),
+    ) -> Place {
         let contraction = &self.tiling.contraction;
         let mut at = position.at.clone();
         let along = self.tiling.vector.map(|v| (v, start as i64));
         for (axis, by) in row.iter().copied().chain(along) {
             at[axis].offset += by;
         }
-        let lanes = self.tiling.vector.and_then(|v| contraction.lanes(v));
         Place { coordinates: coordinates(contraction, &at), lanes, active }
     }
 
-    /// The lines of a tile's results, where it asks for them and its rows lie at equal distances.
-    fn results(&self, rows: &[Displacement], vectors: &[(usize, usize)], position: &Position) -> Vec<Asking> {
+    /// The lines of a tile's results, where it asks for them and they lie at equal distances: those of a vector of each
+    /// row, or of a run of rows at each lane.
+    fn results(
+        &self,
+        rows: &[Displacement],
+        vectors: &[(usize, usize)],
+        position: &Position,
+        lanes: usize,
+    ) -> Vec<Asking> {
         if !self.tiling.ahead.results {
             return Vec::new();
         }
         let mut asking = Vec::new();
         for &(start, active) in vectors {
-            let of_row = |row: &Displacement| self.epilogue.results(&self.place(position, row, start, active));
-            let of_rows: Vec<Vec<(BufferId, Index)>> = rows.iter().map(of_row).collect();
-            for (tensor, (buffer, first)) in of_rows[0].iter().enumerate() {
-                let distance = of_rows.get(1).map_or(0, |second| second[tensor].1.offset - first.offset);
-                let lies =
-                    |(row, of_row): (i64, &Vec<_>)| of_row[tensor] == (*buffer, first.clone().shifted(row * distance));
-                if (0..).zip(&of_rows).all(lies) {
-                    asking.push(Asking { buffer: *buffer, first: first.clone(), distance, lines: rows.len() });
+            match self.tiling.turned(lanes) {
+                None => {
+                    let place = |row: &Displacement| self.place(position, row, start, (self.lanes(), active));
+                    asking.extend(self.lines(rows.iter().map(place)));
                 }
+                Some(fast) => {
+                    for (first, count) in self.runs(position, lanes, rows.len()) {
+                        let place = |lane| self.place(position, &rows[first], start + lane, (Some(fast), count));
+                        asking.extend(self.lines((0..active).map(place)));
+                    }
+                }
+            }
+        }
+        asking
+    }
+
+    /// The lines of results at some places, those of each tensor where they lie at equal distances.
+    fn lines(&self, places: impl Iterator<Item = Place>) -> Vec<Asking> {
+        let at: Vec<Vec<(BufferId, Index)>> = places.map(|place| self.epilogue.results(&place)).collect();
+        let mut asking = Vec::new();
+        for (tensor, (buffer, first)) in at[0].iter().enumerate() {
+            let distance = at.get(1).map_or(0, |second| second[tensor].1.offset - first.offset);
+            let lies = |(number, at): (i64, &Vec<_>)| at[tensor] == (*buffer, first.clone().shifted(number * distance));
+            if (0..).zip(&at).all(lies) {
+                asking.push(Asking { buffer: *buffer, first: first.clone(), distance, lines: at.len() });
             }
         }
         asking
