@@ -1,6 +1,8 @@
 //! What tiles of sums take of a processor's ports, and how long a sum waits for its predecessor. It knows no tiling.
 
-use super::params::register_tiles::{BROADCAST, CHAINED, FOLD, FOLDED, LOADED, SCATTERED_STORE, SUM, VECTOR_STORE};
+use super::params::register_tiles::{
+    BROADCAST, CHAINED, CHAINED_PAIRS, FOLD, FOLDED, LOADED, SCATTERED_STORE, SUM, VECTOR_STORE,
+};
 use crate::target::Target;
 
 /// Cycles to load a vector whose elements are so far apart: each by itself, unless they are neighbours or one.
@@ -33,11 +35,12 @@ pub fn finish(contiguous: bool, folded: bool, target: &Target) -> f64 {
 
 /// Cycles of one product for each sum of a tile of rows by vectors: its multiply-adds and its loads run beside each
 /// other, and each sum waits for its predecessor. A broadcast takes a little of the multiply-adds' time; a folded step
-/// reads whole vectors on both sides, which takes more of it.
-pub fn step(rows: f64, vectors: f64, loads: f64, folded: bool, target: &Target) -> f64 {
+/// reads whole vectors on both sides, which takes more of it. `pairs`: two products at a time.
+pub fn step(rows: f64, vectors: f64, loads: f64, folded: bool, pairs: bool, target: &Target) -> f64 {
     // The slowest of three: rows x vectors multiply-adds over so many units; the loads; and the chain of one sum, whose
     // multiply-adds wait for one another. A tile of 2 x 1 sums is bound by the last: 4 cycles for 2 of them, on Zen 3.
-    let chain = target.latency as f64 * if target.lanes >= CHAINED.0 { CHAINED.1 } else { 1.0 };
+    let chained = if target.lanes >= CHAINED.0 { CHAINED.1 } else { 1.0 };
+    let chain = if pairs { CHAINED_PAIRS } else { chained * target.latency as f64 };
     let loaded = if target.lanes >= LOADED.0 { LOADED.1 * vectors } else { 0.0 };
     let reading = if folded { FOLDED * (rows + vectors) } else { BROADCAST * rows + loaded };
     (rows * vectors / target.multiply_adds as f64).max(loads).max(chain) + reading

@@ -1,7 +1,7 @@
-//! Every number that decides on speed: what it says, its unit, and on which machine and when it was set. Zen 3 and Zen
-//! 4 are servers of AMD with two cores lent, Emerald Rapids is one of Intel; on Zen 4 vectors were Cranelift's, of 128
-//! bits. What a number was held against is told in `docs/experiments` where that was more than one run; a number that
-//! nobody measured on other machines than these three is a guess there.
+//! Every number that decides on speed: what it says, its unit, and on which machine and when it was set. Zen 3, Zen 4
+//! and Zen 5 are servers of AMD with two cores lent, Emerald Rapids is one of Intel; on Zen 4 vectors were Cranelift's,
+//! of 128 bits. What a number was held against is told in `docs/experiments` where that was more than one run; a number
+//! that nobody measured on other machines than these four is a guess there.
 
 use crate::target;
 
@@ -208,6 +208,9 @@ pub mod register_tiles {
     /// 4 x 2 vectors, just as many sums as are in flight, take 1.18 times as long as those of 8 x 2. Unit: lanes, ratio.
     /// Emerald Rapids, 2026-11-30.
     pub const CHAINED: (usize, f64) = (16, 1.15);
+    /// Cycles that a step takes which is bound by products of pairs, whose latency is 6: fitted to tiles of 4 x 4 vectors, a
+    /// step of which takes 8, and which take 8 % longer than those of 6 x 4. Unit: cycles. Zen 5, 2026-12-01.
+    pub const CHAINED_PAIRS: f64 = 8.7;
     /// Instructions by which a load of 16-bit elements is widened, on the ports of multiply-adds (`vpmovzxwd` or
     /// `vpbroadcastw`, and `vpslld`). Unit: instructions a load. Emerald Rapids, 2026-11-29.
     pub const WIDENING: f64 = 2.0;
@@ -222,9 +225,9 @@ pub mod register_tiles {
     pub const FOLD: f64 = 0.8;
     /// Cycles to store a lane of results that are no neighbours. Unit: cycles a lane. Zen 3, 2026-11-26.
     pub const SCATTERED_STORE: f64 = 2.0;
-    /// Cycles to end and to store a vector of sums that is one of a square which is transposed in registers, about: 64
-    /// shuffles for 16 of them. Unit: cycles a vector. Counted, 2026-12-01.
-    pub const TURNED: f64 = 6.0;
+    /// Cycles to end and to store a vector of sums that is one of a square which is transposed in registers: fitted to what
+    /// candidates take, by which 6 to 14 are about as good. Unit: cycles a vector. Zen 5, 2026-12-01.
+    pub const TURNED: f64 = 9.0;
     /// How much more all tiles take for each smaller one at an end. Unit: share of 1. Zen 4, 2026-11-23.
     pub const REST: f64 = 0.02;
 }
@@ -267,9 +270,6 @@ pub mod packed_panels {
     pub const PANELS: f64 = 0.9;
     /// Cycles to move an element by itself. Unit: cycles an element. Zen 3, 2026-11-26.
     pub const ELEMENTS: f64 = 2.0;
-    /// How many times as long it takes to move two elements that become a pair: two loads, a shift and an or for each
-    /// store. Unit: times. Counted, not measured, 2026-11-29.
-    pub const PAIRS: f64 = 2.0;
 }
 
 /// Sums in blocks of the reduced axis.

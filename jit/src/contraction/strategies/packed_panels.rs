@@ -8,7 +8,7 @@ use crate::contraction::text::record;
 use crate::contraction::tiling::{Level, Packed, Tiling};
 use crate::cost::cache::holds;
 use crate::cost::copies::{self, Moves};
-use crate::cost::params::packed_panels::{BLOCK, FAR, PAIRS, PANEL_TASKS, ROW, ROW_TASKS};
+use crate::cost::params::packed_panels::{BLOCK, FAR, PANEL_TASKS, ROW, ROW_TASKS};
 use crate::kernel::{BufferId, Index, KernelBuilder, Operation, Value};
 use crate::target::Target;
 
@@ -192,12 +192,9 @@ impl PackedPanels {
     }
 
     /// Estimated cycles: whole vectors, pieces of them, or single elements are moved. Pieces are dear where their lines
-    /// come from beyond the second-level cache and go there. `pairs`: of pairs, so far apart.
+    /// come from beyond the second-level cache and go there. `pairs`: of pairs, so far apart, which take as long as single
+    /// elements (Zen 5, 2026-12-01).
     pub fn cycles(&self, pairs: Option<i64>, target: &Target) -> f64 {
-        self.moves(pairs, target) * if pairs.is_some() { PAIRS } else { 1.0 }
-    }
-
-    fn moves(&self, pairs: Option<i64>, target: &Target) -> f64 {
         let moves = match self.width.1 {
             1 if self.strip.is_multiple_of(target.lanes) => Moves::Vectors,
             1 => Moves::Pieces,

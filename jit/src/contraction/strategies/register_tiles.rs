@@ -45,10 +45,10 @@ pub fn candidates(
             if factors != Factors::Numbers && fold.is_some() {
                 continue;
             }
-            let shape = Shape::new(contraction, swapped, vector, fold, common, target);
+            let shape = Shape::new(contraction, swapped, vector, fold, factors, common, target);
             let in_panels = match factors {
                 Factors::Numbers if target.lanes < SQUARE_LANES => None,
-                _ => shape.in_panels(factors),
+                _ => shape.in_panels(),
             };
             // Pairs are read from panels in any case.
             if factors != Factors::Pairs || in_panels.is_none() {
@@ -155,6 +155,7 @@ impl Common {
 struct Shape<'a> {
     contraction: &'a Contraction,
     swapped: bool,
+    factors: Factors,
     target: &'a Target,
     common: Common,
     vector: Option<usize>,
@@ -190,6 +191,7 @@ impl<'a> Shape<'a> {
         swapped: bool,
         vector: Option<usize>,
         fold: Option<usize>,
+        factors: Factors,
         common: Common,
         target: &'a Target,
     ) -> Shape<'a> {
@@ -232,6 +234,7 @@ impl<'a> Shape<'a> {
         Shape {
             contraction,
             swapped,
+            factors,
             target,
             common,
             vector,
@@ -256,10 +259,10 @@ impl<'a> Shape<'a> {
 
     /// The same where the right operand lies transposed (it runs along the innermost reduced axis, not along the
     /// lanes) and panels of it are gathered in squares of whole lines.
-    fn in_panels(&self, factors: Factors) -> Option<Shape<'a>> {
+    fn in_panels(&self) -> Option<Shape<'a>> {
         let along = self.vector.filter(|_| self.fold.is_none())?;
         let runs = |axis: &Axis| axis.reduce && axis.right == 1 && axis.extent > 1;
-        let squares = factors == Factors::Pairs || self.contraction.axes.iter().any(runs);
+        let squares = self.factors == Factors::Pairs || self.contraction.axes.iter().any(runs);
         if matches!(self.axis(along).right, 0 | 1) || !squares {
             return None;
         }
@@ -276,7 +279,8 @@ impl<'a> Shape<'a> {
         let (r, v) = (rows as f64, vectors as f64);
         // A factor of the left operand serves all vectors of its row, unless it varies along the lanes, too.
         let loads = v * self.right_load + if self.left_load.1 { r } else { loaded * r * v } * self.left_load.0;
-        let step = compute::step(r, v, loads, self.fold.is_some(), self.target);
+        let pairs = self.factors == Factors::Pairs;
+        let step = compute::step(r, v, loads, self.fold.is_some(), pairs, self.target);
         self.depth * step + r * v * self.finish + ENTERING
     }
 
