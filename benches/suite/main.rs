@@ -75,7 +75,7 @@ fn main() -> ExitCode {
         }
         None => match &options.recipes {
             Some(path) => {
-                recipes::measure(path, options.seconds, &options.note)?;
+                recipes::measure(path, options.precision, options.seconds, &options.note)?;
                 Ok(true)
             }
             None => run_all(&options),

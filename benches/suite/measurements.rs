@@ -12,12 +12,20 @@
 use std::collections::BTreeMap;
 use std::fmt::{self, Display};
 
+use kiln::Precision;
 use kiln::jit::Target;
+
+/// How the line of the machine ends, in which precision the networks are then, and whether products of bf16 are taken by
+/// pairs.
+const ENDS: [(&str, Precision, bool); 3] =
+    [(", bf16 by pairs", Precision::Bf16, true), (", bf16", Precision::Bf16, false), ("", Precision::F32, false)];
 
 /// What was measured on a machine.
 pub struct Measurements {
     /// What a planner needs to know of the machine; ports and latencies are those of [`Target::with_lanes`].
     pub target: Target,
+    /// That of the networks.
+    pub precision: Precision,
     /// The candidates' names and times, by the text of the contraction.
     pub problems: BTreeMap<String, Vec<(String, f64)>>,
 }
@@ -38,12 +46,14 @@ impl Measurements {
         let lines = text.lines().enumerate().filter(|(_, line)| !line.starts_with('#') && !line.is_empty());
         let mut lines = lines.map(|(at, line)| (line, format!("line {}: `{line}`", at + 1)));
         let (line, place) = lines.next().ok_or("there is no line with the machine")?;
+        let ends = ENDS.iter().find_map(|&(end, precision, pairs)| Some((line.strip_suffix(end)?, precision, pairs)));
+        let (line, precision, pair_products) = ends.expect("any line ends with nothing");
         let numbers = line.split(", ").map(|part| part.rsplit(' ').next().and_then(|number| number.parse().ok()));
         let numbers: Option<Vec<usize>> = numbers.collect();
         let Some(&[lanes, vector_registers, l1_bytes, l2_bytes]) = numbers.as_deref() else {
             return Err(format!("{place} has not the machine's four numbers"));
         };
-        let target = Target { vector_registers, l1_bytes, l2_bytes, ..Target::with_lanes(lanes) };
+        let target = Target { vector_registers, l1_bytes, l2_bytes, pair_products, ..Target::with_lanes(lanes) };
         let mut problems: Vec<(String, Vec<(String, f64)>)> = Vec::new();
         for (line, place) in lines {
             if !line.starts_with(|first: char| first.is_ascii_digit()) {
@@ -55,7 +65,7 @@ impl Measurements {
             let (_, times) = problems.last_mut().ok_or(format!("{place} stands under no contraction"))?;
             times.push((name.to_owned(), nanoseconds));
         }
-        Ok(Measurements { target, problems: problems.into_iter().collect() })
+        Ok(Measurements { target, precision, problems: problems.into_iter().collect() })
     }
 }
 
@@ -64,7 +74,9 @@ impl Display for Measurements {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Target { lanes, vector_registers, l1_bytes, l2_bytes, .. } = self.target;
         write!(f, "lanes {lanes}, vector registers {vector_registers}, ")?;
-        writeln!(f, "first-level cache {l1_bytes}, second-level cache {l2_bytes}")?;
+        let pairs = self.precision == Precision::Bf16 && self.target.pair_products;
+        let end = ENDS.iter().find(|end| end.1 == self.precision && end.2 == pairs).map_or("", |end| end.0);
+        writeln!(f, "first-level cache {l1_bytes}, second-level cache {l2_bytes}{end}")?;
         for (problem, times) in &self.problems {
             write!(f, "\n{problem}\n")?;
             for (name, nanoseconds) in times {

@@ -6,21 +6,24 @@ use std::fs;
 use std::process::Command;
 use std::time::Duration;
 
+use kiln::Precision;
 use kiln::jit::{Target, tune};
 
 use crate::contractions::contractions;
 use crate::measurements::Measurements;
+use crate::name_of;
 
 /// Nanoseconds of the fastest candidate below which a contraction is not kept: what is chosen for it hardly matters.
 const SHORT: f64 = 20e3;
 /// How often all contractions are gone through: what disturbs some in one pass does not disturb the same ones in all.
 const PASSES: usize = 3;
 
-/// Writes a file, with so much time for each contraction in each pass, and what is to be said of the machine.
-pub fn measure(path: &str, seconds: f64, note: &str) -> Result<(), Box<dyn Error>> {
+/// Writes a file of the networks in a precision, with so much time for each contraction in each pass, and what is to be
+/// said of the machine.
+pub fn measure(path: &str, precision: Precision, seconds: f64, note: &str) -> Result<(), Box<dyn Error>> {
     let target = Target::host()?;
     let time = Duration::try_from_secs_f64(seconds)?;
-    let found = contractions(&target, true);
+    let found = contractions(&target, precision, true);
     let mut fastest: BTreeMap<&String, BTreeMap<String, f64>> = BTreeMap::new();
     for pass in 1..=PASSES {
         for (number, (text, contracted)) in found.iter().enumerate() {
@@ -48,14 +51,15 @@ pub fn measure(path: &str, seconds: f64, note: &str) -> Result<(), Box<dyn Error
 # runs, in turns, in {PASSES} passes, of what every run does. `tests/digest/regret.rs` holds choices against it.
 # Machine: {}.
 # Date: {}. {note}
-# Command: cargo bench --bench suite -- --recipes {path} --seconds {seconds}
+# Command: cargo bench --bench suite -- --recipes {path} --precision {} --seconds {seconds}
 # {kept} contractions, {} that take less than {} us left out.
 ",
         target.machine(),
         String::from_utf8_lossy(&date.stdout).trim(),
+        name_of(precision),
         found.len() - kept,
         SHORT / 1e3,
     );
-    fs::write(path, format!("{head}{}", Measurements { target, problems }))?;
+    fs::write(path, format!("{head}{}", Measurements { target, precision, problems }))?;
     Ok(())
 }

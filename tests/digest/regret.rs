@@ -67,7 +67,7 @@ fn choices_are_as_good_as_they_were() {
 fn check(limit: &Limit, path: &Path) {
     let text = fs::read_to_string(path).expect("a file");
     let measured = Measurements::parse(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    let contractions = contractions(&measured.target, all());
+    let contractions = contractions(&measured.target, measured.precision, all());
     let gone: Vec<&String> =
         measured.problems.keys().filter(|text| all() && !contractions.contains_key(*text)).collect();
     let (mut found, mut unmeasured) = (Vec::new(), Vec::new());

@@ -230,7 +230,12 @@ impl<'a> Shape<'a> {
         }
         let along = if fold.is_none() { vector.map(|v| axes[v]) } else { None };
         let contiguous = vector.and_then(|v| contraction.lanes(v)) == Some(contraction.fast);
-        let (along_lanes, innermost) = (vector.filter(|_| fold.is_none()), rows.first().copied());
+        let turned = contraction.turned(vector.filter(|_| fold.is_none()), rows.first().copied(), target.lanes);
+        // Of single numbers the price of scattered stores stays, with which choices were measured to be better.
+        let finish = match (turned, factors) {
+            (Some(_), Factors::Pairs) => TURNED,
+            _ => compute::finish(contiguous, fold.is_some(), target),
+        };
         Shape {
             contraction,
             swapped,
@@ -248,11 +253,7 @@ impl<'a> Shape<'a> {
             right_reads: RightReads::AsItLies,
             left_load: along
                 .map_or((compute::vector_load(target), true), |v| (compute::load(v.left, target), v.left == 0)),
-            finish: if contraction.turned(along_lanes, innermost, target.lanes).is_some() {
-                TURNED
-            } else {
-                compute::finish(contiguous, fold.is_some(), target)
-            },
+            finish,
             depth,
         }
     }
