@@ -114,6 +114,11 @@ pub trait Epilogue {
     /// [`Place::active`] on hold anything.
     fn take(&mut self, kernel: &mut KernelBuilder, place: &Place, sum: Value);
 
+    /// What it computes of a vector of sums, about, an addition being 1.
+    fn weight(&self) -> u64 {
+        0
+    }
+
     /// Where it writes what it makes of a vector of sums to memory: the last element in each tensor in which its lanes
     /// are neighbours. (The line of the first one is that of another vector's last, where vectors begin within lines.)
     /// Nothing where that need not be known before.

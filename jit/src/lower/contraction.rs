@@ -104,7 +104,8 @@ pub fn lower(
             })
             .collect();
         stage.round_loads(&mut kernel, &buffers, rounded);
-        stage.emit(&mut kernel, &buffers, &mut Fused { evaluation });
+        let weight = expression.weight(expression.stores.iter().map(|store| store.term));
+        stage.emit(&mut kernel, &buffers, &mut Fused { evaluation, weight });
         let flops = stage.flops + if stage.results { expression.flops() } else { 0 };
         let mut in_place = if stage.results { expression.in_place() } else { Vec::new() };
         // An epilogue may read an operand at the place that it writes (`x + dot(x, w)`), but the products read it
@@ -130,6 +131,7 @@ pub fn lower(
 /// What is fused behind a contraction; stages without results have nothing and never ask for it.
 struct Fused<'a> {
     evaluation: Option<Evaluation<'a>>,
+    weight: u64,
 }
 
 impl<'a> Fused<'a> {
@@ -147,6 +149,10 @@ impl Epilogue for Fused<'_> {
     fn take(&mut self, kernel: &mut KernelBuilder, place: &Place, sum: Value) {
         let (evaluation, point) = self.point(place);
         evaluation.store(kernel, &point, &[sum]);
+    }
+
+    fn weight(&self) -> u64 {
+        self.weight
     }
 
     fn results(&self, place: &Place) -> Vec<(BufferId, Index)> {
