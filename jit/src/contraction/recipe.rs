@@ -74,6 +74,8 @@ pub(super) enum Work {
     PackedPanels(PackedPanels),
     /// The same of pairs of bf16, so far apart in the operand.
     PackedPairs(PackedPanels, i64),
+    /// One of the two before with the rows in so many parts, which are the grid.
+    InRowParts(Box<Work>, usize),
     /// Buffers: those of the step.
     Winograd(Box<Winograd>, winograd::Step),
     /// Buffers: those of the step.
@@ -172,6 +174,26 @@ impl Epilogue for Plain<'_> {
 }
 
 impl Work {
+    /// The panels that it copies, and how far apart pairs lie where they are of those.
+    fn panels(&self) -> Option<(&PackedPanels, Option<i64>)> {
+        match self {
+            Work::PackedPanels(panels) => Some((panels, None)),
+            Work::PackedPairs(panels, apart) => Some((panels, Some(*apart))),
+            Work::InRowParts(work, _) => work.panels(),
+            _ => None,
+        }
+    }
+
+    /// The same of rows in so many parts, in panels of so many rows. `None` where it copies no rows, or more than those.
+    fn in_row_parts(&self, strip: usize, parts: usize) -> Option<Work> {
+        let work = match self {
+            Work::PackedPanels(panels) => Work::PackedPanels(panels.in_rows_of(strip)?),
+            Work::PackedPairs(panels, apart) => Work::PackedPairs(panels.in_rows_of(strip)?, *apart),
+            _ => return None,
+        };
+        Some(Work::InRowParts(work.into(), parts))
+    }
+
     fn kind(&self) -> &'static str {
         match self {
             Work::BeforeTranspose(work, _) => work.kind(),
@@ -192,6 +214,7 @@ impl Work {
             Work::PackedPanels(_) => "packed B",
             Work::PackedPairs(panels, _) if panels.of_rows() => "pairs of A",
             Work::PackedPairs(..) => "pairs of B",
+            Work::InRowParts(work, _) => work.kind(),
             Work::Winograd(strategy, step) => step.name(strategy.blocks.filtering),
             Work::WinogradGradient(strategy, step) => step.name(strategy.blocks.filtering),
         }
@@ -243,6 +266,10 @@ impl Work {
             Work::RelayoutHalo(relayout) => relayout.emit_halo(kernel, buffers[0]),
             Work::PackedPanels(panels) => panels.emit(kernel, buffers[0], buffers[1], None),
             Work::PackedPairs(panels, apart) => panels.emit(kernel, buffers[0], buffers[1], Some(*apart)),
+            Work::InRowParts(work, parts) => {
+                let (panels, pairs) = work.panels().expect("panels have rows");
+                panels.emit_parts(kernel, buffers[0], buffers[1], pairs, *parts);
+            }
             Work::Winograd(strategy, step) => strategy.emit(*step, kernel, buffers, epilogue),
             Work::WinogradGradient(strategy, step) => strategy.emit(*step, kernel, buffers, epilogue),
         }
@@ -267,7 +294,8 @@ impl Recipe {
             Source::Scratch(number) => {
                 let holds_pairs = |stage: &Stage| {
                     let writes = |&(to, access): &(Source, Access)| to == source && access == Access::Write;
-                    matches!(stage.work, Work::PackedPairs(..)) && stage.buffers.iter().any(writes)
+                    let has_pairs = stage.work.panels().is_some_and(|(_, pairs)| pairs.is_some());
+                    has_pairs && stage.buffers.iter().any(writes)
                 };
                 let element = if self.stages.iter().any(holds_pairs) { Element::I32 } else { Element::F32 };
                 (element, self.scratch[number])
@@ -329,14 +357,22 @@ impl Recipe {
     /// The same with the rows of each tiling in so many parts ([`Tiling::in_row_parts`]), and which stages that are.
     pub fn in_row_parts(&self, parts: usize, target: &Target) -> (Recipe, Vec<bool>) {
         let mut recipe = self.clone();
-        let cut = recipe.stages.iter_mut().map(|stage| {
-            let Work::Tiles(tiling) = &mut stage.work else { return false };
-            let new = tiling.in_row_parts(parts, target.sums_in_flight(), target.lanes);
-            let is_cut = new.is_some();
-            *tiling = new.unwrap_or_else(|| tiling.clone());
-            is_cut
-        });
-        let cut = cut.collect();
+        let mut cut = vec![false; self.stages.len()];
+        for number in 0..self.stages.len() {
+            let Work::Tiles(tiling) = &self.stages[number].work else { continue };
+            let Some(tiling) = tiling.in_row_parts(parts, target.sums_in_flight(), target.lanes) else { continue };
+            if tiling.panels[0].is_some() {
+                // Its rows are copied by the parts that read them, in panels as high as its tiles.
+                let rows = self.stages[number].buffers[0].0;
+                let copies = |stage: &Stage| stage.buffers.contains(&(rows, Access::Write));
+                let Some(copy) = self.stages.iter().position(copies) else { continue };
+                let Some(work) = self.stages[copy].work.in_row_parts(tiling.tile()[0], parts) else { continue };
+                recipe.stages[copy].work = work;
+                cut[copy] = true;
+            }
+            recipe.stages[number].work = Work::Tiles(tiling);
+            cut[number] = true;
+        }
         (recipe, cut)
     }
 
@@ -406,6 +442,7 @@ choice!(Work {
     11 "relayout-halo" RelayoutHalo(relayout),
     12 "packed-pairs" PackedPairs(panels, apart),
     13 "tile-products" TileProducts(tiling, partials),
+    14 "in-row-parts" InRowParts(work, parts),
 });
 
 /// Everything: the lengths of the scratch buffers, then a line for each stage. It parses back to the same recipe.
@@ -477,7 +514,8 @@ impl Stage {
             | Work::Relayout(_)
             | Work::RelayoutHalo(_)
             | Work::PackedPanels(_)
-            | Work::PackedPairs(..) => vec![],
+            | Work::PackedPairs(..)
+            | Work::InRowParts(..) => vec![],
             Work::Winograd(..) | Work::WinogradGradient(..) => vec![],
         };
         let size: Vec<String> = size.iter().map(usize::to_string).collect();

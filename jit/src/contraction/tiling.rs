@@ -231,12 +231,17 @@ impl Tiling {
 
     /// The same with the rows in so many equal parts, of which the last level of the grid goes from one to the next, and
     /// in tiles that leave nothing of a part over where there are such of as many sums as a machine needs in flight. Each
-    /// sum is what it was. Nothing where rows are not of one axis, or not the left operand's, or tasks have copies of them.
+    /// sum is what it was. Packed A is read in panels as high as those tiles. Nothing where rows are not of one axis, or not
+    /// the left operand's, or tasks have copies of them, or where there are no such tiles of packed A.
     pub fn in_row_parts(&self, parts: usize, in_flight: usize, lanes: usize) -> Option<Tiling> {
         let &[axis] = &self.rows[..] else { return None };
         let (extent, [tile, strip]) = (self.contraction.axes[axis].extent, self.tile());
         let plain = !self.swapped && !self.by_rows && self.k_blocking.is_none() && !self.converted.is_any();
-        if !plain || self.panels[0].is_some() || !extent.is_multiple_of(parts) {
+        let packed = match self.panels[0] {
+            Some(panels) if panels.axis != axis => return None,
+            panels => panels.is_some(),
+        };
+        if !plain || !extent.is_multiple_of(parts) {
             return None;
         }
         let part = extent / parts;
@@ -244,7 +249,13 @@ impl Tiling {
         let vectors = strip.div_ceil(if self.fold.is_some() { 1 } else { lanes });
         let least = in_flight.div_ceil(vectors);
         let whole = (least..=tile.min(part)).rev().find(|&rows| part.is_multiple_of(rows));
-        let rows = whole.unwrap_or(tile.min(part));
+        let rows = if packed { whole? } else { whole.unwrap_or(tile.min(part)) };
+        let mut contraction = self.contraction.clone();
+        if packed {
+            // A step of a reduced axis is a panel's height.
+            let steps = contraction.axes.iter_mut().enumerate().filter(|&(number, _)| number != axis);
+            steps.for_each(|(_, axis)| axis.left = axis.left / tile as i64 * rows as i64);
+        }
         let others =
             |levels: &[Level]| -> Vec<Level> { levels.iter().filter(|level| level.axis != axis).copied().collect() };
         let (mut levels, inside) = (others(&self.levels[..self.grid]), others(&self.levels[self.grid..]));
@@ -256,7 +267,7 @@ impl Tiling {
         let (before, after) = (extent.div_ceil(tile), part.div_ceil(rows));
         let granule = strip.div_ceil(LINE as usize);
         let lines = (self.ahead.lines * before).div_ceil(after).next_multiple_of(granule);
-        Some(Tiling { levels, grid, ahead: Ahead { lines, ..self.ahead }, ..self.clone() })
+        Some(Tiling { contraction, levels, grid, ahead: Ahead { lines, ..self.ahead }, ..self.clone() })
     }
 
     /// The levels inside of the loop along the vector axis: over the tiles of a strip.

@@ -210,6 +210,63 @@ impl PackedPanels {
         copies::pack(elements, moves, target)
     }
 
+    /// The same in panels of so many rows. `None` where other axes stand around panels, or it is no left operand's.
+    pub fn in_rows_of(&self, strip: usize) -> Option<PackedPanels> {
+        if !self.rows || self.outer > 0 {
+            return None;
+        }
+        // A step of an axis within panels is some of their places.
+        let mut axes = self.axes.clone();
+        axes.iter_mut().for_each(|axis| axis.to = axis.to / self.strip as i64 * strip as i64);
+        Some(PackedPanels { axes, strip, ..self.clone() })
+    }
+
+    /// Writes the copy of whole panels in so many parts, which are the grid, each in one task.
+    pub fn emit_parts(
+        &self,
+        kernel: &mut KernelBuilder,
+        from: BufferId,
+        to: BufferId,
+        pairs: Option<i64>,
+        parts: usize,
+    ) {
+        // for part of the rows                                   the grid
+        //   for inner axes, the last one in blocks
+        //     for panel of the part: copy `strip` elements       or squares, transposed in registers
+        let rows = self.width.0 / parts;
+        let part = PackedPanels { width: (rows, self.width.1), ..self.clone() };
+        let number = Index::of(kernel.grid(parts), rows as i64);
+        let at = At { from: Index::at(self.start), to: Index::default() };
+        let at = at.moved(number, self.width.1, self.depth as i64);
+        let from = Reading { buffer: from, pairs, transposed: part.transposed(pairs) };
+        let last = part.axes.len().saturating_sub(1);
+        let loops: Vec<(Copied, usize)> = part
+            .axes
+            .iter()
+            .enumerate()
+            .map(|(number, &axis)| (axis, if number == last { BLOCK } else { 1 }))
+            .collect();
+        part.nest(kernel, &loops, &at, 1, &from, to);
+    }
+
+    /// All panels along some axes, each in steps of so many places.
+    fn nest(
+        &self,
+        kernel: &mut KernelBuilder,
+        loops: &[(Copied, usize)],
+        at: &At,
+        block: usize,
+        from: &Reading,
+        to: BufferId,
+    ) {
+        let Some((&(axis, step), inner)) = loops.split_first() else {
+            return self.panels(kernel, at, block, from, to);
+        };
+        along(kernel, axis.extent, step, &mut |kernel, index, size| {
+            self.nest(kernel, inner, &at.moved(index, axis.from, axis.to), size, from, to);
+        });
+    }
+
     /// Writes the copy, all panels for a few places of the innermost reduced axis before the next ones, so that the
     /// operand is read and the panels are written in whole lines; or panel by panel, where the operand runs along that
     /// axis. The loops that leave nothing over are the grid. `pairs`: each element of the copy is two, so far apart.
@@ -238,12 +295,7 @@ impl PackedPanels {
             at = at.moved(Index::of(variable, step as i64), axis.from, axis.to);
             block = step;
         }
-        match loops.first() {
-            None => self.panels(kernel, &at, block, &from, to),
-            Some(&(axis, step)) => along(kernel, axis.extent, step, &mut |kernel, index, size| {
-                self.panels(kernel, &at.moved(index, axis.from, axis.to), size, &from, to);
-            }),
-        }
+        self.nest(kernel, &loops, &at, block, &from, to);
     }
 
     /// Whether the operand runs along the innermost reduced axis, so that squares of it are transposed in registers.
