@@ -37,6 +37,7 @@
 mod agree;
 mod error;
 mod network;
+pub(crate) mod queue;
 mod share;
 mod sums;
 
@@ -76,7 +77,7 @@ struct Shared {
     /// Why this rank has failed since it last exchanged something, for others to hear when it ends.
     failure: Mutex<Option<String>>,
     /// Nothing once it ends.
-    jobs: Option<SyncSender<Job>>,
+    jobs: Option<queue::Sender<Job>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -132,12 +133,12 @@ pub(crate) struct Summing {
     /// When it was handed over, when its turn came, and when it was done.
     pub times: [Instant; 3],
     limit: Duration,
-    reply: SyncSender<Box<Summing>>,
+    reply: queue::Sender<Box<Summing>>,
 }
 
 impl Summing {
     /// A bucket that comes back by `reply`.
-    pub fn new(number: usize, bucket: Bucket, reply: SyncSender<Box<Summing>>) -> Box<Summing> {
+    pub fn new(number: usize, bucket: Bucket, reply: queue::Sender<Box<Summing>>) -> Box<Summing> {
         Box::new(Summing { number, bucket, result: Ok(()), times: [Instant::now(); 3], limit: LIMIT, reply })
     }
 }
@@ -146,12 +147,12 @@ impl World {
     /// The world of a network.
     pub fn new(network: Box<dyn Network>) -> World {
         let (rank, ranks, recovers) = (network.rank(), network.ranks(), network.recovers());
-        let (jobs, waiting) = sync_channel::<Job>(WAITING);
+        let (jobs, waiting) = queue::new::<Job>(WAITING);
         let carry = move || {
             let mut network = network;
             // After an error messages may be under way that nobody takes: nothing that comes later can be trusted.
             let mut broken: Option<ExchangeError> = None;
-            for job in waiting {
+            while let Some(job) = waiting.take() {
                 match job {
                     Job::Call(call) => broken = call(&mut *network, broken.take()),
                     Job::Sum(mut summing) => {
@@ -342,13 +343,13 @@ impl World {
     /// # Errors
     /// [`ExchangeError::Timeout`] and others, where a rank does not come.
     pub fn sum(&self, numbers: &[f32]) -> Result<Vec<f32>, ExchangeError> {
-        let (reply, back) = sync_channel(1);
+        let (reply, back) = queue::new(1);
         let mut summing = Summing::new(0, Bucket::new(numbers.len(), self.ranks(), Precision::F32), reply);
         summing.bucket.take(self.rank(), |to| to.copy_from_slice(numbers));
         self.add_up(summing);
         let rank = self.rank();
-        let ended = |_| ExchangeError::Network { rank, reason: "the thread of exchanges has ended".into() };
-        let summing = back.recv().map_err(ended)?;
+        let ended = || ExchangeError::Network { rank, reason: "the thread of exchanges has ended".into() };
+        let summing = back.take().ok_or_else(ended)?;
         summing.result.clone().map(|()| summing.bucket.sum().to_vec())
     }
 

@@ -10,7 +10,8 @@ mod fit;
 mod folder;
 
 use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
 
 use kiln::prelude::*;
 use ndarray::{Array1, Array2, Array4};
@@ -244,7 +245,8 @@ fn check_programs(threads: usize) {
     assert_eq!(COUNT.load(Ordering::Relaxed) - before, 0, "programs with {threads} threads");
 }
 
-/// A step of several shards on one rank, and what is added up over them by the thread beside.
+/// A step of several shards on one rank, and what is added up over them by the thread beside, for which the trainer's waits
+/// where other work has the processors.
 fn check_shards(wire: Precision) {
     let world = kiln::distributed::World::of_threads(1).remove(0);
     let trainer = Trainer::new(Small::init(1), cross_entropy(), Adam::default()).batch(12).threads(1);
@@ -252,11 +254,24 @@ fn check_shards(wire: Precision) {
     let x = Array2::from_shape_fn((12, 8), |(i, j)| ((i * 8 + j) as f32).sin());
     let y: Array1<i64> = (0..12).map(|n| n % 4).collect();
     trainer.step(&x, &y).unwrap();
-    let before = COUNT.load(Ordering::Relaxed);
-    for _ in 0..10 {
-        trainer.step(&x, &y).unwrap();
-    }
-    assert_eq!(COUNT.load(Ordering::Relaxed) - before, 0, "shards with {wire:?} on the wire");
+    let others = 4 * thread::available_parallelism().map_or(1, usize::from);
+    let (begun, is_done) = (AtomicUsize::new(0), AtomicBool::new(false));
+    thread::scope(|scope| {
+        let busy = || {
+            begun.fetch_add(1, Ordering::Relaxed);
+            while !is_done.load(Ordering::Relaxed) {}
+        };
+        (0..others).for_each(|_| drop(scope.spawn(busy)));
+        while begun.load(Ordering::Relaxed) < others {
+            thread::yield_now();
+        }
+        let before = COUNT.load(Ordering::Relaxed);
+        for _ in 0..10 {
+            trainer.step(&x, &y).unwrap();
+        }
+        is_done.store(true, Ordering::Relaxed);
+        assert_eq!(COUNT.load(Ordering::Relaxed) - before, 0, "shards with {wire:?} on the wire");
+    });
 }
 
 /// A step with loops; of 24 rows, through which threads go by parts.

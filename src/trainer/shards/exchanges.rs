@@ -2,12 +2,11 @@
 //! knows plans and the [`World`]; it runs no program.
 
 use std::ops::Range;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use kiln_graph::passes::Precision;
 use kiln_jit::Plan;
 
-use crate::distributed::{Bucket, ExchangeError, Summing, World};
+use crate::distributed::{Bucket, ExchangeError, Summing, World, queue};
 
 /// Numbers after which a bucket takes no more values: 4 MiB, as many as let 2 ranks of one core hand over resnet18's gradients
 /// in 8 buckets (2026-11-30).
@@ -32,7 +31,7 @@ pub struct Exchanges {
     pub buckets: Vec<Range<usize>>,
     /// The buckets that are here.
     here: Vec<Option<Box<Summing>>>,
-    back: Receiver<Box<Summing>>,
+    back: queue::Receiver<Box<Summing>>,
 }
 
 impl Exchanges {
@@ -68,10 +67,10 @@ impl Exchanges {
             }
             elements += value.elements;
         }
-        let (reply, back) = sync_channel(buckets.len().max(1));
+        let (reply, back) = queue::new(buckets.len().max(1));
         let bucket = |(number, bucket): (usize, &Range<usize>)| {
             let elements = values[bucket.clone()].iter().map(|value| value.elements).sum();
-            Some(Summing::new(number, Bucket::new(elements, shards, wire), SyncSender::clone(&reply)))
+            Some(Summing::new(number, Bucket::new(elements, shards, wire), reply.clone()))
         };
         let here = buckets.iter().enumerate().map(bucket).collect();
         Exchanges { values, buckets, here, back }
@@ -94,7 +93,7 @@ impl Exchanges {
         while self.here[bucket].is_none() {
             let ended =
                 || ExchangeError::Network { rank: world.rank(), reason: "the thread of exchanges has ended".into() };
-            let summing = self.back.recv().map_err(|_| ended())?;
+            let summing = self.back.take().ok_or_else(ended)?;
             let number = summing.number;
             self.here[number] = Some(summing);
         }
