@@ -309,6 +309,11 @@ fn steps_in_bf16_give_the_same_bits_by_parts() {
         for threads in [2, 3] {
             assert_eq!(bits(&graph, &plan, threads), alone, "{step:?}, {threads} threads\n{plan}");
         }
+        // By pairs, whose rows are packed: each part packs its own.
+        let target = Target { pair_products: true, ..Target::with_lanes(16) };
+        let plan = kiln_jit::plan::plan(&graph, &target, &HashMap::new()).unwrap();
+        assert!(parts(&plan).iter().all(|&parts| parts > 1), "{step:?}\n{plan}");
+        run::check_parts(&format!("{step:?} by pairs"), &graph, &plan);
     }
 }
 

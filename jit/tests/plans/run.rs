@@ -98,6 +98,12 @@ pub fn run_in_rows(plan: &Plan, feeds: &HashMap<String, Tensor<f32>>) -> Outcome
     run_in_order(plan, feeds, runs)
 }
 
+/// That parts of the rows, each by itself, give the bits of one call after the other.
+pub fn check_parts(name: &str, graph: &Graph, plan: &Plan) {
+    let feeds = feeds(graph);
+    assert!(run(plan, &feeds) == run_in_rows(plan, &feeds), "{name}: other bits by parts of rows\n{plan}");
+}
+
 /// Runs some tasks one after the other. The memory holds garbage before, so that nothing can rely on zeros.
 fn run_in_order(plan: &Plan, feeds: &HashMap<String, Tensor<f32>>, runs: impl IntoIterator<Item = Run>) -> Outcome {
     plan.disjoint().unwrap_or_else(|error| panic!("{error}, in\n{plan}"));
