@@ -259,7 +259,9 @@ fn check_shards(wire: Precision) {
     thread::scope(|scope| {
         let busy = || {
             begun.fetch_add(1, Ordering::Relaxed);
-            while !is_done.load(Ordering::Relaxed) {}
+            while !is_done.load(Ordering::Relaxed) {
+                std::hint::spin_loop();
+            }
         };
         (0..others).for_each(|_| drop(scope.spawn(busy)));
         while begun.load(Ordering::Relaxed) < others {
