@@ -177,13 +177,22 @@ impl<'a> Stalls<'a> {
     fn left(&self, tiling: &Tiling) -> Fetched {
         let contraction = &tiling.contraction;
         let inside = tiling.inside();
-        let elements = contraction.left_elements(&block(tiling));
+        let mut elements = contraction.left_elements(&block(tiling));
         let reduce = reduced(tiling, |axis| axis.left);
         let rows: Vec<(usize, i64)> = inside.iter().map(|l| (l.size, contraction.axes[l.axis].left)).collect();
-        let reading = Reading { reduce: reduce.clone(), kept: rows.clone(), block: Some(elements) };
+        // A left operand that varies along the lanes, such as the weights of one row, is read in runs of a strip.
+        let along = tiling.vector.filter(|_| self.target.lanes >= DEEP_LANES && tiling.fold.is_none());
+        let runs = along.is_some_and(|vector| contraction.axes[vector].left == 1);
+        let run = if runs { strip(tiling) } else { 1 };
+        if runs {
+            // Each line is read once, from where the whole operand lies.
+            elements = contraction.left_elements(&contraction.axes.iter().map(|axis| axis.extent).collect::<Vec<_>>());
+        }
+        let kept = rows.iter().copied().chain([(run, 1)]).collect();
+        let reading = Reading { reduce: reduce.clone(), kept, block: Some(elements) };
         self.once(reading, || {
             // Those of one row are what the next tile finds again.
-            let row = LazyCell::new(|| lines(looked_at(&reduce, PLACES).1, 1));
+            let row = LazyCell::new(|| lines(looked_at(&reduce, PLACES).1, run as i64));
             // If a cache does not hold the rows of a block, all of their lines are fetched again for the next strip.
             // Else only lines that crowd a few sets are.
             let beyond = |_: &[Run], cache: usize| {
@@ -191,7 +200,7 @@ impl<'a> Stalls<'a> {
             };
             let (iterations, mut axes) = looked_at(&reduce, ITERATIONS);
             axes.extend(looked_at(&rows, ITERATIONS).1);
-            again(&lines(axes, 1), beyond, Some(elements / PAGE as usize), self.target).over(iterations)
+            again(&lines(axes, run as i64), beyond, Some(elements / PAGE as usize), self.target).over(iterations)
         })
     }
 }

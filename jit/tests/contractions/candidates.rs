@@ -9,7 +9,7 @@ use kiln_jit::contraction::{Operand, Problem, Recipe, preferred_layouts, recipes
 use kiln_jit::kernel::{Element, Kernel};
 use kiln_jit::target::Target;
 
-use super::{By, all, cases, compare, kernel, naive, operand, operations, run, small_caches};
+use super::{By, all, cases, compare, kernel, naive, operand, operations, row_major, run, small_caches};
 
 /// The kernels of a recipe.
 fn code(recipe: &Recipe, [left, right]: &[Operand; 2], result: &Operand, target: &Target) -> Vec<Kernel> {
@@ -141,5 +141,20 @@ fn names_stay_what_they_are() {
         let numbers: Vec<&str> =
             names.iter().filter_map(|name| name.split_once('#')).map(|(_, number)| number).collect();
         assert!(numbers.contains(&number), "{problem}: {number} is in none of {names:#?}");
+    }
+}
+
+/// Weights that no cache holds are read in long runs where they stay from run to run: packed, by a single row, too.
+#[test]
+fn far_weights_of_few_rows_are_packed() {
+    for rows in [1, 2, 3, 8] {
+        let [left, right] = [[rows, 4096], [4096, 4096]].map(|shape| Shape::new(&shape));
+        let [left, right] = [left, right].map(|shape| operand(shape, &row_major(shape)));
+        let operands = [left, Operand { invariant: true, ..right }];
+        let output = Shape::new(&[rows, 4096]);
+        let problem = Problem { op: Op::Dot, operands, output, along: None, exact: false };
+        let target = Target { l1_bytes: 48 << 10, l2_bytes: 1 << 20, ..Target::with_lanes(16) };
+        let words = problem.recipe(&target).words();
+        assert!(words.starts_with("packed B, "), "{rows} rows: {words}");
     }
 }
