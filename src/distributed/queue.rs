@@ -1,5 +1,5 @@
-//! A queue from some threads to another one that allocates nothing once it is there. Channels of the standard library do
-//! when a thread first waits, which is in whatever step it comes to that. It knows nothing of what it carries.
+//! A queue from some threads to another one that allocates nothing once it is there. Channels of the standard library
+//! do when a thread first waits, which is in whatever step it comes to that. It knows nothing of what it carries.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
