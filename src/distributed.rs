@@ -42,7 +42,6 @@ mod share;
 mod sums;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -114,7 +113,7 @@ enum Job {
 type Call = dyn FnOnce(&mut dyn Network, Option<ExchangeError>) -> Option<ExchangeError> + Send;
 
 /// Leaves the others, who are told why; whoever waits for that hears of it.
-fn leave(reason: String, limit: Duration, done: Option<SyncSender<()>>) -> Job {
+fn leave(reason: String, limit: Duration, done: Option<queue::Sender<()>>) -> Job {
     Job::Call(Box::new(move |network, broken| {
         let rank = network.rank();
         network.leave(&reason, limit);
@@ -233,7 +232,7 @@ impl World {
     /// [`ExchangeError::Lost`] and others, where the network can not do without those that are gone, or none is.
     pub fn recover(&self) -> Result<(), ExchangeError> {
         let (limit, rank) = (self.limit(), self.rank());
-        let (reply, result) = sync_channel(1);
+        let (reply, result) = queue::new(1);
         let call = move |network: &mut dyn Network, broken: Option<ExchangeError>| {
             let recovered = match broken.clone() {
                 Some(error) if !network.recovers() => Err(error),
@@ -247,7 +246,7 @@ impl World {
         if !self.0.send(Job::Call(Box::new(call))) {
             return Err(ended());
         }
-        let (rank, ranks) = result.recv().unwrap_or_else(|_| Err(ended()))?;
+        let (rank, ranks) = result.take().unwrap_or_else(|| Err(ended()))?;
         self.0.rank.store(rank, Ordering::Relaxed);
         self.0.ranks.store(ranks, Ordering::Relaxed);
         self.0.losses.fetch_add(1, Ordering::Relaxed);
@@ -259,10 +258,10 @@ impl World {
     /// [`Fit`](crate::fit::Fit) does this; a loop of one's own calls it where something fails on one rank alone, as reading
     /// a file does. Of a rank that ends without a word others hear that it has ended.
     pub fn leave(&self, reason: impl std::fmt::Display) {
-        let (done, heard) = sync_channel(1);
+        let (done, heard) = queue::new(1);
         if self.0.send(leave(reason.to_string(), self.limit(), Some(done))) {
             // The thread has ended where nobody answers: then the others have heard of that.
-            _ = heard.recv();
+            heard.take();
         }
     }
 
@@ -292,7 +291,7 @@ impl World {
         call: impl FnOnce(&mut dyn Network, Duration) -> Result<T, ExchangeError> + Send + 'static,
     ) -> Result<T, ExchangeError> {
         self.forget_failure();
-        let (reply, result) = sync_channel(1);
+        let (reply, result) = queue::new(1);
         let (limit, rank) = (self.limit(), self.rank());
         let job = move |network: &mut dyn Network, broken: Option<ExchangeError>| {
             let done = broken.map_or_else(|| call(network, limit), Err);
@@ -306,7 +305,7 @@ impl World {
         if !self.0.send(Job::Call(Box::new(job))) {
             return Err(ended());
         }
-        result.recv().unwrap_or_else(|_| Err(ended()))
+        result.take().unwrap_or_else(|| Err(ended()))
     }
 
     /// What each rank gives, in the order of ranks: as many words from each.

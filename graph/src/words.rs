@@ -15,3 +15,15 @@ pub(crate) const fn same(one: &str, other: &str) -> bool {
     }
     true
 }
+
+/// Whether a word is one of some.
+pub(crate) const fn is_one_of(word: &str, words: &[&str]) -> bool {
+    let mut number = 0;
+    while number < words.len() {
+        if same(word, words[number]) {
+            return true;
+        }
+        number += 1;
+    }
+    false
+}

@@ -1,7 +1,7 @@
 //! Functions of single elements that are compositions of others: of angles, hyperbolic ones, logarithms, what is
 //! finite, parts of numbers, quotients. It knows no axes.
 
-use super::{refused, ruled};
+use super::{refused, ruled, zero};
 use crate::build::{Operand, Value};
 use crate::shape::DType;
 use crate::shape::functions as rules;
@@ -85,7 +85,7 @@ pub fn logical_xor<'g>(input: Value<'g>, other: Value<'g>) -> Value<'g> {
 
 /// Whether an element holds, or is other than 0.
 pub(super) fn holds(x: Value<'_>) -> Value<'_> {
-    if x.dtype() == DType::Bool { x } else { x.ne(x.graph().scalar_of(x.dtype(), 0.0)) }
+    if x.dtype() == DType::Bool { x } else { x.ne(zero(x)) }
 }
 
 /// From `input` (for a weight of 0) to `end` (1): `input + weight * (end - input)`.
@@ -160,8 +160,7 @@ pub fn clamp_by<'g>(x: Value<'g>, min: impl Operand<'g>, max: impl Operand<'g>) 
 /// 0 below 0, 1 above it (and for NaN 0), `values` at 0. No gradient passes.
 pub fn heaviside<'g>(x: Value<'g>, values: impl Operand<'g>) -> Value<'g> {
     let values: Value<'g> = values.into_value(x.graph(), x.dtype()).detach();
-    let zero = x.graph().scalar_of(x.dtype(), 0.0);
-    x.eq(zero).select(values, x.gt(zero).convert(x.dtype()))
+    x.eq(zero(x)).select(values, x.gt(zero(x)).convert(x.dtype()))
 }
 
 /// `x ^ exponent`. A whole number is multiplied with itself, and has no powers below 0.

@@ -1,7 +1,7 @@
 //! Functions that put axes and elements into another order or shape: diagonals, axes that move, parts of one, grids. It
 //! computes nothing.
 
-use super::{cat, positions, refused, reshape, ruled, rules};
+use super::{cat, positions, refused, reshape, ruled, rules, zero};
 use crate::build::Value;
 use crate::shape::{DType, Shape};
 
@@ -72,7 +72,7 @@ pub fn diag_embed(x: Value<'_>, offset: isize, dim1: isize, dim2: isize) -> Valu
         // By rows: the row's element stands where its column is.
         let rows = x.pad(&low, &high, 0.0).unsqueeze(-1);
         let place = |axis| x.graph().iota([side, side], axis);
-        let matrices = (place(1) - place(0)).eq(offset as i32).select(rows, x.graph().scalar_of(x.dtype(), 0.0));
+        let matrices = (place(1) - place(0)).eq(offset as i32).select(rows, zero(x));
         movedim(matrices, &[-2, -1], &[dim1, dim2])
     })
 }

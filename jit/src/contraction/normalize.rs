@@ -59,7 +59,7 @@ impl Contraction {
     /// The output axis along which tiles hand on their results where that is not the axis of their lanes: the one that is
     /// to be fast, where that of the innermost rows is. Squares of sums are transposed in registers then. `row` is the
     /// axis of the innermost rows.
-    pub(super) fn turned(&self, vector: Option<usize>, row: Option<usize>, lanes: usize) -> Option<usize> {
+    pub(super) fn transposed_along(&self, vector: Option<usize>, row: Option<usize>, lanes: usize) -> Option<usize> {
         let is_fast = |axis: usize| self.lanes(axis) == Some(self.fast);
         (lanes >= SQUARE_LANES && !is_fast(vector?) && is_fast(row?)).then_some(self.fast)
     }

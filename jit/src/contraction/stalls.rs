@@ -177,17 +177,16 @@ impl<'a> Stalls<'a> {
     fn left(&self, tiling: &Tiling) -> Fetched {
         let contraction = &tiling.contraction;
         let inside = tiling.inside();
-        let mut elements = contraction.left_elements(&block(tiling));
         let reduce = reduced(tiling, |axis| axis.left);
         let rows: Vec<(usize, i64)> = inside.iter().map(|l| (l.size, contraction.axes[l.axis].left)).collect();
-        // A left operand that varies along the lanes, such as the weights of one row, is read in runs of a strip.
+        // A left operand that varies along the lanes, such as the weights of one row, is read in runs of a strip, each
+        // line once, from where the whole operand lies.
         let along = tiling.vector.filter(|_| self.target.lanes >= DEEP_LANES && tiling.fold.is_none());
-        let runs = along.is_some_and(|vector| contraction.axes[vector].left == 1);
-        let run = if runs { strip(tiling) } else { 1 };
-        if runs {
-            // Each line is read once, from where the whole operand lies.
-            elements = contraction.left_elements(&contraction.axes.iter().map(|axis| axis.extent).collect::<Vec<_>>());
-        }
+        let (run, places) = match along.is_some_and(|vector| contraction.axes[vector].left == 1) {
+            true => (strip(tiling), contraction.axes.iter().map(|axis| axis.extent).collect()),
+            false => (1, block(tiling)),
+        };
+        let elements = contraction.left_elements(&places);
         let kept = rows.iter().copied().chain([(run, 1)]).collect();
         let reading = Reading { reduce: reduce.clone(), kept, block: Some(elements) };
         self.once(reading, || {

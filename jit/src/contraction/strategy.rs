@@ -15,7 +15,7 @@ use super::strategies::accumulate::Accumulate;
 use super::strategies::overlap_add::OverlapAdd;
 use super::strategies::packed_panels::PackedPanels;
 use super::strategies::pairs::Pairs;
-use super::strategies::register_tiles::{self, Factors, RightReads};
+use super::strategies::register_tiles::{Factors, RightReads, candidates};
 use super::strategies::relayout::Relayout;
 use super::strategies::split_k::{self, Partials};
 use super::strategies::tile_products::TileProduct;
@@ -215,71 +215,64 @@ impl TiledPart {
             (None, true) => Factors::Quads,
             (None, false) => Factors::Numbers,
         };
-        register_tiles::candidates(
-            contraction,
-            search.nearly,
-            limit,
-            factors,
-            target,
-            |tiling, cycles, right_reads| {
-                let reading = if tiling.swapped { [reading[1], reading[0]] } else { reading };
-                let pairs = pairs.map(|[left, right]| if tiling.swapped { [right, left] } else { [left, right] });
-                let rows = match tiling.by_rows {
-                    false => Some((tiling, None)),
-                    true => PackedPanels::left(&tiling).map(|(left, tiling)| (tiling, Some(left))),
+        candidates(contraction, search.nearly, limit, factors, target, |tiling, cycles, right_reads| {
+            let reading = if tiling.swapped { [reading[1], reading[0]] } else { reading };
+            let pairs = pairs.map(|[left, right]| if tiling.swapped { [right, left] } else { [left, right] });
+            let rows = match tiling.by_rows {
+                false => Some((tiling, None)),
+                true => PackedPanels::left(&tiling).map(|(left, tiling)| (tiling, Some(left))),
+            };
+            // Tiles by rows need a packed A, and there is none where the left operand is no rows of pixels.
+            let Some((tiling, left)) = rows else { return limit };
+            let k_blocked =
+                if search.k_blocking && !tiling.by_rows { KBlocking::of(&tiling, cycles, target) } else { None };
+            // Pairs that do not lie side by side, or are not rounded yet, are made by a copy.
+            let apart = left.is_none() && pairs.is_some_and(|[apart, _]| apart != 1 || reading[0].rounds);
+            let packed = match apart {
+                true => PackedPanels::rows(&tiling)
+                    .and_then(|(rows, tiling)| Some((PackedPanels::right(&tiling)?, Some(rows)))),
+                false => PackedPanels::right(&tiling).map(|packed| (packed, left.clone())),
+            };
+            let packed = packed.map(|((right, tiling), left)| (tiling, [left, Some(right)], cycles));
+            let k_blocked = k_blocked.map(|(tiling, panels, cycles)| (tiling, panels.map(Some), cycles));
+            let as_it_lies = pairs.is_none() && right_reads == RightReads::AsItLies;
+            let unpacked = as_it_lies.then_some((tiling, [left, None], cycles));
+            let converts = search.converted && pairs.is_none() && reading[0].widens;
+            let whole: Vec<_> = unpacked.into_iter().chain(packed).collect();
+            let converted = whole.iter().filter(|_| converts).filter_map(|(tiling, panels, cycles)| {
+                let (tiling, copying) = ConvertedRows::of(tiling, target)?;
+                Some((tiling, panels.clone(), cycles + copying))
+            });
+            let converted: Vec<_> = converted.collect();
+            for (tiling, panels, cycles) in whole.into_iter().chain(k_blocked).chain(converted) {
+                let copy = |side: usize| {
+                    let apart = pairs.map(|pairs| pairs[side]);
+                    panels[side].as_ref().map_or(0.0, |panels| reading[side].copying * panels.cycles(apart, target))
                 };
-                // Tiles by rows need a packed A, and there is none where the left operand is no rows of pixels.
-                let Some((tiling, left)) = rows else { return limit };
-                let k_blocked =
-                    if search.k_blocking && !tiling.by_rows { KBlocking::of(&tiling, cycles, target) } else { None };
-                // Pairs that do not lie side by side, or are not rounded yet, are made by a copy.
-                let apart = left.is_none() && pairs.is_some_and(|[apart, _]| apart != 1 || reading[0].rounds);
-                let packed = match apart {
-                    true => PackedPanels::rows(&tiling)
-                        .and_then(|(rows, tiling)| Some((PackedPanels::right(&tiling)?, Some(rows)))),
-                    false => PackedPanels::right(&tiling).map(|packed| (packed, left.clone())),
-                };
-                let packed = packed.map(|((right, tiling), left)| (tiling, [left, Some(right)], cycles));
-                let k_blocked = k_blocked.map(|(tiling, panels, cycles)| (tiling, panels.map(Some), cycles));
-                let as_it_lies = pairs.is_none() && right_reads == RightReads::AsItLies;
-                let unpacked = as_it_lies.then_some((tiling, [left, None], cycles));
-                let converts = search.converted && pairs.is_none() && reading[0].widens;
-                let whole: Vec<_> = unpacked.into_iter().chain(packed).collect();
-                let converted = whole.iter().filter(|_| converts).filter_map(|(tiling, panels, cycles)| {
-                    let (tiling, copying) = ConvertedRows::of(tiling, target)?;
-                    Some((tiling, panels.clone(), cycles + copying))
-                });
-                let converted: Vec<_> = converted.collect();
-                for (tiling, panels, cycles) in whole.into_iter().chain(k_blocked).chain(converted) {
-                    let copy = |side: usize| {
-                        let apart = pairs.map(|pairs| pairs[side]);
-                        panels[side].as_ref().map_or(0.0, |panels| reading[side].copying * panels.cycles(apart, target))
-                    };
-                    let copies = copy(0) + copy(1);
-                    // A copy that may not be made has no price, and is out even where there is no limit yet.
-                    if !copies.is_finite() {
-                        continue;
-                    }
-                    let cycles = cycles + widening(&tiling, &panels, reading, target);
-                    // What the waits for memory may take before the tiling is out of the race.
-                    let most = limit - copies - cycles;
-                    let ahead = if tiling.k_blocking.is_some() { tiling.ahead } else { stalls.ahead(&tiling) };
-                    let tiling = Tiling { ahead, ..tiling };
-                    // What K-blocked sums wait for is counted already.
-                    let stalls = if tiling.k_blocking.is_some() { 0.0 } else { stalls.cycles(&tiling, cycles, most) };
-                    let computing = cycles + stalls;
-                    let cycles = computing + copies;
-                    // Without a limit the first one is taken whatever its estimate, so that there is always one.
-                    if cycles < limit || parts.is_empty() && limit.is_infinite() {
-                        limit = limit.min(search.within * cycles);
-                        let (accumulate, first) = (None, 0);
-                        let tiles = false;
-                        parts.push(TiledPart { tiling, panels, pairs, tiles, accumulate, first, computing, cycles });
-                    }
+                let copies = copy(0) + copy(1);
+                // A copy that may not be made has no price, and is out even where there is no limit yet.
+                if !copies.is_finite() {
+                    continue;
                 }
-                limit
-            },
-        );
+                let cycles = cycles + widening(&tiling, &panels, reading, target);
+                // What the waits for memory may take before the tiling is out of the race.
+                let most = limit - copies - cycles;
+                let ahead = if tiling.k_blocking.is_some() { tiling.ahead } else { stalls.ahead(&tiling) };
+                let tiling = Tiling { ahead, ..tiling };
+                // What K-blocked sums wait for is counted already.
+                let stalls = if tiling.k_blocking.is_some() { 0.0 } else { stalls.cycles(&tiling, cycles, most) };
+                let computing = cycles + stalls;
+                let cycles = computing + copies;
+                // Without a limit the first one is taken whatever its estimate, so that there is always one.
+                if cycles < limit || parts.is_empty() && limit.is_infinite() {
+                    limit = limit.min(search.within * cycles);
+                    let (accumulate, first) = (None, 0);
+                    let tiles = false;
+                    parts.push(TiledPart { tiling, panels, pairs, tiles, accumulate, first, computing, cycles });
+                }
+            }
+            limit
+        });
         parts
     }
 

@@ -224,9 +224,9 @@ impl Tiling {
         [self.rows.iter().map(|&axis| size(axis)).product(), self.vector.map_or(1, size)]
     }
 
-    /// See [`Contraction::turned`].
-    pub(super) fn turned(&self, lanes: usize) -> Option<usize> {
-        self.contraction.turned(self.vector.filter(|_| self.fold.is_none()), self.rows.last().copied(), lanes)
+    /// See [`Contraction::transposed_along`].
+    pub(super) fn transposed_along(&self, lanes: usize) -> Option<usize> {
+        self.contraction.transposed_along(self.vector.filter(|_| self.fold.is_none()), self.rows.last().copied(), lanes)
     }
 
     /// The same with the rows in so many equal parts, of which the last level of the grid goes from one to the next, and

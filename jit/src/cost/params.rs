@@ -227,11 +227,11 @@ pub mod register_tiles {
     pub const SCATTERED_STORE: f64 = 2.0;
     /// Cycles to end and to store a vector of sums that is one of a square which is transposed in registers: fitted to what
     /// candidates take, by which 6 to 14 are about as good. Unit: cycles a vector. Zen 5, 2026-12-01.
-    pub const TURNED: f64 = 9.0;
+    pub const TRANSPOSED: f64 = 9.0;
     /// What more may be computed behind a vector of sums for that, since vectors of fewer rows than there are lanes are
     /// more of them: 16 scattered stores take some 40 cycles. Unit: weight (an addition being 1) a vector of sums. A guess,
     /// Zen 5, 2026-12-01.
-    pub const TURNED_MORE: f64 = 80.0;
+    pub const TRANSPOSED_MORE: f64 = 80.0;
     /// How much more all tiles take for each smaller one at an end. Unit: share of 1. Zen 4, 2026-11-23.
     pub const REST: f64 = 0.02;
 }

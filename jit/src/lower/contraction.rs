@@ -68,6 +68,7 @@ pub fn lower(
     target: &Target,
 ) -> Vec<Lowered> {
     let mut kernels = Vec::new();
+    let weight = expression.weight(expression.stores.iter().map(|store| store.term));
     let operands = [left, right].map(|operand| (element(operand.dtype), operand.layout.elements));
     for stage in &recipe.stages {
         // A stage that multiplies and gives no results makes parts of sums; one that does neither copies.
@@ -104,7 +105,6 @@ pub fn lower(
             })
             .collect();
         stage.round_loads(&mut kernel, &buffers, rounded);
-        let weight = expression.weight(expression.stores.iter().map(|store| store.term));
         stage.emit(&mut kernel, &buffers, &mut Fused { evaluation, weight });
         let flops = stage.flops + if stage.results { expression.flops() } else { 0 };
         let mut in_place = if stage.results { expression.in_place() } else { Vec::new() };

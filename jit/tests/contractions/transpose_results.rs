@@ -126,7 +126,7 @@ impl Epilogue for Weighing {
 }
 
 /// Whether the last stage of a recipe, one of tiles, moves lanes about where so much is computed behind its sums.
-fn turns_in_registers(recipe: &Recipe, operands: [&Operand; 2], weight: u64, target: &Target) -> bool {
+fn transposes_in_registers(recipe: &Recipe, operands: [&Operand; 2], weight: u64, target: &Target) -> bool {
     fn moves(statements: &[Statement]) -> bool {
         statements.iter().any(|statement| match statement {
             Statement::Let(_, operation) => matches!(operation, Operation::Shuffle(..)),
@@ -150,7 +150,7 @@ fn turns_in_registers(recipe: &Recipe, operands: [&Operand; 2], weight: u64, tar
 /// of more than there are lanes, rests of rows, columns and depth, batches, rows along three axes, sums in blocks, single
 /// numbers and pairs. Not where much is computed behind few rows.
 #[test]
-fn squares_of_sums_are_turned_in_registers() {
+fn squares_of_sums_are_transposed_in_registers() {
     let of_sizes =
         [[70, 300, 90], [33, 64, 17], [35, 20, 200], [3, 40, 70], [150, 90, 260], [260, 40, 18], [18, 120, 260]]
             .into_iter()
@@ -173,9 +173,9 @@ fn squares_of_sums_are_turned_in_registers() {
             let target = Target { pair_products: factors == Factors::Bf16, ..small_caches(16) };
             let by = if target.emitter.runs_here() { By::Machine } else { By::Interpreter };
             for recipe in problem.candidates(&target) {
-                if turns_in_registers(&recipe, operands, 1, &target) {
+                if transposes_in_registers(&recipe, operands, 1, &target) {
                     found[number] += 1;
-                    apart += usize::from(!turns_in_registers(&recipe, operands, 1000, &target));
+                    apart += usize::from(!transposes_in_registers(&recipe, operands, 1000, &target));
                     let results = run(&recipe, by, operands, [&values[0], &values[1]], &result, &target);
                     compare(problem.output, &results, &known.expected, || format!("{problem} by {}", recipe.name()));
                 }

@@ -173,7 +173,7 @@ pub const fn searchsorted_at(
     side: &str,
     sorter: Option<Shape>,
 ) -> Result<Shape, ShapeError> {
-    if !words::same(side, "left") && !words::same(side, "right") {
+    if !words::is_one_of(side, &["left", "right"]) {
         return Err(ShapeError::Setting { setting: "side", rule: "must be \"left\" or \"right\"" });
     }
     searchsorted(op, sorted_sequence, values, false, sorter)

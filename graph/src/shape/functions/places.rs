@@ -127,7 +127,7 @@ pub const fn scatter_with(
     src: Shape,
     reduce: &str,
 ) -> Result<Shape, ShapeError> {
-    if !words::same(reduce, "add") && !words::same(reduce, "multiply") {
+    if !words::is_one_of(reduce, &["add", "multiply"]) {
         let rule = "must be \"add\" or \"multiply\"; `scatter_reduce` has others";
         return Err(ShapeError::Setting { setting: "reduce", rule });
     }
@@ -145,12 +145,7 @@ pub const fn scatter_reduce(
     include_self: bool,
 ) -> Result<Shape, ShapeError> {
     let _ = include_self;
-    let known = words::same(reduce, "sum")
-        || words::same(reduce, "prod")
-        || words::same(reduce, "mean")
-        || words::same(reduce, "amax")
-        || words::same(reduce, "amin");
-    if !known {
+    if !words::is_one_of(reduce, &["sum", "prod", "mean", "amax", "amin"]) {
         let rule = "must be \"sum\", \"prod\", \"mean\", \"amax\" or \"amin\"";
         return Err(ShapeError::Setting { setting: "reduce", rule });
     }

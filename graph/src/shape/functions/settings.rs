@@ -34,7 +34,7 @@ pub const fn glu(op: &'static str, x: Shape, dim: isize) -> Result<Shape, ShapeE
 /// One of two ways to compute it.
 pub const fn gelu(op: &'static str, x: Shape, approximate: &str) -> Result<Shape, ShapeError> {
     let _ = op;
-    if words::same(approximate, "none") || words::same(approximate, "tanh") {
+    if words::is_one_of(approximate, &["none", "tanh"]) {
         return Ok(x);
     }
     Err(ShapeError::Setting { setting: "approximate", rule: "must be \"none\" or \"tanh\"" })
@@ -47,7 +47,7 @@ pub const fn rounded_quotient(
     right: Shape,
     rounding_mode: &str,
 ) -> Result<Shape, ShapeError> {
-    if words::same(rounding_mode, "floor") || words::same(rounding_mode, "trunc") {
+    if words::is_one_of(rounding_mode, &["floor", "trunc"]) {
         return rules::broadcast(op, left, right);
     }
     Err(ShapeError::Setting { setting: "rounding_mode", rule: "must be \"floor\" or \"trunc\"" })

@@ -12,12 +12,7 @@ const fn part_below(
     keepdim: bool,
     interpolation: &str,
 ) -> Result<Shape, ShapeError> {
-    let known = words::same(interpolation, "linear")
-        || words::same(interpolation, "lower")
-        || words::same(interpolation, "higher")
-        || words::same(interpolation, "nearest")
-        || words::same(interpolation, "midpoint");
-    if !known {
+    if !words::is_one_of(interpolation, &["linear", "lower", "higher", "nearest", "midpoint"]) {
         let rule = "must be \"linear\", \"lower\", \"higher\", \"nearest\" or \"midpoint\"";
         return Err(ShapeError::Setting { setting: "interpolation", rule });
     }

@@ -239,14 +239,19 @@ impl PackedPanels {
         let at = At { from: Index::at(self.start), to: Index::default() };
         let at = at.moved(number, self.width.1, self.depth as i64);
         let from = Reading { buffer: from, pairs, transposed: part.transposed(pairs) };
-        let last = part.axes.len().saturating_sub(1);
-        let loops: Vec<(Copied, usize)> = part
-            .axes
-            .iter()
-            .enumerate()
-            .map(|(number, &axis)| (axis, if number == last { BLOCK } else { 1 }))
-            .collect();
-        part.nest(kernel, &loops, &at, 1, &from, to);
+        part.nest(kernel, &part.loops(from.transposed), &at, 1, &from, to);
+    }
+
+    /// The loops around panels, each with the places of its step: the last inner axis in blocks.
+    fn loops(&self, transposed: bool) -> Vec<(Copied, usize)> {
+        let mut loops: Vec<(Copied, usize)> = self.axes.iter().map(|&axis| (axis, 1)).collect();
+        if let Some(last) = loops.last_mut().filter(|_| self.axes.len() > self.outer) {
+            let run = (last.0.extent / ROW_TASKS).clamp(BLOCK, ROW) / BLOCK * BLOCK;
+            // A row of the operand is read in a run; so its blocks are as long as still leaves enough tasks.
+            let even = (BLOCK..=run).rev().step_by(BLOCK).find(|&step| last.0.extent.is_multiple_of(step));
+            last.1 = even.filter(|_| transposed).unwrap_or(BLOCK);
+        }
+        loops
     }
 
     /// All panels along some axes, each in steps of so many places.
@@ -281,13 +286,7 @@ impl PackedPanels {
         //     for panel                                            `panels`
         //       for place of the block: copy `strip` elements      or squares, transposed in registers
         let mut at = At { from: Index::at(self.start), to: Index::default() };
-        let mut loops: Vec<(Copied, usize)> = self.axes.iter().map(|&axis| (axis, 1)).collect();
-        if let Some(last) = loops.last_mut().filter(|_| self.axes.len() > self.outer) {
-            let run = (last.0.extent / ROW_TASKS).clamp(BLOCK, ROW) / BLOCK * BLOCK;
-            // A row of the operand is read in a run; so its blocks are as long as still leaves enough tasks.
-            let even = (BLOCK..=run).rev().step_by(BLOCK).find(|&step| last.0.extent.is_multiple_of(step));
-            last.1 = even.filter(|_| transposed).unwrap_or(BLOCK);
-        }
+        let mut loops = self.loops(transposed);
         let grid = loops.iter().take_while(|(axis, step)| axis.extent.is_multiple_of(*step)).count();
         let mut block = 1;
         for (axis, step) in loops.drain(..grid) {

@@ -17,7 +17,7 @@ use crate::cost::compute;
 use crate::cost::params::caches::STAYING;
 use crate::cost::params::packed_panels::SQUARE_LANES;
 use crate::cost::params::register_tiles::{
-    ENTERING, FEW_TILES, LOST, RARE, REGAINED, ROW_TILES, TASKS_OF_BLOCKS, TURNED, UNROLL,
+    ENTERING, FEW_TILES, LOST, RARE, REGAINED, ROW_TILES, TASKS_OF_BLOCKS, TRANSPOSED, UNROLL,
 };
 use crate::cost::params::sharing::{ALONE, CUT, SHARED, TASKS};
 use crate::cost::sharing::{divisors, worth_sharing};
@@ -230,10 +230,11 @@ impl<'a> Shape<'a> {
         }
         let along = if fold.is_none() { vector.map(|v| axes[v]) } else { None };
         let contiguous = vector.and_then(|v| contraction.lanes(v)) == Some(contraction.fast);
-        let turned = contraction.turned(vector.filter(|_| fold.is_none()), rows.first().copied(), target.lanes);
+        let transposed =
+            contraction.transposed_along(vector.filter(|_| fold.is_none()), rows.first().copied(), target.lanes);
         // Of single numbers the price of scattered stores stays, with which choices were measured to be better.
-        let finish = match (turned, factors) {
-            (Some(_), Factors::Pairs) => TURNED,
+        let finish = match (transposed, factors) {
+            (Some(_), Factors::Pairs) => TRANSPOSED,
             _ => compute::finish(contiguous, fold.is_some(), target),
         };
         Shape {

@@ -10,7 +10,7 @@ use crate::contraction::strategies::emit::{Side, square, times};
 use crate::contraction::strategies::k_blocking::{KBlock, VectorPlace};
 use crate::contraction::strategies::position::{Position, coordinates, each};
 use crate::contraction::tiling::{KBlocking, Level, Packed, Steps, Tiling, steps};
-use crate::cost::params::register_tiles::TURNED_MORE;
+use crate::cost::params::register_tiles::TRANSPOSED_MORE;
 use crate::kernel::{BufferId, Compare, Element, Float2, Index, KernelBuilder, Operation, Value};
 
 /// Which factors of quads are u8; the others are i8.
@@ -180,7 +180,7 @@ impl Tiler<'_, '_> {
             sums = folded(kernel, &sums, results.len());
             results = vec![(0, width)];
         }
-        if let Some(fast) = self.turned(lanes) {
+        if let Some(fast) = self.transposed_along(lanes) {
             for (column, &(start, active)) in results.iter().enumerate() {
                 for (first, count) in self.runs(position, lanes, rows.len()) {
                     // rows of a run    a0 a1 a2 ..     lane 0 of all    a0 b0 c0 ..     side by side in memory
@@ -208,12 +208,12 @@ impl Tiler<'_, '_> {
         self.tiling.vector.and_then(|v| self.tiling.contraction.lanes(v))
     }
 
-    /// [`Tiling::turned`], unless that is dearer by what is fused behind the sums: vectors of a few rows each are more of
+    /// [`Tiling::transposed_along`], unless that is dearer by what is fused behind the sums: vectors of a few rows each are more of
     /// them than there were.
-    fn turned(&self, lanes: usize) -> Option<usize> {
+    fn transposed_along(&self, lanes: usize) -> Option<usize> {
         let run = self.tiling.levels.iter().rfind(|level| Some(&level.axis) == self.tiling.rows.last())?.size;
         let more = lanes as f64 / run.min(lanes) as f64 - 1.0;
-        self.tiling.turned(lanes).filter(|_| self.epilogue.weight() as f64 * more <= TURNED_MORE)
+        self.tiling.transposed_along(lanes).filter(|_| self.epilogue.weight() as f64 * more <= TRANSPOSED_MORE)
     }
 
     /// A tile's rows along the innermost axis, at most as many together as there are lanes: the first of them and how
@@ -255,7 +255,7 @@ impl Tiler<'_, '_> {
         }
         let mut asking = Vec::new();
         for &(start, active) in vectors {
-            match self.turned(lanes) {
+            match self.transposed_along(lanes) {
                 None => {
                     let place = |row: &Displacement| self.place(position, row, start, (self.lanes(), active));
                     asking.extend(self.lines(rows.iter().map(place)));
