@@ -1,5 +1,6 @@
 //! Runs every case under the directory `KILN_GOLDEN` (`../shared/golden` if that is not set but exists, else
-//! `tests/golden/cases`), and those of `tests/golden/cases/functions`: what PyTorch computes, Kiln must compute within the case's tolerance, on every engine; what
+//! `tests/golden/cases`), and those of its folders `functions` and
+//! `arguments`: what PyTorch computes, Kiln must compute within the case's tolerance, on every engine; what
 //! PyTorch refuses, Kiln must refuse. Cases are told by their metadata, never by their names.
 //!
 //! Prints a table per operation and ends with `N passed, M failed, K skipped`.
@@ -78,9 +79,11 @@ fn main() -> ExitCode {
     }
     let directory = directory();
     let mut work: Vec<Work> = files(&directory, "safetensors").into_iter().map(Work::File).collect();
-    let functions = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/cases/functions");
-    if !functions.starts_with(&directory) {
-        work.extend(files(&functions, "safetensors").into_iter().map(Work::File));
+    for always in ["functions", "arguments"] {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/cases").join(always);
+        if !folder.starts_with(&directory) {
+            work.extend(files(&folder, "safetensors").into_iter().map(Work::File));
+        }
     }
     let misuses = std::fs::read_to_string(directory.join("errors.jsonl")).unwrap_or_default();
     work.extend(misuses.lines().filter(|line| !line.is_empty()).map(|line| Work::Misuse(line.to_owned())));

@@ -27,6 +27,7 @@ pub const STRUCTURE: &[&str] = &[
     "kdim",
     "num_layers",
     "num_parameters",
+    "proj_size",
     "shape",
     "track_running_stats",
     "vdim",

@@ -119,6 +119,7 @@ pub fn all() -> Vec<Case> {
         case::<ResNet>("resnet", fixed),
         case::<UNet>("unet", &[(1, &[("T", 1)]), (2, &[("T", 2)])]),
         case::<Sequences>("sequences", lengths),
+        case::<Projected>("projected", lengths),
         case::<Cell>("cell", fixed),
         case::<Late>("late", &[(1, &[("T", 101)]), (2, &[("T", 130)])]),
         case::<Tagger>("tagger", lengths),

@@ -81,6 +81,17 @@ model! {
 }
 
 model! {
+    pub struct Projected {
+        lstm: LSTM(3, 6, num_layers = 2, bidirectional = true, batch_first = true, proj_size = 2),
+    }
+
+    fn forward(x: [N, T, 3]) -> ([N, T, 4], [N, 6]) {
+        let (y, (_, c)) = lstm(x);
+        (y, c.mean(0))
+    }
+}
+
+model! {
     pub struct Cell {
         cell: LSTMCell(3, 4),
     }

@@ -28,14 +28,11 @@ pub fn compute<'g>(
     attributes: &Attributes,
     given: &Given<'g>,
 ) -> Result<Vec<Value<'g>>, Refusal> {
-    if attributes.int("proj_size").is_some_and(|size| size > 0) {
-        return Err(Refusal::later("proj_size"));
-    }
     let of = |place: &str| -> Result<Weights<'g>, Refusal> {
         let find = |name: &str| given.find(&format!("param.{name}{place}"));
         let need = |name: &str| find(name).ok_or_else(|| Refusal::Case(format!("the layer has no {name}{place}")));
         let biases = find("bias_ih").zip(find("bias_hh")).map(|(of_inputs, of_state)| [of_inputs, of_state]);
-        Ok(Weights { inputs: need("weight_ih")?, state: need("weight_hh")?, biases })
+        Ok(Weights { inputs: need("weight_ih")?, state: need("weight_hh")?, biases, projection: find("weight_hr") })
     };
     if op.ends_with("Cell") {
         return Ok(recurrent_cell(step, &given.inputs(), &of("")?));
@@ -62,10 +59,14 @@ pub fn declare<'g>(g: &'g Builder, step: Recurrence, attributes: &Attributes, gi
     let (inputs, hidden) = (size("input_size"), size("hidden_size"));
     let directions = 1 + usize::from(attributes.flag("bidirectional"));
     let rows = step.gates() * hidden;
+    let projection = attributes.int("proj_size").unwrap_or(0) as usize;
+    let outputs = if projection > 0 { projection } else { hidden };
     for (number, place) in places(attributes).iter().enumerate() {
-        let inputs = if number < directions { inputs } else { directions * hidden };
-        let shapes = [("weight_ih", vec![rows, inputs]), ("weight_hh", vec![rows, hidden])];
-        for (name, extents) in shapes.into_iter().chain([("bias_ih", vec![rows]), ("bias_hh", vec![rows])]) {
+        let inputs = if number < directions { inputs } else { directions * outputs };
+        let shapes = [("weight_ih", vec![rows, inputs]), ("weight_hh", vec![rows, outputs])];
+        let of_projection = (projection > 0).then(|| ("weight_hr", vec![projection, hidden]));
+        let biases = [("bias_ih", vec![rows]), ("bias_hh", vec![rows])];
+        for (name, extents) in shapes.into_iter().chain(biases).chain(of_projection) {
             let name = format!("param.{name}{place}");
             given.values.insert(name.clone(), g.state(&name, Type::f32(&extents[..])));
         }

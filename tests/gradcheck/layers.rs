@@ -63,12 +63,20 @@ fn recurrences() -> Vec<Case> {
         row("lstm", [any(&[2, 2, 1]), any(&[4, 2, 2]), any(&[4, 2, 2]), any(&[208])], |g, v| {
             both_ways(Recurrence::Lstm, g, v)
         }),
+        row("lstm, projected", [any(&[2, 2, 1]), any(&[4, 2, 1]), any(&[4, 2, 2]), any(&[152])], |g, v| {
+            both_ways_to(Recurrence::Lstm, Some(1), g, v)
+        }),
         row("gru", [any(&[2, 2, 1]), any(&[4, 2, 2]), any(&[156])], |g, v| both_ways(Recurrence::Gru, g, v)),
     ]
 }
 
 /// Two layers of two features, both ways: what they give, and the last states.
 fn both_ways<'g>(step: Recurrence, g: &'g Builder, v: &[Value<'g>]) -> Value<'g> {
+    both_ways_to(step, None, g, v)
+}
+
+/// The same, with states that are projected to so many features.
+fn both_ways_to<'g>(step: Recurrence, projected: Option<usize>, g: &'g Builder, v: &[Value<'g>]) -> Value<'g> {
     const HIDDEN: usize = 2;
     g.set_mode(kiln_graph::Mode::Train);
     let (&all, inputs) = v.split_last().expect("the weights");
@@ -79,15 +87,18 @@ fn both_ways<'g>(step: Recurrence, g: &'g Builder, v: &[Value<'g>]) -> Value<'g>
         all.slice(0, taken - elements..taken, 1).reshape(shape)
     };
     let rows = step.gates() * HIDDEN;
-    let weights = [1, 1, 2 * HIDDEN, 2 * HIDDEN].map(|of_inputs| Weights {
+    let outputs = projected.unwrap_or(HIDDEN);
+    let weights = [1, 1, 2 * outputs, 2 * outputs].map(|of_inputs| Weights {
         inputs: next(&[rows, of_inputs]),
-        state: next(&[rows, HIDDEN]),
+        state: next(&[rows, outputs]),
         biases: Some([next(&[rows]), next(&[rows])]),
+        projection: projected.map(|features| next(&[features, HIDDEN])),
     });
     assert_eq!(taken, all.shape().elements());
     let stacking = Stacking { bidirectional: true, batch_first: false, dropout: 0.0 };
     let results = recurrent(step, inputs, &weights, stacking);
-    let last = results[1..].iter().copied().reduce(|a, b| a * b).expect("a state");
+    let sums = results[1..].iter().map(|state| state.sum(-1));
+    let last = sums.reduce(|a, b| a * b).expect("a state");
     results[0].square().sum(..) + last.sin().sum(0)
 }
 

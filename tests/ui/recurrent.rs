@@ -73,4 +73,37 @@ model! {
     }
 }
 
+model! {
+    struct Projected {
+        lstm: LSTM(3, 4, proj_size = 4),
+    }
+
+    fn forward(x: [N, 7, 3]) -> [N, 7, 4] {
+        let (y, _) = lstm(x);
+        y
+    }
+}
+
+model! {
+    struct ProjectedStates {
+        lstm: LSTM(3, 4, proj_size = 2, batch_first = true),
+    }
+
+    fn forward(x: [N, 7, 3], h: [N, 4], c: [N, 4]) -> [N, 7, 2] {
+        let (y, _) = lstm(x, (h.unsqueeze(0), c.unsqueeze(0)));
+        y
+    }
+}
+
+model! {
+    struct ProjectedGates {
+        gru: GRU(3, 4, proj_size = 2),
+    }
+
+    fn forward(x: [N, 7, 3]) -> [N, 7, 2] {
+        let (y, _) = gru(x);
+        y
+    }
+}
+
 fn main() {}

@@ -22,7 +22,7 @@ use crate::whole::Whole;
 pub enum Recurrence {
     /// `h' = f(W_ih x + b_ih + W_hh h + b_hh)`.
     Rnn(Nonlinearity),
-    /// `c' = f c + i g` and `h' = o tanh(c')` with the gates `i, f, o = sigmoid(..)` and `g = tanh(..)`, each of
+    /// `c' = f c + i g` and `h' = o tanh(c')`, or with a projection `W_hr (o tanh(c'))`, with the gates `i, f, o = sigmoid(..)` and `g = tanh(..)`, each of
     /// `W_ih x + b_ih + W_hh h + b_hh`; their rows in the weights are those of `i, f, g, o`.
     Lstm,
     /// `h' = (1 - z) n + z h` with `r, z = sigmoid(W_ih x + b_ih + W_hh h + b_hh)` and
@@ -72,17 +72,19 @@ impl Recurrence {
         }
     }
 
-    /// The states behind a step. `projected` is the product with the inputs; the biases are those of
-    /// [`Recurrence::biases`], the first one if it is not in that product.
+    /// The states behind a step. `projected` is the product with the inputs, `projection` that of
+    /// [`Weights::projection`]; the biases are those of [`Recurrence::biases`], the first one if it is not in that
+    /// product.
     fn step<'g>(
         self,
         projected: Value<'g>,
         states: &[Value<'g>],
         weight: Value<'g>,
+        projection: Option<Value<'g>>,
         [bias, of_state]: [Option<Value<'g>>; 2],
     ) -> Vec<Value<'g>> {
         let h = states[0];
-        let hidden = weight.shape().dim(1);
+        let hidden = weight.shape().dim(0) / self.gates();
         let gate = |all: Value<'g>, number: usize| all.slice(-1, number * hidden..(number + 1) * hidden, 1);
         let product = h.matmul(weight.transpose(0, 1));
         let with_bias = |sum: Value<'g>| bias.map_or(sum, |bias| sum + bias);
@@ -98,7 +100,8 @@ impl Recurrence {
                 let sum = with_bias(projected) + product;
                 let [i, f, o] = [0, 1, 3].map(|number| gate(sum, number).sigmoid());
                 let c = f * states[1] + i * gate(sum, 2).tanh();
-                vec![o * c.tanh(), c]
+                let h = o * c.tanh();
+                vec![projection.map_or(h, |weight| h.matmul(weight.transpose(0, 1))), c]
             }
             Recurrence::Gru => {
                 let projected = with_bias(projected);
@@ -112,7 +115,8 @@ impl Recurrence {
 }
 
 /// The parameters of one layer in one direction: `weight_ih [gates * hidden, inputs]`, `weight_hh [gates * hidden,
-/// hidden]`, and `bias_ih`, `bias_hh [gates * hidden]`.
+/// hidden]`, and `bias_ih`, `bias_hh [gates * hidden]`. Where a state is projected to `P` features, `weight_hr [P, hidden]`
+/// does that, and `weight_hh` is `[gates * hidden, P]`.
 #[derive(Clone, Copy, Debug)]
 pub struct Weights<'g> {
     /// For the input.
@@ -121,6 +125,20 @@ pub struct Weights<'g> {
     pub state: Value<'g>,
     /// Of the input and of the state.
     pub biases: Option<[Value<'g>; 2]>,
+    /// What an LSTM's state is multiplied by before it goes on, to the outputs and to the next step.
+    pub projection: Option<Value<'g>>,
+}
+
+impl Weights<'_> {
+    /// Features of the memory cell, or of a state that is not projected.
+    fn hidden(&self, step: Recurrence) -> usize {
+        self.state.shape().dim(0) / step.gates()
+    }
+
+    /// Features that the first state is projected to; 0 where it is not.
+    fn projected(&self) -> usize {
+        self.projection.map_or(0, |weight| weight.shape().dim(0))
+    }
 }
 
 /// What goes with the step in a recurrent layer.
@@ -152,12 +170,12 @@ pub fn recurrent<'g>(
         g.fail(ShapeError::Setting { setting: "num_layers", rule }.into());
         return vec![x; 1 + step.states()];
     };
-    let hidden = first.state.shape().dim(1);
     let of = Recurrent {
         inputs: first.inputs.shape().dim(1),
-        hidden,
+        hidden: first.hidden(step),
         gates: step.gates(),
         states: step.states(),
+        projection: first.projected(),
         layers: weights.len() / directions,
         directions,
         batch_first: stacking.batch_first,
@@ -187,26 +205,30 @@ pub fn recurrent<'g>(
             let (bias, of_steps) = if g.training() { (None, bias) } else { (bias, None) };
             let mut operands = vec![linear(x, weights.inputs, bias)];
             match states {
-                [] => operands.extend(vec![g.full([batch, hidden], 0.0); step.states()]),
+                [] => operands.extend((0..step.states()).map(|state| g.full([batch, of.features(state)], 0.0))),
                 states => {
-                    let before = |state: &Value<'g>| state.slice(0, number..number + 1, 1).reshape([batch, hidden]);
-                    operands.extend(states.iter().map(before));
+                    let before = |(features, state): (usize, &Value<'g>)| {
+                        state.slice(0, number..number + 1, 1).reshape([batch, of.features(features)])
+                    };
+                    operands.extend(states.iter().enumerate().map(before));
                 }
             }
             let body = g.body("step");
-            let projected = body.input("x", [batch, step.gates() * hidden]);
-            let states: Vec<Value<'_>> = ["h", "c"]
-                .iter()
-                .take(step.states())
-                .map(|name| body.state(name, Type::f32([batch, hidden])))
+            let projected = body.input("x", [batch, step.gates() * of.hidden]);
+            let states: Vec<Value<'_>> = (["h", "c"].iter().take(step.states()).enumerate())
+                .map(|(state, name)| body.state(name, Type::f32([batch, of.features(state)])))
                 .collect();
             let weight = body.state("weight_hh", weights.state.ty());
             operands.push(weights.state);
+            let projection = weights.projection.map(|weight| {
+                operands.push(weight);
+                body.state("weight_hr", weight.ty())
+            });
             let biases = [("bias", of_steps), ("bias_hh", of_state)].map(|(name, bias)| {
                 operands.extend(bias);
                 bias.map(|bias| body.state(name, bias.ty()))
             });
-            let new = step.step(projected, &states, weight, biases);
+            let new = step.step(projected, &states, weight, projection, biases);
             states.iter().zip(&new).for_each(|(&state, &new)| body.carry(state, new));
             body.output("h", new[0]);
             let results = g.scan(body, &operands, length, direction == 1);
@@ -222,10 +244,11 @@ pub fn recurrent<'g>(
         .zip(types.as_slice())
         .map(|(result, ty)| if is_single { result.reshape(ty.shape) } else { result })
         .collect();
-    if stacking.dropout == 0.0 || !g.training() {
+    // ONNX's LSTM has no projection.
+    if of.projection == 0 && (stacking.dropout == 0.0 || !g.training()) {
         let Stacking { bidirectional, batch_first, .. } = stacking;
         let mut operands: Vec<Option<Value<'g>>> = inputs.iter().copied().map(Some).collect();
-        for Weights { inputs, state, biases } in all {
+        for Weights { inputs, state, biases, .. } in all {
             operands.extend([Some(*inputs), Some(*state), biases.map(|[bias, _]| bias), biases.map(|[_, bias]| bias)]);
         }
         g.note_whole(Whole::Recurrent { step, bidirectional, batch_first }, &operands, &results);
@@ -240,9 +263,10 @@ pub fn recurrent_cell<'g>(step: Recurrence, inputs: &[Value<'g>], weights: &Weig
     let g = x.graph();
     let of = Recurrent {
         inputs: weights.inputs.shape().dim(1),
-        hidden: weights.state.shape().dim(1),
+        hidden: weights.hidden(step),
         gates: step.gates(),
         states: step.states(),
+        projection: weights.projected(),
         layers: 1,
         directions: 1,
         batch_first: false,
@@ -258,7 +282,7 @@ pub fn recurrent_cell<'g>(step: Recurrence, inputs: &[Value<'g>], weights: &Weig
         states => states.to_vec(),
     };
     let [bias, of_state] = step.biases(weights);
-    step.step(linear(x, weights.inputs, bias), &states, weights.state, [None, of_state])
+    step.step(linear(x, weights.inputs, bias), &states, weights.state, weights.projection, [None, of_state])
 }
 
 fn refused<'g>(g: &'g Builder, error: ShapeError, ty: Type, results: usize) -> Vec<Value<'g>> {
@@ -277,36 +301,43 @@ pub struct RecurrentWeights {
     pub bias_ih: Option<Parameter>,
     /// `[gates * hidden]`, or none.
     pub bias_hh: Option<Parameter>,
+    /// Of an LSTM whose state is projected, `[projection, hidden]`; `weight_hh` has as many columns then.
+    pub weight_hr: Option<Parameter>,
 }
 
 impl RecurrentWeights {
     /// Uniform in ± `1 / sqrt(hidden)`.
-    fn new(gates: usize, inputs: usize, hidden: usize, bias: bool, init: &mut Init) -> RecurrentWeights {
-        let rows = gates * hidden;
+    fn new(of: &Recurrent, inputs: usize, bias: bool, init: &mut Init) -> RecurrentWeights {
+        let (rows, hidden) = (of.gates * of.hidden, of.hidden);
         RecurrentWeights {
             weight_ih: Parameter::trained(init.kaiming_uniform([rows, inputs], hidden)),
-            weight_hh: Parameter::trained(init.kaiming_uniform([rows, hidden], hidden)),
+            weight_hh: Parameter::trained(init.kaiming_uniform([rows, of.features(0)], hidden)),
             bias_ih: bias.then(|| Parameter::trained(init.kaiming_uniform([rows], hidden))),
             bias_hh: bias.then(|| Parameter::trained(init.kaiming_uniform([rows], hidden))),
+            weight_hr: (of.projection > 0)
+                .then(|| Parameter::trained(init.kaiming_uniform([of.projection, hidden], hidden))),
         }
     }
 
     /// The parameters as states of a graph. `place` is what their names end in: `_l0_reverse`.
     fn values<'g>(&self, g: &'g Builder, place: &str) -> Weights<'g> {
         let state = |name: &str, parameter: &Parameter| g.parameter(&format!("{name}{place}"), parameter);
-        let bias = |name: &str, parameter: &Option<Parameter>| parameter.as_ref().map(|bias| state(name, bias));
+        let optional = |name: &str, parameter: &Option<Parameter>| parameter.as_ref().map(|found| state(name, found));
         let inputs = state("weight_ih", &self.weight_ih);
-        let state = state("weight_hh", &self.weight_hh);
-        let biases = bias("bias_ih", &self.bias_ih).zip(bias("bias_hh", &self.bias_hh));
-        Weights { inputs, state, biases: biases.map(|(of_inputs, of_state)| [of_inputs, of_state]) }
+        let of_state = state("weight_hh", &self.weight_hh);
+        let biases = optional("bias_ih", &self.bias_ih).zip(optional("bias_hh", &self.bias_hh));
+        let projection = optional("weight_hr", &self.weight_hr);
+        let biases = biases.map(|(of_inputs, of_state)| [of_inputs, of_state]);
+        Weights { inputs, state: of_state, biases, projection }
     }
 
     fn visit<'a>(&'a self, place: &str, path: &mut Path, f: &mut dyn FnMut(&str, &'a Parameter)) {
         f(&path.name(&format!("weight_ih{place}")), &self.weight_ih);
         f(&path.name(&format!("weight_hh{place}")), &self.weight_hh);
-        for (name, bias) in [("bias_ih", &self.bias_ih), ("bias_hh", &self.bias_hh)] {
-            if let Some(bias) = bias {
-                f(&path.name(&format!("{name}{place}")), bias);
+        let optional = [("bias_ih", &self.bias_ih), ("bias_hh", &self.bias_hh), ("weight_hr", &self.weight_hr)];
+        for (name, parameter) in optional {
+            if let Some(parameter) = parameter {
+                f(&path.name(&format!("{name}{place}")), parameter);
             }
         }
     }
@@ -314,9 +345,10 @@ impl RecurrentWeights {
     fn visit_mut(&mut self, place: &str, path: &mut Path, f: &mut dyn FnMut(&str, &mut Parameter)) {
         f(&path.name(&format!("weight_ih{place}")), &mut self.weight_ih);
         f(&path.name(&format!("weight_hh{place}")), &mut self.weight_hh);
-        for (name, bias) in [("bias_ih", &mut self.bias_ih), ("bias_hh", &mut self.bias_hh)] {
-            if let Some(bias) = bias {
-                f(&path.name(&format!("{name}{place}")), bias);
+        let RecurrentWeights { bias_ih, bias_hh, weight_hr, .. } = self;
+        for (name, parameter) in [("bias_ih", bias_ih), ("bias_hh", bias_hh), ("weight_hr", weight_hr)] {
+            if let Some(parameter) = parameter {
+                f(&path.name(&format!("{name}{place}")), parameter);
             }
         }
     }

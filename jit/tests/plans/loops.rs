@@ -25,7 +25,7 @@ fn graph(step: Recurrence, length: usize, [batch, inputs, hidden]: [usize; 3], l
     let state = |name: &str, shape: &[usize]| g.state(name, Type::f32(shape));
     let of = [state("weight_ih", &[rows, inputs]), state("weight_hh", &[rows, hidden])];
     let biases = [state("bias_ih", &[rows]), state("bias_hh", &[rows])];
-    let weights = Weights { inputs: of[0], state: of[1], biases: Some(biases) };
+    let weights = Weights { inputs: of[0], state: of[1], biases: Some(biases), projection: None };
     let stacking = Stacking { bidirectional: false, batch_first: false, dropout: 0.0 };
     let results = recurrent(step, &[x], &[weights], stacking);
     let loss = results.iter().map(|result| result.square().mean(..)).reduce(|a, b| a + b).unwrap();
@@ -162,7 +162,12 @@ fn stacked(step: Recurrence, stacking: Stacking, x: [usize; 3], hidden: usize) -
             states[states.len() - 1] * 0.05
         };
         let (inputs, carried) = (state("ih", &[rows, inputs]), state("hh", &[rows, hidden]));
-        weights.push(Weights { inputs, state: carried, biases: Some([state("bi", &[rows]), state("bh", &[rows])]) });
+        weights.push(Weights {
+            inputs,
+            state: carried,
+            biases: Some([state("bi", &[rows]), state("bh", &[rows])]),
+            projection: None,
+        });
     }
     let results = recurrent(step, &[x], &weights, stacking);
     let loss = results[0].square().mean(..);

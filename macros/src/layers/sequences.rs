@@ -51,8 +51,20 @@ pub const STACK: &[Parameter] = &[
 /// What an RNN applies.
 const NONLINEARITY: Choice = Choice { of: "Nonlinearity", words: &[("tanh", "Tanh"), ("relu", "Relu")] };
 
-/// What LSTM and GRU take.
-pub const RECURRENT: &[Parameter] = &[
+/// What an LSTM takes.
+pub const LSTM: &[Parameter] = &[
+    dimension("input_size", Kind::Size),
+    dimension("hidden_size", Kind::Size),
+    setting("num_layers", Kind::Size),
+    setting("bias", Kind::Flag),
+    setting("batch_first", Kind::Flag),
+    setting("dropout", Kind::Number),
+    setting("bidirectional", Kind::Flag),
+    setting("proj_size", Kind::Size),
+];
+
+/// What a GRU takes.
+pub const GRU: &[Parameter] = &[
     dimension("input_size", Kind::Size),
     dimension("hidden_size", Kind::Size),
     setting("num_layers", Kind::Size),

@@ -8,7 +8,7 @@ use super::families::{
     BAG_MODE, BATCH_NORM, DROPOUT, GELU_APPROXIMATION, INSTANCE_NORM, UPSAMPLE_MODE, UPSAMPLING, average_pool,
     convolution, fractional_pool, maximum_pool, power_average_pool, transposed_convolution,
 };
-use super::sequences::{CELL, RECURRENT, RNN, RNN_CELL, STACK, TRANSFORMER, TRANSFORMER_LAYER};
+use super::sequences::{CELL, GRU, LSTM, RNN, RNN_CELL, STACK, TRANSFORMER, TRANSFORMER_LAYER};
 use super::{Applied, Kind, Known, Method, Parameter, dimension, setting};
 
 const fn layer(name: &'static str, settings: &'static str, parameters: &'static [Parameter]) -> Known {
@@ -154,7 +154,7 @@ pub const LAYERS: &[Known] = &[
     layer("FractionalMaxPool3d", "FractionalMaxPool3dSettings", &const { fractional_pool(3) }),
     layer("GELU", "GELUSettings", &[setting("approximate", Kind::Choice(&GELU_APPROXIMATION))]),
     layer("GLU", "GLUSettings", &[setting("dim", Kind::Axis)]),
-    applied(&SEQUENCE, layer("GRU", "RecurrentSettings", RECURRENT)),
+    applied(&SEQUENCE, layer("GRU", "RecurrentSettings", GRU)),
     applied(&STEP, layer("GRUCell", "RecurrentCellSettings", CELL)),
     affine(layer(
         "GroupNorm",
@@ -178,7 +178,7 @@ pub const LAYERS: &[Known] = &[
     layer("LPPool1d", "LPPool1dSettings", &const { power_average_pool(1) }),
     layer("LPPool2d", "LPPool2dSettings", &const { power_average_pool(2) }),
     layer("LPPool3d", "LPPool3dSettings", &const { power_average_pool(3) }),
-    applied(&SEQUENCE_WITH_MEMORY, layer("LSTM", "RecurrentSettings", RECURRENT)),
+    applied(&SEQUENCE_WITH_MEMORY, layer("LSTM", "RecurrentSettings", LSTM)),
     applied(&STEP_WITH_MEMORY, layer("LSTMCell", "RecurrentCellSettings", CELL)),
     affine(layer(
         "LayerNorm",

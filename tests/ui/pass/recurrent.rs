@@ -28,6 +28,35 @@ model! {
     }
 }
 
+model! {
+    struct Projected {
+        lstm: LSTM(3, 4, num_layers = 2, bidirectional = true, batch_first = true, proj_size = 2),
+    }
+
+    fn forward(x: [N, 7, 3]) -> [N, 7, 4] {
+        let (y, (h, c)) = lstm(x);
+        let (z, _) = lstm(x, (h, c));
+        y + z
+    }
+}
+
+#[test]
+fn states_are_projected() {
+    let model = Projected::init(1);
+    let mut shapes = Vec::new();
+    model.visit(&mut Path::new(), &mut |name, parameter| {
+        shapes.push((name.to_string(), parameter.value.shape().to_vec()))
+    });
+    let expected = [
+        ("weight_ih", vec![16, 4]),
+        ("weight_hh", vec![16, 2]),
+        ("bias_ih", vec![16]),
+        ("bias_hh", vec![16]),
+        ("weight_hr", vec![2, 4]),
+    ];
+    assert_eq!(shapes[10..15], expected.map(|(name, shape)| (format!("lstm.{name}_l1"), shape)));
+}
+
 #[test]
 fn it_runs() {
     let model = Sequences::init(1);

@@ -60,20 +60,24 @@ macro_rules! cell {
                 $step
             }
 
-            /// The types of the states behind the step.
-            pub const fn types(inputs: &[Option<Type>], _flags: &[bool], settings: &RecurrentCellSettings) -> Result<Types, ShapeError> {
+            const fn of(settings: &RecurrentCellSettings) -> Recurrent {
                 let step = Self::step(settings);
-                let of = Recurrent {
+                Recurrent {
                     inputs: I,
                     hidden: H,
                     gates: step.gates(),
                     states: step.states(),
+                    projection: 0,
                     layers: 1,
                     directions: 1,
                     batch_first: false,
                     dropout: 0.0,
-                };
-                rules::recurrent_cell(Types::given(inputs).as_slice(), &of)
+                }
+            }
+
+            /// The types of the states behind the step.
+            pub const fn types(inputs: &[Option<Type>], _flags: &[bool], settings: &RecurrentCellSettings) -> Result<Types, ShapeError> {
+                rules::recurrent_cell(Types::given(inputs).as_slice(), &Self::of(settings))
             }
 
             /// The shape of the state behind the step; [`ShapeError::Results`] if there are several.
@@ -91,8 +95,7 @@ macro_rules! cell {
 
             /// A cell with fresh parameters.
             pub fn new(settings: RecurrentCellSettings, init: &mut Init) -> $name<I, H> {
-                let gates = Self::step(&settings).gates();
-                $name { weights: RecurrentWeights::new(gates, I, H, settings.bias, init), settings }
+                $name { weights: RecurrentWeights::new(&Self::of(&settings), I, settings.bias, init), settings }
             }
         }
 

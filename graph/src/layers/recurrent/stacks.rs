@@ -17,6 +17,7 @@ pub struct RecurrentSettings {
     batch_first: bool,
     dropout: f64,
     bidirectional: bool,
+    proj_size: usize,
 }
 
 impl RecurrentSettings {
@@ -29,6 +30,7 @@ impl RecurrentSettings {
             batch_first: false,
             dropout: 0.0,
             bidirectional: false,
+            proj_size: 0,
         }
     }
 
@@ -62,6 +64,11 @@ impl RecurrentSettings {
         RecurrentSettings { bidirectional, ..self }
     }
 
+    /// Features that the state of an [`LSTM`] is projected to, less than those of its memory cell. Default: 0, it is not.
+    pub const fn proj_size(self, proj_size: usize) -> RecurrentSettings {
+        RecurrentSettings { proj_size, ..self }
+    }
+
     const fn directions(&self) -> usize {
         1 + self.bidirectional as usize
     }
@@ -72,6 +79,7 @@ impl RecurrentSettings {
             hidden,
             gates: step.gates(),
             states: step.states(),
+            projection: self.proj_size,
             layers: self.num_layers,
             directions: self.directions(),
             batch_first: self.batch_first,
@@ -103,6 +111,9 @@ impl RecurrentSettings {
             ("batch_first", self.batch_first, usual.batch_first),
             ("bidirectional", self.bidirectional, usual.bidirectional),
         ];
+        if self.proj_size != usual.proj_size {
+            words += &format!(", proj_size = {}", self.proj_size);
+        }
         for (name, found, _) in flags.into_iter().filter(|(_, found, usual)| found != usual) {
             words += &format!(", {name} = {found}");
         }
@@ -145,16 +156,19 @@ macro_rules! stack {
             pub const fn shape_or_assumed(input: Shape, settings: &RecurrentSettings) -> Shape {
                 match Self::types(&alone(input), &[], settings) {
                     Ok(types) => types.as_slice()[0].shape,
-                    Err(_) => Shape::new(&[Shape::N, H.saturating_mul(settings.directions())]),
+                    Err(_) => {
+                        let features = settings.of(Self::step(settings), I, H).features(0);
+                        Shape::new(&[Shape::N, features.saturating_mul(settings.directions())])
+                    }
                 }
             }
 
             /// A layer with fresh parameters.
             pub fn new(settings: RecurrentSettings, init: &mut Init) -> $name<I, H> {
-                let (directions, gates) = (settings.directions(), Self::step(&settings).gates());
-                let inputs = |number: usize| if number < directions { I } else { directions * H };
-                let weights = (0..settings.num_layers * directions)
-                    .map(|number| RecurrentWeights::new(gates, inputs(number), H, settings.bias, init))
+                let of = settings.of(Self::step(&settings), I, H);
+                let inputs = |number: usize| if number < of.directions { I } else { of.directions * of.features(0) };
+                let weights = (0..of.layers * of.directions)
+                    .map(|number| RecurrentWeights::new(&of, inputs(number), settings.bias, init))
                     .collect();
                 $name { weights, settings }
             }
@@ -221,11 +235,15 @@ stack! {
     ///   zeros, `h` and `c [layers * directions, N, H]`, to the outputs `[length, N, directions * H]` and the last states,
     ///   which have the shape of `h`. In a body: `let (y, (h, c)) = lstm(x);` or `lstm(x, (h, c))`.
     /// * Settings: `num_layers = 1`, `bias = true`, `batch_first = false`, `dropout = 0.0` (between layers),
-    ///   `bidirectional = false`.
-    /// * Parameters: `weight_ih_l0`, `weight_hh_l0`, `bias_ih_l0`, `bias_hh_l0`, `weight_ih_l0_reverse`, ..
+    ///   `bidirectional = false`, `proj_size = 0`. With `proj_size = P` it is `h' = W_hr (o tanh(c'))`: `h` and the outputs
+    ///   of each direction have `P` features, `c` has `H`.
+    /// * Parameters: `weight_ih_l0`, `weight_hh_l0`, `bias_ih_l0`, `bias_hh_l0`, of a projection `weight_hr_l0 [P, H]`,
+    ///   `weight_ih_l0_reverse`, ..
     /// * Initial values: uniform in ± `1 / sqrt(H)`.
-    /// * Errors: as for [`RNN`].
-    /// * Source: Hochreiter and Schmidhuber, "Long Short-Term Memory", 1997; PyTorch's `nn.LSTM`.
+    /// * Errors: as for [`RNN`]; [`ShapeError::Setting`] for a `proj_size` that is not less than `H`.
+    /// * Source: Hochreiter and Schmidhuber, "Long Short-Term Memory", 1997; of the projection Sak and others, "Long
+    ///   Short-Term Memory Based Recurrent Neural Network Architectures for Large Vocabulary Speech Recognition", 2014;
+    ///   PyTorch's `nn.LSTM`.
     LSTM, _settings => Recurrence::Lstm
 }
 
@@ -233,8 +251,8 @@ stack! {
     /// Layers of gated recurrent units: `h' = (1 - z) n + z h` with `r, z = sigmoid(W_ih x + b_ih + W_hh h + b_hh)` and
     /// `n = tanh(W_in x + b_in + r (W_hn h + b_hn))`; the weights hold the rows of `r, z, n`.
     ///
-    /// * Shapes, settings, parameters, initial values and errors are those of [`LSTM`], but that there is one state. In a
-    ///   body: `let (y, h) = gru(x);` or `gru(x, h)`.
+    /// * Shapes, settings, parameters, initial values and errors are those of [`LSTM`], but that there is one state, which
+    ///   is not projected. In a body: `let (y, h) = gru(x);` or `gru(x, h)`.
     /// * Source: Cho and others, "Learning Phrase Representations using RNN Encoder-Decoder", 2014; PyTorch's `nn.GRU`.
     GRU, _settings => Recurrence::Gru
 }

@@ -15,6 +15,8 @@ pub struct Recurrent {
     pub gates: usize,
     /// How many states there are: 2 with a memory cell.
     pub states: usize,
+    /// Features that the first state of a step with a memory cell is projected to; 0 where it is not.
+    pub projection: usize,
     /// Layers on top of one another.
     pub layers: usize,
     /// 2 where sequences are gone through both ways.
@@ -25,23 +27,32 @@ pub struct Recurrent {
     pub dropout: f64,
 }
 
+impl Recurrent {
+    /// Features of a state: the first is projected, if any is.
+    pub const fn features(&self, state: usize) -> usize {
+        if state == 0 && self.projection > 0 { self.projection } else { self.hidden }
+    }
+}
+
 /// An input `[length, N, inputs]` (or `[N, length, inputs]`, or `[length, inputs]`) and, if they are given, its initial
 /// states `[layers * directions, N, hidden]`: the outputs `[length, N, directions * hidden]`, then the last states.
+/// Outputs and the first state have as many features as it is projected to.
 pub const fn recurrent(inputs: &[Type], of: &Recurrent) -> Result<Types, ShapeError> {
     if of.layers == 0 {
         return Err(ShapeError::Setting { setting: "num_layers", rule: "must be at least 1" });
     }
     ok!(probability_of(of.dropout));
+    ok!(projection(of));
     ok!(number_of_inputs(inputs, of.states));
     let x = ok!(features(inputs[0], 2, 3, of.inputs));
     ok!(weights(of));
     let last = x.rank() - 1;
-    let output = x.with(last, of.hidden.saturating_mul(of.directions));
+    let output = x.with(last, of.features(0).saturating_mul(of.directions));
     let state = match last {
         1 => Shape::new(&[of.layers * of.directions, of.hidden]),
         _ => Shape::new(&[of.layers * of.directions, x.dim(if of.batch_first { 0 } else { 1 }), of.hidden]),
     };
-    Ok(states(Types::none().and(Type::new(DType::F32, ok!(tensor(output)))), ok!(given(inputs, state)), of.states))
+    states(Types::none().and(Type::new(DType::F32, ok!(tensor(output)))), inputs, state, of)
 }
 
 /// An input `[N, inputs]` or `[inputs]` of one step and, if they are given, the states before it, `[N, hidden]`: the
@@ -50,8 +61,7 @@ pub const fn recurrent_cell(inputs: &[Type], of: &Recurrent) -> Result<Types, Sh
     ok!(number_of_inputs(inputs, of.states));
     let x = ok!(features(inputs[0], 1, 2, of.inputs));
     ok!(weights(of));
-    let state = ok!(given(inputs, x.with(x.rank() - 1, of.hidden)));
-    Ok(states(Types::none(), state, of.states))
+    states(Types::none(), inputs, x.with(x.rank() - 1, of.hidden), of)
 }
 
 const fn probability_of(p: f64) -> Result<(), ShapeError> {
@@ -61,10 +71,20 @@ const fn probability_of(p: f64) -> Result<(), ShapeError> {
     }
 }
 
+const fn projection(of: &Recurrent) -> Result<(), ShapeError> {
+    let rule = match of.projection {
+        0 => return Ok(()),
+        _ if of.states == 1 => "is only that of an LSTM",
+        size if size >= of.hidden => "must be less than `hidden_size`",
+        _ => return Ok(()),
+    };
+    Err(ShapeError::Setting { setting: "proj_size", rule })
+}
+
 const fn weights(of: &Recurrent) -> Result<(), ShapeError> {
     let rows = of.gates.saturating_mul(of.hidden);
     ok!(weight(&[rows, of.inputs], None));
-    ok!(weight(&[rows, of.hidden.saturating_mul(of.directions)], None));
+    ok!(weight(&[rows, of.features(0).saturating_mul(of.directions)], None));
     Ok(())
 }
 
@@ -90,25 +110,21 @@ const fn features(x: Type, least: usize, most: usize, features: usize) -> Result
     Ok(x)
 }
 
-/// The shape of the states, which those that are given have.
-const fn given(inputs: &[Type], state: Shape) -> Result<Shape, ShapeError> {
-    ok!(tensor(state));
-    let mut position = 1;
-    while position < inputs.len() {
-        let (expected, found) = (Type::new(DType::F32, state), inputs[position]);
-        if !found.same(&expected) {
-            return Err(ShapeError::State { expected, found });
-        }
-        position += 1;
-    }
-    Ok(state)
-}
-
-const fn states(mut types: Types, state: Shape, count: usize) -> Types {
+/// The types of the states behind those of the outputs; `state` is the shape of one that is not projected. Those that
+/// are given have the same.
+const fn states(mut types: Types, inputs: &[Type], state: Shape, of: &Recurrent) -> Result<Types, ShapeError> {
     let mut number = 0;
-    while number < count {
-        types = types.and(Type::new(DType::F32, state));
+    while number < of.states {
+        let shape = ok!(tensor(state.with(state.rank() - 1, of.features(number))));
+        let expected = Type::new(DType::F32, shape);
+        if inputs.len() > 1 {
+            let found = inputs[1 + number];
+            if !found.same(&expected) {
+                return Err(ShapeError::State { expected, found });
+            }
+        }
+        types = types.and(expected);
         number += 1;
     }
-    types
+    Ok(types)
 }
