@@ -71,10 +71,22 @@ def lstms(folder):
         case(folder, f"lstm_proj_{number:02d}", "LSTM", settings, nn.LSTM(**settings), inputs, call, notes="outputs: sequence, h_n, c_n")
 
 
+def attentions(folder):
+    for number, (batch_first, floating, added) in enumerate([(True, False, False), (False, True, True)]):
+        settings = {"embed_dim": 6, "num_heads": 3, "bias": True, "add_bias_kv": added, "add_zero_attn": added, "dropout": 0.0,
+                    "kdim": None, "vdim": None, "batch_first": batch_first}
+        query, key = (exact(2, 4, 6), exact(2, 5, 6)) if batch_first else (exact(4, 2, 6), exact(5, 2, 6))
+        mask = exact(6, 4, 5) if floating else (torch.rand(6, 4, 5) < 0.3) & (torch.arange(5) > 0)
+        call = lambda layer, query, key: layer(query, key, key, attn_mask=mask)
+        case(folder, f"multiheadattention_mask_{number:02d}", "MultiheadAttention", settings, nn.MultiheadAttention(**settings), [query, key],
+             call, {"attn_mask": mask}, "attn_mask [N * heads, L, S]; 1 = ignored")
+
+
 def main(folder):
     os.makedirs(folder, exist_ok=True)
     torch.manual_seed(0)
     lstms(folder)
+    attentions(folder)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 use kiln_graph::layers::attention::{AttentionWeights, Projections, multihead_attention};
 use kiln_graph::shape::rules::{Attention, AttentionInputs};
-use kiln_graph::{Builder, Type, Value};
+use kiln_graph::{Builder, DType, Type, Value};
 
 use crate::case::{Attributes, Refusal};
 use crate::graphs::Given;
@@ -19,7 +19,7 @@ pub fn compute<'g>(attributes: &Attributes, given: &Given<'g>) -> Result<Vec<Val
         key,
         value: given.find("input.2").unwrap_or(key),
         key_padding_mask: given.find("input.key_padding_mask").map(|mask| mask.ne(0)),
-        attn_mask: None,
+        attn_mask: given.find("input.attn_mask").map(|mask| if mask.dtype() == DType::I32 { mask.ne(0) } else { mask }),
         is_causal: attributes.flag("causal"),
         average_attn_weights: true,
     };

@@ -194,4 +194,14 @@ model! {
     }
 }
 
+model! {
+    struct MaskOfSamples {
+        attn: MultiheadAttention(8, 2, batch_first = true),
+    }
+
+    fn forward(x: [N, 5, 8], mask: [N, 5, 5; bool]) -> [N, 5, 8] {
+        attn(x, x, x, attn_mask = mask)
+    }
+}
+
 fn main() {}

@@ -9,8 +9,8 @@ use super::dropout::dropout;
 use super::linear::linear;
 use crate::build::Value;
 use crate::graph::Type;
-use crate::shape::DType;
 use crate::shape::rules::{self, Attention, AttentionInputs};
+use crate::shape::{DType, Shape};
 
 /// The weights of what queries, keys and values are made with, all `[embed_dim, ..]`.
 #[derive(Clone, Copy, Debug)]
@@ -93,7 +93,7 @@ pub fn multihead_attention<'g>(
     // [N, heads, places, features].
     let heads = |x: Value<'g>| x.reshape([batch, x.shape().dim(1), of.num_heads, features]).transpose(1, 2);
     let (query, key, value) = (heads(query), heads(key), heads(value));
-    let masks = Masks::of(inputs, query.shape().dim(2), source, key.shape().dim(2));
+    let masks = Masks::of(inputs, query.shape(), source, key.shape().dim(2));
     let scale = 1.0 / (features as f64).sqrt();
     let [y, looks] = attention(query, key, value, masks, of.dropout, scale);
     let y = y.transpose(1, 2).reshape([batch, y.shape().dim(2), of.embed_dim]);
@@ -149,17 +149,16 @@ pub struct Masks<'g> {
 }
 
 impl<'g> Masks<'g> {
-    /// The masks of an attention, for scores `[N, heads, places, all]`, where `all` are the `source` places of the input
-    /// and those that the layer adds, at which every place looks.
-    fn of(inputs: &AttentionInputs<Value<'g>>, places: usize, source: usize, all: usize) -> Masks<'g> {
+    /// The masks of an attention of queries `[N, heads, places, features]`, for scores `[N, heads, places, all]`, where
+    /// `all` are the `source` places of the input and those that the layer adds, at which every place looks.
+    fn of(inputs: &AttentionInputs<Value<'g>>, query: Shape, source: usize, all: usize) -> Masks<'g> {
+        let [batch, heads, places] = [query.dim(0), query.dim(1), query.dim(2)];
         let mut masks = Masks::default();
         if let Some(mask) = inputs.key_padding_mask {
-            let (rank, shape) = (mask.shape().rank(), mask.shape());
-            let batch = if rank == 2 { shape.dim(0) } else { 1 };
             masks.refuse(padded(mask.reshape([batch, 1, 1, source]), all));
         }
         if let Some(mask) = inputs.attn_mask {
-            let mask = if mask.shape().rank() == 3 { mask.unsqueeze(0) } else { mask };
+            let mask = if mask.shape().rank() == 3 { mask.reshape([batch, heads, places, source]) } else { mask };
             masks.refuse(padded(mask, all));
         }
         if inputs.is_causal {

@@ -26,6 +26,7 @@ model! {
         let y = attn(h, h, h, is_causal = true);
         let (y, weights) = attn(y, y, value = y);
         let mask = weights.mean(0) * 0.1;
+        y = attn(y, y, y, attn_mask = (weights > 0.5).repeat_interleave(2, 0));
         let (y, each) = across(y, memory, wide, padding, average_attn_weights = false);
         y = y + each.sum() * 0.001;
         y = layer(y, mask, is_causal = true) + layer(y, src_key_padding_mask = None);

@@ -37,6 +37,15 @@ model! {
         opt.minimize(loss);
     }
 
+    /// The batch several times, and each of its rows.
+    eval repeated(x: [N, 6], k: [N; i32]) -> (whole, each, tiled, again) {
+        let whole = x.repeat(2, 1) - cat((x, x));
+        let each = x.repeat_interleave(3, 0).view(N, 3, 6) - x.unsqueeze(1);
+        let tiled = k.tile(2) - cat((k, k));
+        let (_, _, _, last) = cat((x, x)).repeat(2, 1).chunk(4);
+        let again = last - x;
+    }
+
     /// In a function `N` is the number of rows that its arguments have.
     eval averages(a: [N, 6], b: [N, 6]) -> (of_both, of_a) {
         let of_both = average(cat((a, b), dim = 0), cat((arange(N), arange(N))));
@@ -108,6 +117,17 @@ fn axes_are_merged_with_the_batch() {
     let (y, difference, flat, loss, other) = net.merged(&x, &labels).unwrap();
     assert_eq!((y.shape(), difference, flat.shape()), (&[4, 5, 8][..], 0.0, &[4, 30][..]));
     assert!((loss - other).abs() < 1e-6, "{loss} {other}");
+}
+
+#[test]
+fn rows_are_repeated() {
+    let x = Array2::from_shape_fn((4, 6), |(i, j)| (i * 6 + j) as f32);
+    let mut trainer = SimClr::init(1).trainer().batch(4).threads(1).build().unwrap();
+    let (whole, each, tiled, again) = trainer.repeated(&x, &Array1::from_iter(0..4)).unwrap();
+    assert_eq!((whole.shape(), each.shape()), (&[8, 6][..], &[4, 3, 6][..]));
+    assert_eq!((tiled.shape(), again.shape()), (&[8][..], &[4, 6][..]));
+    assert!([whole, each, again].iter().all(|found| found.iter().all(|&x| x == 0.0)));
+    assert!(tiled.iter().all(|&k| k == 0));
 }
 
 #[test]

@@ -147,8 +147,8 @@ impl InProjection {
 ///   `attn_mask`, `is_causal = true` (no place looks at a later one) and `average_attn_weights = false`.
 /// * Shapes: queries `[L, N, E]` (with `batch_first` `[N, L, E]`; one sequence `[L, E]`), keys `[S, N, kdim]`, values
 ///   `[S, N, vdim]`, to `[L, N, E]` and weights `[N, L, S]`, or of each head `[N, H, L, S]`. `key_padding_mask` is
-///   `[N, S]`, `attn_mask` is `[L, S]` or `[N, H, L, S]` (which PyTorch wants as `[N * H, L, S]`). Masks are of bool, where
-///   true forbids to look, or of f32, which is added to the scores.
+///   `[N, S]`, `attn_mask` is `[L, S]`, `[N * H, L, S]` or `[N, H, L, S]`. Masks are of bool, where true forbids to look,
+///   or of f32, which is added to the scores.
 /// * Settings: `dropout = 0.0` (of weights), `bias = true`, `add_bias_kv = false`, `add_zero_attn = false`, `kdim = None`
 ///   and `vdim = None` (`E`), `batch_first = false`.
 /// * Parameters: `in_proj_weight [3 E, E]` (with another `kdim` or `vdim`: `q_proj_weight`, `k_proj_weight`,

@@ -61,7 +61,7 @@ pub const fn repeat_interleave_all(op: &'static str, x: Shape, repeats: usize) -
 
 /// Each element several times.
 pub const fn repeat_interleave(op: &'static str, x: Shape, repeats: usize, dim: isize) -> Result<Shape, ShapeError> {
-    let axis = ok!(known_axis(op, x, dim));
+    let axis = ok!(rules::axis(op, dim, &x));
     if x.rank() == MAX_RANK {
         return Err(ShapeError::TooManyAxes { op, found: MAX_RANK + 1 });
     }
@@ -85,24 +85,18 @@ pub const fn repeat(op: &'static str, x: Shape, repeats: &[usize]) -> Result<Sha
     }
     let mut axis = 0;
     while axis < shape.rank() {
-        if shape.dim(axis) == Shape::N {
-            if repeats[axis] != 1 {
-                return Err(ShapeError::Batch { op, shape: x });
-            }
-        } else {
-            shape = shape.with(axis, ok!(times(op, shape.dim(axis), repeats[axis])));
-        }
+        shape = shape.with(axis, ok!(times(op, shape.dim(axis), repeats[axis])));
         axis += 1;
     }
     Ok(shape)
 }
 
-/// A multiple of an extent, if it is one itself.
+/// A multiple of an extent, which may be that of the batch.
 const fn times(op: &'static str, extent: usize, repeats: usize) -> Result<usize, ShapeError> {
     if extent == 0 || repeats == 0 {
         return Err(ShapeError::Attribute { op, rule: "the number of repetitions must be at least 1" });
     }
-    rules::product(op, extent, repeats)
+    rules::merged(op, extent, repeats)
 }
 
 /// Elements at places along an axis; indices and elements have one shape, nowhere larger than that of `x` but along the

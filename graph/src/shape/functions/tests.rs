@@ -168,11 +168,13 @@ fn places_fit_their_axes() {
     assert!(types(sort("sort", of, 3, false)).contains("axis 3"));
     let batch = |text: String| assert!(text.contains("batch axis N"), "{text}");
     batch(text(triangle("tril", shape(&[N, 4]), 0)));
-    batch(text(repeat("repeat", x, &[2, 1, 1])));
     let cases = [
         (roll("roll", x, &[1], &[0]), "[N, 4, 6]"),
         (roll("roll", x, &[1, 2], &[1]), "roll: there is one shift for each axis"),
         (repeat("repeat", x, &[2, 1, 2, 3]), "[2, N, 8, 18]"),
+        (repeat("repeat", x, &[2, 1, 3]), "[2 * N, 4, 18]"),
+        (repeat("repeat", shape(&[extent::times(N, 2).unwrap(), 4]), &[3, 1]), "[6 * N, 4]"),
+        (repeat_interleave("repeat_interleave", x, 3, 0), "[3 * N, 4, 6]"),
         (repeat("repeat", x, &[2, 1]), "repeat: there is a number of repetitions for each axis"),
         (
             repeat_interleave("repeat_interleave", x, 0, 1),

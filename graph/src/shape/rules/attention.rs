@@ -37,7 +37,7 @@ pub struct AttentionInputs<T> {
     pub value: T,
     /// `[N, S]` (`[S]` for one): places that are not looked at (bool), or what is added to their scores (f32).
     pub key_padding_mask: Option<T>,
-    /// `[L, S]` for all, or `[N, heads, L, S]` (`[heads, L, S]` for one): the same of each pair.
+    /// `[L, S]` for all, or `[N, heads, L, S]` or `[N * heads, L, S]` (`[heads, L, S]` for one): the same of each pair.
     pub attn_mask: Option<T>,
     /// Whether no place looks at a later one.
     pub is_causal: bool,
@@ -251,14 +251,17 @@ impl Attention {
             Some(batch) => Shape::new(&[query.dim(batch), source]),
             None => Shape::new(&[source]),
         };
-        ok!(mask(names.key_padding_mask, inputs.key_padding_mask, padding, padding));
+        ok!(mask(names.key_padding_mask, inputs.key_padding_mask, &[padding]));
         let pairs = Shape::new(&[places, source]);
         let of_heads = pairs.insert(0, self.num_heads);
         let of_heads = match batch {
-            Some(batch) => of_heads.insert(0, query.dim(batch)),
-            None => of_heads,
+            Some(batch) => match extent::times(query.dim(batch), self.num_heads) {
+                Some(all) => &[pairs, of_heads.insert(0, query.dim(batch)), pairs.insert(0, all)],
+                None => &[pairs, of_heads.insert(0, query.dim(batch))] as &[Shape],
+            },
+            None => &[pairs, of_heads],
         };
-        ok!(mask(names.attn_mask, inputs.attn_mask, pairs, of_heads));
+        ok!(mask(names.attn_mask, inputs.attn_mask, of_heads));
         let added = self.add_bias_kv as usize + self.add_zero_attn as usize;
         let weights = Shape::new(&[places, ok!(sum("attention", source, added))]);
         let weights = if inputs.average_attn_weights { weights } else { weights.insert(0, self.num_heads) };
@@ -396,14 +399,21 @@ const fn given(input: &'static str, expected: Shape, found: Type) -> Result<(), 
     if found.same(&expected) { Ok(()) } else { Err(ShapeError::Given { input, expected, found }) }
 }
 
-/// A mask, if it is given, is of one shape or of the other one.
-const fn mask(input: &'static str, mask: Option<Type>, of_all: Shape, of_each: Shape) -> Result<(), ShapeError> {
+/// A mask, if it is given, is of one of these shapes; a message tells the one of its rank, or else the first.
+const fn mask(input: &'static str, mask: Option<Type>, shapes: &[Shape]) -> Result<(), ShapeError> {
     let Some(found) = mask else { return Ok(()) };
     let dtype = if matches!(found.dtype, DType::F32) { DType::F32 } else { DType::Bool };
-    let (of_all, of_each) = (Type::new(dtype, of_all), Type::new(dtype, of_each));
-    if found.same(&of_all) || found.same(&of_each) {
-        return Ok(());
+    let mut expected = Type::new(dtype, shapes[0]);
+    let mut number = 0;
+    while number < shapes.len() {
+        let each = Type::new(dtype, shapes[number]);
+        if found.same(&each) {
+            return Ok(());
+        }
+        if found.shape.rank() == each.shape.rank() {
+            expected = each;
+        }
+        number += 1;
     }
-    let expected = if found.shape.rank() == of_each.shape.rank() { of_each } else { of_all };
     Err(ShapeError::Given { input, expected, found })
 }
