@@ -51,6 +51,7 @@ mod pass {
     mod recurrent;
     mod resample;
     mod rows_by_rows;
+    mod several;
     mod spatial_axes;
     mod steps;
     mod taken_values;

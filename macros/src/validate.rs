@@ -22,6 +22,7 @@ mod numbers;
 mod paths;
 mod rounded;
 mod scope;
+mod several;
 mod steps;
 mod training;
 mod transfers;

@@ -6,7 +6,6 @@ use quote::quote;
 use syn::{BinOp, Expr, ExprBinary, ExprLit, Lit, UnOp};
 
 use super::extents::is_float;
-use super::forward::gives_several;
 use super::numbers::holds_numbers;
 use super::scope::{Binding, Scope};
 use super::{Layer, LayerKind, batch};
@@ -206,12 +205,8 @@ impl Scope<'_> {
             Expr::Index(index) => {
                 let base = self.meaning(&index.expr)?;
                 if let Meaning::Value(value @ (Value::Tensor(_) | Value::Tuple(_))) = &base {
-                    // `x.max(1)[0]`, `lstm(x)[0]`: one of several.
-                    let several = self.results_of(value).is_some_and(|results| results > 1)
-                        || self.parts_of(Some(value)).len() > 1
-                        || gives_several(value).is_some();
-                    if several {
-                        return self.mistake(index, "several values are taken apart by `let (a, b) = ..;`");
+                    if let Some(one) = self.one_of_several(index, value) {
+                        return one;
                     }
                     return self.index_of_tensor(index);
                 }
