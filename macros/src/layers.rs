@@ -3,10 +3,12 @@
 
 mod applied;
 mod families;
+mod lacking;
 mod sequences;
 mod table;
 
 pub use applied::{Applied, Method};
+pub use lacking::instead_of_option;
 pub use table::{FUNCTIONS, INSTEAD, LAYERS};
 
 /// The option of every layer and every model: whether its parameters are trained.

@@ -82,11 +82,20 @@ def attentions(folder):
              call, {"attn_mask": mask}, "attn_mask [N * heads, L, S]; 1 = ignored")
 
 
+def embeddings(folder):
+    for number, padding in enumerate([None, 1]):
+        settings = {"num_embeddings": 5, "embedding_dim": 3, "padding_idx": padding, "max_norm": None, "norm_type": 2.0,
+                    "scale_grad_by_freq": True, "sparse": False}
+        indices = torch.tensor([[1, 4, 4], [0, 1, 4]])
+        case(folder, f"embedding_by_freq_{number:02d}", "Embedding", settings, nn.Embedding(**settings), [indices])
+
+
 def main(folder):
     os.makedirs(folder, exist_ok=True)
     torch.manual_seed(0)
     lstms(folder)
     attentions(folder)
+    embeddings(folder)
 
 
 if __name__ == "__main__":

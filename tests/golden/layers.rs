@@ -243,14 +243,15 @@ pub fn apply<'g>(
             layer_norm::layer_norm(x, Shape::from(&extents[..]), parameter("weight"), parameter("bias"), eps)
         }
         "Embedding" => {
-            for unknown in ["max_norm", "scale_grad_by_freq", "sparse"] {
+            for unknown in ["max_norm", "sparse"] {
                 if attributes.get(unknown).is_some_and(|value| value != false) {
                     return Err(Refusal::later(format!("{unknown} of Embedding")));
                 }
             }
             let weight = weight()?;
             let padding = attributes.int("padding_idx").map(|row| row.rem_euclid(weight.shape().dim(0) as isize));
-            embedding::embedding(x, weight, padding.map(|row| row as usize))
+            let by_frequency = attributes.flag("scale_grad_by_freq");
+            embedding::embedding_scaled(x, weight, padding.map(|row| row as usize), by_frequency)
         }
         "Softmax" | "LogSoftmax" | "Softmin" => {
             let axis = attributes.int("dim").unwrap_or(-1) as i32;

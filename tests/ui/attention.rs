@@ -153,7 +153,7 @@ model! {
     struct Nested {
         first: TransformerEncoder(TransformerEncoderLayer(8, 3), 1),
         second: TransformerEncoder(TransformerEncoderLayer(8, 2, heads = 2), 1),
-        third: TransformerEncoder(TransformerEncoderLayer(8, 2), 1, norm = LayerNorm(8)),
+        third: TransformerEncoder(TransformerEncoderLayer(8, 2), 1, norm = RMSNorm(8)),
         fourth: TransformerDecoder(TransformerDecoderLayer(8, 2)),
     }
 

@@ -19,4 +19,18 @@ model! {
     }
 }
 
+model! {
+    struct OfPyTorch {
+        words: Embedding(10, 4, max_norm = 1.0, sparse = true),
+        pool: MaxPool1d(2, return_indices = true),
+        fc: Linear(4, 4, device = "cpu", bias = false),
+        power: LPPool1d(1.5, 2),
+        encoder: TransformerEncoder(TransformerEncoderLayer(4, 2), 2, norm = LayerNorm(4, bias = false)),
+    }
+
+    fn forward(x: [N, 2; i32]) -> [N, 2, 4] {
+        fc(words(x))
+    }
+}
+
 fn main() {}

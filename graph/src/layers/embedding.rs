@@ -3,11 +3,22 @@
 
 use crate::build::{Builder, Value};
 use crate::model::{Init, Layer, Parameter, Path};
+use crate::op::Op;
 use crate::shape::{DType, Shape, ShapeError, rules};
 use crate::whole::Whole;
 
 /// The rows of `weight [V, D]` with the given i32 indices `[..]`: `[.., D]`. The row `padding` gets no gradient.
 pub fn embedding<'g>(indices: Value<'g>, weight: Value<'g>, padding: Option<usize>) -> Value<'g> {
+    embedding_scaled(indices, weight, padding, false)
+}
+
+/// The same; `by_frequency` divides the gradient of each row by how often its index is among all of them.
+pub fn embedding_scaled<'g>(
+    indices: Value<'g>,
+    weight: Value<'g>,
+    padding: Option<usize>,
+    by_frequency: bool,
+) -> Value<'g> {
     let g = indices.graph();
     if indices.dtype() != DType::I32 {
         g.fail(ShapeError::Holds { expected: DType::I32, found: indices.dtype() }.into());
@@ -15,6 +26,7 @@ pub fn embedding<'g>(indices: Value<'g>, weight: Value<'g>, padding: Option<usiz
     }
     g.check_known_indices(indices, weight.shape().dim(0));
     let rows = weight.take_rows(indices);
+    let rows = if by_frequency { with_shared_gradient(rows, indices, weight.shape().dim(0)) } else { rows };
     let rows = match padding {
         // The same rows, so that only the gradient is another one.
         Some(padding) => indices.eq(padding as i32).unsqueeze(-1).select(rows.detach(), rows),
@@ -23,22 +35,38 @@ pub fn embedding<'g>(indices: Value<'g>, weight: Value<'g>, padding: Option<usiz
     rows.known_as(Whole::Embedding, &[Some(indices), Some(weight)])
 }
 
+/// The same rows of a table, whose gradients are divided by how often their index is among all of them.
+fn with_shared_gradient<'g>(rows: Value<'g>, indices: Value<'g>, of_table: usize) -> Value<'g> {
+    let g = rows.graph();
+    let all = indices.reshape([indices.shape().elements()]);
+    let counts = g.apply(Op::ScatterRows { rows: of_table }, &[all, g.full([all.shape().dim(0), 1], 1.0)]);
+    let share = counts.take_rows(indices).reciprocal();
+    // What is added is 0, so that only the gradient is another one.
+    rows.detach() + (rows - rows.detach()) * share
+}
+
 /// The settings of [`Embedding`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EmbeddingSettings {
     padding_idx: Option<isize>,
+    scale_grad_by_freq: bool,
 }
 
 impl EmbeddingSettings {
     /// PyTorch's defaults: no padding.
     pub const fn new() -> EmbeddingSettings {
-        EmbeddingSettings { padding_idx: None }
+        EmbeddingSettings { padding_idx: None, scale_grad_by_freq: false }
     }
 
     /// The index whose row starts as zeros and gets no gradient; negative ones count from the end. Default: none.
     pub const fn padding_idx(self, padding_idx: Option<isize>) -> EmbeddingSettings {
-        let _ = self;
-        EmbeddingSettings { padding_idx }
+        EmbeddingSettings { padding_idx, ..self }
+    }
+
+    /// Whether the gradient of a row is divided by how often its index is in the batch (with shards, in its own).
+    /// Default: `false`.
+    pub const fn scale_grad_by_freq(self, scale_grad_by_freq: bool) -> EmbeddingSettings {
+        EmbeddingSettings { scale_grad_by_freq, ..self }
     }
 
     /// The row without a gradient, counted from the front.
@@ -68,11 +96,13 @@ impl Default for EmbeddingSettings {
 /// The input is i32: the model declares it as such, `input = [16; i32]`.
 ///
 /// * Shapes: `[N, ..]` to `[N, .., D]`; `weight [V, D]`.
-/// * Settings: `padding_idx` (none): the row with this index starts as zeros, and gets no gradient.
+/// * Settings: `padding_idx` (none): the row with this index starts as zeros, and gets no gradient;
+///   `scale_grad_by_freq = false`: whether the gradient of a row is divided by how often its index is in the batch.
 /// * Initial values: weight from the standard normal distribution.
 /// * Errors: [`ShapeError::Holds`] for an input that is not i32, [`ShapeError::Setting`] for a `padding_idx` that is
 ///   the index of no row. An index outside `0..V` in a batch is an error of the call, before anything is computed.
-/// * Source: PyTorch's `nn.Embedding`.
+/// * Source: PyTorch's `nn.Embedding`, but for `max_norm`, which is a statement behind the update:
+///   `emb.weight.copy_from(emb.weight.renorm(2.0, 0, MAX));`.
 #[derive(Clone, Debug)]
 pub struct Embedding<const V: usize, const D: usize> {
     /// `[V, D]`.
@@ -118,7 +148,7 @@ impl<const V: usize, const D: usize> Layer for Embedding<V, D> {
     fn forward<'g>(&self, g: &'g Builder, x: Value<'g>) -> Value<'g> {
         let weight = g.parameter("weight", &self.weight);
         match self.settings.padding(V) {
-            Ok(padding) => embedding(x, weight, padding),
+            Ok(padding) => embedding_scaled(x, weight, padding, self.settings.scale_grad_by_freq),
             Err(error) => {
                 g.fail(error.into());
                 weight
@@ -136,6 +166,7 @@ impl<const V: usize, const D: usize> Layer for Embedding<V, D> {
 
     fn describe(&self, path: &mut Path, f: &mut dyn FnMut(&str, &str)) {
         let padding = self.settings.padding_idx.map_or(String::new(), |row| format!(", padding_idx {row}"));
-        f(path.as_str(), &format!("Embedding({V}, {D}{padding})"));
+        let scaled = if self.settings.scale_grad_by_freq { ", scale_grad_by_freq = true" } else { "" };
+        f(path.as_str(), &format!("Embedding({V}, {D}{padding}{scaled})"));
     }
 }

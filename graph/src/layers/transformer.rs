@@ -116,7 +116,8 @@ impl TransformerSettings {
         TransformerSettings { bias, ..self }
     }
 
-    /// Whether what a stack gives is normalized: PyTorch's `norm = LayerNorm(d_model)`. Default: `false`.
+    /// Whether what a stack gives is normalized: PyTorch's `norm = LayerNorm(d_model)`, with its defaults. Default:
+    /// `false`.
     pub const fn norm(self, norm: bool) -> TransformerSettings {
         TransformerSettings { norm, ..self }
     }
@@ -141,6 +142,11 @@ impl TransformerSettings {
 
     fn layer_norm<const D: usize>(&self, init: &mut Init) -> LayerNorm<D> {
         LayerNorm::new(LayerNormSettings::new().eps(self.layer_norm_eps).bias(self.bias), init)
+    }
+
+    /// The norm behind a stack, which the user gives it: it has the defaults, whatever those of the layers have.
+    fn norm_behind<const D: usize>(&self, init: &mut Init) -> Option<LayerNorm<D>> {
+        self.norm.then(|| LayerNorm::new(LayerNormSettings::new(), init))
     }
 
     /// The settings that are not the defaults.
@@ -221,8 +227,8 @@ struct Stack<T, const D: usize> {
 
 impl<T: Layer + Clone, const D: usize> Stack<T, D> {
     /// So many copies of a layer.
-    fn new(layer: T, count: usize, settings: &TransformerSettings, init: &mut Init) -> Stack<T, D> {
-        Stack { layers: vec![layer; count], norm: settings.norm.then(|| settings.layer_norm(init)) }
+    fn new(layer: T, count: usize, norm: Option<LayerNorm<D>>) -> Stack<T, D> {
+        Stack { layers: vec![layer; count], norm }
     }
 
     /// What comes of `x`, each layer within the scope of its number.

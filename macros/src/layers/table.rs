@@ -121,6 +121,7 @@ pub const LAYERS: &[Known] = &[
                 dimension("num_embeddings", Kind::Size),
                 dimension("embedding_dim", Kind::Size),
                 setting("padding_idx", Kind::OptionalAxis),
+                setting("scale_grad_by_freq", Kind::Flag),
             ],
         )),
     ),

@@ -8,7 +8,7 @@ use syn::{Expr, ExprArray, ExprLit, ExprPath, ExprTuple, ExprUnary, GenericArgum
 
 use super::{LayerKind, list, nested};
 use crate::ast::{self, Argument, Form, Place};
-use crate::layers::{Choice, Kind, Known, Parameter, REQUIRES_GRAD, Role, STRUCTURE, one_slip};
+use crate::layers::{Choice, Kind, Known, Parameter, REQUIRES_GRAD, Role, STRUCTURE, instead_of_option, one_slip};
 use crate::mistakes::{Mistakes, spaced};
 use crate::naming::KILN;
 
@@ -204,8 +204,8 @@ fn options(known: &Known) -> String {
 
 fn unknown_option(known: &Known, option: &Ident) -> String {
     let name = option.to_string();
-    if name == "inplace" {
-        return String::from("leave `inplace` out: values are immutable in Kiln, and its plan reuses memory by itself");
+    if let Some(instead) = instead_of_option(known.name, &name) {
+        return format!("`{}` does not take PyTorch's `{name}`: {instead}", known.name);
     }
     let dimension = known.dimensions().find(|parameter| parameter.name == name);
     if dimension.is_some() {
@@ -332,7 +332,11 @@ fn wrong_kind(known: &Known, parameter: &Parameter, value: &Expr) -> String {
         Kind::Optional => "a number or `None`",
         Kind::Flag => "`true` or `false`",
     };
-    format!("`{}` of `{}` is {expected}, not `{}`", parameter.name, known.name, spaced(value))
+    let otherwise = match (parameter.name, plain(value)) {
+        ("norm_type", Expr::Lit(_)) => "; any other power is `lp_pool2d(x, 1.5, KERNEL)` in a body",
+        _ => "",
+    };
+    format!("`{}` of `{}` is {expected}, not `{}`{otherwise}", parameter.name, known.name, spaced(value))
 }
 
 /// A dimension in angle brackets; `None` leaves an extent as it is.

@@ -14,6 +14,7 @@ use crate::mistakes::Mistakes;
 pub fn unfolded(known: &'static Known, arguments: Vec<Argument>, mistakes: &mut Mistakes) -> Vec<Argument> {
     let Some((word, repeated)) = known.repeats else { return arguments };
     let Some(layer) = Known::find(repeated) else { return arguments };
+    let arguments = arguments.into_iter().map(|argument| with_norm(known, argument, mistakes)).collect::<Vec<_>>();
     let is_it = |argument: &Argument| {
         argument.name.as_ref().is_none_or(|name| name == word) && call(&argument.value, repeated).is_some()
     };
@@ -51,6 +52,21 @@ pub fn unfolded(known: &'static Known, arguments: Vec<Argument>, mistakes: &mut 
         }
     }
     all
+}
+
+/// `norm = LayerNorm(512)` is `norm = true`; one with settings of its own is a layer of its own.
+fn with_norm(known: &Known, argument: Argument, mistakes: &mut Mistakes) -> Argument {
+    let is_named = argument.name.as_ref().is_some_and(|name| name == "norm");
+    let Some(norm) = call(&argument.value, "LayerNorm").filter(|_| is_named) else { return argument };
+    if norm.args.len() != 1 {
+        let message = format!(
+            "`norm` of `{}` is `LayerNorm(d_model)`, with the defaults: one with others is a field of its own, which is \
+             applied to what the stack gives",
+            known.name
+        );
+        mistakes.at(norm, message);
+    }
+    Argument { value: syn::parse_quote!(true), ..argument }
 }
 
 /// A call of this name.

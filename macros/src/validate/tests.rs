@@ -131,7 +131,7 @@ fn mistakes_are_collected() {
         ("struct Net(Linear());", &["`Linear` needs `in_features` and `out_features`"]),
         ("struct Net(Tanh(1));", &["too many arguments: `Tanh` takes no arguments"]),
         ("struct Net(Linear(1, 2, bais = true));", &["unknown option `bais`; did you mean `bias`?"]),
-        ("struct Net(ReLU(inplace = true));", &["leave `inplace` out"]),
+        ("struct Net(ReLU(inplace = true));", &["`ReLU` does not take PyTorch's `inplace`: leave it out"]),
         ("struct Net(Linear(1, 2, true, bias = true));", &["`bias` of `Linear` is given twice"]),
         ("struct Net(Linear(1, 2.5));", &["`out_features` of `Linear` is a whole number, not `2.5`"]),
         ("struct Net(Linear(-1, 2));", &["`in_features` of `Linear` is a whole number, not `-1`"]),

@@ -14,7 +14,7 @@ model! {
         nested: TransformerEncoder(
             TransformerEncoderLayer(8, 2, 16, dropout = 0.2, batch_first = true),
             num_layers = 3,
-            norm = true
+            norm = LayerNorm(8)
         ),
         again: TransformerDecoder(TransformerDecoderLayer(8, nhead = 4, batch_first = true, dim_feedforward = 8), 2),
         step: TransformerDecoderLayer(8, 2, dim_feedforward = 8, batch_first = true),

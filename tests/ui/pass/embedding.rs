@@ -43,6 +43,30 @@ model! {
     }
 }
 
+model! {
+    struct Short {
+        words: Embedding(10, 4, scale_grad_by_freq = true),
+        opt: Sgd(words, lr = 0.1),
+    }
+
+    step fit(x: [N, 3; i32]) -> (loss, longest) {
+        let loss = words(x).square().sum();
+        opt.minimize(loss);
+        words.weight.copy_from(words.weight.renorm(2.0, 0, 0.5));
+        let longest = words.weight.norm(2, dim = 1).max();
+    }
+}
+
+#[test]
+fn rows_are_kept_short() {
+    let mut trainer = Short::init(1).trainer().batch(2).threads(1).build().unwrap();
+    let x = kiln::ndarray::array![[1, 1, 2], [1, 3, 2]];
+    for _ in 0..2 {
+        let (_, longest) = trainer.fit(&x).unwrap();
+        assert!(longest <= 0.5 + 1e-5, "{longest}");
+    }
+}
+
 #[test]
 fn it_runs() {
     assert_eq!(Derived::INPUTS, [Type::new(DType::I32, Shape::new(&[Shape::N, 6]))]);

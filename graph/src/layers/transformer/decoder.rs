@@ -191,8 +191,8 @@ impl<const D: usize, const H: usize> Layer for TransformerDecoderLayer<D, H> {
 ///
 /// * Declared as `TransformerDecoder(TransformerDecoderLayer(512, 8), 6)`, or `TransformerDecoder(512, 8, 6)` with the
 ///   layer's settings among its own.
-/// * In a body, shapes, settings and errors: as for [`TransformerDecoderLayer`], and `norm = false`: `norm = true` is PyTorch's
-///   `norm = LayerNorm(d_model)`, with the layer's `layer_norm_eps` and `bias`.
+/// * In a body, shapes, settings and errors: as for [`TransformerDecoderLayer`], and `norm = false`: `norm = true` is
+///   `norm = LayerNorm(d_model)`, which may be written, too: with the defaults, whatever the layers have.
 /// * Parameters: those of `layers.0`, `layers.1` and so on, then of `norm`.
 /// * Initial values: as in PyTorch, all layers are copies of one.
 /// * Source: PyTorch's `nn.TransformerDecoder`.
@@ -232,7 +232,7 @@ impl<const D: usize, const H: usize, const L: usize> TransformerDecoder<D, H, L>
     /// Layers with fresh parameters.
     pub fn new(settings: TransformerSettings, init: &mut Init) -> TransformerDecoder<D, H, L> {
         let layer = TransformerDecoderLayer::new(settings, init);
-        TransformerDecoder { stack: Stack::new(layer, L, &settings, init), settings }
+        TransformerDecoder { stack: Stack::new(layer, L, settings.norm_behind(init)), settings }
     }
 
     /// The result, for inputs by their names.

@@ -180,8 +180,8 @@ impl<const D: usize, const H: usize> Layer for TransformerEncoderLayer<D, H> {
 ///   masks.
 /// * Declared as `TransformerEncoder(TransformerEncoderLayer(512, 8), 6)`, or `TransformerEncoder(512, 8, 6)` with the
 ///   layer's settings among its own.
-/// * Shapes, settings and errors are those of [`TransformerEncoderLayer`], and `norm = false`: `norm = true` is PyTorch's
-///   `norm = LayerNorm(d_model)`, with the layer's `layer_norm_eps` and `bias`.
+/// * Shapes, settings and errors are those of [`TransformerEncoderLayer`], and `norm = false`: `norm = true` is
+///   `norm = LayerNorm(d_model)`, which may be written, too: with the defaults, whatever the layers have.
 /// * Parameters: those of `layers.0`, `layers.1` and so on, then of `norm`.
 /// * Initial values: as in PyTorch, all layers are copies of one.
 /// * Source: PyTorch's `nn.TransformerEncoder`.
@@ -221,7 +221,7 @@ impl<const D: usize, const H: usize, const L: usize> TransformerEncoder<D, H, L>
     /// Layers with fresh parameters.
     pub fn new(settings: TransformerSettings, init: &mut Init) -> TransformerEncoder<D, H, L> {
         let layer = TransformerEncoderLayer::new(settings, init);
-        TransformerEncoder { stack: Stack::new(layer, L, &settings, init), settings }
+        TransformerEncoder { stack: Stack::new(layer, L, settings.norm_behind(init)), settings }
     }
 
     /// The result, for inputs by their names.

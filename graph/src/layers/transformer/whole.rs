@@ -66,11 +66,10 @@ impl<const D: usize, const H: usize> Transformer<D, H> {
 
     /// Layers with fresh parameters.
     pub fn new(settings: TransformerSettings, init: &mut Init) -> Transformer<D, H> {
-        let with_norm = settings.norm(true);
-        let (layers, norm) = (TransformerEncoderLayer::new(settings, init), &with_norm);
-        let encoder = Stack::new(layers, settings.num_encoder_layers, norm, init);
-        let decoder = TransformerDecoderLayer::new(settings, init);
-        let decoder = Stack::new(decoder, settings.num_decoder_layers, norm, init);
+        let layers = TransformerEncoderLayer::new(settings, init);
+        let encoder = Stack::new(layers, settings.num_encoder_layers, Some(settings.layer_norm(init)));
+        let layers = TransformerDecoderLayer::new(settings, init);
+        let decoder = Stack::new(layers, settings.num_decoder_layers, Some(settings.layer_norm(init)));
         let mut whole = Transformer { encoder, decoder, settings };
         whole.visit_mut(&mut Path::new(), &mut |_, parameter| {
             if let [rows, columns] = *parameter.shape().dims() {
