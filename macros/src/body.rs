@@ -239,6 +239,8 @@ pub struct Called {
     /// The places in lists on the way to what is called, so many, and then the arguments.
     pub given: Vec<(Value, Place)>,
     pub places: usize,
+    /// What rustc finds of the quotients in each of the arguments.
+    pub rounded: Vec<Vec<TokenStream>>,
     /// The parentheses around it.
     pub parentheses: Span,
 }

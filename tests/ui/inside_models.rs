@@ -409,4 +409,51 @@ model! {
     }
 }
 
+const LAYERS: usize = 3;
+
+model! {
+    pub struct Scaling {
+        fc: Linear(8, 8),
+    }
+
+    fn forward(x: [N, 8]) -> [N, 8] {
+        fc(x)
+    }
+
+    pub fn scaled(x: [N, 8], by: [], count: usize) -> [N, 8] {
+        fc(x) * by / count
+    }
+}
+
+model! {
+    struct QuotientOfNumbers {
+        scaling: Scaling,
+    }
+
+    fn forward(x: [N, 8]) -> [N, 8] {
+        scaling.scaled(x, 1 / 2, 7 / 2)
+    }
+}
+
+model! {
+    struct QuotientOfConstants {
+        scaling: Scaling,
+    }
+
+    fn forward(x: [N, 8]) -> [N, 8] {
+        scaling.scaled(x, LAYERS / 3, 1) + scaling.scaled(x, 2 * (LAYERS / 2), LAYERS / 2)
+    }
+}
+
+model! {
+    struct QuotientOfName {
+        scaling: Scaling,
+    }
+
+    fn forward(x: [N, 8]) -> [N, 8] {
+        let half = LAYERS / 2;
+        scaling.scaled(x, half, half)
+    }
+}
+
 fn main() {}

@@ -2,7 +2,7 @@
 //! themselves. Knows no function.
 
 use crate::build::{Builder, Value};
-use crate::shape::{DType, Message, Shape, Type};
+use crate::shape::{DType, Message, Rounded, Shape, Type};
 use crate::written::Number;
 
 /// What stands for a tensor in [`Given`].
@@ -15,6 +15,8 @@ pub struct Given<T> {
     /// Of a tensor.
     ty: Option<Type>,
     is_float: bool,
+    /// Of a number.
+    rounded: Rounded,
     /// The number.
     pub value: T,
 }
@@ -22,14 +24,19 @@ pub struct Given<T> {
 impl Given<Tensor> {
     /// A tensor of this type.
     pub const fn a_tensor(ty: Type) -> Given<Tensor> {
-        Given { ty: Some(ty), is_float: true, value: Tensor }
+        Given { ty: Some(ty), is_float: true, rounded: Rounded::NOTHING, value: Tensor }
     }
 }
 
 impl<T: Number> Given<T> {
     /// A number.
     pub const fn a_number(value: T) -> Given<T> {
-        Given { ty: None, is_float: T::IS_FLOAT, value }
+        Given { ty: None, is_float: T::IS_FLOAT, rounded: Rounded::NOTHING, value }
+    }
+
+    /// The number, in which this was found of the quotients.
+    pub const fn rounded(self, rounded: Rounded) -> Given<T> {
+        Given { rounded, ..self }
     }
 }
 
@@ -38,7 +45,8 @@ impl<T: Copy> Given<T> {
     /// without axes.
     ///
     /// # Panics
-    /// If it is a number where no tensor of numbers is declared; in a constant that is a compile error.
+    /// If it is a number where no tensor of numbers is declared, or one that Rust rounds; in a constant that is a compile
+    /// error.
     #[track_caller]
     pub const fn tensor(self, function: &str, argument: &str, declared: Option<DType>) -> Type {
         let expected = match (self.ty, declared) {
@@ -46,7 +54,10 @@ impl<T: Copy> Given<T> {
             (None, None) => "a tensor, and is a number here: a tensor without axes is `tensor(..)` of it",
             (None, Some(DType::I32)) if self.is_float => "a tensor of whole numbers, and has a fraction here",
             (None, Some(DType::Bool)) => "a mask, and is a number here: a mask without axes is `tensor(true)`",
-            (None, Some(dtype)) => return Type::new(dtype, Shape::SCALAR),
+            (None, Some(dtype)) => {
+                self.rounded.check();
+                return Type::new(dtype, Shape::SCALAR);
+            }
         };
         let message = Message::new().text("`").text(argument).text("` of `").text(function).text("` is ");
         panic!("{}", message.text(expected).as_str())

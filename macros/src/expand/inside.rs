@@ -143,7 +143,14 @@ fn taken(called: &Called, places: &[Span], target: Target<'_>) -> TokenStream {
             (Target::Types(_), true) => quote_spanned!(*place=> Given::a_number),
             (Target::Types(_), false) => quote_spanned!(*place=> Given::a_tensor),
         };
-        quote_spanned!(*place=> #kiln::graph::model::#function(#given))
+        let given = quote_spanned!(*place=> #kiln::graph::model::#function(#given));
+        match (target, called.rounded.get(position - called.places).map(Vec::as_slice)) {
+            (Target::Computation(_), _) | (_, None | Some([])) => given,
+            (Target::Types(_), Some(found)) => {
+                let nothing = quote_spanned!(*place=> #kiln::graph::shape::Rounded::NOTHING);
+                quote_spanned!(*place=> #given.rounded(#nothing #(.or(#found))*))
+            }
+        }
     });
     let each: Vec<TokenStream> = each.collect();
     let (positions, arguments) = each.split_at(called.places);

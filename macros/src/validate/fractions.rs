@@ -62,10 +62,14 @@ impl Scope<'_> {
         }
     }
 
-    /// Whether a number is computed with fractions of which nothing that is written says the type, `D * 0.5`: Rust takes
-    /// it for one where it is used, and before a method for none.
+    /// Whether a number is computed with fractions of which nothing that is written says the type, `D * 0.5`, or the name
+    /// of one: Rust takes it for one where it is used, and before a method for none.
     pub fn has_no_type(&self, number: &Expr) -> bool {
-        matches!(unparenthesized(number), Expr::Binary(_)) && self.has_fraction(number) && !self.says_type(number)
+        match unparenthesized(number) {
+            Expr::Binary(_) => self.has_fraction(number) && !self.says_type(number),
+            Expr::Path(path) => path.path.get_ident().is_some() && self.has_fraction(number),
+            _ => false,
+        }
     }
 
     fn says_type(&self, number: &Expr) -> bool {

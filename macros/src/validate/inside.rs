@@ -59,10 +59,13 @@ impl Scope<'_> {
     ) -> Option<Meaning> {
         self.used_by(&model);
         let places = given.len();
+        let mut rounded = Vec::new();
         for argument in arguments {
-            given.push((self.value(argument)?, Place::of(argument)));
+            let value = self.value(argument)?;
+            rounded.push(if let Value::Number(_) = value { self.held(argument) } else { Vec::new() });
+            given.push((value, Place::of(argument)));
         }
-        let call = Some(Called { function: name.clone(), given, places, parentheses });
+        let call = Some(Called { function: name.clone(), given, places, rounded, parentheses });
         Some(Tensor::Inside(Box::new(Inside { model, way: Vec::new(), call, place })).into())
     }
 

@@ -192,7 +192,7 @@ impl Scope<'_> {
     }
 
     /// What a name of a number holds beside it: what rustc finds of the quotients in the number.
-    fn held(&mut self, number: &Expr) -> Vec<TokenStream> {
+    pub fn held(&mut self, number: &Expr) -> Vec<TokenStream> {
         let mut held = Vec::new();
         if let Some(quotient) = rounded_quotient(number) {
             let ExprBinary { left, right, .. } = quotient;

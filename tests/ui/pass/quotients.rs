@@ -30,7 +30,8 @@ model! {
             power /= 2;
         }
         let r#type = WIDTH / 4;
-        act(x).narrow(1, 0, r#type) * half + scale
+        let (tenth, none) = (WIDTH * 0.1, 0.0);
+        act(x).narrow(1, 0, r#type) * half + scale + tenth.max(0.5) - none.max(tenth).min(0.5) - 0.1
     }
 }
 
