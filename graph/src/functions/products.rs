@@ -157,7 +157,9 @@ impl<'g> Labelled<'g> {
 /// * `enable_gqa`: the heads are the third axis from the end, and each of keys and of values is that of as many heads of
 ///   queries in a row (grouped-query attention).
 ///
-/// A place that may look at nothing has the result 0, as in PyTorch.
+/// A place whose scores are all -inf has the result 0 where there is an `attn_mask`, as in PyTorch, whichever of its
+/// back-ends computes it. Without one it has NaN, as a softmax written out has, here and there (PyTorch's function has 0):
+/// then it is the data that are infinite.
 #[allow(clippy::too_many_arguments)] // Those of PyTorch's function.
 pub fn scaled_dot_product_attention<'g>(
     query: Value<'g>,
