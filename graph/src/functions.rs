@@ -13,6 +13,7 @@ mod pooling;
 mod products;
 mod rearranged;
 mod scatters;
+mod sets;
 mod special;
 mod statistics;
 
@@ -52,6 +53,10 @@ pub use rearranged::{
 };
 pub use scatters::{
     index_add, index_copy, index_reduce, scatter, scatter_add, scatter_reduce, scatter_with, take, take_along_dim,
+};
+pub use sets::{
+    bincount, bincount_of, block_diag, cartesian_prod, combinations, diagflat, diagonal_scatter, index_put, mode,
+    msort, unfold_along, unravel_index, vander,
 };
 pub use special::{digamma, entr, erfc, erfinv, lgamma, mvlgamma, ndtr, polygamma, xlog1py};
 pub use statistics::{

@@ -170,6 +170,15 @@ impl Function {
         matches!(self.rule, "cat" | "stack" | "hstack" | "vstack" | "dstack" | "column_stack")
     }
 
+    /// What the tensors that it takes together may hold.
+    pub fn of_list(&self) -> Elements {
+        match self.rule {
+            "index_put" => Elements::Index,
+            _ if self.mixes_tensors() => Elements::Alike,
+            _ => Elements::Any,
+        }
+    }
+
     /// The parameter that stands before the point in a call of the method.
     pub fn receiver(&self) -> usize {
         let tensor = |parameter: &Parameter| match parameter.kind {

@@ -88,6 +88,31 @@ pub fn compositions() -> Vec<Case> {
         row("index_copy", [any(&[2, 3]), any(&[2, 2])], |g, v| {
             functions::index_copy(v[0], 1, g.iota([2], 0) * 2, v[1]).square()
         }),
+        row("scatter of several to one place", [any(&[2, 3]), any(&[2, 4])], |g, v| {
+            functions::scatter(v[0], 1, g.iota([2, 4], 1).minimum(2), v[1]).square()
+        }),
+        row("slice_scatter", [any(&[2, 7]), any(&[2, 2])], |_, v| {
+            functions::slice_scatter(v[0], v[1], 1, 1, 6, 3).square()
+        }),
+        row("index_put", [any(&[3, 2]), any(&[2])], |g, v| {
+            let at = |index, accumulate| functions::index_put(v[0], &[index], v[1], accumulate).square();
+            at(g.iota([2], 0) * -1, false) + at(g.iota([3], 0).minimum(1), true)
+        }),
+        row("block_diag", [any(&[2, 2]), any(&[3])], |_, v| functions::block_diag(v).square()),
+        row("cartesian_prod", [any(&[2]), any(&[3])], |_, v| functions::cartesian_prod(v).square()),
+        row("combinations", [any(&[4])], |_, v| functions::combinations(v[0], 3, false).prod(1)),
+        row("vander", [these(&[3], &[0.5, 0.0, -1.25])], |_, v| functions::vander(v[0], Some(4), false).square()),
+        row("diagonal_scatter", [any(&[3, 4]), any(&[3])], |_, v| {
+            functions::diagonal_scatter(v[0], v[1], 1, 0, 1).square()
+        }),
+        row("diagflat", [any(&[3])], |_, v| functions::diagflat(v[0], -1).square()),
+        row("unfold along", [any(&[2, 7])], |_, v| functions::unfold_along(v[0], 1, 3, 2).square().prod(2)),
+        row("mode, msort", [apart(&[5])], |_, v| {
+            functions::mode(v[0], 0, true)[0].square() + functions::msort(v[0]).square()
+        }),
+        row("bincount of weights", [any(&[4])], |g, v| {
+            functions::bincount_of(g.iota([4], 0).minimum(2), v[0], 4).square()
+        }),
         row("tensordot", [any(&[2, 3, 2]), any(&[2, 3])], |_, v| {
             functions::tensordot_by(v[0], v[1], (&[0, 1], &[0, 1])).square()
         }),

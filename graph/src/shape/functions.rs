@@ -17,6 +17,7 @@ mod rearrange;
 mod reorder;
 mod reshape;
 mod sampling;
+mod sets;
 mod settings;
 mod several;
 mod statistics;
@@ -60,6 +61,10 @@ pub use reorder::{
 };
 pub use reshape::{expand, reshape};
 pub use sampling::{affine_grid, grid_sample};
+pub use sets::{
+    bincount, bincount_of, block_diag, cartesian_prod, combinations, diagflat, diagonal_scatter, index_put, mode,
+    msort, unfold_along, unravel_index, vander,
+};
 pub use settings::{
     allclose, celu, dropout, gelu, glu, hardshrink, hardtanh, mvlgamma, polygamma, power, prelu, rounded_quotient,
     rrelu, softplus, softshrink, threshold, with_bounds, with_factor, with_number,
