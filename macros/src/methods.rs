@@ -146,7 +146,7 @@ impl Elements {
 mod lacking;
 mod table;
 
-pub use lacking::{advice, no_argument};
+pub use lacking::{advice, needed, no_argument};
 use table::TABLE;
 
 /// Every function.

@@ -432,6 +432,20 @@ CASES |= {
     "index_put of i32": (lambda x, i, j, v: x.index_put((i, j), v), ints([1, 2], [3, 4]), ints(0, 1), ints(1, 0), ints(7, 8)),
     "slice_scatter(0, -4, -1, 2)": (lambda x, s: x.slice_scatter(s, 0, -4, -1, 2), rand(6, 2), rand(2, 2)), "slice_scatter(1, 2, 4, 5) of i32": (lambda x, s: x.slice_scatter(s, 1, 2, 4, 5), ints([1, 2, 3, 4], [5, 6, 7, 8]), ints([-1], [-2])),
 }
+bends, borders = torch.tensor([-20.0, -9, -7.5, -3, -0.5, 0.0, 0.25, 2, 6, 8, 15]).double(), torch.tensor([-inf, -200, 200, -0.0, nan]).double()
+CASES |= {name: (getattr(torch.special, name), bends) for name in ("i0e", "i1e", "log_ndtr")}
+CASES |= {name: (getattr(torch.special, name), bends[3:-3]) for name in ("i0", "i1", "erfcx")}
+CASES |= {f"{name} of edges": ((lambda f: lambda x: f(x.detach()))(getattr(torch.special, name)), borders) for name in ("i0e", "i1e", "log_ndtr", "erfcx")}
+bagged, starts, list_weights = ints(3, 0, 2, 2, 4, 1), ints(0, 2, 2, 5, 6), rand(6)
+bags = lambda **options: lambda i, w, o, *s: F.embedding_bag(i, w, o, per_sample_weights=s[0] if s else None, **options)
+CASES |= {
+    "embedding_bag by offsets": (bags(), bagged, rand(5, 3), starts), "embedding_bag by offsets, sum": (bags(mode="sum", padding_idx=2), bagged, rand(5, 3), starts),
+    "embedding_bag by offsets, max": (bags(mode="max"), bagged, rand(5, 3), starts), "embedding_bag by offsets, mean, padding": (bags(padding_idx=-3), bagged, rand(5, 3), starts),
+    "embedding_bag by offsets, last": (bags(mode="sum", include_last_offset=True), bagged, rand(5, 3), starts, list_weights), "embedding_bag by one offset": (bags(mode="sum"), bagged, rand(5, 3), ints(0)),
+    "matmul of i32": (lambda a, b: a.matmul(b), ints([1, -2, 3], [4, 5, 100003]), ints([7, 8], [9, 10], [11, 20000])), "matmul of i32 vectors": (lambda a, b: a.matmul(b), ints(1, 2, 3), ints(-4, 5, 6)),
+    "matmul of i32, batches": (lambda a, b: a.matmul(b), ints([[1, 2]], [[3, 4]]), ints([[5], [6]], [[7], [8]])), "matmul of i32 by a vector": (lambda a, b: a.matmul(b), ints([[1, 2]], [[3, 4]]), ints(5, -6)),
+    "einsum of i32": (lambda a, b: torch.einsum("ij,kj->ik", a, b), ints([1, 2], [3, 4]), ints([5, 6], [7, 8], [9, 10])), "inner of i32": (lambda a, b: a.inner(b), ints([1, 2], [3, 4]), ints([5, 6])),
+}
 
 
 def line(name, tensor):

@@ -122,4 +122,36 @@ model! {
     }
 }
 
+model! {
+    struct Bags {
+        table: Parameter(5, 4),
+        fc: Linear(4, 4),
+    }
+
+    fn forward(x: [N, 4], k: [N; i32]) -> [N, 4] {
+        fc(x) + embedding_bag(arange(9), table, k)
+    }
+}
+
+model! {
+    struct Ends {
+        table: Parameter(5, 4),
+        fc: Linear(4, 4),
+    }
+
+    fn forward(x: [N, 4]) -> [N, 4] {
+        fc(x) + embedding_bag(arange(9), table, arange(1), include_last_offset = true)
+    }
+}
+
+model! {
+    struct Classes {
+        fc: Linear(4, 4),
+    }
+
+    fn forward(x: [N, 4], k: [N; i32]) -> [N, 4] {
+        fc(x) + one_hot(k)
+    }
+}
+
 fn main() {}

@@ -31,8 +31,8 @@ pub use images::{interpolate, pad};
 pub use layers::{
     bag_mode, batch_norm, conv_transpose1d, conv_transpose2d, conv_transpose3d, conv1d, conv1d_by_word, conv2d,
     conv2d_by_word, conv3d, conv3d_by_word, convolution, convolution_by_word, dropout1d, dropout2d, dropout3d,
-    embedding, embedding_bag, feature_dropout, group_norm, instance_norm, layer_norm, local_response_norm, lp_pool1d,
-    lp_pool2d, lp_pool3d, rms_norm,
+    embedding, embedding_bag, embedding_bag_by_offsets, feature_dropout, group_norm, instance_norm, layer_norm,
+    local_response_norm, lp_pool1d, lp_pool2d, lp_pool3d, rms_norm,
 };
 pub use places::{
     arange, arange_to, argsort, batch_end, eye, eye_of, filled, full, index_add, index_copy, index_reduce, linspace,

@@ -89,7 +89,6 @@ const LACKING: &[(&str, &str)] = &[
     ("hann_window", INPUT),
     ("histogram", "`one_hot` of the bins that `bucketize` gives, `.sum(0)`"),
     ("hsplit", "`split(.., dim = 1)`"),
-    ("i0", SPECIAL),
     ("igamma", SPECIAL),
     ("igammac", SPECIAL),
     ("imag", REAL),
@@ -230,7 +229,14 @@ pub fn no_argument(name: &str) -> Option<&'static str> {
         }
         "generator" => "numbers are drawn by the seed of the trainer: leave it out",
         "out" => "values are immutable: give the result a name",
-        "offsets" => "bags are rows of one length: shorter ones are filled up with `padding_idx`",
+        _ => return None,
+    })
+}
+
+/// Why a function needs an argument that PyTorch's can do without.
+pub fn needed(function: &str, argument: &str) -> Option<&'static str> {
+    Some(match (function, argument) {
+        ("one_hot", "num_classes") => by_data!("give the number of classes, `one_hot(x, 10)`"),
         _ => return None,
     })
 }

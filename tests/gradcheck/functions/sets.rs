@@ -1,7 +1,7 @@
 //! The functions of the cases in `functions.txt` that put elements together in all ways, along diagonals, in windows and
-//! by several indices.
+//! by several indices; bags of a list, and products of whole numbers.
 
-use kiln_graph::functions;
+use kiln_graph::{Value, functions};
 
 use super::named::Function;
 
@@ -41,7 +41,28 @@ pub fn function(name: &str) -> Option<Function> {
         "index_put of grids, accumulate" => |x| vec![functions::index_put(x[0], &x[1..3], x[3], true)],
         "slice_scatter(0, -4, -1, 2)" => |x| vec![functions::slice_scatter(x[0], x[1], 0, -4, -1, 2)],
         "slice_scatter(1, 2, 4, 5) of i32" => |x| vec![functions::slice_scatter(x[0], x[1], 1, 2, 4, 5)],
+        "embedding_bag by offsets" => |x| vec![bags(x, "mean", None, false, None)],
+        "embedding_bag by offsets, sum" => |x| vec![bags(x, "sum", None, false, Some(2))],
+        "embedding_bag by offsets, max" => |x| vec![bags(x, "max", None, false, None)],
+        "embedding_bag by offsets, mean, padding" => |x| vec![bags(x, "mean", None, false, Some(-3))],
+        "embedding_bag by offsets, last" => |x| vec![bags(x, "sum", Some(x[3]), true, None)],
+        "embedding_bag by one offset" => |x| vec![bags(x, "sum", None, false, None)],
+        "matmul of i32" | "matmul of i32 vectors" | "matmul of i32, batches" | "matmul of i32 by a vector" => {
+            |x| vec![x[0].matmul(x[1])]
+        }
+        "einsum of i32" => |x| vec![functions::einsum("ij,kj->ik", x)],
+        "inner of i32" => |x| vec![functions::inner(x[0], x[1])],
         _ => return None,
     };
     Some(found)
+}
+
+fn bags<'g>(
+    x: &[Value<'g>],
+    mode: &str,
+    weights: Option<Value<'g>>,
+    include_last_offset: bool,
+    padding_idx: Option<isize>,
+) -> Value<'g> {
+    functions::embedding_bag_by_offsets(x[0], x[1], x[2], mode, weights, include_last_offset, padding_idx)
 }

@@ -202,6 +202,10 @@ model! {
         let count = bincount(arange(3), minlength = 3).sum().float() + arange(3).bincount(ones(3), minlength = 3).sum();
         let put = zeros([3, 4]).index_put((arange(2), arange(2)), ones(2)) + zeros([3, 4]).index_put([arange(3)], ones([3, 4]), accumulate = true);
         let windows = (rows + columns).unsqueeze(1).expand(-1, 3, -1).unfold(2, size = 3, step = 1);
+        most += y.i0e() + i1e(y) + (y.i0() + y.i1()).clamp(0, 1) + y.log_ndtr() + y.erfcx().clamp(max = 1) + y.expit();
+        let bag = embedding_bag(arange(5), eye(5, 4), arange(3)) + embedding_bag(arange(5), ones(5, 4), offsets = arange(4), mode = "max", include_last_offset = true);
+        let whole = arange(4).view(2, 2).matmul(arange(4).view(2, 2)).mm(eye(2).int()).mv(arange(2)).dot(arange(2)) + arange(4).view(2, 2).inner(arange(2)).sum();
+        most += bag + whole.float() + einsum("ij,jk->ik", (arange(4).view(2, 2), arange(2).view(2, 1))).sum().float();
         (blocks + pairs + powers + diagonals + most + count + put, windows, vander(x.sum((1, 2)), 5))
     }
 }
