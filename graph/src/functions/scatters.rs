@@ -225,7 +225,8 @@ fn folded<'g>(
 
 /// With as many elements as a shape has along each axis.
 fn filled_up(x: Value<'_>, shape: Shape, number: f64) -> Value<'_> {
-    let high: Vec<usize> = (0..shape.rank()).map(|axis| shape.dim(axis) - x.shape().dim(axis)).collect();
+    // What stands for a mistake may be larger.
+    let high: Vec<usize> = (0..shape.rank()).map(|axis| shape.dim(axis).saturating_sub(x.shape().dim(axis))).collect();
     x.pad(&[], &high, number)
 }
 

@@ -115,8 +115,8 @@ pub fn msort(x: Value<'_>) -> Value<'_> {
     ruled(x, rules::msort("msort", x.shape()), |_| order::sort(x, 0, false)[0])
 }
 
-/// The most frequent element along an axis, the smallest of several, and the i32 index of its last occurrence. A NaN
-/// equals no other.
+/// The most frequent element along an axis, the smallest of several, and the i32 index of its last occurrence (PyTorch's
+/// may be that of another one where the axis is long). A NaN equals no other.
 pub fn mode(x: Value<'_>, dim: isize, keepdim: bool) -> Vec<Value<'_>> {
     if let Err(error) = rules::mode("mode", x.ty(), dim, keepdim) {
         return vec![refused(x, error)];
