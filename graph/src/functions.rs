@@ -3,6 +3,7 @@
 //! than one axis or operand. Each is checked by its rule in [`crate::shape::functions`], as rustc does it in a
 //! `forward`. None has a gradient rule or knows a model.
 
+mod bessel;
 mod elementwise;
 mod folds;
 mod layers;
@@ -13,9 +14,11 @@ mod pooling;
 mod products;
 mod rearranged;
 mod scatters;
+mod sets;
 mod special;
 mod statistics;
 
+pub use bessel::{i0, i0e, i1, i1e};
 pub use elementwise::{
     abs, addcdiv, addcmul, allclose, atan, ceil, clamp_by, clamp_max, clamp_min, copysign, deg2rad, div_rounded, exp2,
     floor_divide, fmax, fmin, fmod, frac, heaviside, hypot, isclose, isfinite, isinf, isnan, isneginf, isposinf, ldexp,
@@ -28,8 +31,8 @@ pub use folds::{
 };
 pub use layers::{
     batch_norm, conv_transpose1d, conv_transpose2d, conv_transpose3d, conv1d, conv1d_by_word, conv2d, conv2d_by_word,
-    conv3d, conv3d_by_word, dropout1d, dropout2d, dropout3d, embedding, embedding_bag, group_norm, instance_norm,
-    layer_norm, local_response_norm, lp_pool1d, lp_pool2d, lp_pool3d, rms_norm,
+    conv3d, conv3d_by_word, dropout1d, dropout2d, dropout3d, embedding, embedding_bag, embedding_bag_by_offsets,
+    group_norm, instance_norm, layer_norm, local_response_norm, lp_pool1d, lp_pool2d, lp_pool3d, rms_norm,
 };
 pub use made::{
     arange, arange_to, bernoulli, eye, eye_of, full, linspace, logspace, one_hot, ones, rand, rand_like, randn,
@@ -53,7 +56,11 @@ pub use rearranged::{
 pub use scatters::{
     index_add, index_copy, index_reduce, scatter, scatter_add, scatter_reduce, scatter_with, take, take_along_dim,
 };
-pub use special::{digamma, entr, erfc, erfinv, lgamma, mvlgamma, ndtr, polygamma, xlog1py};
+pub use sets::{
+    bincount, bincount_of, block_diag, cartesian_prod, combinations, diagflat, diagonal_scatter, index_put, mode,
+    msort, unfold_along, unravel_index, vander,
+};
+pub use special::{digamma, entr, erfc, erfcx, erfinv, lgamma, log_ndtr, mvlgamma, ndtr, polygamma, xlog1py};
 pub use statistics::{
     corrcoef, cov, cumulative_trapezoid, cumulative_trapezoid_over, median, median_of_all, nanmedian, nanmedian_of_all,
     nanquantile, nanquantile_by, nanquantiles, quantile, quantile_by, quantiles, trapezoid, trapezoid_over,

@@ -146,7 +146,7 @@ impl Elements {
 mod lacking;
 mod table;
 
-pub use lacking::{advice, no_argument};
+pub use lacking::{advice, needed, no_argument};
 use table::TABLE;
 
 /// Every function.
@@ -168,6 +168,15 @@ impl Function {
     /// Whether the tensors that it puts together may hold elements of several types.
     pub fn mixes_tensors(&self) -> bool {
         matches!(self.rule, "cat" | "stack" | "hstack" | "vstack" | "dstack" | "column_stack")
+    }
+
+    /// What the tensors that it takes together may hold.
+    pub fn of_list(&self) -> Elements {
+        match self.rule {
+            "index_put" => Elements::Index,
+            _ if self.mixes_tensors() => Elements::Alike,
+            _ => Elements::Any,
+        }
     }
 
     /// The parameter that stands before the point in a call of the method.

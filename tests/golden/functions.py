@@ -41,6 +41,11 @@ TAKES |= {
     "index_copy": "input dim index source", "nanmedian": "input dim keepdim", "nanquantile": "input q dim keepdim *interpolation",
     "trapezoid": "input x *dx dim", "trapz": "input x *dx dim", "cumulative_trapezoid": "input x *dx dim",
     "vstack": "tensors", "dstack": "tensors", "column_stack": "tensors",
+    "block_diag": "tensors", "cartesian_prod": "tensors", "combinations": "input r with_replacement", "diagflat": "input offset",
+    "diagonal_scatter": "input src offset dim1 dim2", "index_put": "input indices values accumulate", "mode": "input dim keepdim",
+    "msort": "input", "unfold_copy": "input dimension size step", "unravel_index": "input shape", "slice_scatter": "input src dim start end step",
+    "select_scatter": "input src dim index", "take": "input index", "i0": "input", "special.i0e": "input", "special.i1": "input", "special.i1e": "input",
+    "special.erfcx": "input", "special.log_ndtr": "input",
     "isclose": "input other rtol atol equal_nan", "clamp": "input min max", "where": "input condition other",
     "addcdiv": "input tensor1 tensor2 *value", "addcmul": "input tensor1 tensor2 *value", "lerp": "input end weight",
     "logit": "input eps", "masked_fill": "input mask value", "nan_to_num": "input nan posinf neginf",
@@ -81,6 +86,7 @@ TAKES |= {f"nn.functional.{name}": takes for name, takes in {
     "layer_norm": "input normalized_shape ?weight ?bias eps", "rms_norm": "input normalized_shape ?weight eps",
     "group_norm": "input num_groups ?weight ?bias eps", "local_response_norm": "input size alpha beta k",
     "embedding": "input weight padding_idx max_norm norm_type scale_grad_by_freq sparse",
+    "embedding_bag": "weight input ?*offsets *max_norm *norm_type *scale_grad_by_freq *mode *sparse ?*per_sample_weights *include_last_offset *padding_idx",
     "grid_sample": "input grid mode padding_mode align_corners", "pad": "input pad mode value",
     "interpolate": "input size scale_factor mode align_corners recompute_scale_factor antialias",
     "channel_shuffle": "input groups", "pixel_shuffle": "input upscale_factor", "pixel_unshuffle": "input downscale_factor",
@@ -141,7 +147,7 @@ def arguments(name, sample):
         given = [given[0], tuple(given[1:])]
     if name == "einsum":
         given = [sample.args[0], sample.input]
-    if name == "meshgrid" and torch.is_tensor(given[0]):
+    if name in ("meshgrid", "block_diag", "cartesian_prod") and torch.is_tensor(given[0]):
         given = [given]
     placed = [each.lstrip("?") for each in names if "*" not in each]
     if len(given) > len(placed):
@@ -264,7 +270,9 @@ def main(folder, names, few):
                     continue
         if few and cases:
             # Of those with axes the smallest.
-            size = lambda tensors: (tensors["output.0"].dim() == 0, sum(x.numel() for x in tensors.values()))
+            # A number has no axis to be unfolded along, but in PyTorch.
+            is_number = lambda tensors: min(tensors["output.0"].dim(), tensors["input.0"].dim() if name == "unfold_copy" else 1) == 0
+            size = lambda tensors: (is_number(tensors), sum(x.numel() for x in tensors.values()))
             cases = [min(cases, key=lambda each: size(each[1]))]
         for number, tensors, metadata in cases:
             stem = metadata["op"][6:] if few else f"{metadata['op'][6:]}.{number}"

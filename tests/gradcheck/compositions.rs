@@ -69,6 +69,9 @@ pub fn compositions() -> Vec<Case> {
         }),
         row("digamma below 0", [these(&[3], &[-0.3, -1.6, -4.25])], |_, v| functions::digamma(v[0])),
         row("erfc, ndtr", [any(&[5])], |_, v| functions::erfc(v[0] * 2.0) + functions::ndtr(v[0])),
+        row("i0, i1", [apart(&[6])], |_, v| functions::i0(v[0] * 12.0) * 1e-3 + functions::i1(v[0] * 9.0) * 1e-2),
+        row("i0e, i1e", [apart(&[6])], |_, v| functions::i0e(v[0] * 12.0) + functions::i1e(v[0] * 9.0)),
+        row("erfcx, log_ndtr", [apart(&[6])], |_, v| functions::erfcx(v[0] * 2.0) + functions::log_ndtr(v[0] * 3.0)),
         row("erfinv", [any(&[5])], |_, v| functions::erfinv(v[0] * 0.45)),
         row("entr", [positive(&[4])], |_, v| functions::entr(v[0])),
         row("xlog1py", [any(&[4]), positive(&[4])], |_, v| functions::xlog1py(v[0], v[1])),
@@ -87,6 +90,38 @@ pub fn compositions() -> Vec<Case> {
         }),
         row("index_copy", [any(&[2, 3]), any(&[2, 2])], |g, v| {
             functions::index_copy(v[0], 1, g.iota([2], 0) * 2, v[1]).square()
+        }),
+        row("scatter of several to one place", [any(&[2, 3]), any(&[2, 4])], |g, v| {
+            functions::scatter(v[0], 1, g.iota([2, 4], 1).minimum(2), v[1]).square()
+        }),
+        row("slice_scatter", [any(&[2, 7]), any(&[2, 2])], |_, v| {
+            functions::slice_scatter(v[0], v[1], 1, 1, 6, 3).square()
+        }),
+        row("index_put", [any(&[3, 2]), any(&[2])], |g, v| {
+            let at = |index, accumulate| functions::index_put(v[0], &[index], v[1], accumulate).square();
+            at(g.iota([2], 0) * -1, false) + at(g.iota([3], 0).minimum(1), true)
+        }),
+        row("embedding_bag by offsets", [any(&[4, 2]), any(&[5])], |g, v| {
+            let (index, offsets) = (g.iota([5], 0).minimum(3), g.iota([3], 0) * 2);
+            let bags = |mode, weights| {
+                functions::embedding_bag_by_offsets(index, v[0], offsets, mode, weights, false, None).square()
+            };
+            bags("sum", Some(v[1])) + bags("mean", None)
+        }),
+        row("block_diag", [any(&[2, 2]), any(&[3])], |_, v| functions::block_diag(v).square()),
+        row("cartesian_prod", [any(&[2]), any(&[3])], |_, v| functions::cartesian_prod(v).square()),
+        row("combinations", [any(&[4])], |_, v| functions::combinations(v[0], 3, false).prod(1)),
+        row("vander", [these(&[3], &[0.5, 0.0, -1.25])], |_, v| functions::vander(v[0], Some(4), false).square()),
+        row("diagonal_scatter", [any(&[3, 4]), any(&[3])], |_, v| {
+            functions::diagonal_scatter(v[0], v[1], 1, 0, 1).square()
+        }),
+        row("diagflat", [any(&[3])], |_, v| functions::diagflat(v[0], -1).square()),
+        row("unfold along", [any(&[2, 7])], |_, v| functions::unfold_along(v[0], 1, 3, 2).square().prod(2)),
+        row("mode, msort", [apart(&[5])], |_, v| {
+            functions::mode(v[0], 0, true)[0].square() + functions::msort(v[0]).square()
+        }),
+        row("bincount of weights", [any(&[4])], |g, v| {
+            functions::bincount_of(g.iota([4], 0).minimum(2), v[0], 4).square()
         }),
         row("tensordot", [any(&[2, 3, 2]), any(&[2, 3])], |_, v| {
             functions::tensordot_by(v[0], v[1], (&[0, 1], &[0, 1])).square()

@@ -100,7 +100,19 @@ fn conventions() -> Vec<Convention> {
             gradient_a: &[0.0, 1.0, 0.0, 0.0],
             gradient_b: &[0.0, 0.0, 0.0, std::f64::consts::LN_2],
         },
+        // Second gradients: those of the first one.
+        one("slope of pow(0)", |a, _| slope(a.pow(0.0), a), &[-2.0, -0.0, 0.0, 2.0], &[0.0; 4], &[0.0; 4]),
+        one("slope of pow(1)", |a, _| slope(a.pow(1.0), a), &[-2.0, -0.0, 0.0, 2.0], &[1.0; 4], &[0.0; 4]),
+        one("slope of pow(2)", |a, _| slope(a.pow(2.0), a), &[-2.0, -0.0, 0.0], &[-4.0, -0.0, 0.0], &[2.0; 3]),
+        one("slope of pow(3)", |a, _| slope(a.pow(3.0), a), &[-0.0, 0.0, 2.0], &[0.0, 0.0, 12.0], &[-0.0, 0.0, 12.0]),
+        one("slope of pow(0.5)", |a, _| slope(a.pow(0.5), a), &[0.0, 0.25], &[INF, 1.0], &[-INF, -2.0]),
+        one("slope of pow(-1)", |a, _| slope(a.pow(-1.0), a), &[0.0, 2.0], &[-INF, -0.25], &[INF, 0.25]),
     ]
+}
+
+/// The gradient of the sum of a value.
+fn slope<'g>(value: Value<'g>, of: Value<'g>) -> Value<'g> {
+    value.graph().gradients(value.sum(..), [of]).expect("the sum is a scalar")[0]
 }
 
 fn check(convention: &Convention) {

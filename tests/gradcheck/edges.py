@@ -145,6 +145,11 @@ ALONG = {
     "triplet_margin(p = 1)": triplet_margin(p=1.0),
     "lp_pool1d(1)": lambda x: F.lp_pool1d(x.unsqueeze(1), 1.0, 2).flatten(1).repeat(1, 2),
     "cross_entropy(weight)": cross_entropy(weight=[1.0, 0.0, 2.0, 3.0]), "cross_entropy(label_smoothing = 0.1)": cross_entropy(label_smoothing=0.1),
+    "cumprod": lambda x: x.cumprod(-1), "x / norm": lambda x: x / x.norm(dim=-1, keepdim=True),
+    "interpolate(linear)": lambda x: F.interpolate(x.unsqueeze(1), size=6, mode="linear")[:, 0, 1:5],
+    "interpolate(linear, corners)": lambda x: F.interpolate(x.unsqueeze(1), size=7, mode="linear", align_corners=True)[:, 0, 3:],
+    "interpolate(linear, factor 2)": lambda x: F.interpolate(x.unsqueeze(1), scale_factor=2, mode="linear")[:, 0, :4],
+    "attention": lambda x: F.scaled_dot_product_attention(torch.ones_like(x[:, :1, None]), x[:, :, None], torch.eye(4).to(x).expand(len(x), 4, 4), attn_mask=torch.zeros(1, 4).to(x))[:, 0],
 }
 
 

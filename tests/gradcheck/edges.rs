@@ -43,6 +43,7 @@ const NOISE: &[(&str, f64)] = &[
     ("var", 1e-6),
     ("var(0)", 1e-6),
     ("normalize", 1e-8),
+    ("x / norm", 1e-8),
     ("cosine_embedding(target = 1)", 1e-9),
     ("cosine_embedding(target = -1, margin = 0.25)", 1e-9),
 ];
@@ -95,6 +96,27 @@ const DEVIATIONS: &[Deviation] = &[
         "",
         |x| x.iter().any(|x| x.abs() >= 1e20),
         "PyTorch has differences of infinities, or of large numbers",
+    ),
+    ("x / norm", "gradient x", |x| x == [0.0; 4], "infinite, as 1 / 0; PyTorch has NaN from the norm, too"),
+    ("x / norm", "", |x| x[0].abs() < 1e-19 && x[0] != 0.0, "squares that are subnormal count as 0"),
+    ("cumprod", "value", |x| x[0] == -1e30, "products are f32, which overflow; PyTorch's are f64 until they are given"),
+    (
+        "cumprod",
+        "gradient x",
+        |x| x.iter().any(|x| !(x.abs() < 1e30)),
+        "that of the products; PyTorch divides by elements, and has 0 behind a 0 whatever comes before",
+    ),
+    (
+        "cumprod",
+        "muted x",
+        |x| x.iter().any(|x| !(x.abs() < 1e30)),
+        "that of the products; PyTorch divides by elements, and has 0 behind a 0 whatever comes before",
+    ),
+    (
+        "interpolate(linear, factor 2)",
+        "value",
+        |x| x.iter().any(|x| !x.is_finite()),
+        "an element that has no share takes no part; PyTorch has 0 times it",
     ),
     ("norm(0.5)", "", |x| x.contains(&0.0), "0 where the element is 0, whatever the others are"),
     ("quantile(0.3)", "gradient x", tied, "which of equal elements PyTorch takes, its sort leaves open"),
@@ -295,9 +317,26 @@ fn function(table: &str, name: &str) -> Option<Function> {
         ("along", "cross_entropy") => |g, x, _| cross_entropies(g, x, None, 0.0),
         ("along", "cross_entropy(weight)") => |g, x, _| cross_entropies(g, x, Some([1.0, 0.0, 2.0, 3.0]), 0.0),
         ("along", "cross_entropy(label_smoothing = 0.1)") => |g, x, _| cross_entropies(g, x, None, 0.1),
+        ("along", "cumprod") => |_, x, _| x.cumprod(-1),
+        ("along", "x / norm") => |_, x, _| x / functions::norm(x, 2.0, Some(&[-1]), true),
+        ("along", "interpolate(linear)") => |_, x, _| interpolated(x, &[6], &[], false).slice(1, 1..5, 1),
+        ("along", "interpolate(linear, corners)") => |_, x, _| interpolated(x, &[7], &[], true).slice(1, 3..7, 1),
+        ("along", "interpolate(linear, factor 2)") => |_, x, _| interpolated(x, &[], &[2.0], false).slice(1, 0..4, 1),
+        ("along", "attention") => |g, x, _| {
+            let rows = x.shape().dim(0);
+            let (ones, mask) = (g.full([rows, 1, 1], 1.0), g.full([1, 4], 0.0));
+            let values = functions::eye(g, 4).broadcast_to([rows, 4, 4]);
+            let looks = functions::scaled_dot_product_attention;
+            looks(ones, x.unsqueeze(2), values, Some(mask), 0.0, false, None, false).squeeze(1)
+        },
         _ => return None,
     };
     Some(found)
+}
+
+/// Rows as images of one channel and one axis.
+fn interpolated<'g>(x: Value<'g>, size: &[usize], scale_factor: &[f64], align_corners: bool) -> Value<'g> {
+    functions::interpolate(x.unsqueeze(1), size, scale_factor, "linear", align_corners, false, false).squeeze(1)
 }
 
 /// Four numbers.

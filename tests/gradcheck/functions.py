@@ -412,6 +412,40 @@ CASES |= {
     "scatter_reduce amin of infinity": (reduced("amin"), torch.tensor([[1.0, 3, inf]]).double(), ints([0, 0, 2]), torch.tensor([[-inf, -inf, inf]]).double()),
     "isclose of large i32": (lambda x, y: x.isclose(y, rtol=0, atol=0).int(), *large), "isclose by one of i32": (lambda x, y: x.isclose(y, rtol=0, atol=1).int(), *large),
 }
+repeated = torch.tensor([[3.0, 1, 2, 1, 3], [5, 5, 4, 4, 4], [1, 2, 3, 4, 5], [2, 2, 1, 1, 0]]).double()
+CASES |= {
+    "block_diag": (lambda a, b, c: torch.block_diag(a, b, c), rand(2, 3), rand(2), torch.tensor(0.5).double()), "block_diag of i32": (lambda a, b: torch.block_diag(a, b), ints([1, 2], [3, 4]), ints([5], [6])),
+    "cartesian_prod": (lambda a, b, c: torch.cartesian_prod(a, b, c), rand(2), rand(3), rand(2)), "cartesian_prod of one": (lambda a: torch.cartesian_prod(a) * 1, rand(3)),
+    "combinations": (lambda x: torch.combinations(x), rand(4)), "combinations(3)": (lambda x: torch.combinations(x, 3), rand(5)), "combinations(5)": (lambda x: torch.combinations(x, 5), rand(5)),
+    "combinations(3, with_replacement)": (lambda x: torch.combinations(x, 3, True), rand(3)), "combinations(1) of i32": (lambda x: torch.combinations(x, 1), ints(4, 2)),
+    "vander": (lambda x: torch.vander(x.detach()), torch.tensor([2.0, 0, -1.5]).double()), "vander(5, increasing)": (lambda x: torch.vander(x.detach(), 5, increasing=True), rand(3)), "vander(1)": (lambda x: torch.vander(x.detach(), 1), rand(3)),
+    "diagflat(-1)": (lambda x: x.diagflat(-1), rand(2, 2)), "diagonal_scatter": (lambda x, s: x.diagonal_scatter(s), rand(3, 4), rand(3)),
+    "diagonal_scatter(1, 0, 2)": (lambda x, s: x.diagonal_scatter(s, 1, 0, 2), rand(4, 2, 3), rand(2, 2)), "diagonal_scatter(-2, 2, 1)": (lambda x, s: x.diagonal_scatter(s, -2, 2, 1), rand(2, 3, 5), rand(2, 3)),
+    "diagonal_scatter of i32": (lambda x, s: x.diagonal_scatter(s, -1), ints([1, 2, 3], [4, 5, 6]), ints(9)),
+    "msort": (lambda x: x.msort(), rand(4, 3)), "mode": (lambda x: x.mode(), repeated), "mode(0, keepdim)": (lambda x: x.mode(0, True), repeated), "mode of i32": (lambda x: x.mode(), ints([7, -1, 7, -1, 0], [1, 2, 3, 2, 1])), "mode of one": (lambda x: x.mode(1), rand(3, 1)),
+    "unfold(1, 3, 2)": (lambda x: x.unfold(1, 3, 2), rand(2, 8, 3)), "unfold(0, 2, 3)": (lambda x: x.unfold(0, 2, 3), rand(7, 2)), "unfold(-1, 5, 1)": (lambda x: x.unfold(-1, 5, 1), rand(2, 6)), "unfold(0, 7, 3)": (lambda x: x.unfold(0, 7, 3), rand(14)), "unfold(0, 4, 9) of i32": (lambda x: x.unfold(0, 4, 9), ints(1, 2, 3, 4, 5)),
+    "unravel_index": (lambda i: torch.unravel_index(i, (3, 4, 5)), ints([0, 59, 21], [7, 33, 58])), "unravel_index of a vector": (lambda i: torch.unravel_index(i, (9,)), ints(3, 8)),
+    "bincount": (lambda i: torch.bincount(i, minlength=6).int(), ints(3, 0, 3, 5, 1, 3)), "bincount of weights": (lambda i, w: torch.bincount(i, w, minlength=5).detach(), ints(3, 0, 3, 4, 1), rand(5)),
+    "index_put": (lambda x, i, j, v: x.index_put((i, j), v), rand(3, 4), ints(0, 2, -1), ints(1, -4, 3), rand(3)),
+    "index_put of rows, accumulate": (lambda x, i, v: x.index_put((i,), v, accumulate=True), rand(3, 4), ints([0, 2], [0, -3]), rand(2, 1, 4)),
+    "index_put of grids, accumulate": (lambda x, i, j, v: x.index_put((i, j), v, accumulate=True), rand(3, 4, 2), ints([0], [2]), ints(1, 1, 3), torch.tensor(0.75).double()),
+    "index_put of i32": (lambda x, i, j, v: x.index_put((i, j), v), ints([1, 2], [3, 4]), ints(0, 1), ints(1, 0), ints(7, 8)),
+    "slice_scatter(0, -4, -1, 2)": (lambda x, s: x.slice_scatter(s, 0, -4, -1, 2), rand(6, 2), rand(2, 2)), "slice_scatter(1, 2, 4, 5) of i32": (lambda x, s: x.slice_scatter(s, 1, 2, 4, 5), ints([1, 2, 3, 4], [5, 6, 7, 8]), ints([-1], [-2])),
+}
+bends, borders = torch.tensor([-20.0, -9, -7.5, -3, -0.5, 0.0, 0.25, 2, 6, 8, 15]).double(), torch.tensor([-inf, -200, 200, -0.0, nan]).double()
+CASES |= {name: (getattr(torch.special, name), bends) for name in ("i0e", "i1e", "log_ndtr")}
+CASES |= {name: (getattr(torch.special, name), bends[3:-3]) for name in ("i0", "i1", "erfcx")}
+CASES |= {f"{name} of edges": ((lambda f: lambda x: f(x.detach()))(getattr(torch.special, name)), borders) for name in ("i0e", "i1e", "log_ndtr", "erfcx")}
+bagged, starts, list_weights = ints(3, 0, 2, 2, 4, 1), ints(0, 2, 2, 5, 6), rand(6)
+bags = lambda **options: lambda i, w, o, *s: F.embedding_bag(i, w, o, per_sample_weights=s[0] if s else None, **options)
+CASES |= {
+    "embedding_bag by offsets": (bags(), bagged, rand(5, 3), starts), "embedding_bag by offsets, sum": (bags(mode="sum", padding_idx=2), bagged, rand(5, 3), starts),
+    "embedding_bag by offsets, max": (bags(mode="max"), bagged, rand(5, 3), starts), "embedding_bag by offsets, mean, padding": (bags(padding_idx=-3), bagged, rand(5, 3), starts),
+    "embedding_bag by offsets, last": (bags(mode="sum", include_last_offset=True), bagged, rand(5, 3), starts, list_weights), "embedding_bag by one offset": (bags(mode="sum"), bagged, rand(5, 3), ints(0)),
+    "matmul of i32": (lambda a, b: a.matmul(b), ints([1, -2, 3], [4, 5, 100003]), ints([7, 8], [9, 10], [11, 20000])), "matmul of i32 vectors": (lambda a, b: a.matmul(b), ints(1, 2, 3), ints(-4, 5, 6)),
+    "matmul of i32, batches": (lambda a, b: a.matmul(b), ints([[1, 2]], [[3, 4]]), ints([[5], [6]], [[7], [8]])), "matmul of i32 by a vector": (lambda a, b: a.matmul(b), ints([[1, 2]], [[3, 4]]), ints(5, -6)),
+    "einsum of i32": (lambda a, b: torch.einsum("ij,kj->ik", a, b), ints([1, 2], [3, 4]), ints([5, 6], [7, 8], [9, 10])), "inner of i32": (lambda a, b: a.inner(b), ints([1, 2], [3, 4]), ints([5, 6])),
+}
 
 
 def line(name, tensor):

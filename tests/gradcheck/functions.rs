@@ -15,6 +15,7 @@ use ndarray::{ArrayD, IxDyn};
 
 mod more;
 mod named;
+mod sets;
 
 use named::function;
 

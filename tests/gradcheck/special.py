@@ -24,3 +24,14 @@ for x in f32([random.uniform(-4, 9.1) for _ in range(60)] + [random.uniform(-1, 
     print("erfc", repr(x), text(mp.erfc(mp.mpf(x))))
 for x in f32(CHANCES):
     print("erfinv", repr(x), text(mp.erfinv(mp.mpf(x))))
+
+for x in f32([random.uniform(-30, 30) for _ in range(60)] + [random.uniform(-9, 9) for _ in range(40)] + [7.9999995, 8.0, 8.000001, 80.0, -1e-8]):
+    y = mp.mpf(x)
+    print("bessel", repr(x), *(text(mp.besseli(order, y) * scale) for scale in (1, mp.exp(-abs(y))) for order in (0, 1)))
+for x in f32([random.uniform(-9, 30) for _ in range(60)] + [random.uniform(-1, 1) for _ in range(20)] + [1e10, 1e-8]):
+    y = mp.mpf(x)
+    # mpmath's difference of 1 and the error function has no digits where it is large.
+    print("erfcx", repr(x), text(mp.exp(y * y) * mp.erfc(y) if x < 1e5 else 1 / (y * mp.sqrt(mp.pi))))
+for x in f32([random.uniform(-20, 5) for _ in range(60)] + [random.uniform(-2, 1) for _ in range(20)] + [-1e10, -100, -1, 1e-8]):
+    y = mp.mpf(x)
+    print("log_ndtr", repr(x), text(mp.log(mp.erfc(-y / mp.sqrt(2)) / 2) if x > -1e5 else -y * y / 2 - mp.log(-y * mp.sqrt(2 * mp.pi))))

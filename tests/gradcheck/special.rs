@@ -2,7 +2,7 @@
 //! here: near their zeros and poles, of small, large and negative numbers.
 
 use kiln_graph::build::{Builder, Value};
-use kiln_graph::functions::{digamma, erfc, erfinv, lgamma, polygamma};
+use kiln_graph::functions::{digamma, erfc, erfcx, erfinv, i0, i0e, i1, i1e, lgamma, log_ndtr, polygamma};
 
 use crate::digits::{assert_near, each};
 
@@ -42,4 +42,11 @@ fn gamma_functions_have_their_digits() {
 fn error_functions_have_their_digits() {
     check("erfc", &[("erfc", erfc)], 0.0);
     check("erfinv", &[("erfinv", erfinv)], 0.0);
+    check("erfcx", &[("erfcx", erfcx)], 0.0);
+    check("log_ndtr", &[("log_ndtr", log_ndtr)], 0.0);
+}
+
+#[test]
+fn bessel_functions_have_their_digits() {
+    check("bessel", &[("i0", i0), ("i1", i1), ("i0e", i0e), ("i1e", i1e)], 0.0);
 }

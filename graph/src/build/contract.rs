@@ -3,12 +3,13 @@
 
 use super::Value;
 use crate::op::{Convolution, Op, Window, WindowOp};
-use crate::shape::{Shape, ShapeError, rules};
+use crate::shape::{DType, Shape, ShapeError, rules};
 use crate::whole::Whole;
 
 impl<'g> Value<'g> {
     /// The matrix product, as `torch.matmul`: vectors count as a row (on the left) or a column (on the right), whose
-    /// axis the result does not have; axes before the last two are batches, and are broadcast.
+    /// axis the result does not have; axes before the last two are batches, and are broadcast. Products of whole numbers are
+    /// added up one by one, by no kernel for products of matrices.
     pub fn matmul(self, right: Value<'g>) -> Value<'g> {
         let (a, b) = (self.shape(), right.shape());
         if a.rank() == 0 || b.rank() == 0 {
@@ -36,6 +37,9 @@ impl<'g> Value<'g> {
         let result = rules::broadcast("dot", batch(a), batch(b)).and_then(|batches| {
             if k != b.dim(b.rank() - 2) {
                 return Err(ShapeError::Mismatch { op: "dot", left: a, right: b });
+            }
+            if self.dtype() == DType::I32 {
+                return Ok((self.unsqueeze(-1) * right.unsqueeze(-3)).sum(-2));
             }
             let stacked = |rows, columns| batches.insert(batches.rank(), rows).insert(batches.rank() + 1, columns);
             if b.rank() == 2 {

@@ -241,6 +241,42 @@ pub fn embedding_bag<'g>(
     })
 }
 
+/// As [`embedding_bag`], of bags that lie one behind the other in `input [L]`, each from its number in `offsets [B]` on, which
+/// rise from 0: `[B, D]`. With `include_last_offset` the last one is where the last bag ends, and there is a bag less. Of several
+/// largest numbers each has the same part of the gradient, and `"max"` compares each index with each bag.
+#[allow(clippy::too_many_arguments)] // Those of PyTorch's function.
+pub fn embedding_bag_by_offsets<'g>(
+    input: Value<'g>,
+    weight: Value<'g>,
+    offsets: Value<'g>,
+    mode: &str,
+    per_sample_weights: Option<Value<'g>>,
+    include_last_offset: bool,
+    padding_idx: Option<isize>,
+) -> Value<'g> {
+    let (op, shapes) = ("embedding_bag", (input.shape(), weight.shape(), offsets.shape()));
+    let weights = shape_of(per_sample_weights);
+    let rule = rules::embedding_bag_by_offsets(
+        op,
+        shapes.0,
+        shapes.1,
+        shapes.2,
+        mode,
+        weights,
+        include_last_offset,
+        padding_idx,
+    );
+    ruled(weight, rule, |shape| {
+        let _function = weight.graph().function(op);
+        let settings = rules::bag_mode(mode)
+            .and_then(|mode| Ok((mode, table::padding(padding_idx, weight.shape().dim(0))?, shape)));
+        with(weight, settings, |(mode, row, shape)| {
+            let bags = bag::Offsets { offsets, bags: shape.dim(0) };
+            bag::embedding_bag_by_offsets(input, weight, bags, mode, per_sample_weights, row)
+        })
+    })
+}
+
 /// Declares the functions that drop whole channels of inputs with so many axes.
 macro_rules! channel_dropouts {
     ($($name:ident, $of:literal;)*) => {$(

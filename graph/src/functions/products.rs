@@ -157,7 +157,14 @@ impl<'g> Labelled<'g> {
 /// * `enable_gqa`: the heads are the third axis from the end, and each of keys and of values is that of as many heads of
 ///   queries in a row (grouped-query attention).
 ///
-/// A place that may look at nothing has the result 0, as in PyTorch.
+/// Scores of many places are computed in blocks of rows, forward and backward, so that no memory holds all of them; also with
+/// an `attn_mask` that is learnt, such as a bias by relative distance, if it is at most half as large as the scores: shared by
+/// two samples or heads. What a mask hides beyond a diagonal is not computed if it is `-inf` there, or bool; a finite number,
+/// -1e9, is added to scores as any other.
+///
+/// A place whose scores are all -inf has the result 0 where there is an `attn_mask`, as in PyTorch, whichever of its
+/// back-ends computes it. Without one it has NaN, as a softmax written out has, here and there (PyTorch's function has 0):
+/// then it is the data that are infinite.
 #[allow(clippy::too_many_arguments)] // Those of PyTorch's function.
 pub fn scaled_dot_product_attention<'g>(
     query: Value<'g>,

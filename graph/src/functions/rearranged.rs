@@ -173,12 +173,29 @@ pub fn select_scatter<'g>(x: Value<'g>, src: Value<'g>, dim: isize, index: isize
     })
 }
 
-/// `x` with `src` in the place of what [`slice`](super::slice) gives; a place is compared with each other one that is put.
+/// `x` with `src` in the place of what [`slice`](super::slice) gives.
 pub fn slice_scatter<'g>(x: Value<'g>, src: Value<'g>, dim: isize, start: isize, end: isize, step: usize) -> Value<'g> {
     ruled(x, rules::slice_scatter("slice_scatter", x.shape(), src.shape(), dim, start, end, step), |shape| {
         let axis = positions(x, &[dim])[0];
-        let places = super::slice(x.graph().iota([shape.dim(axis)], 0), 0, start, end, step);
-        super::index_copy(x, dim, places, src)
+        let (extent, count) = (shape.dim(axis), src.shape().dim(axis));
+        let place = rules::place("slice_scatter", shape, dim, start);
+        let first = place.expect("the rule was asked before");
+        let along = |number: usize| {
+            let mut sides = vec![0; axis + 1];
+            sides[axis] = number;
+            sides
+        };
+        // Each element of the source begins a block of one step; the last one may end before.
+        let mut apart = vec![0; axis + 2];
+        apart[axis + 1] = step - 1;
+        let blocks = |x: Value<'g>, axis: usize, apart: &[usize]| {
+            let whole = x.shape().with(axis, count * step);
+            x.unsqueeze(axis + 1).pad(&[], apart, 0.0).reshape(whole).slice(axis, 0..(count - 1) * step + 1, 1)
+        };
+        let behind = extent - first - (count - 1) * step - 1;
+        let put = blocks(src, axis, &apart).pad(&along(first), &along(behind), 0.0);
+        let met = blocks(x.graph().full([count], 1.0), 0, &[0, step - 1]).pad(&[first], &[behind], 0.0).gt(0.0);
+        (axis + 1..shape.rank()).fold(met, |met, _| met.unsqueeze(-1)).select(put, x)
     })
 }
 

@@ -33,14 +33,14 @@ pub fn take<'g>(x: Value<'g>, index: Value<'g>) -> Value<'g> {
 }
 
 /// `x` with the elements of `src` at the given places along an axis. Where several go to one place the last one stays
-/// (PyTorch does not say which one does), and has the gradient. Each index is compared with each along the axis, of whole
-/// numbers with each place, too. Indices outside are clamped (PyTorch raises).
+/// (PyTorch does not say which one does), and has the gradient. Of whole numbers each index is compared with each place.
+/// Indices outside are clamped (PyTorch raises).
 pub fn scatter<'g>(x: Value<'g>, dim: isize, index: Value<'g>, src: impl Operand<'g>) -> Value<'g> {
     let src = src.into_value(x.graph(), x.dtype());
     ruled(x, rules::scatter("scatter", x.shape(), dim, index.shape(), src.shape()), |shape| {
         let axis = positions(x, &[dim])[0];
         let index = clamped(index, shape.dim(axis));
-        let stays = last_of_its_kind(index, axis);
+        let stays = last_of_its_kind(index, axis, shape.dim(axis));
         let src = stays.select(src.broadcast_to(index.shape()), zero(x));
         let put = sums(x, axis, index, src);
         counts(x, axis, index, stays).gt(0.0).select(put, x)
@@ -150,12 +150,12 @@ pub fn index_reduce<'g>(
 }
 
 /// `x` with the slices of `source` at the given places along an axis; of several that go to one place the last one stays.
-/// Each index is compared with each, of whole numbers with each place, too. Indices outside are clamped (PyTorch raises).
+/// Of whole numbers each index is compared with each place. Indices outside are clamped (PyTorch raises).
 pub fn index_copy<'g>(x: Value<'g>, dim: isize, index: Value<'g>, source: Value<'g>) -> Value<'g> {
     ruled(x, rules::index_copy("index_copy", x.shape(), dim, index.shape(), source.shape()), |shape| {
         let axis = positions(x, &[dim])[0];
         let index = clamped(index, shape.dim(axis));
-        let stays = last_of_its_kind(index, 0);
+        let stays = last_of_its_kind(index, 0, shape.dim(axis));
         let along = |mask: Value<'g>| of_slices(mask, axis, shape.rank());
         let put = slices(x, axis, index, along(stays).select(source, zero(x)));
         let met = x.graph().apply(Op::ScatterRows { rows: shape.dim(axis) }, &[index, stays.convert(DType::F32)]);
@@ -225,16 +225,25 @@ fn folded<'g>(
 
 /// With as many elements as a shape has along each axis.
 fn filled_up(x: Value<'_>, shape: Shape, number: f64) -> Value<'_> {
-    let high: Vec<usize> = (0..shape.rank()).map(|axis| shape.dim(axis) - x.shape().dim(axis)).collect();
+    // What stands for a mistake may be larger.
+    let high: Vec<usize> = (0..shape.rank()).map(|axis| shape.dim(axis).saturating_sub(x.shape().dim(axis))).collect();
     x.pad(&[], &high, number)
 }
 
-/// Whether no later index along an axis is the same.
-fn last_of_its_kind(index: Value<'_>, axis: usize) -> Value<'_> {
-    let extent = index.shape().dim(axis);
-    let pairs = index.shape().insert(axis + 1, extent);
-    let place = |axis| index.graph().iota(pairs, axis);
-    let same = index.unsqueeze(axis + 1).broadcast_to(pairs).eq(index.unsqueeze(axis).broadcast_to(pairs));
-    let later = same & place(axis + 1).gt(place(axis));
-    later.convert(DType::F32).amax(axis + 1).eq(0.0)
+/// Whether no later index along an axis is the same; indices are from 0 to before `extent`.
+///
+/// Of the indices that go to one place the last one's position has the largest number: bit by bit from the highest on, those
+/// without the bit leave where one of those that are left has it.
+fn last_of_its_kind(index: Value<'_>, axis: usize, extent: usize) -> Value<'_> {
+    let mut position = index.graph().iota(index.shape(), axis);
+    let mut stays = index.ge(0);
+    for bit in (0..index.shape().dim(axis).next_power_of_two().ilog2()).rev() {
+        let size = 1 << bit;
+        let has = position.ge(size);
+        position = has.select(position - size, position);
+        let holders = (stays & has).convert(DType::F32);
+        let found = index.graph().apply(Op::ScatterAdd { axis, extent }, &[index, holders]).gather(axis, index);
+        stays = stays & (has | found.eq(0.0));
+    }
+    stays
 }

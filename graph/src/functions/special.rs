@@ -8,7 +8,7 @@ use super::{ruled, rules};
 use crate::build::{Operand, Value};
 
 /// `c[0] + c[1] x + c[2] x^2 + ..`
-fn polynomial<'g>(x: Value<'g>, coefficients: &[f64]) -> Value<'g> {
+pub(super) fn polynomial<'g>(x: Value<'g>, coefficients: &[f64]) -> Value<'g> {
     let (last, others) = coefficients.split_last().expect("a polynomial has coefficients");
     others.iter().rev().fold(x.graph().scalar(*last), |sum, &coefficient| sum * x + coefficient)
 }
@@ -203,6 +203,32 @@ pub fn erfc(x: Value<'_>) -> Value<'_> {
     let tail = bell * t * polynomial(t * 2.5 - 1.0, &TAIL_OF_ERF);
     let value = size.lt(0.5).select(difference.detach(), at.lt(0.0).select(2.0 - tail, tail));
     difference + (value - difference.detach())
+}
+
+/// `e^(x^2) erfc(x)`, which is about `1 / (x sqrt(pi))` where that is small.
+pub fn erfcx(x: Value<'_>) -> Value<'_> {
+    let _function = x.graph().function("erfcx");
+    let right = x.ge(0.5);
+    let left = right.select(0.0, x);
+    // The square of the first bits has no rounding, which would be multiplied with the exponent.
+    let bits = ((left * 64.0).round() * (1.0 / 64.0)).maximum(-32.0);
+    let bell = (bits * bits).exp() * ((left - bits) * (left + bits)).exp();
+    right.select(scaled_tail(right.select(x, 0.5)), bell * erfc(left))
+}
+
+/// `e^(x^2) erfc(x)` for `x` from 1/2 on.
+fn scaled_tail(x: Value<'_>) -> Value<'_> {
+    let t = (x * 0.5 + 1.0).reciprocal();
+    t * polynomial(t * 2.5 - 1.0, &TAIL_OF_ERF)
+}
+
+/// The logarithm of [`ndtr`], also where that underflows.
+pub fn log_ndtr(x: Value<'_>) -> Value<'_> {
+    let _function = x.graph().function("log_ndtr");
+    let small = x.lt(-1.0);
+    let (low, high) = (small.select(x, -1.0), small.select(-1.0, x));
+    let far = scaled_tail(low * -std::f64::consts::FRAC_1_SQRT_2).log() - LN_2 - low * low * 0.5;
+    small.select(far, (-ndtr(-high)).log1p())
 }
 
 /// `erfinv(x) / x` as polynomials, in `0.4 w - 1` for `w = -log(1 - x^2)` up to 5, and in `s = sqrt(w)` from there to 4.2,

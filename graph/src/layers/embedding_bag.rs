@@ -1,5 +1,5 @@
-//! Bags of embeddings: the rows of a table for several indices, made one. A bag is a row of a matrix of indices; lists
-//! with offsets are not known.
+//! Bags of embeddings: the rows of a table for several indices, made one. A bag is a row of a matrix of indices, or a
+//! part of a list, which a layer does not know.
 
 use crate::build::{Builder, Value};
 use crate::functions;
@@ -74,6 +74,51 @@ pub fn weighted_embedding_bag<'g>(
     match padding {
         Some(padding) => indices.ne(padding as i32).unsqueeze(-1).select(rows, 0.0).sum(1),
         None => rows.sum(1),
+    }
+}
+
+/// Where bags begin in a list of indices, and how many there are; of one offset more the last is where they end.
+#[derive(Clone, Copy, Debug)]
+pub struct Offsets<'g> {
+    /// `[B]` or `[B + 1]`, i32.
+    pub offsets: Value<'g>,
+    /// `B`.
+    pub bags: usize,
+}
+
+/// As [`embedding_bag`] of bags in a list of indices, `[L]`; sums may have weights, `per_sample_weights [L]`.
+pub fn embedding_bag_by_offsets<'g>(
+    indices: Value<'g>,
+    weight: Value<'g>,
+    Offsets { offsets, bags }: Offsets<'g>,
+    mode: BagMode,
+    per_sample_weights: Option<Value<'g>>,
+    padding: Option<usize>,
+) -> Value<'g> {
+    let g = indices.graph();
+    g.check_known_indices(indices, weight.shape().dim(0));
+    let (length, width) = (indices.shape().dim(0), weight.shape().dim(1));
+    // The bag of an index is the last one that begins at it or before. Offsets at the end are those of empty bags.
+    let inside = offsets.lt(length as i32).convert(DType::F32);
+    let begins = functions::index_add(g.full([length], 0.0), 0, offsets, inside, 1.0);
+    let bag = begins.convert(DType::I32).cumsum(0) - 1;
+    let mut counts = bag.ge(0) & bag.lt(bags as i32);
+    if let Some(padding) = padding {
+        counts = counts & indices.ne(padding as i32);
+    }
+    let rows = weight.take_rows(indices);
+    let rows = per_sample_weights.map_or(rows, |weights| rows * weights.unsqueeze(-1));
+    let or_else = |value: f64| counts.unsqueeze(-1).select(rows, value);
+    let sums = |rows: Value<'g>, start: Value<'g>| functions::index_add(start, 0, bag, rows, 1.0);
+    let total = || sums(counts.convert(DType::F32), g.full([bags], 0.0)).unsqueeze(-1);
+    match mode {
+        BagMode::Sum => sums(or_else(0.0), g.full([bags, width], 0.0)),
+        BagMode::Mean => sums(or_else(0.0), g.full([bags, width], 0.0)) / total().maximum(1.0),
+        BagMode::Max => {
+            let least = g.full([bags, width], f64::NEG_INFINITY);
+            let rows = functions::index_reduce(least, 0, bag, or_else(f64::NEG_INFINITY), "amax", true);
+            total().gt(0.0).select(rows, 0.0)
+        }
     }
 }
 

@@ -48,8 +48,8 @@ impl Default for GLUSettings {
 /// * Shapes: any; the axis is halved: `[N, .., 2 D]` to `[N, .., D]`.
 /// * Formula: `a sigmoid(b)` with the halves `a` and `b`.
 /// * Settings: `dim = -1`.
-/// * Errors: [`ShapeError::Axis`] for an axis that the input does not have, [`ShapeError::Attribute`] for one of an odd
-///   extent, or the batch axis.
+/// * Errors: [`ShapeError::Axis`] for an axis that the input does not have, [`ShapeError::Extent`] for one of an odd extent,
+///   [`ShapeError::Attribute`] for the batch axis.
 /// * Source: Dauphin et al., "Language Modeling with Gated Convolutional Networks"; PyTorch's `nn.GLU`.
 #[derive(Clone, Debug)]
 pub struct GLU {

@@ -249,77 +249,77 @@ impl<const S: usize> PadSettings<S> {
 pads! {
     /// Zeros around a signal, `[N, C, L]`.
     ///
-    /// * Errors: [`ShapeError::InputRank`]; [`ShapeError::Setting`] without a `padding`; [`ShapeError::Attribute`]
+    /// * Errors: [`ShapeError::InputRank`]; [`ShapeError::Setting`] without a `padding`; [`ShapeError::Extent`]
     ///   where nothing is left.
     ZeroPad1d, Pad1dSettings, PaddingMode::Zeros, false;
     /// Zeros around an image, `[N, C, H, W]`.
     ///
-    /// * Errors: [`ShapeError::InputRank`]; [`ShapeError::Setting`] without a `padding`; [`ShapeError::Attribute`]
+    /// * Errors: [`ShapeError::InputRank`]; [`ShapeError::Setting`] without a `padding`; [`ShapeError::Extent`]
     ///   where nothing is left.
     ZeroPad2d, Pad2dSettings, PaddingMode::Zeros, false;
     /// Zeros around a volume, `[N, C, D, H, W]`.
     ///
-    /// * Errors: [`ShapeError::InputRank`]; [`ShapeError::Setting`] without a `padding`; [`ShapeError::Attribute`]
+    /// * Errors: [`ShapeError::InputRank`]; [`ShapeError::Setting`] without a `padding`; [`ShapeError::Extent`]
     ///   where nothing is left.
     ZeroPad3d, Pad3dSettings, PaddingMode::Zeros, false;
     /// One number around a signal, `[N, C, L]`: the setting `value`, which must be given.
     ///
     /// * Errors: [`ShapeError::InputRank`]; [`ShapeError::Setting`] without a `padding` or a `value`;
-    ///   [`ShapeError::Attribute`] where nothing is left.
+    ///   [`ShapeError::Extent`] where nothing is left.
     ConstantPad1d, Pad1dSettings, PaddingMode::Zeros, true;
     /// One number around an image, `[N, C, H, W]`: the setting `value`, which must be given.
     ///
     /// * Errors: [`ShapeError::InputRank`]; [`ShapeError::Setting`] without a `padding` or a `value`;
-    ///   [`ShapeError::Attribute`] where nothing is left.
+    ///   [`ShapeError::Extent`] where nothing is left.
     ConstantPad2d, Pad2dSettings, PaddingMode::Zeros, true;
     /// One number around a volume, `[N, C, D, H, W]`: the setting `value`, which must be given.
     ///
     /// * Errors: [`ShapeError::InputRank`]; [`ShapeError::Setting`] without a `padding` or a `value`;
-    ///   [`ShapeError::Attribute`] where nothing is left.
+    ///   [`ShapeError::Extent`] where nothing is left.
     ConstantPad3d, Pad3dSettings, PaddingMode::Zeros, true;
     /// Around a signal, `[N, C, L]`, the same mirrored at its first and last elements, which are not repeated.
     ///
-    /// * Errors: [`ShapeError::InputRank`]; [`ShapeError::Setting`] without a `padding`; [`ShapeError::Attribute`]
+    /// * Errors: [`ShapeError::InputRank`]; [`ShapeError::Setting`] without a `padding`; [`ShapeError::Extent`]
     ///   for a padding that is not less than the axis, or where nothing is left.
     ReflectionPad1d, Pad1dSettings, PaddingMode::Reflect, false;
     /// Around an image, `[N, C, H, W]`, the same mirrored at its first and last elements, which are not repeated.
     ///
-    /// * Errors: [`ShapeError::InputRank`]; [`ShapeError::Setting`] without a `padding`; [`ShapeError::Attribute`]
+    /// * Errors: [`ShapeError::InputRank`]; [`ShapeError::Setting`] without a `padding`; [`ShapeError::Extent`]
     ///   for a padding that is not less than the axis, or where nothing is left.
     ReflectionPad2d, Pad2dSettings, PaddingMode::Reflect, false;
     /// Around a volume, `[N, C, D, H, W]`, the same mirrored at its first and last elements, which are not repeated.
     ///
-    /// * Errors: [`ShapeError::InputRank`]; [`ShapeError::Setting`] without a `padding`; [`ShapeError::Attribute`]
+    /// * Errors: [`ShapeError::InputRank`]; [`ShapeError::Setting`] without a `padding`; [`ShapeError::Extent`]
     ///   for a padding that is not less than the axis, or where nothing is left.
     ReflectionPad3d, Pad3dSettings, PaddingMode::Reflect, false;
     /// Around a signal, `[N, C, L]`, its first and last elements.
     ///
-    /// * Errors: [`ShapeError::InputRank`]; [`ShapeError::Setting`] without a `padding`; [`ShapeError::Attribute`]
+    /// * Errors: [`ShapeError::InputRank`]; [`ShapeError::Setting`] without a `padding`; [`ShapeError::Extent`]
     ///   where nothing is left.
     ReplicationPad1d, Pad1dSettings, PaddingMode::Replicate, false;
     /// Around an image, `[N, C, H, W]`, its first and last elements.
     ///
-    /// * Errors: [`ShapeError::InputRank`]; [`ShapeError::Setting`] without a `padding`; [`ShapeError::Attribute`]
+    /// * Errors: [`ShapeError::InputRank`]; [`ShapeError::Setting`] without a `padding`; [`ShapeError::Extent`]
     ///   where nothing is left.
     ReplicationPad2d, Pad2dSettings, PaddingMode::Replicate, false;
     /// Around a volume, `[N, C, D, H, W]`, its first and last elements.
     ///
-    /// * Errors: [`ShapeError::InputRank`]; [`ShapeError::Setting`] without a `padding`; [`ShapeError::Attribute`]
+    /// * Errors: [`ShapeError::InputRank`]; [`ShapeError::Setting`] without a `padding`; [`ShapeError::Extent`]
     ///   where nothing is left.
     ReplicationPad3d, Pad3dSettings, PaddingMode::Replicate, false;
     /// Around a signal, `[N, C, L]`, the same once more, from the other end.
     ///
-    /// * Errors: [`ShapeError::InputRank`]; [`ShapeError::Setting`] without a `padding`; [`ShapeError::Attribute`]
+    /// * Errors: [`ShapeError::InputRank`]; [`ShapeError::Setting`] without a `padding`; [`ShapeError::Extent`]
     ///   for a padding of more than the axis, or where nothing is left.
     CircularPad1d, Pad1dSettings, PaddingMode::Circular, false;
     /// Around an image, `[N, C, H, W]`, the same once more, from the other end.
     ///
-    /// * Errors: [`ShapeError::InputRank`]; [`ShapeError::Setting`] without a `padding`; [`ShapeError::Attribute`]
+    /// * Errors: [`ShapeError::InputRank`]; [`ShapeError::Setting`] without a `padding`; [`ShapeError::Extent`]
     ///   for a padding of more than the axis, or where nothing is left.
     CircularPad2d, Pad2dSettings, PaddingMode::Circular, false;
     /// Around a volume, `[N, C, D, H, W]`, the same once more, from the other end.
     ///
-    /// * Errors: [`ShapeError::InputRank`]; [`ShapeError::Setting`] without a `padding`; [`ShapeError::Attribute`]
+    /// * Errors: [`ShapeError::InputRank`]; [`ShapeError::Setting`] without a `padding`; [`ShapeError::Extent`]
     ///   for a padding of more than the axis, or where nothing is left.
     CircularPad3d, Pad3dSettings, PaddingMode::Circular, false;
 }

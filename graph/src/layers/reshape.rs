@@ -160,7 +160,7 @@ impl UnflattenSettings {
 /// * Settings: `dim` and `unflattened_size`, up to eight extents that multiply to that of the axis, of which one may be
 ///   -1; both must be given.
 /// * Errors: [`ShapeError::Axis`], [`ShapeError::Setting`]; [`ShapeError::Batch`] for the batch axis;
-///   [`ShapeError::Attribute`] where the extents do not multiply to the axis's.
+///   [`ShapeError::Extent`] where the extents do not multiply to the axis's.
 /// * Source: PyTorch's `nn.Unflatten`.
 #[derive(Clone, Debug)]
 pub struct Unflatten {

@@ -100,7 +100,7 @@ shuffles! {
     /// j, h, w]`.
     ///
     /// * Shapes: `[N, C R^2, H, W]` to `[N, C, H R, W R]`.
-    /// * Errors: [`ShapeError::InputRank`]; [`ShapeError::Setting`] (a factor of 0); [`ShapeError::Attribute`] where
+    /// * Errors: [`ShapeError::InputRank`]; [`ShapeError::Setting`] (a factor of 0); [`ShapeError::Extent`] where
     ///   `R^2` does not divide the channels.
     /// * Source: Shi et al., "Real-Time Single Image and Video Super-Resolution"; PyTorch's `nn.PixelShuffle`.
     PixelShuffle, R, "pixel_shuffle", pixel_shuffle;
@@ -108,7 +108,7 @@ shuffles! {
     /// i, w R + j]`.
     ///
     /// * Shapes: `[N, C, H R, W R]` to `[N, C R^2, H, W]`.
-    /// * Errors: [`ShapeError::InputRank`]; [`ShapeError::Setting`] (a factor of 0); [`ShapeError::Attribute`] where
+    /// * Errors: [`ShapeError::InputRank`]; [`ShapeError::Setting`] (a factor of 0); [`ShapeError::Extent`] where
     ///   `R` does not divide the image.
     /// * Source: PyTorch's `nn.PixelUnshuffle`.
     PixelUnshuffle, R, "pixel_unshuffle", pixel_unshuffle;

@@ -124,7 +124,11 @@ pub(super) fn gradient_binary<'g>(at: &Adjoint<'_, 'g>, function: BinaryOp) -> C
         BinaryOp::Max => vec![at.of(0, || shared(a.lt(b))), at.of(1, || shared(a.gt(b)))],
         BinaryOp::Min => vec![at.of(0, || shared(a.gt(b))), at.of(1, || shared(a.lt(b)))],
         BinaryOp::Pow => vec![
-            at.of(0, || b.eq(0.0).select(0.0, upstream * (b * a.pow(b - 1.0)))),
+            at.of(0, || {
+                // The derivative of what is not chosen is infinite at a = 0; 0 times it would be NaN in the second gradient.
+                let none = b.eq(0.0);
+                none.select(0.0, upstream * (b * none.select(1.0, a).pow(b - 1.0)))
+            }),
             at.of(1, || (a.eq(0.0) & b.ge(0.0)).select(0.0, upstream * (y * a.log()))),
         ],
         BinaryOp::Atan2 => {

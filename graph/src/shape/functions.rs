@@ -17,6 +17,7 @@ mod rearrange;
 mod reorder;
 mod reshape;
 mod sampling;
+mod sets;
 mod settings;
 mod several;
 mod statistics;
@@ -30,8 +31,8 @@ pub use images::{interpolate, pad};
 pub use layers::{
     bag_mode, batch_norm, conv_transpose1d, conv_transpose2d, conv_transpose3d, conv1d, conv1d_by_word, conv2d,
     conv2d_by_word, conv3d, conv3d_by_word, convolution, convolution_by_word, dropout1d, dropout2d, dropout3d,
-    embedding, embedding_bag, feature_dropout, group_norm, instance_norm, layer_norm, local_response_norm, lp_pool1d,
-    lp_pool2d, lp_pool3d, rms_norm,
+    embedding, embedding_bag, embedding_bag_by_offsets, feature_dropout, group_norm, instance_norm, layer_norm,
+    local_response_norm, lp_pool1d, lp_pool2d, lp_pool3d, rms_norm,
 };
 pub use places::{
     arange, arange_to, argsort, batch_end, eye, eye_of, filled, full, index_add, index_copy, index_reduce, linspace,
@@ -60,6 +61,10 @@ pub use reorder::{
 };
 pub use reshape::{expand, reshape};
 pub use sampling::{affine_grid, grid_sample};
+pub use sets::{
+    bincount, bincount_of, block_diag, cartesian_prod, combinations, diagflat, diagonal_scatter, index_put, mode,
+    msort, unfold_along, unravel_index, vander,
+};
 pub use settings::{
     allclose, celu, dropout, gelu, glu, hardshrink, hardtanh, mvlgamma, polygamma, power, prelu, rounded_quotient,
     rrelu, softplus, softshrink, threshold, with_bounds, with_factor, with_number,

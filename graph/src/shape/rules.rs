@@ -244,7 +244,10 @@ pub const fn glu(input: Shape, dim: isize) -> Result<Shape, ShapeError> {
     }
     match ok!(quotient("glu", extent, 2)) {
         (half, true) => Ok(input.with(axis, half)),
-        (_, false) => Err(ShapeError::Attribute { op: "glu", rule: "the axis must have an even extent" }),
+        (_, false) => {
+            let rule = "the axis must have an even extent";
+            Err(ShapeError::Extent { op: "glu", rule, given: None, axis, shape: input })
+        }
     }
 }
 

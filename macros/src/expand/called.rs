@@ -432,7 +432,7 @@ fn checked(call: &Call, variables: &[Vec<Ident>]) -> TokenStream {
             let of = match parameter.kind {
                 Kind::Tensor(of) => beside(call, of, &is_float),
                 Kind::Operand(of) | Kind::OptionalTensor(of) => elements_of(of),
-                Kind::Tensors if mixes(call) => elements_of(Elements::Alike),
+                Kind::Tensors => elements_of(function.of_list()),
                 _ => elements_of(Elements::Any),
             };
             for name in names {
@@ -455,7 +455,7 @@ fn checked(call: &Call, variables: &[Vec<Ident>]) -> TokenStream {
     let name = function.name;
     let dtype = match elements.as_slice() {
         [] if list.is_some() => {
-            let of = elements_of(if function.mixes_tensors() { Elements::Alike } else { Elements::Any });
+            let of = elements_of(function.of_list());
             emit!(#list.element(#name, #of))
         }
         [one] => emit!(#KILN::graph::shape::functions::element(#name, #one)),

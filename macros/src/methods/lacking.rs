@@ -37,7 +37,6 @@ const LACKING: &[(&str, &str)] = &[
     ("backward", BACKWARD),
     ("bartlett_window", INPUT),
     ("bfloat16", ONE_KIND),
-    ("bincount", by_data!("`one_hot(x, CLASSES).sum(0)`")),
     ("binomial", "`(rand(size) < p).float()`, added up over as many draws"),
     ("bitwise_and", "`&` of masks, and arithmetic of whole numbers"),
     ("bitwise_left_shift", "`x * 2` for each bit"),
@@ -46,10 +45,8 @@ const LACKING: &[(&str, &str)] = &[
     ("bitwise_right_shift", "`x.floor_divide(2)` for each bit"),
     ("bitwise_xor", "`logical_xor` of masks"),
     ("blackman_window", INPUT),
-    ("block_diag", "`cat` and `pad`"),
     ("broadcast_tensors", "operators broadcast by themselves, `x.expand_as(y)` says it"),
     ("byte", ONE_KIND),
-    ("cartesian_prod", "`meshgrid`, `ravel` and `stack`"),
     ("chain_matmul", "`a.mm(b).mm(c)`"),
     (
         "checkpoint",
@@ -59,7 +56,6 @@ const LACKING: &[(&str, &str)] = &[
     ("cholesky_inverse", DECOMPOSITION),
     ("cholesky_solve", DECOMPOSITION),
     ("coalesce", SPARSE),
-    ("combinations", "`triu_indices` and `gather`"),
     ("complex", REAL),
     ("conj", "numbers are real"),
     ("conj_physical", REAL),
@@ -70,8 +66,6 @@ const LACKING: &[(&str, &str)] = &[
     ("data", "`x.detach()`"),
     ("data_ptr", VALUES),
     ("det", DECOMPOSITION),
-    ("diagflat", "`diag_embed` of `x.ravel()`"),
-    ("diagonal_scatter", "`where(eye(COUNT) > 0.0, diag_embed(src), x)`"),
     ("dim", "the number of axes is known: it is that of the declared shape"),
     ("double", ONE_KIND),
     ("dsplit", "`split(.., dim = 2)`"),
@@ -95,11 +89,9 @@ const LACKING: &[(&str, &str)] = &[
     ("hann_window", INPUT),
     ("histogram", "`one_hot` of the bins that `bucketize` gives, `.sum(0)`"),
     ("hsplit", "`split(.., dim = 1)`"),
-    ("i0", SPECIAL),
     ("igamma", SPECIAL),
     ("igammac", SPECIAL),
     ("imag", REAL),
-    ("index_put", "`scatter` or `index_add` along one axis"),
     ("inverse", DECOMPOSITION),
     ("is_complex", REAL),
     ("is_conj", REAL),
@@ -129,8 +121,6 @@ const LACKING: &[(&str, &str)] = &[
     ("matrix_exp", DECOMPOSITION),
     ("matrix_power", "`x.mm(x)`, as often as needed"),
     ("matrix_rank", DECOMPOSITION),
-    ("mode", "`one_hot(x, CLASSES).sum(0).float().argmax(0)`"),
-    ("msort", "`x.sort(dim = 0)`"),
     ("multi_dot", "`a.mm(b).mm(c)`"),
     ("multi_head_attention_forward", "the layer `MultiheadAttention` is a field of the model"),
     ("multinomial", "`gumbel_softmax(logits, hard = true)` draws one class"),
@@ -213,11 +203,9 @@ const LACKING: &[(&str, &str)] = &[
     ("type_as", ONE_KIND),
     ("unique", by_data!("`x.sort()` has equal ones beside one another, and `diff` of that is 0 where one repeats")),
     ("unique_consecutive", by_data!("`x.diff()` is 0 where an element repeats the one before")),
-    ("unravel_index", "`index.floor_divide(COLUMNS)` and `index.remainder(COLUMNS)`"),
     ("upsample", "`interpolate`"),
     ("upsample_bilinear", "`interpolate(.., mode = \"bilinear\", align_corners = true)`"),
     ("upsample_nearest", "`interpolate`"),
-    ("vander", "`stack` of powers: `x.pow(2.0)`"),
     ("view_as_complex", REAL),
     ("view_as_real", REAL),
     ("vmap", "the first axis is the batch"),
@@ -241,7 +229,14 @@ pub fn no_argument(name: &str) -> Option<&'static str> {
         }
         "generator" => "numbers are drawn by the seed of the trainer: leave it out",
         "out" => "values are immutable: give the result a name",
-        "offsets" => "bags are rows of one length: shorter ones are filled up with `padding_idx`",
+        _ => return None,
+    })
+}
+
+/// Why a function needs an argument that PyTorch's can do without.
+pub fn needed(function: &str, argument: &str) -> Option<&'static str> {
+    Some(match (function, argument) {
+        ("one_hot", "num_classes") => by_data!("give the number of classes, `one_hot(x, 10)`"),
         _ => return None,
     })
 }

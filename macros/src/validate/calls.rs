@@ -217,8 +217,14 @@ impl Scope<'_> {
             });
             each && !missing
         };
-        let strictly = Function::all(name).find(|function| fits(function, true));
-        strictly.or_else(|| Function::all(name).find(|function| fits(function, false))).or_else(|| Function::find(name))
+        // `unfold` by its name is another one than the method.
+        let other = if method { Form::Function } else { Form::Method };
+        let of_form = || Function::all(name).filter(move |function| function.form != other);
+        of_form()
+            .find(|function| fits(function, true))
+            .or_else(|| of_form().find(|function| fits(function, false)))
+            .or_else(|| of_form().next())
+            .or_else(|| Function::find(name))
     }
 
     /// A function by a path, which is a constant one of the user's.

@@ -291,7 +291,7 @@ impl Walk<'_> {
         for (argument, parameter) in call.arguments.iter().zip(function.parameters) {
             let elements = match parameter.kind {
                 Kind::Tensor(elements) | Kind::Operand(elements) => call.taken(elements),
-                Kind::Tensors if function.mixes_tensors() => Elements::Alike,
+                Kind::Tensors => function.of_list(),
                 _ => Elements::Any,
             };
             match argument {

@@ -87,18 +87,19 @@ impl Scope<'_> {
             last = word.is_none().then_some(position);
             open.retain(|open| *open != position);
         }
-        let missing: Vec<String> = (function.parameters.iter().zip(&given).enumerate())
+        let missing: Vec<&str> = (function.parameters.iter().zip(&given).enumerate())
             .filter(|(position, (parameter, given))| {
                 given.is_none() && parameter.default.is_none() && Some(*position) != taken
             })
-            .map(|(_, (parameter, _))| format!("`{}`", parameter.name))
+            .map(|(_, (parameter, _))| parameter.name)
             .collect();
         if right && !missing.is_empty() {
+            let why = missing.iter().find_map(|argument| methods::needed(function.name, argument));
             let message = format!(
-                "`{}` needs {}: it takes {}",
+                "`{}` needs {}: {}",
                 function.name,
-                super::list(missing.into_iter()),
-                function.signature(method)
+                super::list(missing.iter().map(|argument| format!("`{argument}`"))),
+                why.map_or_else(|| format!("it takes {}", function.signature(method)), str::to_string),
             );
             return self.mistake(name, message);
         }

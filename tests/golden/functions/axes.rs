@@ -43,6 +43,8 @@ pub fn compute<'g>(call: &Call<'_, 'g>) -> Results<'g> {
             let (k, largest) = (call.size("k", 1)?, call.flag("largest", true));
             return Ok(Some(functions::topk(x, k, call.int("dim", -1), largest)));
         }
+        "mode" => return Ok(Some(functions::mode(x, call.int("dim", -1), keep))),
+        "msort" => functions::msort(x),
         "kthvalue" => return Ok(Some(functions::kthvalue(x, call.size("k", 1)?, call.int("dim", -1), keep))),
         "median" if dim.is_none() => functions::median_of_all(x),
         "median" => return Ok(Some(functions::median(x, axis()?, keep))),

@@ -1,6 +1,6 @@
 //! Layers as functions, whose weights are tensors.
 
-use kiln_graph::functions;
+use kiln_graph::{DType, functions};
 use serde_json::json;
 
 use super::{Call, Results};
@@ -58,11 +58,17 @@ pub fn compute<'g>(call: &Call<'_, 'g>) -> Results<'g> {
         }
         "embedding_bag" => {
             call.lacks(&[("max_norm", json!(null)), ("scale_grad_by_freq", json!(false))])?;
-            if call.named("offsets").is_some() {
-                return Err(crate::case::Refusal::later("offsets"));
-            }
+            // PyTorch's samples begin with the table.
+            let (x, table) = if x.dtype() == DType::F32 { (at(1)?, x) } else { (x, at(1)?) };
             let (mode, weights) = (call.text("mode", "mean"), call.named("per_sample_weights"));
-            functions::embedding_bag(x, at(1)?, mode, weights, call.attributes.int("padding_idx"))
+            let padding = call.attributes.int("padding_idx");
+            match call.named("offsets") {
+                Some(offsets) => {
+                    let last = call.flag("include_last_offset", false);
+                    functions::embedding_bag_by_offsets(x, table, offsets, mode, weights, last, padding)
+                }
+                None => functions::embedding_bag(x, table, mode, weights, padding),
+            }
         }
         _ => return Ok(None),
     };

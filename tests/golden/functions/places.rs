@@ -1,6 +1,6 @@
 //! Functions that move, choose, put and make elements, and change shapes.
 
-use kiln_graph::functions;
+use kiln_graph::{DType, functions};
 use serde_json::{Value as Json, json};
 
 use super::{Call, Results};
@@ -34,6 +34,29 @@ pub fn compute<'g>(call: &Call<'_, 'g>) -> Results<'g> {
             }));
         }
         "unbind" => return Ok(Some(functions::unbind(x, call.int("dim", 0)))),
+        "block_diag" => functions::block_diag(&call.operands),
+        "cartesian_prod" => functions::cartesian_prod(&call.operands),
+        "combinations" => functions::combinations(x, call.size("r", 2)?, call.flag("with_replacement", false)),
+        "diagflat" => functions::diagflat(x, call.int("offset", 0)),
+        "diagonal_scatter" => {
+            let (dim1, dim2) = (call.int("dim1", 0), call.int("dim2", 1));
+            functions::diagonal_scatter(x, at(1)?, call.int("offset", 0), dim1, dim2)
+        }
+        "index_put" => {
+            let [_, indices @ .., values] = call.operands.as_slice() else { return Err(absent("indices")) };
+            if indices.iter().any(|index| index.dtype() == DType::Bool) {
+                return Err(Refusal::later("index_put by a mask"));
+            }
+            functions::index_put(x, indices, *values, call.flag("accumulate", false))
+        }
+        "unfold_copy" => functions::unfold_along(x, int("dimension")?, call.size("size", 1)?, call.size("step", 1)?),
+        "unravel_index" => return Ok(Some(functions::unravel_index(x, &call.sizes("shape", &[])?))),
+        "slice_scatter" => {
+            let end = call.attributes.int("end").unwrap_or(isize::MAX);
+            functions::slice_scatter(x, at(1)?, call.int("dim", 0), call.int("start", 0), end, call.size("step", 1)?)
+        }
+        "select_scatter" => functions::select_scatter(x, at(1)?, int("dim")?, int("index")?),
+        "take" => functions::take(x, at(1)?),
         "meshgrid" => return Ok(Some(functions::meshgrid(&call.operands, call.text("indexing", "ij")))),
         "diag" => functions::diag(x, call.int("diagonal", 0)),
         "diag_embed" => functions::diag_embed(x, call.int("offset", 0), call.int("dim1", -2), call.int("dim2", -1)),

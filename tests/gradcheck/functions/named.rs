@@ -6,7 +6,7 @@ use kiln_graph::layers::fractional_pool::fractional_max_pool;
 use kiln_graph::losses::Reduction::{self, Mean, None as Single, Sum};
 use kiln_graph::losses::{Ctc, ctc_loss};
 
-use super::more;
+use super::{more, sets};
 
 pub type Function = for<'g> fn(&[Value<'g>]) -> Vec<Value<'g>>;
 
@@ -315,7 +315,7 @@ pub fn function(name: &str) -> Option<Function> {
         "logsumexp((0, -1))" => |x| vec![functions::logsumexp(x[0], &[0, -1], false)],
         "logsumexp((1, 2), keepdim)" => |x| vec![functions::logsumexp(x[0], &[1, 2], true)],
         "hypot of infinity" => |x| vec![functions::hypot(x[0], x[1])],
-        _ => return more::function(name),
+        _ => return more::function(name).or_else(|| sets::function(name)),
     };
     Some(found)
 }

@@ -185,6 +185,31 @@ model! {
     }
 }
 
+// What puts elements together, and what takes several indices.
+model! {
+    struct Sets {
+        fc: Linear(4, 4),
+    }
+
+    fn forward(x: [N, 3, 4], index: [N, 4; i32]) -> ([N, 3, 4], [N, 3, 2, 3; i32], [N, 5]) {
+        let y = fc(x);
+        let blocks = block_diag((eye(2), ones(2), full([], 3.0))).narrow(0, 0, 3).narrow(1, 0, 4);
+        let pairs = cartesian_prod((arange(3).float(), ones(4))).sum() + combinations(arange(4), r = 3, with_replacement = true).float().sum();
+        let powers = vander(ones(3), 4) + vander(ones(3), N = 4, increasing = true) + vander(x.mean((1, 2)), 4).unsqueeze(1);
+        let diagonals = ones(3).diagflat().sum() + y.diagonal_scatter(zeros(N, 3), dim1 = 1, dim2 = 2) + eye(3).msort().sum();
+        let (most, _) = y.mode(2, keepdim = true);
+        let (rows, columns) = unravel_index(index, (3, 4));
+        let count = bincount(arange(3), minlength = 3).sum().float() + arange(3).bincount(ones(3), minlength = 3).sum();
+        let put = zeros([3, 4]).index_put((arange(2), arange(2)), ones(2)) + zeros([3, 4]).index_put([arange(3)], ones([3, 4]), accumulate = true);
+        let windows = (rows + columns).unsqueeze(1).expand(-1, 3, -1).unfold(2, size = 3, step = 1);
+        most += y.i0e() + i1e(y) + (y.i0() + y.i1()).clamp(0, 1) + y.log_ndtr() + y.erfcx().clamp(max = 1) + y.expit();
+        let bag = embedding_bag(arange(5), eye(5, 4), arange(3)) + embedding_bag(arange(5), ones(5, 4), offsets = arange(4), mode = "max", include_last_offset = true);
+        let whole = arange(4).view(2, 2).matmul(arange(4).view(2, 2)).mm(eye(2).int()).mv(arange(2)).dot(arange(2)) + arange(4).view(2, 2).inner(arange(2)).sum();
+        most += bag + whole.float() + einsum("ij,jk->ik", (arange(4).view(2, 2), arange(2).view(2, 1))).sum().float();
+        (blocks + pairs + powers + diagonals + most + count + put, windows, vander(x.sum((1, 2)), 5))
+    }
+}
+
 #[test]
 fn it_runs() {
     let model = <Two>::init(0);
@@ -204,6 +229,12 @@ fn it_runs() {
     let scope = g.enter("more");
     let results = More::init(0).forward_all(&g, &[x, index]);
     assert_eq!(results.iter().map(|v| v.ty()).collect::<Vec<_>>(), [Type::f32([5, 3, 4]), Type::i32([5])]);
+    drop(scope);
+    let (x, index) = (g.input("sets of x", [5, 3, 4]), g.input_of("sets of places", Type::i32([5, 4])));
+    let scope = g.enter("sets");
+    let results = Sets::init(0).forward_all(&g, &[x, index]);
+    let types = [Type::f32([5, 3, 4]), Type::i32([5, 3, 2, 3]), Type::f32([5, 5])];
+    assert_eq!(results.iter().map(|v| v.ty()).collect::<Vec<_>>(), types);
     drop(scope);
     assert_eq!(Everything::INPUTS[1], Type::i32([Shape::N, 4]));
     g.finish().unwrap();

@@ -157,8 +157,9 @@ impl InProjection {
 ///   `bias_v` normal with a deviation of `1 / sqrt(E)`.
 /// * Errors: [`ShapeError::Given`] and [`ShapeError::BatchOfPlaces`], which name the input; [`ShapeError::Setting`] for
 ///   heads that do not divide the features.
-/// * Deviations from PyTorch: a place that may look at nothing gets the bias of `out_proj` alone, and no NaN;
-///   `is_causal` needs no `attn_mask`.
+/// * Deviations from PyTorch: a place that may look at nothing gets weights of 0 and the bias of `out_proj` alone. PyTorch has
+///   that with `need_weights = False` while gradients are recorded or in training; with `need_weights = True` (its default),
+///   and in evaluation without gradients, it has NaN. `is_causal` needs no `attn_mask`.
 /// * Source: Vaswani and others, "Attention Is All You Need", 2017; PyTorch's `nn.MultiheadAttention`.
 #[derive(Clone, Debug)]
 pub struct MultiheadAttention<const E: usize, const H: usize> {

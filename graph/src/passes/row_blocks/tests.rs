@@ -83,6 +83,20 @@ fn masked<'g>(_: &'g Builder, x: &[Value<'g>]) -> Value<'g> {
     scaled_dot_product_attention(x[0], x[1], x[2], Some(x[3]), 0.0, false, Some(0.7), false)
 }
 
+/// What is added is learnt, for each head and each distance of places: rows of a table.
+fn by_distance<'g>(g: &'g Builder, x: &[Value<'g>]) -> Value<'g> {
+    let distance = g.iota([40, 40], 1) - g.iota([40, 40], 0) + 39;
+    let added = x[3].take_rows(distance).permute(&[2, 0, 1]);
+    scaled_dot_product_attention(x[0], x[1], x[2], Some(added), 0.0, false, None, false)
+}
+
+/// The same of a causal attention.
+fn by_distance_causal<'g>(g: &'g Builder, x: &[Value<'g>]) -> Value<'g> {
+    let distance = g.iota([40, 40], 1) - g.iota([40, 40], 0) + 39;
+    let added = x[3].take_rows(distance).permute(&[2, 0, 1]);
+    scaled_dot_product_attention(x[0], x[1], x[2], Some(added), 0.0, true, None, false)
+}
+
 /// Keys are another layer's results: gradients wait for what follows.
 fn projected<'g>(_: &'g Builder, x: &[Value<'g>]) -> Value<'g> {
     scaled_dot_product_attention(x[0], x[1], x[2], None, 0.0, true, None, false).matmul(x[3]).tanh()
@@ -215,6 +229,22 @@ fn masks_are_read_by_rows() {
     }
     // A gradient that is as large as the scores is one of them, which somebody reads.
     check(&[&[40, 4], &[40, 4], &[40, 4], &[40, 40]], masked, 1, 1600, &[]);
+}
+
+/// A bias that is learnt is smaller than the scores by the batch, and so is its gradient, which is added up over it.
+#[test]
+fn learnt_biases_are_read_and_learnt_by_rows() {
+    let qkv: &[usize] = &[3, 2, 40, 4];
+    let biases: [&[usize]; 3] = [&[2, 40, 40], &[1, 2, 40, 40], &[40, 40]];
+    for bias in biases {
+        check(&[qkv, qkv, qkv, bias], masked, 0, 3200, &[8]);
+        check(&[qkv, qkv, qkv, bias], masked, 1, 3200, &[8]);
+    }
+    check(&[qkv, qkv, qkv, &[79, 2]], by_distance, 0, 3200, &[8]);
+    check(&[qkv, qkv, qkv, &[79, 2]], by_distance, 1, 3200, &[8]);
+    check(&[qkv, qkv, qkv, &[79, 2]], by_distance_causal, 0, 3200, &[3, 1, 3, 1, 3, 1]);
+    // Its gradient has all columns, so that none is cut away.
+    check(&[qkv, qkv, qkv, &[79, 2]], by_distance_causal, 1, 3200, &[8]);
 }
 
 /// Gradients of gradients wait for sums over all rows.

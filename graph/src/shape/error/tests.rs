@@ -30,6 +30,14 @@ fn errors_say_what_is_expected_and_found() {
             ShapeError::Axis { op: "sum", axis: -4, shape: Shape::new(&[2, 3]) },
             "axis -4 of sum is not one of shape [2, 3], or is given twice",
         ),
+        (
+            ShapeError::Extent { op: "pad", rule: "it must be less", given: Some(4), axis: 2, shape: found },
+            "pad: it must be less: here 4, and axis 2 of shape [N, 64, 4, 4] has 4",
+        ),
+        (
+            ShapeError::Extent { op: "glu", rule: "it must be even", given: None, axis: 0, shape: Shape::new(&[5]) },
+            "glu: it must be even, and axis 0 of shape [5] has 5",
+        ),
     ];
     for (error, expected) in cases {
         assert_eq!(error.to_string(), expected);

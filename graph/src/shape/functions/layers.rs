@@ -353,6 +353,48 @@ pub const fn embedding_bag(
     per_sample_weights: Option<Shape>,
     padding_idx: Option<isize>,
 ) -> Result<Shape, ShapeError> {
+    let (rows, width) = ok!(bags(op, input, weight, mode, per_sample_weights, padding_idx));
+    rules::embedding_bag(input, rows, width)
+}
+
+/// As [`embedding_bag`], of bags that lie one behind the other in a list, each from its offset on.
+#[allow(clippy::too_many_arguments)] // Those of PyTorch's function.
+pub const fn embedding_bag_by_offsets(
+    op: &'static str,
+    input: Shape,
+    weight: Shape,
+    offsets: Shape,
+    mode: &str,
+    per_sample_weights: Option<Shape>,
+    include_last_offset: bool,
+    padding_idx: Option<isize>,
+) -> Result<Shape, ShapeError> {
+    if input.rank() != 1 {
+        return Err(ShapeError::Rank { op, expected: 1, found: input });
+    }
+    if offsets.rank() != 1 {
+        return Err(ShapeError::Rank { op, expected: 1, found: offsets });
+    }
+    // Offsets are those of the whole list: neither of them has a part for each sample.
+    ok!(super::known_axis(op, input, 0));
+    ok!(super::known_axis(op, offsets, 0));
+    let (_, width) = ok!(bags(op, input, weight, mode, per_sample_weights, padding_idx));
+    let count = ok!(rules::difference(op, offsets.dim(0), include_last_offset as isize));
+    if count == 0 {
+        return Err(ShapeError::Attribute { op, rule: "with `include_last_offset` there are two offsets at least" });
+    }
+    Ok(Shape::new(&[count, width]))
+}
+
+/// The rows and the columns of the table that bags are taken from.
+const fn bags(
+    op: &'static str,
+    input: Shape,
+    weight: Shape,
+    mode: &str,
+    per_sample_weights: Option<Shape>,
+    padding_idx: Option<isize>,
+) -> Result<(usize, usize), ShapeError> {
     let (rows, width) = ok!(table(op, weight));
     ok!(padding(padding_idx, rows));
     let mode = ok!(bag_mode(mode));
@@ -367,7 +409,7 @@ pub const fn embedding_bag(
             return Err(ShapeError::Expected { what: "`per_sample_weights`", expected: input, found });
         }
     }
-    rules::embedding_bag(input, rows, width)
+    Ok((rows, width))
 }
 
 /// The mode of a word.

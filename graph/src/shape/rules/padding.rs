@@ -32,31 +32,27 @@ pub const fn padding(input: Shape, sides: &[(isize, isize)], mode: PaddingMode) 
             continue;
         }
         let larger = if before > after { before } else { after };
+        let at = first + axis;
         if matches!(mode, PaddingMode::Reflect) && larger >= extent as isize {
-            return Err(ShapeError::Attribute {
-                op: OP,
-                rule: "a reflection must be less than the extent of its axis",
-            });
+            let rule = "a reflection must be less than the extent of its axis";
+            return Err(ShapeError::Extent { op: OP, rule, given: Some(larger), axis: at, shape: input });
         }
         let smaller = if before > after { after } else { before };
         if matches!(mode, PaddingMode::Circular) {
             if larger > extent as isize {
-                return Err(ShapeError::Attribute {
-                    op: OP,
-                    rule: "circular padding must be at most the extent of its axis",
-                });
+                let rule = "circular padding must be at most the extent of its axis";
+                return Err(ShapeError::Extent { op: OP, rule, given: Some(larger), axis: at, shape: input });
             }
             // A negative side takes away what would go round.
             if smaller < 0 && larger > 0 && larger > (extent as isize).saturating_add(smaller) {
-                return Err(ShapeError::Attribute {
-                    op: OP,
-                    rule: "circular padding must be at most what the other side leaves of its axis",
-                });
+                let rule = "circular padding must be at most what the other side leaves of its axis";
+                return Err(ShapeError::Extent { op: OP, rule, given: Some(larger), axis: at, shape: input });
             }
         }
         let padded = (extent as isize).saturating_add(before).saturating_add(after);
         if before < -(extent as isize) || after < -(extent as isize) || padded <= 0 {
-            return Err(ShapeError::Attribute { op: OP, rule: "something of each axis must be left" });
+            let rule = "something of each axis must be left";
+            return Err(ShapeError::Extent { op: OP, rule, given: None, axis: at, shape: input });
         }
         if padded as usize > MAX_EXTENT {
             return Err(ShapeError::Attribute { op: OP, rule: "every extent must be below 2^31" });

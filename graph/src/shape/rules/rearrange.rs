@@ -25,7 +25,8 @@ pub const fn pixel_shuffle(op: &'static str, input: Shape, factor: usize) -> Res
     }
     let block = factor.saturating_mul(factor);
     let (fewer, true) = ok!(quotient(op, input.dim(channels), block)) else {
-        return Err(ShapeError::Attribute { op, rule: "the square of `upscale_factor` must divide the channels" });
+        let rule = "the square of `upscale_factor` must divide the channels";
+        return Err(ShapeError::Extent { op, rule, given: Some(block as isize), axis: channels, shape: input });
     };
     let rows = ok!(times(op, input.dim(channels + 1), factor));
     let columns = ok!(times(op, input.dim(channels + 2), factor));
@@ -41,7 +42,9 @@ pub const fn pixel_unshuffle(op: &'static str, input: Shape, factor: usize) -> R
     let rows = ok!(quotient(op, input.dim(channels + 1), factor));
     let columns = ok!(quotient(op, input.dim(channels + 2), factor));
     let ((rows, true), (columns, true)) = (rows, columns) else {
-        return Err(ShapeError::Attribute { op, rule: "`downscale_factor` must divide the rows and the columns" });
+        let rule = "`downscale_factor` must divide the rows and the columns";
+        let axis = if rows.1 { channels + 2 } else { channels + 1 };
+        return Err(ShapeError::Extent { op, rule, given: Some(factor as isize), axis, shape: input });
     };
     let more = ok!(times(op, input.dim(channels), factor.saturating_mul(factor)));
     Ok(input.with(channels, more).with(channels + 1, rows).with(channels + 2, columns))
@@ -106,10 +109,10 @@ pub const fn unflatten(op: &'static str, input: Shape, dim: isize, sizes: &[isiz
         part += 1;
     }
     let (rest, true) = ok!(quotient(op, extent, known)) else {
-        return Err(ShapeError::Attribute { op, rule: RULE });
+        return Err(ShapeError::Extent { op, rule: RULE, given: Some(known as isize), axis: at, shape: input });
     };
     if !open && rest != 1 {
-        return Err(ShapeError::Attribute { op, rule: RULE });
+        return Err(ShapeError::Extent { op, rule: RULE, given: Some(known as isize), axis: at, shape: input });
     }
     let mut output = input.remove(at);
     let mut part = 0;

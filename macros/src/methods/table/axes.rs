@@ -14,6 +14,13 @@ pub const FUNCTIONS: &[Function] = &[
     row("argmin", PLACE, "reduce_one").giving(Gives::I32).stopping(),
     row("argsort", ORDER, "argsort").giving(Gives::I32).stopping(),
     row(
+        "bincount",
+        &[tensor(Index), required("weights", Kind::Tensor(Float)), optional("minlength", Kind::Size, "0")],
+        "bincount_of",
+    )
+    .by(Builds::Function("bincount_of")),
+    row("bincount", &[tensor(Index), optional("minlength", Kind::Size, "0")], "bincount").giving(Gives::I32).stopping(),
+    row(
         "bucketize",
         &[tensor(Number), required("boundaries", Kind::Tensor(Number)), optional("right", Kind::Flag, "false")],
         "bucketize",
@@ -96,6 +103,8 @@ pub const FUNCTIONS: &[Function] = &[
     row("min", EXTREME, "extreme").giving(Gives::Several).with_places(),
     row("min", MIXED, "broadcast").by(Builds::Value("minimum")),
     row("min", FOLD_ORDERED, "reduce").by(Builds::Function("amin")),
+    row("mode", &[tensor(Number), LAST, KEEP], "mode").giving(Gives::Several).with_places(),
+    row("msort", NUMBER, "msort"),
     row("nanmean", FOLD, "reduce"),
     row("nanmedian", &[tensor(Number), required("dim", Kind::Axis), KEEP], "extreme")
         .giving(Gives::Several)

@@ -88,6 +88,22 @@ pub const FUNCTIONS: &[Function] = &[
         ],
     )
     .giving(Gives::F32),
+    row(
+        "embedding_bag",
+        &[
+            tensor(Index),
+            WEIGHT,
+            required("offsets", Kind::Tensor(Index)),
+            optional("mode", Kind::Text, "\"mean\""),
+            optional("per_sample_weights", Kind::OptionalTensor(Float), "None"),
+            optional("include_last_offset", Kind::Flag, "false"),
+            optional("padding_idx", Kind::OptionalWhole, "None"),
+        ],
+        "embedding_bag_by_offsets",
+    )
+    .by(Builds::Function("embedding_bag_by_offsets"))
+    .only(Form::Function)
+    .giving(Gives::F32),
     row("feature_alpha_dropout", DROPOUT, "feature_dropout").only(Form::Function),
     function(
         "grid_sample",

@@ -17,11 +17,19 @@ pub const FUNCTIONS: &[Function] = &[
     row("atleast_2d", ANY, "atleast_2d").only(Form::Function),
     row("atleast_3d", ANY, "atleast_3d").only(Form::Function),
     row("bernoulli", FLOAT, "unchanged").stopping(),
+    row("block_diag", TENSORS, "block_diag").only(Form::Function),
     row("broadcast_to", &[tensor(Any), required("size", Kind::Shape)], "expand").by(Builds::Function("expand")),
+    row("cartesian_prod", TENSORS, "cartesian_prod").only(Form::Function),
     row("cat", PARTS, "cat").only(Form::Function),
     row("chunk", &[tensor(Any), required("chunks", Kind::Size), optional("dim", Kind::Axis, "0")], "chunk")
         .giving(Gives::Several),
     row("column_stack", TENSORS, "column_stack").only(Form::Function),
+    row(
+        "combinations",
+        &[tensor(Any), optional("r", Kind::Size, "2"), optional("with_replacement", Kind::Flag, "false")],
+        "combinations",
+    )
+    .only(Form::Function),
     row("concat", PARTS, "cat").by(Builds::Function("cat")).only(Form::Function),
     row("concatenate", PARTS, "cat").by(Builds::Function("cat")).only(Form::Function),
     row("diag", &[tensor(Float), optional("diagonal", Kind::Whole, "0")], "diag"),
@@ -35,6 +43,7 @@ pub const FUNCTIONS: &[Function] = &[
         ],
         "diag_embed",
     ),
+    row("diagflat", &[tensor(Float), optional("offset", Kind::Whole, "0")], "diagflat"),
     row(
         "diagonal",
         &[
@@ -44,6 +53,17 @@ pub const FUNCTIONS: &[Function] = &[
             optional("dim2", Kind::Axis, "1"),
         ],
         "diagonal",
+    ),
+    row(
+        "diagonal_scatter",
+        &[
+            tensor(Number),
+            required("src", Kind::Tensor(Number)),
+            optional("offset", Kind::Whole, "0"),
+            optional("dim1", Kind::Axis, "0"),
+            optional("dim2", Kind::Axis, "1"),
+        ],
+        "diagonal_scatter",
     ),
     row("dstack", TENSORS, "dstack").only(Form::Function),
     row("expand", &[tensor(Any), required("size", Kind::Shape)], "expand").only(Form::Method),
@@ -87,6 +107,16 @@ pub const FUNCTIONS: &[Function] = &[
         "index_fill",
         &[tensor(Any), required("dim", Kind::Axis), INDEX, required("value", Kind::Number)],
         "index_fill",
+    ),
+    row(
+        "index_put",
+        &[
+            tensor(Number),
+            required("indices", Kind::Tensors),
+            required("values", Kind::Tensor(Number)),
+            optional("accumulate", Kind::Flag, "false"),
+        ],
+        "index_put",
     ),
     row(
         "index_reduce",
@@ -269,7 +299,28 @@ pub const FUNCTIONS: &[Function] = &[
     .made("triu_indices"),
     row("unbind", &[tensor(Any), optional("dim", Kind::Axis, "0")], "unbind").giving(Gives::Several),
     row("unflatten", &[tensor(Any), required("dim", Kind::Axis), required("sizes", Kind::Wholes)], "unflatten"),
+    row(
+        "unfold",
+        &[tensor(Any), required("dimension", Kind::Axis), required("size", Kind::Size), required("step", Kind::Size)],
+        "unfold_along",
+    )
+    .by(Builds::Function("unfold_along"))
+    .only(Form::Method),
+    row("unravel_index", &[tensor(Index), required("shape", Kind::Sizes)], "unravel_index")
+        .only(Form::Function)
+        .giving(Gives::Several)
+        .stopping(),
     row("unsqueeze", &[tensor(Any), required("dim", Kind::Axis)], "unsqueeze").of_value(),
+    row(
+        "vander",
+        &[
+            required("x", Kind::Tensor(Float)),
+            optional("N", Kind::OptionalSize, "None"),
+            optional("increasing", Kind::Flag, "false"),
+        ],
+        "vander",
+    )
+    .only(Form::Function),
     row("view", &[tensor(Any), required("size", Kind::Shape)], "reshape")
         .by(Builds::Function("reshape"))
         .only(Form::Method),

@@ -69,7 +69,7 @@ pub const FUNCTIONS: &[Function] = &[
         "bilinear",
     )
     .only(Form::Function),
-    row("bmm", &[tensor(Float), required("mat2", Kind::Tensor(Float))], "bmm"),
+    row("bmm", &[tensor(Number), required("mat2", Kind::Tensor(Number))], "bmm"),
     row("cdist", &[vector("x1"), vector("x2"), optional("p", Kind::Number, "2.0")], "cdist").only(Form::Function),
     row(
         "cosine_similarity",
@@ -78,11 +78,11 @@ pub const FUNCTIONS: &[Function] = &[
     )
     .only(Form::Function),
     row("cross", &[tensor(Float), required("other", Kind::Tensor(Float)), LAST], "cross"),
-    row("dot", &[tensor(Float), required("tensor", Kind::Tensor(Float))], "dot"),
+    row("dot", &[tensor(Number), required("tensor", Kind::Tensor(Number))], "dot"),
     row("einsum", &[required("equation", Kind::Text), required("operands", Kind::Tensors)], "einsum")
         .only(Form::Function),
     row("ger", &[tensor(Float), required("vec2", Kind::Tensor(Float))], "outer").by(Builds::Function("outer")),
-    row("inner", &[tensor(Float), required("other", Kind::Tensor(Float))], "inner"),
+    row("inner", &[tensor(Number), required("other", Kind::Tensor(Number))], "inner"),
     row("kron", &[tensor(Float), required("other", Kind::Tensor(Float))], "kron"),
     row(
         "linear",
@@ -94,9 +94,9 @@ pub const FUNCTIONS: &[Function] = &[
         "linear",
     )
     .only(Form::Function),
-    row("matmul", &[tensor(Float), required("other", Kind::Tensor(Float))], "matmul").of_value(),
-    row("mm", &[tensor(Float), required("mat2", Kind::Tensor(Float))], "mm"),
-    row("mv", &[tensor(Float), required("vec", Kind::Tensor(Float))], "mv"),
+    row("matmul", &[tensor(Number), required("other", Kind::Tensor(Number))], "matmul").of_value(),
+    row("mm", &[tensor(Number), required("mat2", Kind::Tensor(Number))], "mm"),
+    row("mv", &[tensor(Number), required("vec", Kind::Tensor(Number))], "mv"),
     row("outer", &[tensor(Float), required("vec2", Kind::Tensor(Float))], "outer"),
     row(
         "pairwise_distance",
