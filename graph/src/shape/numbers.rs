@@ -37,6 +37,19 @@ impl Rounded {
     pub const fn or(self, other: Rounded) -> Rounded {
         if self.0.is_some() { self } else { other }
     }
+
+    /// That there is none.
+    ///
+    /// # Panics
+    /// If there is one; in a constant that is a compile error.
+    #[track_caller]
+    pub const fn check(self) {
+        if let Some([text, instead]) = self.0 {
+            let message =
+                Message::new().text("`").text(text).text("` of whole numbers is rounded down in Rust: write `");
+            panic!("{}", message.text(instead).text("`").as_str())
+        }
+    }
 }
 
 /// What is to be said of a quotient of whole numbers.
@@ -50,13 +63,27 @@ pub const fn quotient_of_extents(text: &'static str, instead: &'static str, [lef
     Rounded(if right != 0 && left != right && !is_multiple { Some([text, instead]) } else { None })
 }
 
+/// That a power of whole numbers is one of them.
+///
+/// # Panics
+/// If its exponent is negative or too large; in a constant that is a compile error.
+#[track_caller]
+pub const fn exponent(number: i128) -> u32 {
+    if number < 0 {
+        let message = Message::new().text("a whole number has no power of -").number(number.unsigned_abs() as usize);
+        panic!("{}", message.text(": write `(base as f64).powi(..)`").as_str())
+    }
+    assert!(number <= u32::MAX as i128, "this exponent is too large for a power of whole numbers");
+    number as u32
+}
+
 /// That a quotient of whole numbers, beside tensors, leaves nothing.
 ///
 /// # Panics
 /// If it does, as Rust rounds it; in a constant that is a compile error.
 #[track_caller]
 pub const fn check_quotient(text: &'static str, instead: &'static str, sides: [i128; 2], is_float: bool) {
-    check(quotient(text, instead, sides, is_float));
+    quotient(text, instead, sides, is_float).check();
 }
 
 /// [`check_quotient`] of extents, which may be free: it leaves nothing whatever they will be.
@@ -65,15 +92,7 @@ pub const fn check_quotient(text: &'static str, instead: &'static str, sides: [i
 /// If it may leave something.
 #[track_caller]
 pub const fn check_quotient_of_extents(text: &'static str, instead: &'static str, sides: [usize; 2]) {
-    check(quotient_of_extents(text, instead, sides));
-}
-
-#[track_caller]
-const fn check(found: Rounded) {
-    if let Some([text, instead]) = found.0 {
-        let message = Message::new().text("`").text(text).text("` of whole numbers is rounded down in Rust: write `");
-        panic!("{}", message.text(instead).text("`").as_str())
-    }
+    quotient_of_extents(text, instead, sides).check();
 }
 
 /// [`check_quotient`] of those in the number that a name stands for.

@@ -173,6 +173,15 @@ impl Scope<'_> {
                 }
             }
             Expr::Unary(ExprUnary { expr, .. }) => self.quotients(expr, holds, asked),
+            // A name of it was computed over types as well.
+            Expr::MethodCall(power)
+                if !holds && power.method == "pow" && power.args.iter().all(is_asked) && is_asked(&power.receiver) =>
+            {
+                let is_real = self.has_fraction(&power.receiver) || power.args.iter().any(|arg| self.has_fraction(arg));
+                if !is_real && let Some(Value::Number(number)) = self.value(number) {
+                    asked.push(quote!(let _ = #number));
+                }
+            }
             Expr::Path(path) => {
                 if let Some(name) = path.path.get_ident()
                     && let Some(of_name) = self.beside(name)
@@ -192,7 +201,7 @@ impl Scope<'_> {
     }
 
     /// What a name of a number holds beside it: what rustc finds of the quotients in the number.
-    fn held(&mut self, number: &Expr) -> Vec<TokenStream> {
+    pub fn held(&mut self, number: &Expr) -> Vec<TokenStream> {
         let mut held = Vec::new();
         if let Some(quotient) = rounded_quotient(number) {
             let ExprBinary { left, right, .. } = quotient;
