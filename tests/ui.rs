@@ -41,6 +41,7 @@ mod pass {
     mod more_functions;
     mod norms;
     mod numbers_as_tensors;
+    mod numbers_given;
     mod outputs;
     mod packed;
     mod padding;

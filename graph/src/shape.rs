@@ -26,7 +26,7 @@ pub use list::{List, MAX_LIST, Shapes, check_element, check_list, check_push, ch
 pub use message::Message;
 pub use numbers::{
     Rounded, check_number, check_quotient, check_quotient_of_extents, check_quotient_of_name, check_step, element_of,
-    quotient, quotient_of_extents, steps,
+    exponent, quotient, quotient_of_extents, steps,
 };
 pub use sizes::{MAX_FREE, Misfit, Sizes};
 

@@ -239,10 +239,18 @@ pub struct Called {
     /// The places in lists on the way to what is called, so many, and then the arguments.
     pub given: Vec<(Value, Place)>,
     pub places: usize,
-    /// What rustc finds of the quotients in each of the arguments.
-    pub rounded: Vec<Vec<TokenStream>>,
+    /// What is written of each of these that is a number.
+    pub numbers: Vec<Option<GivenNumber>>,
     /// The parentheses around it.
     pub parentheses: Span,
+}
+
+/// What is known of a number that a function of another model is given, of whatever type that takes it.
+pub struct GivenNumber {
+    /// Whether it is a whole number that is written, an `i128` here.
+    pub is_whole: bool,
+    /// What rustc is to find of the quotients in it.
+    pub quotients: Vec<TokenStream>,
 }
 
 /// `fc.weight`, or `scale`, a parameter by itself, whose name is empty.

@@ -402,7 +402,15 @@ fn sequence(sequence: Sequence<ast::Layer>, form: Form, count: &mut usize, mista
 
 fn node(node: Node<ast::Layer>, form: Form, count: &mut usize, mistakes: &mut Mistakes) -> Node<Layer> {
     match node {
-        Node::Layer(layer) => Node::Layer(self::layer(layer, form, count, mistakes)),
+        Node::Layer(layer) => {
+            let is_meant_as_list = is_meant_as_list(&layer, form);
+            let layer = Node::Layer(self::layer(layer, form, count, mistakes));
+            if !is_meant_as_list {
+                return layer;
+            }
+            // It was reported, and bodies go on as if it were one.
+            Node::List { element: Box::new(layer), length: syn::parse_quote!(1) }
+        }
         Node::List { element, length } => {
             Node::List { element: Box::new(self::node(*element, form, count, mistakes)), length }
         }
@@ -488,6 +496,14 @@ fn resolve(layer: &ast::Layer, form: Form, mistakes: &mut Mistakes) -> Resolved 
     };
     mistakes.at(&last.ident, message);
     Resolved::Wrong
+}
+
+/// Whether a layer is a list in other words, which is refused.
+fn is_meant_as_list(layer: &ast::Layer, form: Form) -> bool {
+    let [name] = layer.path.segments.iter().collect::<Vec<_>>()[..] else { return false };
+    let name = name.ident.to_string();
+    let is_listed = listed(&name, layer.generics.as_deref().unwrap_or_default()).is_some();
+    is_listed || (form == Form::Macro && name == "ModuleList")
 }
 
 /// The element of `Vec<LAYER>` or `Box<[LAYER]>`.

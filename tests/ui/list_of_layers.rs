@@ -21,4 +21,22 @@ model! {
     }
 }
 
+// What is meant as a list is one in the body, of which the other mistakes are told as well.
+model! {
+    struct WithBody {
+        blocks: Vec<Linear>,
+        more: ModuleList(Linear(4, 4)),
+        fc: Linear(4, 4, bais = false),
+    }
+
+    fn forward(x: [N, 4]) -> [N, 4] {
+        for l in blocks.iter() {
+            x = l(x);
+        }
+        let y = more[0](unknown).relux();
+        x = fc(x).softmaxx(1);
+        blocks[2](x) * more.len() + other
+    }
+}
+
 fn main() {}

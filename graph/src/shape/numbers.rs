@@ -38,10 +38,10 @@ impl Rounded {
         if self.0.is_some() { self } else { other }
     }
 
-    /// That nothing was found.
+    /// That there is none.
     ///
     /// # Panics
-    /// If something was; in a constant that is a compile error.
+    /// If there is one; in a constant that is a compile error.
     #[track_caller]
     pub const fn check(self) {
         if let Some([text, instead]) = self.0 {
@@ -61,6 +61,20 @@ pub const fn quotient(text: &'static str, instead: &'static str, [left, right]: 
 pub const fn quotient_of_extents(text: &'static str, instead: &'static str, [left, right]: [usize; 2]) -> Rounded {
     let is_multiple = !extent::is_free(right) && matches!(extent::is_multiple(left, right), Some(true));
     Rounded(if right != 0 && left != right && !is_multiple { Some([text, instead]) } else { None })
+}
+
+/// That a power of whole numbers is one of them.
+///
+/// # Panics
+/// If its exponent is negative or too large; in a constant that is a compile error.
+#[track_caller]
+pub const fn exponent(number: i128) -> u32 {
+    if number < 0 {
+        let message = Message::new().text("a whole number has no power of -").number(number.unsigned_abs() as usize);
+        panic!("{}", message.text(": write `(base as f64).powi(..)`").as_str())
+    }
+    assert!(number <= u32::MAX as i128, "this exponent is too large for a power of whole numbers");
+    number as u32
 }
 
 /// That a quotient of whole numbers, beside tensors, leaves nothing.

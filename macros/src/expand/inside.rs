@@ -18,7 +18,7 @@ use super::checks::{Want, at, call, declared_types};
 use super::owner::Owner;
 use super::walk::segment;
 use crate::ast::{Member, Node, Parameter, ParameterKind, Place};
-use crate::body::{Access, Called, Helper, Inside, Step, Value};
+use crate::body::{Access, Called, GivenNumber, Helper, Inside, Step};
 use crate::naming::KILN;
 use crate::validate::{Element, Layer, LayerKind, Validated, batch};
 
@@ -128,7 +128,7 @@ fn otherwise(function: &Ident) -> TokenStream {
 /// What a function is given, of the variable that holds it: the places in lists, and the arguments. What does not fit
 /// is said at the user's tokens, over types: over values anything is taken, so that it is said once.
 fn taken(called: &Called, places: &[Span], target: Target<'_>) -> TokenStream {
-    let each = called.given.iter().zip(places).enumerate().map(|(position, ((value, _), place))| {
+    let each = called.given.iter().zip(places).enumerate().map(|(position, (_, place))| {
         let given = Ident::new("given", place.resolved_at(Span::mixed_site()));
         let index = syn::Index { index: position as u32, span: *place };
         let given = quote_spanned!(*place=> #given.#index);
@@ -136,21 +136,17 @@ fn taken(called: &Called, places: &[Span], target: Target<'_>) -> TokenStream {
             return given;
         }
         let kiln = KILN.at(*place);
-        let is_number = matches!(value, Value::Number(_));
-        let function = match (target, is_number) {
-            (Target::Computation(_), true) => quote_spanned!(*place=> given_number),
-            (Target::Computation(_), false) => quote_spanned!(*place=> Argument::Tensor),
-            (Target::Types(_), true) => quote_spanned!(*place=> Given::a_number),
-            (Target::Types(_), false) => quote_spanned!(*place=> Given::a_tensor),
-        };
-        let given = quote_spanned!(*place=> #kiln::graph::model::#function(#given));
-        match (target, called.rounded.get(position - called.places).map(Vec::as_slice)) {
-            (Target::Computation(_), _) | (_, None | Some([])) => given,
-            (Target::Types(_), Some(found)) => {
-                let nothing = quote_spanned!(*place=> #kiln::graph::shape::Rounded::NOTHING);
-                quote_spanned!(*place=> #given.rounded(#nothing #(.or(#found))*))
+        let function = match (target, &called.numbers[position]) {
+            (Target::Computation(_), Some(_)) => quote_spanned!(*place=> given_number),
+            (Target::Computation(_), None) => quote_spanned!(*place=> Argument::Tensor),
+            (Target::Types(_), Some(GivenNumber { is_whole, quotients })) => {
+                let function = Ident::new(if *is_whole { "a_whole" } else { "a_number" }, *place);
+                let rounded = emit!(#KILN::graph::shape::Rounded::NOTHING #(.or(#quotients))*);
+                return quote_spanned!(*place=> #kiln::graph::model::Given::#function(#given, #rounded));
             }
-        }
+            (Target::Types(_), None) => quote_spanned!(*place=> Given::a_tensor),
+        };
+        quote_spanned!(*place=> #kiln::graph::model::#function(#given))
     });
     let each: Vec<TokenStream> = each.collect();
     let (positions, arguments) = each.split_at(called.places);
@@ -237,7 +233,7 @@ fn of_helper(helper: &Helper, declaration: &Validated) -> TokenStream {
     let held: Vec<Ident> =
         (0..parameters.len()).map(|at| format_ident!("Argument{at}", span = Span::mixed_site())).collect();
     let types_of = parameters.iter().zip(&held).map(|(Parameter { kind, .. }, held)| match kind {
-        ParameterKind::Tensor(_) => emit!(#KILN::graph::model::Given<#held>),
+        ParameterKind::Tensor(_) => emit!(#KILN::graph::model::Given<#KILN::graph::model::Tensor, #held>),
         ParameterKind::Number(ty) => emit!(#KILN::graph::model::Given<#ty>),
     });
     let kinds = quote_spanned!(at(name.span())=> (#(#given,)*): (#(#types_of,)*));
@@ -249,7 +245,7 @@ fn of_helper(helper: &Helper, declaration: &Validated) -> TokenStream {
     let unpacked = parameters.iter().map(|Parameter { name, kind }| {
         let argument = name.unraw().to_string();
         let declared = match kind {
-            ParameterKind::Number(_) => return emit!(let #name = #name.value;),
+            ParameterKind::Number(_) => return emit!(let #name = #name.number(#text, #argument);),
             ParameterKind::Tensor(None) => emit!(::core::option::Option::None),
             ParameterKind::Tensor(Some(extents)) => {
                 let dtype = element_type(Element::of(extents));
@@ -308,7 +304,8 @@ fn of_layer(name: &Ident, visibility: &Visibility, access: &Access, declaration:
     let positions: Vec<Ident> = access.steps.iter().filter_map(applied::position_of).collect();
     let x = emit!(x);
     let depth = positions.len();
-    let given = quote_spanned!(at(name.span())=> (#x,): (#KILN::graph::model::Given<Argument>,));
+    let given =
+        quote_spanned!(at(name.span())=> (#x,): (#KILN::graph::model::Given<#KILN::graph::model::Tensor, Argument>,));
     let places = quote_spanned!(at(name.span())=> [#(#positions),*]: [usize; #depth]);
     let values = (0..depth).map(|at| emit!(places[#at]));
     let values = emit!(#(let #positions = #values;)* let #x = given[0].tensor(g, #KILN::graph::DType::F32););

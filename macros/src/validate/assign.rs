@@ -64,12 +64,13 @@ impl Scope<'_> {
         let mut rounded = None;
         if let (Binding::Number, Some(init)) = (&binding, &local.init) {
             rounded = self.rounded(&name, &init.expr);
-            let has_fraction = self.has_fraction(&init.expr);
+            let (has_fraction, has_no_type) = (self.has_fraction(&init.expr), self.has_no_type(&init.expr));
             self.numbers.push(NumberName {
                 place: self.names.len(),
                 is_of_let: true,
                 rounded: rounded.as_ref().map(|rounded| rounded.name.clone()),
                 has_fraction: (has_fraction || whole(&init.expr).is_some()).then_some(has_fraction),
+                has_no_type,
             });
         }
         self.names.declare(&name.to_string(), binding);

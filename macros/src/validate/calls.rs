@@ -2,7 +2,7 @@
 //! between the parentheses is for `applied.rs` and `functions.rs` to read.
 
 use proc_macro2::{Ident, Span, TokenStream};
-use quote::quote;
+use quote::{quote, quote_spanned};
 use syn::punctuated::Punctuated;
 use syn::spanned::Spanned;
 use syn::{Expr, ExprCall, ExprMethodCall, Token};
@@ -10,8 +10,9 @@ use syn::{Expr, ExprCall, ExprMethodCall, Token};
 use super::assign::number_as_tensor;
 use super::certain::Element;
 use super::expressions::{Meaning, round, unparenthesized};
+use super::extents::is_float;
 use super::functions::{named, several};
-use super::numbers::whole;
+use super::numbers::{whole, wide};
 use super::scope::{Binding, Scope};
 use super::{Layer, LayerKind};
 use crate::ast::{Node, ParameterKind, Place};
@@ -30,8 +31,25 @@ pub fn batch() -> Ident {
 impl Scope<'_> {
     /// A number that is given where a tensor without axes is taken. Whole numbers that are taken may be rounded.
     fn argument_as_tensor(&mut self, number: TokenStream, written: &Expr, taken: Element) -> Option<Tensor> {
-        let number = if taken == Element::I32 { number } else { self.checked(number, written)? };
+        let number = match whole(written) {
+            Some(whole) => wide(whole, Place::of(written).first),
+            None if taken == Element::I32 => number,
+            None => self.checked(number, written)?,
+        };
         Some(number_as_tensor(number, written, Some(Holds::Known(taken))))
+    }
+
+    /// A number that a function of the model takes with a fraction: a whole one that is written is one of these.
+    fn with_fraction(&mut self, number: TokenStream, written: &Expr, taken: &syn::Type) -> Option<TokenStream> {
+        let number = self.checked(number, written)?;
+        Some(match whole(written) {
+            Some(whole) => {
+                let place = Place::of(written).first;
+                let whole = wide(whole, place);
+                round(quote_spanned!(place=> #whole as #taken), place)
+            }
+            None => number,
+        })
     }
 
     pub fn call(&mut self, call: &ExprCall) -> Option<Meaning> {
@@ -302,6 +320,9 @@ impl Scope<'_> {
                 {
                     self.argument_as_tensor(number, argument, Element::of(extents)).map(Value::Tensor)
                 }
+                (Some(Value::Number(number)), ParameterKind::Number(ty)) if is_float(ty) => {
+                    self.with_fraction(number, argument, ty).map(Value::Number)
+                }
                 (value, _) => value,
             };
             let expected = match (&value, &parameter.kind) {
@@ -386,7 +407,8 @@ impl Scope<'_> {
                     return self.mistake(args, format!("expected constant numbers, and this is a tensor{alone}"));
                 };
                 let number = self.computed_with(receiver, number);
-                let number = if self.has_no_type(receiver) { quote!((#number as f64)) } else { number };
+                let is_real = self.has_no_type(receiver);
+                let number = if is_real { quote!((#number as f64)) } else { number };
                 let name = match args.first() {
                     Some(power) if name == "pow" && (self.has_fraction(power) || self.has_fraction(receiver)) => "powf",
                     _ => name,
@@ -404,7 +426,18 @@ impl Scope<'_> {
                 }
                 // A power of whole numbers is a `u32`, whatever it was computed from.
                 let arguments = match args.first() {
-                    Some(power) if name == "pow" && args.len() == 1 && !is_constant(power) => quote!((#arguments) as _),
+                    Some(power) if name == "pow" && args.len() == 1 && !is_constant(power) => {
+                        exponent(&arguments, Place::of(power).first)
+                    }
+                    Some(_) if is_real => {
+                        let each = args.iter().map(|argument| match (self.value(argument), whole(argument)) {
+                            (Some(Value::Number(_)), Some(whole)) => Some(wide(whole, Place::of(argument).first)),
+                            (Some(Value::Number(number)), None) => Some(self.computed_with(argument, number)),
+                            _ => None,
+                        });
+                        let each = each.collect::<Option<Vec<TokenStream>>>()?;
+                        quote!(#(#each as f64),*)
+                    }
                     _ => arguments,
                 };
                 let arguments = round(arguments, call.paren_token.span.join());
@@ -501,6 +534,13 @@ fn of_number(name: &str, place: Span, number: &TokenStream, count: usize, given:
     let function = Ident::new(function, place.resolved_at(Span::mixed_site()));
     let given = given.into_iter();
     Some(round(quote!(#KILN::graph::shape::real::#function((#number) as f64 #(, #given)*)), place))
+}
+
+/// An exponent of whole numbers, as Rust takes it.
+fn exponent(number: &TokenStream, place: Span) -> TokenStream {
+    let place = place.resolved_at(Span::call_site());
+    let kiln = KILN.at(place);
+    quote_spanned!(place=> #kiln::graph::shape::exponent((#number) as i128))
 }
 
 /// Whether a number is a constant of the user's, whose type rustc knows and says where it does not fit.

@@ -219,7 +219,13 @@ impl Scope<'_> {
         for (place, parameter) in helper.parameters.iter().enumerate() {
             if let ParameterKind::Number(ty) = &parameter.kind {
                 let has_fraction = is_float(ty).then_some(true);
-                self.numbers.push(NumberName { place, is_of_let: false, rounded: None, has_fraction });
+                self.numbers.push(NumberName {
+                    place,
+                    is_of_let: false,
+                    rounded: None,
+                    has_fraction,
+                    has_no_type: false,
+                });
             }
         }
         (self.function(&helper.body, &helper.name.to_string(), names, Some(results)), results)

@@ -22,6 +22,8 @@ pub struct NumberName {
     pub rounded: Option<Ident>,
     /// Whether it is of a type that has fractions, where what is written says so.
     pub has_fraction: Option<bool>,
+    /// Whether nothing says of which of these types it is.
+    pub has_no_type: bool,
 }
 
 /// The functions of numbers that give an `f64`.
@@ -62,12 +64,15 @@ impl Scope<'_> {
         }
     }
 
-    /// Whether a number is computed with fractions of which nothing that is written says the type, `D * 0.5`, or the name
-    /// of one: Rust takes it for one where it is used, and before a method for none.
+    /// Whether a number is computed with fractions of which nothing that is written says the type, `D * 0.5`: Rust takes
+    /// it for one where it is used, and before a method for none.
     pub fn has_no_type(&self, number: &Expr) -> bool {
         match unparenthesized(number) {
-            Expr::Binary(_) => self.has_fraction(number) && !self.says_type(number),
-            Expr::Path(path) => path.path.get_ident().is_some() && self.has_fraction(number),
+            Expr::Path(path) => path
+                .path
+                .get_ident()
+                .is_some_and(|name| self.number_name(name).is_some_and(|known| known.is_of_let && known.has_no_type)),
+            Expr::Lit(_) | Expr::Unary(_) | Expr::Binary(_) => self.has_fraction(number) && !self.says_type(number),
             _ => false,
         }
     }
@@ -77,7 +82,12 @@ impl Scope<'_> {
             Expr::Lit(ExprLit { lit: Lit::Float(number), .. }) => !number.suffix().is_empty(),
             Expr::Unary(unary) => self.says_type(&unary.expr),
             Expr::Binary(ExprBinary { left, right, .. }) => self.says_type(left) || self.says_type(right),
-            Expr::Path(path) => path.path.get_ident().is_none() && self.has_fraction(number),
+            Expr::Path(path) => match path.path.get_ident() {
+                Some(name) => {
+                    self.number_name(name).is_some_and(|known| known.has_fraction == Some(true) && !known.has_no_type)
+                }
+                None => self.has_fraction(number),
+            },
             other => self.has_fraction(other),
         }
     }

@@ -6,9 +6,10 @@ use syn::punctuated::Punctuated;
 use syn::{Expr, ExprCall, Token};
 
 use super::expressions::Meaning;
+use super::numbers::{rounded, wide};
 use super::scope::Scope;
 use crate::ast::Place;
-use crate::body::{Access, Called, Inside, Step, Tensor, Value};
+use crate::body::{Access, Called, GivenNumber, Inside, Step, Tensor, Value};
 use crate::expand::segment;
 use crate::mistakes::spaced;
 
@@ -59,13 +60,22 @@ impl Scope<'_> {
     ) -> Option<Meaning> {
         self.used_by(&model);
         let places = given.len();
-        let mut rounded = Vec::new();
+        let mut numbers: Vec<Option<GivenNumber>> = given.iter().map(|_| None).collect();
         for argument in arguments {
-            let value = self.value(argument)?;
-            rounded.push(if let Value::Number(_) = value { self.held(argument) } else { Vec::new() });
-            given.push((value, Place::of(argument)));
+            let (value, place) = (self.value(argument)?, Place::of(argument));
+            // Its type is that of an argument which is not known here.
+            let (value, number) = match value {
+                Value::Number(number) => {
+                    let (written, quotients) = (rounded(argument), self.held(argument));
+                    let number = written.map_or(number, |written| wide(written, place.first));
+                    (Value::Number(number), Some(GivenNumber { is_whole: written.is_some(), quotients }))
+                }
+                tensor => (tensor, None),
+            };
+            given.push((value, place));
+            numbers.push(number);
         }
-        let call = Some(Called { function: name.clone(), given, places, rounded, parentheses });
+        let call = Some(Called { function: name.clone(), given, places, numbers, parentheses });
         Some(Tensor::Inside(Box::new(Inside { model, way: Vec::new(), call, place })).into())
     }
 

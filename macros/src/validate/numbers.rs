@@ -1,11 +1,13 @@
 //! Numbers of a body that are a tensor, `tensor([1.0, 2.0])`, whole ones that are written, and the operators that only
 //! numbers take.
 
+use proc_macro2::{Literal, Span, TokenStream};
+use quote::{quote, quote_spanned};
 use syn::{BinOp, Expr, ExprBinary, ExprCall, ExprLit, ExprUnary, Lit, UnOp};
 
 use super::assign::number_as_tensor;
 use super::certain::Element;
-use super::expressions::{OPERATORS, unparenthesized};
+use super::expressions::{OPERATORS, round, unparenthesized};
 use super::functions::{default, named};
 use super::scope::Scope;
 use crate::ast::Place;
@@ -18,21 +20,38 @@ const MAX_NUMBERS: usize = 256;
 
 /// What a number is that is computed of whole numbers that are written, of quotients such as leave nothing.
 pub fn whole(number: &Expr) -> Option<i128> {
+    of_written(number, false)
+}
+
+/// [`whole`], of quotients what Rust makes of them.
+pub fn rounded(number: &Expr) -> Option<i128> {
+    of_written(number, true)
+}
+
+fn of_written(number: &Expr, rounds: bool) -> Option<i128> {
     match unparenthesized(number) {
         Expr::Lit(ExprLit { lit: Lit::Int(number), .. }) if number.suffix().is_empty() => number.base10_parse().ok(),
-        Expr::Unary(ExprUnary { op: UnOp::Neg(_), expr, .. }) => whole(expr)?.checked_neg(),
+        Expr::Unary(ExprUnary { op: UnOp::Neg(_), expr, .. }) => of_written(expr, rounds)?.checked_neg(),
         Expr::Binary(ExprBinary { left, op, right, .. }) => {
-            let (left, right) = (whole(left)?, whole(right)?);
+            let (left, right) = (of_written(left, rounds)?, of_written(right, rounds)?);
             match op {
                 BinOp::Add(_) => left.checked_add(right),
                 BinOp::Sub(_) => left.checked_sub(right),
                 BinOp::Mul(_) => left.checked_mul(right),
-                BinOp::Div(_) if left.checked_rem(right)? == 0 => left.checked_div(right),
+                BinOp::Div(_) if rounds || left.checked_rem(right)? == 0 => left.checked_div(right),
                 _ => None,
             }
         }
         _ => None,
     }
+}
+
+/// A whole number that is written, as an `i128`: rustc would take it for an `i32` where nothing else says what it is.
+pub fn wide(number: i128, place: Span) -> TokenStream {
+    let sign = (number < 0).then(|| quote_spanned!(place=> -));
+    let mut literal = Literal::i128_suffixed(number.saturating_abs());
+    literal.set_span(place);
+    round(quote!(#sign #literal), place)
 }
 
 /// Whether brackets hold numbers that are written, in rows or not.

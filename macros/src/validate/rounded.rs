@@ -173,6 +173,15 @@ impl Scope<'_> {
                 }
             }
             Expr::Unary(ExprUnary { expr, .. }) => self.quotients(expr, holds, asked),
+            // A name of it was computed over types as well.
+            Expr::MethodCall(power)
+                if !holds && power.method == "pow" && power.args.iter().all(is_asked) && is_asked(&power.receiver) =>
+            {
+                let is_real = self.has_fraction(&power.receiver) || power.args.iter().any(|arg| self.has_fraction(arg));
+                if !is_real && let Some(Value::Number(number)) = self.value(number) {
+                    asked.push(quote!(let _ = #number));
+                }
+            }
             Expr::Path(path) => {
                 if let Some(name) = path.path.get_ident()
                     && let Some(of_name) = self.beside(name)
