@@ -159,6 +159,8 @@ def arguments(name, sample):
         if key not in {each.lstrip("?*") for each in names}:
             raise Unsuited(key)
         found[key] = value
+    if found.get("max_norm") is not None or found.get("scale_grad_by_freq"):
+        raise Unsuited("what the function does not take: the layer takes `scale_grad_by_freq`")
     return found
 
 

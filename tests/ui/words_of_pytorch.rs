@@ -36,6 +36,17 @@ model! {
 }
 
 model! {
+    struct OfModel {
+        inner: Smallest,
+        fc: Linear(4, 4),
+    }
+
+    fn forward(x: [N, 4]) -> [N] {
+        inner(fc(x)[0])[0] + inner.pub_part(x)[1]
+    }
+}
+
+model! {
     struct Words {
         emb: Embedding(10, 4),
     }

@@ -7,7 +7,13 @@ use syn::{Expr, ExprIndex, ExprLit, ExprUnary, Lit, UnOp};
 
 use super::expressions::Meaning;
 use super::scope::Scope;
+use super::{Layer, LayerKind};
+use crate::ast::Node;
 use crate::body::{Argument, Tensor, Value};
+
+/// How many values a model gives that was declared elsewhere is not known here.
+const OF_MODEL: &str = "several values of another model are taken apart by `let (a, b) = ..;`; of a single tensor take one \
+                        element of an axis with `.select(1, 0)`";
 
 impl Scope<'_> {
     /// `base[i]` of what gives several values; nothing where `base` gives a single one.
@@ -18,6 +24,7 @@ impl Scope<'_> {
                 Some(1) => return None,
                 Some(results) => vec![1; results],
                 None if super::forward::gives_several(base).is_some() => Vec::new(),
+                None if self.is_of_model(base) => return Some(self.mistake(index, OF_MODEL)),
                 None => return None,
             },
         };
@@ -36,6 +43,17 @@ impl Scope<'_> {
         let base = &index.expr;
         let block: Expr = syn::parse_quote!({ let (#(#pattern),*) = #base; #value });
         Some(self.meaning(&block))
+    }
+
+    /// Whether it is what a model gives that was declared elsewhere, or a function of one.
+    fn is_of_model(&self, value: &Value) -> bool {
+        match value {
+            Value::Tensor(Tensor::Apply(apply)) => {
+                matches!(apply.layer.find(self.layers), Some(Node::Layer(Layer { kind: LayerKind::Model, .. })))
+            }
+            Value::Tensor(Tensor::Inside(inside)) => inside.call.is_some(),
+            _ => false,
+        }
     }
 }
 
