@@ -251,7 +251,7 @@ pub fn apply<'g>(
             let weight = weight()?;
             let padding = attributes.int("padding_idx").map(|row| row.rem_euclid(weight.shape().dim(0) as isize));
             let by_frequency = attributes.flag("scale_grad_by_freq");
-            embedding::embedding_scaled(x, weight, padding.map(|row| row as usize), by_frequency)
+            embedding::embedding_by_frequency(x, weight, padding.map(|row| row as usize), by_frequency)
         }
         "Softmax" | "LogSoftmax" | "Softmin" => {
             let axis = attributes.int("dim").unwrap_or(-1) as i32;

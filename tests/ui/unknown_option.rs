@@ -26,6 +26,8 @@ model! {
         fc: Linear(4, 4, device = "cpu", bias = false),
         power: LPPool1d(1.5, 2),
         encoder: TransformerEncoder(TransformerEncoderLayer(4, 2), 2, norm = LayerNorm(4, bias = false)),
+        wide: TransformerEncoder(TransformerEncoderLayer(4, 2), 2, LayerNorm(8)),
+        named: TransformerDecoder(4, 2, num_layers = 1, norm = LayerNorm(eps = 1e-6)),
     }
 
     fn forward(x: [N, 2; i32]) -> [N, 2, 4] {

@@ -9,15 +9,16 @@ use crate::whole::Whole;
 
 /// The rows of `weight [V, D]` with the given i32 indices `[..]`: `[.., D]`. The row `padding` gets no gradient.
 pub fn embedding<'g>(indices: Value<'g>, weight: Value<'g>, padding: Option<usize>) -> Value<'g> {
-    embedding_scaled(indices, weight, padding, false)
+    embedding_by_frequency(indices, weight, padding, false)
 }
 
-/// The same; `by_frequency` divides the gradient of each row by how often its index is among all of them.
-pub fn embedding_scaled<'g>(
+/// The same; in training, `scale_grad_by_freq` divides the gradient of each row by how often its index is among all of
+/// them.
+pub fn embedding_by_frequency<'g>(
     indices: Value<'g>,
     weight: Value<'g>,
     padding: Option<usize>,
-    by_frequency: bool,
+    scale_grad_by_freq: bool,
 ) -> Value<'g> {
     let g = indices.graph();
     if indices.dtype() != DType::I32 {
@@ -26,7 +27,11 @@ pub fn embedding_scaled<'g>(
     }
     g.check_known_indices(indices, weight.shape().dim(0));
     let rows = weight.take_rows(indices);
-    let rows = if by_frequency { with_shared_gradient(rows, indices, weight.shape().dim(0)) } else { rows };
+    let rows = if scale_grad_by_freq && g.training() {
+        with_shared_gradient(rows, indices, weight.shape().dim(0))
+    } else {
+        rows
+    };
     let rows = match padding {
         // The same rows, so that only the gradient is another one.
         Some(padding) => indices.eq(padding as i32).unsqueeze(-1).select(rows.detach(), rows),
@@ -41,7 +46,7 @@ fn with_shared_gradient<'g>(rows: Value<'g>, indices: Value<'g>, of_table: usize
     let all = indices.reshape([indices.shape().elements()]);
     let counts = g.apply(Op::ScatterRows { rows: of_table }, &[all, g.full([all.shape().dim(0), 1], 1.0)]);
     let share = counts.take_rows(indices).reciprocal();
-    // What is added is 0, so that only the gradient is another one.
+    // What is added to finite rows is 0, so that only the gradient is another one.
     rows.detach() + (rows - rows.detach()) * share
 }
 
@@ -148,7 +153,7 @@ impl<const V: usize, const D: usize> Layer for Embedding<V, D> {
     fn forward<'g>(&self, g: &'g Builder, x: Value<'g>) -> Value<'g> {
         let weight = g.parameter("weight", &self.weight);
         match self.settings.padding(V) {
-            Ok(padding) => embedding_scaled(x, weight, padding, self.settings.scale_grad_by_freq),
+            Ok(padding) => embedding_by_frequency(x, weight, padding, self.settings.scale_grad_by_freq),
             Err(error) => {
                 g.fail(error.into());
                 weight

@@ -295,13 +295,13 @@ fn refused<'g>(g: &'g Builder, error: ShapeError, ty: Type, results: usize) -> V
 pub struct RecurrentWeights {
     /// `[gates * hidden, inputs]`.
     pub weight_ih: Parameter,
-    /// `[gates * hidden, hidden]`.
+    /// `[gates * hidden, hidden]`, of a state that is projected `[gates * hidden, projection]`.
     pub weight_hh: Parameter,
     /// `[gates * hidden]`, or none.
     pub bias_ih: Option<Parameter>,
     /// `[gates * hidden]`, or none.
     pub bias_hh: Option<Parameter>,
-    /// Of an LSTM whose state is projected, `[projection, hidden]`; `weight_hh` has as many columns then.
+    /// Of an LSTM whose state is projected, `[projection, hidden]`.
     pub weight_hr: Option<Parameter>,
 }
 

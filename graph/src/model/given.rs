@@ -112,7 +112,13 @@ macro_rules! taken {
                 }
                 match self.what {
                     What::Number(value) => value,
-                    What::Whole(number) if <$number>::IS_FLOAT || number == number as $number as i128 => number as $number,
+                    What::Whole(number) if <$number>::IS_FLOAT => number as $number,
+                    // As a `u128` a negative number is one, too.
+                    What::Whole(number)
+                        if number == number as $number as i128 && (number >= 0 || <$number>::MIN as i128 != 0) =>
+                    {
+                        number as $number
+                    }
                     What::Whole(_) | What::Tensor(_) => {
                         let expected = concat!("a `", stringify!($number), "`, and this number is none");
                         refuse(function, argument, expected)

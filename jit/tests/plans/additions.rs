@@ -84,8 +84,8 @@ const CASES: &[Case] = &[
         let [x, source] = [("x", 5), ("source", 5000)].map(|(name, places)| g.input(name, [places]));
         g.output("y", scatter_add(x, 0, indices(g, &[5000]), source));
     }),
-    // What stays and where it goes.
-    ("scatter", 2, |g| {
+    // What stays, by each of five bits of its place, and where it goes.
+    ("scatter", 7, |g| {
         let [x, source] = [("x", 5), ("source", 24)].map(|(name, rows)| g.input(name, [rows, 192]));
         g.output("y", scatter(x, 0, indices(g, &[24, 192]), source));
     }),

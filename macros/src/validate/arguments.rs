@@ -333,8 +333,11 @@ fn wrong_kind(known: &Known, parameter: &Parameter, value: &Expr) -> String {
         Kind::Flag => "`true` or `false`",
     };
     let otherwise = match (parameter.name, plain(value)) {
-        ("norm_type", Expr::Lit(_)) => "; any other power is `lp_pool2d(x, 1.5, KERNEL)` in a body",
-        _ => "",
+        ("norm_type", Expr::Lit(_)) => {
+            let axes = &known.name[known.name.len() - 2..];
+            format!("; any other power is `lp_pool{axes}(x, {}, KERNEL)` in a body", spaced(value))
+        }
+        _ => String::new(),
     };
     format!("`{}` of `{}` is {expected}, not `{}`{otherwise}", parameter.name, known.name, spaced(value))
 }

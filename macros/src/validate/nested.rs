@@ -7,18 +7,17 @@ use syn::{Expr, ExprCall, Ident};
 use super::functions::named;
 use crate::ast::Argument;
 use crate::layers::{Known, Parameter};
-use crate::mistakes::Mistakes;
+use crate::mistakes::{Mistakes, spaced};
 
 /// `TransformerEncoder(TransformerEncoderLayer(8, 2, dropout = 0.2), 6)`: the layer's arguments and then the stack's own,
 /// all by name; other arguments as they are.
 pub fn unfolded(known: &'static Known, arguments: Vec<Argument>, mistakes: &mut Mistakes) -> Vec<Argument> {
     let Some((word, repeated)) = known.repeats else { return arguments };
     let Some(layer) = Known::find(repeated) else { return arguments };
-    let arguments = arguments.into_iter().map(|argument| with_norm(known, argument, mistakes)).collect::<Vec<_>>();
     let is_it = |argument: &Argument| {
         argument.name.as_ref().is_none_or(|name| name == word) && call(&argument.value, repeated).is_some()
     };
-    let Some(position) = arguments.iter().position(is_it) else { return arguments };
+    let Some(position) = arguments.iter().position(is_it) else { return with_norm(known, arguments, mistakes) };
     let mut all = Vec::new();
     // What the layer does not take is the stack's own.
     let own: Vec<&Parameter> = (known.parameters.iter())
@@ -51,22 +50,35 @@ pub fn unfolded(known: &'static Known, arguments: Vec<Argument>, mistakes: &mut 
             None => mistakes.at(&argument.value, format!("too many arguments for `{}`", known.name)),
         }
     }
-    all
+    with_norm(known, all, mistakes)
 }
 
-/// `norm = LayerNorm(512)` is `norm = true`; one with settings of its own is a layer of its own.
-fn with_norm(known: &Known, argument: Argument, mistakes: &mut Mistakes) -> Argument {
-    let is_named = argument.name.as_ref().is_some_and(|name| name == "norm");
-    let Some(norm) = call(&argument.value, "LayerNorm").filter(|_| is_named) else { return argument };
-    if norm.args.len() != 1 {
-        let message = format!(
-            "`norm` of `{}` is `LayerNorm(d_model)`, with the defaults: one with others is a field of its own, which is \
-             applied to what the stack gives",
-            known.name
-        );
-        mistakes.at(norm, message);
+/// `norm = LayerNorm(512)`, of as many features as the stack, is `norm = true`; one with settings of its own is a layer of
+/// its own.
+fn with_norm(known: &Known, mut arguments: Vec<Argument>, mistakes: &mut Mistakes) -> Vec<Argument> {
+    let is_named = |argument: &Argument, word: &str| argument.name.as_ref().is_some_and(|name| name == word);
+    let features = (arguments.iter().find(|argument| is_named(argument, "d_model")))
+        .or_else(|| arguments.first().filter(|argument| argument.name.is_none()))
+        .map(|argument| spaced(&argument.value));
+    for argument in arguments.iter_mut().filter(|argument| is_named(argument, "norm")) {
+        let Some(norm) = call(&argument.value, "LayerNorm") else { continue };
+        let is_whole = norm.args.len() == 1
+            && norm
+                .args
+                .iter()
+                .all(|of| named(of).0.is_none() && features.as_ref().is_none_or(|all| spaced(of) == *all));
+        if !is_whole {
+            let message = format!(
+                "`norm` of `{}` is `LayerNorm({})`, of all features and with the defaults: one with others is a field of \
+                 its own, which is applied to what the stack gives",
+                known.name,
+                features.as_deref().unwrap_or("d_model")
+            );
+            mistakes.at(norm, message);
+        }
+        argument.value = syn::parse_quote!(true);
     }
-    Argument { value: syn::parse_quote!(true), ..argument }
+    arguments
 }
 
 /// A call of this name.

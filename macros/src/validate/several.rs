@@ -6,10 +6,12 @@ use quote::{ToTokens, quote};
 use syn::{Expr, ExprIndex, ExprLit, ExprUnary, Lit, UnOp};
 
 use super::expressions::Meaning;
+use super::forward::gives_several;
 use super::scope::Scope;
 use super::{Layer, LayerKind};
 use crate::ast::Node;
 use crate::body::{Argument, Tensor, Value};
+use crate::mistakes::spaced;
 
 /// How many values a model gives that was declared elsewhere is not known here.
 const OF_MODEL: &str = "several values of another model are taken apart by `let (a, b) = ..;`; of a single tensor take one \
@@ -20,16 +22,16 @@ impl Scope<'_> {
     pub fn one_of_several(&mut self, index: &ExprIndex, base: &Value) -> Option<Option<Meaning>> {
         let parts = match self.parts_of(Some(base)) {
             parts if parts.len() > 1 => parts.to_vec(),
-            _ => match self.results_of(base).or_else(|| function_results(base)) {
-                Some(1) => return None,
-                Some(results) => vec![1; results],
-                None if super::forward::gives_several(base).is_some() => Vec::new(),
-                None if self.is_of_model(base) => return Some(self.mistake(index, OF_MODEL)),
-                None => return None,
+            _ => match (self.results_of(base), function_results(base)) {
+                (Some(1), _) => return None,
+                (Some(results), _) | (None, Some(results)) => vec![1; results],
+                (None, None) if gives_several(base).is_some() => Vec::new(),
+                (None, None) if self.is_of_model(base) => return Some(self.mistake(index, OF_MODEL)),
+                (None, None) => return None,
             },
         };
         let Some(taken) = place(&index.index, parts.len()) else {
-            return Some(self.mistake(index, not_there(&parts)));
+            return Some(self.mistake(index, not_there(parts.len(), base, index)));
         };
         let named = |place: usize| Ident::new(&format!("value_{place}"), Span::mixed_site());
         let value = match parts[taken] {
@@ -61,8 +63,10 @@ impl Scope<'_> {
 fn function_results(value: &Value) -> Option<usize> {
     let Value::Tensor(Tensor::Call(call)) = value else { return None };
     match (call.function.rule, call.arguments.get(1)) {
-        _ if super::forward::gives_several(value).is_none() => None,
-        ("chunk", Some(Argument::Attribute(chunks))) => written(&syn::parse2(chunks.tokens.clone()).ok()?),
+        _ if gives_several(value).is_none() => None,
+        ("chunk", Some(Argument::Attribute(chunks))) => {
+            written(&syn::parse2(chunks.tokens.clone()).ok()?).filter(|&chunks| chunks > 1)
+        }
         ("moments" | "aminmax", _) => Some(2),
         _ => call.function.places.then_some(2),
     }
@@ -89,9 +93,17 @@ fn written(number: &Expr) -> Option<usize> {
     }
 }
 
-fn not_there(parts: &[usize]) -> String {
-    match parts.len() {
-        0 => "several values are taken apart by `let (a, b) = ..;`".to_owned(),
-        count => format!("this gives {count} values, of which one is taken by a number: `[0]` to `[{}]`", count - 1),
+fn not_there(count: usize, base: &Value, index: &ExprIndex) -> String {
+    match (count, gives_several(base)) {
+        (0, Some(function)) => {
+            let call = spaced(&index.expr);
+            format!("how many tensors `{function}` gives is not seen here: take them apart, `let (a, b) = {call};`")
+        }
+        (count, _) => format!(
+            "this gives {count} values, of which one is taken by a number that is written, `[0]` to `[{}]`, and not by \
+             `[{}]`",
+            count.saturating_sub(1),
+            spaced(&index.index)
+        ),
     }
 }

@@ -16,7 +16,11 @@ model! {
             num_layers = 3,
             norm = LayerNorm(8)
         ),
-        again: TransformerDecoder(TransformerDecoderLayer(8, nhead = 4, batch_first = true, dim_feedforward = 8), 2),
+        again: TransformerDecoder(
+            TransformerDecoderLayer(8, nhead = 4, batch_first = true, dim_feedforward = 8, bias = false),
+            2,
+            LayerNorm(8)
+        ),
         step: TransformerDecoderLayer(8, 2, dim_feedforward = 8, batch_first = true),
         out: Linear(8, 2),
     }
@@ -119,7 +123,7 @@ fn it_runs() {
         "encoder.norm.bias",
         "nested.layers.2.linear2.weight",
         "nested.norm.weight",
-        "again.layers.1.norm3.bias",
+        "again.norm.bias",
         "decoder.layers.0.multihead_attn.out_proj.bias",
         "step.norm3.weight",
     ] {

@@ -233,10 +233,10 @@ stack! {
     ///
     /// * Shapes: `x [length, N, I]` (with `batch_first` `[N, length, I]`; one sequence `[length, I]`) and, if they are not
     ///   zeros, `h` and `c [layers * directions, N, H]`, to the outputs `[length, N, directions * H]` and the last states,
-    ///   which have the shape of `h`. In a body: `let (y, (h, c)) = lstm(x);` or `lstm(x, (h, c))`.
+    ///   which have the shapes of `h` and `c`. In a body: `let (y, (h, c)) = lstm(x);` or `lstm(x, (h, c))`. With
+    ///   `proj_size = P`, `h` and the outputs of each direction have `P` features, `c` has `H`.
     /// * Settings: `num_layers = 1`, `bias = true`, `batch_first = false`, `dropout = 0.0` (between layers),
-    ///   `bidirectional = false`, `proj_size = 0`. With `proj_size = P` it is `h' = W_hr (o tanh(c'))`: `h` and the outputs
-    ///   of each direction have `P` features, `c` has `H`.
+    ///   `bidirectional = false`, `proj_size = 0`, with which `h' = W_hr (o tanh(c'))`.
     /// * Parameters: `weight_ih_l0`, `weight_hh_l0`, `bias_ih_l0`, `bias_hh_l0`, of a projection `weight_hr_l0 [P, H]`,
     ///   `weight_ih_l0_reverse`, ..
     /// * Initial values: uniform in ± `1 / sqrt(H)`.
