@@ -22,6 +22,7 @@ model! {
 model! {
     struct OfPyTorch {
         words: Embedding(10, 4, max_norm = 1.0, sparse = true),
+        bags: EmbeddingBag(10, 4, scale_grad_by_freq = true),
         pool: MaxPool1d(2, return_indices = true),
         fc: Linear(4, 4, device = "cpu", bias = false),
         power: LPPool1d(1.5, 2),

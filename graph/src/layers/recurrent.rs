@@ -22,8 +22,9 @@ use crate::whole::Whole;
 pub enum Recurrence {
     /// `h' = f(W_ih x + b_ih + W_hh h + b_hh)`.
     Rnn(Nonlinearity),
-    /// `c' = f c + i g` and `h' = o tanh(c')`, or with a projection `W_hr (o tanh(c'))`, with the gates `i, f, o = sigmoid(..)` and `g = tanh(..)`, each of
-    /// `W_ih x + b_ih + W_hh h + b_hh`; their rows in the weights are those of `i, f, g, o`.
+    /// `c' = f c + i g` and `h' = o tanh(c')`, or with a projection `W_hr (o tanh(c'))`, with the gates
+    /// `i, f, o = sigmoid(..)` and `g = tanh(..)`, each of `W_ih x + b_ih + W_hh h + b_hh`; their rows in the weights are
+    /// those of `i, f, g, o`.
     Lstm,
     /// `h' = (1 - z) n + z h` with `r, z = sigmoid(W_ih x + b_ih + W_hh h + b_hh)` and
     /// `n = tanh(W_in x + b_in + r (W_hn h + b_hn))`; their rows in the weights are those of `r, z, n`.
@@ -207,10 +208,10 @@ pub fn recurrent<'g>(
             match states {
                 [] => operands.extend((0..step.states()).map(|state| g.full([batch, of.features(state)], 0.0))),
                 states => {
-                    let before = |(features, state): (usize, &Value<'g>)| {
-                        state.slice(0, number..number + 1, 1).reshape([batch, of.features(features)])
-                    };
-                    operands.extend(states.iter().enumerate().map(before));
+                    for (which, state) in states.iter().enumerate() {
+                        let before = state.slice(0, number..number + 1, 1);
+                        operands.push(before.reshape([batch, of.features(which)]));
+                    }
                 }
             }
             let body = g.body("step");

@@ -27,6 +27,11 @@ const LACKING: &[(&str, &str, &str)] = &[
         "MaxPool",
         "a function of a body gives the places, too: `let (y, places) = max_pool{}_with_indices(x, KERNEL);`",
     ),
+    (
+        "scale_grad_by_freq",
+        "EmbeddingBag",
+        "an `Embedding` takes it: `emb(x).sum(1)` is the bag of its rows, `emb(x).mean(1)` their mean",
+    ),
     ("sparse", "Embedding", "leave it out: an optimizer goes over all rows"),
 ];
 

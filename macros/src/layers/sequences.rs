@@ -63,16 +63,8 @@ pub const LSTM: &[Parameter] = &[
     setting("proj_size", Kind::Size),
 ];
 
-/// What a GRU takes.
-pub const GRU: &[Parameter] = &[
-    dimension("input_size", Kind::Size),
-    dimension("hidden_size", Kind::Size),
-    setting("num_layers", Kind::Size),
-    setting("bias", Kind::Flag),
-    setting("batch_first", Kind::Flag),
-    setting("dropout", Kind::Number),
-    setting("bidirectional", Kind::Flag),
-];
+/// What a GRU takes: it has no projection.
+pub const GRU: &[Parameter] = LSTM.split_at(LSTM.len() - 1).0;
 
 /// What cells take.
 pub const CELL: &[Parameter] =

@@ -203,13 +203,12 @@ impl Scope<'_> {
                 self.element(list, index).map(Meaning::from)
             }
             Expr::Index(index) => {
-                let base = self.meaning(&index.expr)?;
-                if let Meaning::Value(value @ (Value::Tensor(_) | Value::Tuple(_))) = &base {
-                    if let Some(one) = self.one_of_several(index, value) {
-                        return one;
+                let base = match self.meaning(&index.expr)? {
+                    Meaning::Value(value @ (Value::Tensor(_) | Value::Tuple(_))) => {
+                        return self.one_of_several(index, value);
                     }
-                    return self.index_of_tensor(index);
-                }
+                    base => base,
+                };
                 let position = self.number(&index.index)?;
                 match base {
                     Meaning::Inside(inside) => {
@@ -335,7 +334,7 @@ impl Scope<'_> {
     }
 
     /// `x[0]`: says what to write.
-    fn index_of_tensor<T>(&mut self, index: &syn::ExprIndex) -> Option<T> {
+    pub fn index_of_tensor<T>(&mut self, index: &syn::ExprIndex) -> Option<T> {
         let tensor = spaced(&index.expr);
         let message = match unparenthesized(&index.index) {
             at if self.is_tensor(at) => format!(

@@ -2,15 +2,15 @@
 //! its own.
 
 use proc_macro2::{Ident, Span};
-use quote::{ToTokens, quote};
-use syn::{Expr, ExprIndex, ExprLit, ExprUnary, Lit, UnOp};
+use syn::{Expr, ExprIndex};
 
 use super::expressions::Meaning;
 use super::forward::gives_several;
+use super::numbers::whole;
 use super::scope::Scope;
 use super::{Layer, LayerKind};
 use crate::ast::Node;
-use crate::body::{Argument, Tensor, Value};
+use crate::body::{Argument, Block, Statement, Tensor, Value};
 use crate::mistakes::spaced;
 
 /// How many values a model gives that was declared elsewhere is not known here.
@@ -18,33 +18,38 @@ const OF_MODEL: &str = "several values of another model are taken apart by `let 
                         element of an axis with `.select(1, 0)`";
 
 impl Scope<'_> {
-    /// `base[i]` of what gives several values; nothing where `base` gives a single one.
-    pub fn one_of_several(&mut self, index: &ExprIndex, base: &Value) -> Option<Option<Meaning>> {
-        let parts = match self.parts_of(Some(base)) {
+    /// `base[i]`: one of the values that `base` gives. Where it gives a single one, says what to write.
+    pub fn one_of_several(&mut self, index: &ExprIndex, base: Value) -> Option<Meaning> {
+        let parts = match self.parts_of(Some(&base)) {
             parts if parts.len() > 1 => parts.to_vec(),
-            _ => match (self.results_of(base), function_results(base)) {
-                (Some(1), _) => return None,
-                (Some(results), _) | (None, Some(results)) => vec![1; results],
-                (None, None) if gives_several(base).is_some() => Vec::new(),
-                (None, None) if self.is_of_model(base) => return Some(self.mistake(index, OF_MODEL)),
-                (None, None) => return None,
+            _ => match self.results_of(&base).or_else(|| function_results(&base)) {
+                Some(1) => return self.index_of_tensor(index),
+                Some(results) => vec![1; results],
+                None if gives_several(&base).is_some() => Vec::new(),
+                None if self.is_of_model(&base) => return self.mistake(index, OF_MODEL),
+                None => return self.index_of_tensor(index),
             },
         };
         let Some(taken) = place(&index.index, parts.len()) else {
-            return Some(self.mistake(index, not_there(parts.len(), base, index)));
+            return self.mistake(index, not_there(parts.len(), &base, index));
         };
-        let named = |place: usize| Ident::new(&format!("value_{place}"), Span::mixed_site());
-        let value = match parts[taken] {
-            1 => named(0).into_token_stream(),
-            count => {
-                let names = (0..count).map(named);
-                quote!((#(#names),*))
+        // { let (.., value, ..) = base; value }
+        let mut names = Vec::new();
+        let mut values = Vec::new();
+        for (part, &count) in parts.iter().enumerate() {
+            for number in 0..count {
+                let name = Ident::new(&format!("value_{number}"), Span::mixed_site());
+                names.push((part == taken).then(|| name.clone()));
+                values.extend((part == taken).then_some(Tensor::Variable(name)));
             }
+        }
+        let value = match <[Tensor; 1]>::try_from(values) {
+            Ok([one]) => Value::Tensor(one),
+            Err(several) => Value::Tuple(several),
         };
-        let pattern = (0..parts.len()).map(|place| if place == taken { value.clone() } else { quote!(_) });
-        let base = &index.expr;
-        let block: Expr = syn::parse_quote!({ let (#(#pattern),*) = #base; #value });
-        Some(self.meaning(&block))
+        let statements = vec![Statement::Unpack { declares: true, names, value: base, cuts: false }];
+        let block = Block { statements, value: Some(value), cuts: None, evaluates: false };
+        Some(Tensor::Block(Box::new(block)).into())
     }
 
     /// Whether it is what a model gives that was declared elsewhere, or a function of one.
@@ -64,33 +69,20 @@ fn function_results(value: &Value) -> Option<usize> {
     let Value::Tensor(Tensor::Call(call)) = value else { return None };
     match (call.function.rule, call.arguments.get(1)) {
         _ if gives_several(value).is_none() => None,
-        ("chunk", Some(Argument::Attribute(chunks))) => {
-            written(&syn::parse2(chunks.tokens.clone()).ok()?).filter(|&chunks| chunks > 1)
-        }
+        ("chunk", Some(Argument::Attribute(chunks))) => match syn::parse2(chunks.tokens.clone()) {
+            Ok(Expr::Cast(number)) => whole(&number.expr)?.try_into().ok().filter(|&chunks: &usize| chunks > 1),
+            _ => None,
+        },
         ("moments" | "aminmax", _) => Some(2),
         _ => call.function.places.then_some(2),
     }
 }
 
-/// Which of several values a number in brackets is; negative ones count from the end.
+/// Which of several values a number in brackets is, if it is written; negative ones count from the end.
 fn place(index: &Expr, count: usize) -> Option<usize> {
-    match index {
-        Expr::Unary(ExprUnary { op: UnOp::Neg(_), expr, .. }) => {
-            count.checked_sub(written(expr).filter(|&back| back > 0)?)
-        }
-        _ => written(index).filter(|&place| place < count),
-    }
-}
-
-/// A number that is written as one.
-fn written(number: &Expr) -> Option<usize> {
-    match number {
-        Expr::Lit(ExprLit { lit: Lit::Int(number), .. }) => number.base10_parse().ok(),
-        Expr::Paren(inner) => written(&inner.expr),
-        Expr::Group(inner) => written(&inner.expr),
-        Expr::Cast(cast) => written(&cast.expr),
-        _ => None,
-    }
+    let number = whole(index)?;
+    let place = if number < 0 { number + count as i128 } else { number };
+    usize::try_from(place).ok().filter(|&place| place < count)
 }
 
 fn not_there(count: usize, base: &Value, index: &ExprIndex) -> String {
